@@ -1,0 +1,1 @@
+//! Findings become alerts with a life: open, update, resolved.

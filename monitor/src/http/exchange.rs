@@ -1,0 +1,97 @@
+//! The exchange: one request with its response.
+
+use std::ops::Range;
+
+use crate::{
+    stream::{ConnectionId, Endpoints},
+    time::Timestamp,
+};
+
+/// The protocol version that the request line names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// A simple request: `GET /` and no more (RFC 1945, section 4.1).
+    Http09,
+    /// `HTTP/1.0`
+    Http10,
+    /// `HTTP/1.1`
+    Http11,
+}
+
+/// Where one header field stands inside [`Request::head`]. Kept as ranges so that a request is one buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    pub name: Range<u16>,
+    pub value: Range<u16>,
+}
+
+/// A request as it was on the wire. Holds the raw head, cut at the head cap, and the first bytes of the body.
+///
+/// Heads may hold credentials: a `Request` is never logged or stored; attribution takes from it what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The head's bytes from the first byte of the method on.
+    pub head: Vec<u8>,
+    /// Where the method stands in `head`.
+    pub method: Range<u16>,
+    /// Where the target stands in `head`, as it was on the wire.
+    pub target: Range<u16>,
+    pub version: Option<Version>,
+    /// The header fields, in order. Fields past the head cap are missing; see `truncated`.
+    pub headers: Vec<Header>,
+    /// The first bytes of the body, at most the body cap.
+    pub body: Vec<u8>,
+    /// The head was longer than the head cap, or not all of it was captured.
+    pub truncated: bool,
+}
+
+/// One request with its response, handed on by reference: its buffers are reused for the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Exchange<'a> {
+    pub connection: ConnectionId,
+    pub endpoints: Endpoints,
+    pub request: &'a Request,
+    /// When the first byte of the request was seen.
+    pub at: Timestamp,
+    /// The final status code; `None` when there was no response, or its head was not captured.
+    pub status: Option<u16>,
+    /// Bytes of the request on the wire, head and body.
+    pub request_bytes: u64,
+    /// Bytes of the response on the wire, head and body, as far as it was sent.
+    pub response_bytes: u64,
+    /// When the first byte of the response was seen.
+    pub first_byte_at: Option<Timestamp>,
+    /// When the last byte of the response was seen, so far.
+    pub last_byte_at: Option<Timestamp>,
+    /// The share of request targets that was being captured, in (0, 1].
+    pub sampling: f64,
+}
+
+impl Request {
+    /// The method, as it was on the wire. Methods are case-sensitive (RFC 9110, section 9.1).
+    pub fn method(&self) -> &[u8] {
+        self.slice(&self.method)
+    }
+
+    /// The request target, as it was on the wire.
+    pub fn target(&self) -> &[u8] {
+        self.slice(&self.target)
+    }
+
+    /// The values of every field called `name` (ASCII case is ignored), in order.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        self.headers
+            .iter()
+            .filter(move |header| self.slice(&header.name).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|header| self.slice(&header.value))
+    }
+
+    /// The `Host` field, or `None`.
+    pub fn host(&self) -> Option<&[u8]> {
+        self.values("host").next()
+    }
+
+    fn slice(&self, range: &Range<u16>) -> &[u8] {
+        self.head.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
+    }
+}

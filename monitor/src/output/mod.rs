@@ -1,0 +1,1 @@
+//! Where alerts, exchanges and metrics leave the daemon.

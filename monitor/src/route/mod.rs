@@ -1,0 +1,1 @@
+//! Which operation, and whose account: routes and objects.

@@ -1,9 +1,7 @@
 //! The starts of response packets, collected a CPU at a time.
 
 use aya_ebpf::{
-    helpers::{
-        bpf_get_smp_processor_id, bpf_ktime_get_ns,
-    },
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
     programs::SkBuffContext,
 };
 use monitor_ebpf::{
@@ -48,7 +46,8 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
     let length = if packet.length > ENTRY_DATA as u32 { ENTRY_DATA as u32 } else { packet.length };
     // SAFETY: `data` has ENTRY_DATA bytes.
     entry.captured =
-        unsafe { copy::<{ ENTRY_DATA as u32 }>(ctx, packet.payload(), length, entry.data.as_mut_ptr()) } as u16;
+        unsafe { copy::<{ ENTRY_DATA as u32 }>(ctx, packet.payload(), length, entry.data.as_mut_ptr()) }
+            as u16;
     set(&mut entry.end, number);
     batch.kind = KIND_BATCH;
     batch.cpu = cpu;
@@ -66,7 +65,8 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
 fn hand_over(batch: &mut Batch) -> bool {
     let flags = wakeup(counters::RESPONSE);
     // SAFETY: a batch is plain data without padding.
-    let bytes = unsafe { core::slice::from_raw_parts(core::ptr::from_ref(batch).cast::<u8>(), size_of::<Batch>()) };
+    let bytes =
+        unsafe { core::slice::from_raw_parts(core::ptr::from_ref(batch).cast::<u8>(), size_of::<Batch>()) };
     let handed_over = RING.output::<[u8]>(bytes, flags).is_ok();
     if handed_over {
         batch.count = 0;

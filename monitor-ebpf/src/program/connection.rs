@@ -22,8 +22,7 @@ pub const NOT_HTTP: u8 = 4;
 /// The daemon has no interest.
 pub const IGNORED: u8 = 5;
 
-/// TCP_LISTEN and TCP_SYN_SENT of include/net/tcp_states.h.
-pub const STATE_SYN_SENT: u32 = 2;
+/// TCP_LISTEN of include/net/tcp_states.h.
 pub const STATE_LISTEN: u32 = 10;
 
 /// A connection's state. One byte a flag: requests and responses are seen on different CPUs at once, and a
@@ -145,9 +144,14 @@ impl Socket {
         // SAFETY: a verified socket pointer and this map's value type; the value lives as long as the socket,
         // which outlives the program's run.
         unsafe {
-            bpf_sk_storage_get((&raw const CONNECTIONS).cast_mut().cast(), self.0.cast(), initial.cast(), flags)
-                .cast::<Connection>()
-                .as_mut()
+            bpf_sk_storage_get(
+                (&raw const CONNECTIONS).cast_mut().cast(),
+                self.0.cast(),
+                initial.cast(),
+                flags,
+            )
+            .cast::<Connection>()
+            .as_mut()
         }
     }
 }

@@ -67,6 +67,5 @@ constant!(sampling_key, SAMPLING_KEY, u64);
 /// Whether connections to this server port are watched.
 #[inline(always)]
 pub fn port_watched(port: u16) -> bool {
-    port_filter() == 0
-        || PORTS.get(u32::from(port) / 64).is_some_and(|word| word & (1 << (port % 64)) != 0)
+    port_filter() == 0 || PORTS.get(u32::from(port) / 64).is_some_and(|word| word & (1 << (port % 64)) != 0)
 }

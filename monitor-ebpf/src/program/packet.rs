@@ -54,6 +54,28 @@ impl Packet {
 /// Reads the headers. Everything that is not a readable TCP packet is an outcome of its own.
 #[inline(always)]
 pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
+    // SAFETY: fields of the context.
+    let (start, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
+    // Headers stand in the packet's linear part, where they can be read without a call, 10 ns each.
+    if start + 40 <= end {
+        let word = |index: usize| {
+            // SAFETY: within the 40 bytes that the verifier has seen checked.
+            unsafe { (start as *const u32).add(index).read_unaligned() }
+        };
+        if word(0) as u8 == 0x45 {
+            if word(2).to_ne_bytes()[1] != TCP {
+                return Err(Outcome::NotTcp);
+            }
+            let fields = [word(5), word(6), word(7), word(8), word(9)];
+            return packet(ctx, 20, 0, fields, [word(3), 0, 0, 0], [word(4), 0, 0, 0]);
+        }
+    }
+    uncommon(ctx)
+}
+
+/// IPv6, IPv4 with options, and headers outside the linear part.
+#[inline(always)]
+fn uncommon(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
     let first: [u32; 5] = load(ctx, 0)?;
     let head = first[0].to_ne_bytes();
     let (tcp, ip_flags, source, destination) = match head[0] >> 4 {
@@ -71,7 +93,19 @@ pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
         }
         _ => return Err(Outcome::NotTcp),
     };
-    let fields: [u32; 5] = load(ctx, tcp)?;
+    packet(ctx, tcp, ip_flags, load(ctx, tcp)?, source, destination)
+}
+
+/// Puts together what the TCP header's first five words tell.
+#[inline(always)]
+fn packet(
+    ctx: &SkBuffContext,
+    tcp: u32,
+    ip_flags: u16,
+    fields: [u32; 5],
+    source: [u32; 4],
+    destination: [u32; 4],
+) -> Result<Packet, Outcome> {
     let ports = u32::from_be(fields[0]);
     let [offset, bits, ..] = fields[3].to_ne_bytes();
     let header = u32::from(offset >> 4) * 4;
@@ -98,7 +132,10 @@ pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
 fn tcp_flags(bits: u8) -> u16 {
     let bits = u16::from(bits);
     // FIN 1, SYN 2, RST 4, ACK 16.
-    (bits & 1) * FLAG_FIN | (bits >> 1 & 1) * FLAG_SYN | (bits >> 2 & 1) * FLAG_RST | (bits >> 4 & 1) * FLAG_ACK
+    (bits & 1) * FLAG_FIN
+        | (bits >> 1 & 1) * FLAG_SYN
+        | (bits >> 2 & 1) * FLAG_RST
+        | (bits >> 4 & 1) * FLAG_ACK
 }
 
 /// Skips IPv6 extension headers; returns where the TCP header begins.
@@ -137,8 +174,9 @@ pub unsafe fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, length: u32, 
         return 0;
     }
     // SAFETY: the caller's promise, and `length <= N` from the line above.
-    let result =
-        unsafe { bpf_skb_load_bytes(ctx.skb.skb.cast::<__sk_buff>().cast(), offset, to.cast(), length as u32) };
+    let result = unsafe {
+        bpf_skb_load_bytes(ctx.skb.skb.cast::<__sk_buff>().cast(), offset, to.cast(), length as u32)
+    };
     if result == 0 { length as u32 } else { 0 }
 }
 

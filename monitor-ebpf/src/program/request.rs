@@ -148,7 +148,10 @@ fn no_memory(ctx: &SkBuffContext) -> Outcome {
         && control.warned == 0
     {
         control.warned = 1;
-        warn!(ctx, "the kernel refuses memory for connection state (net.core.optmem_max): their requests are not seen");
+        warn!(
+            ctx,
+            "the kernel refuses memory for connection state (net.core.optmem_max): their requests are not seen"
+        );
     }
     Outcome::NoMemory
 }

@@ -50,7 +50,12 @@ impl Batches {
                 // again after the copy: an entry that changed meanwhile is left alone.
                 let entry = unsafe {
                     let entry = (&raw const (*batch).entries[index]).cast::<Entry>();
-                    let numbers = || ((&raw const (*entry).begin).read_volatile(), (&raw const (*entry).end).read_volatile());
+                    let numbers = || {
+                        (
+                            (&raw const (*entry).begin).read_volatile(),
+                            (&raw const (*entry).end).read_volatile(),
+                        )
+                    };
                     let (begin, end) = numbers();
                     if begin != *taken + 1 || end != begin {
                         continue;

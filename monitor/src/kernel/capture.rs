@@ -9,6 +9,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use monitor_ebpf::control::Control;
 use nix::{
     sys::{
         epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -18,9 +21,11 @@ use nix::{
 };
 
 use super::{
-    Error, Options, Statistics,
+    Error, Statistics,
+    advice::Advice,
+    batches::Batches,
     decode::{self, Record},
-    programs::{self, Loaded},
+    mapped::Mapped,
 };
 use crate::{
     http::Directive,
@@ -51,8 +56,6 @@ pub trait Consumer {
     fn directives(&mut self, leave: impl FnMut(ConnectionId, Directive));
     /// Told after each look: bytes waiting in the ring before it, and response entries lost so far.
     fn captured(&mut self, ring_bytes: u64, responses_lost: u64);
-    /// Nothing more will come.
-    fn finish(&mut self, now: Timestamp);
 }
 
 /// Stops a running [`Capture`] from another thread or a signal handler's task.
@@ -72,9 +75,19 @@ impl Stop {
     }
 }
 
-/// The programs, attached, and their records.
+/// The daemon's side of the programs' maps.
+pub(super) struct Maps {
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) batches: Batches,
+    pub(super) control: Mapped<Control>,
+    pub(super) advice: Advice,
+    pub(super) statistics: Arc<Statistics>,
+    pub(super) logger: EbpfLogger<&'static dyn log::Log>,
+}
+
+/// What the programs have captured, on its way to a [`Consumer`].
 pub struct Capture {
-    loaded: Loaded,
+    maps: Maps,
     epoll: Epoll,
 }
 
@@ -82,28 +95,22 @@ const RING_EVENT: u64 = 0;
 const STOP_EVENT: u64 = 1;
 
 impl Capture {
-    /// Loads and attaches the programs.
-    pub fn start(options: &Options) -> Result<(Self, Arc<Statistics>), Error> {
-        let mut loaded = programs::load(options)?;
-        let io = |what| move |error: nix::Error| Error::Io { what, source: error.into() };
+    pub(super) fn new(maps: Maps) -> Result<Self, Error> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io("create an epoll instance"))?;
         // Edge-triggered: readiness is the programs' wake-up, not that there is data, as there nearly always is.
         epoll
-            .add(&loaded.ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING_EVENT))
+            .add(&maps.ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING_EVENT))
             .map_err(io("watch the ring"))?;
-        programs::attach(&mut loaded)?;
-        let statistics = Arc::clone(&loaded.statistics);
-        Ok((Self { loaded, epoll }, statistics))
+        Ok(Self { maps, epoll })
     }
 
-    /// The cgroup that is being watched.
-    pub fn cgroup(&self) -> &str {
-        &self.loaded.cgroup_name
+    /// The programs' counters.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        Arc::clone(&self.maps.statistics)
     }
 
-    /// Hands what is captured to `consumer` until `stop`; then detaches, drains and finishes.
-    pub fn run(mut self, consumer: &mut impl Consumer, stop: &Stop) -> Result<(), Error> {
-        let io = |what| move |error: nix::Error| Error::Io { what, source: error.into() };
+    /// Hands what is captured to `consumer` until `stop`.
+    pub fn run(&mut self, consumer: &mut impl Consumer, stop: &Stop) -> Result<(), Error> {
         self.epoll
             .add(&*stop.0, EpollEvent::new(EpollFlags::EPOLLIN, STOP_EVENT))
             .map_err(io("watch for the stop"))?;
@@ -126,8 +133,7 @@ impl Capture {
                 }
             }
             if let Some(deadline) = consumer.next_deadline() {
-                let until = deadline.since(Timestamp::from(SystemTime::now()));
-                wait = wait.min(until.max(QUIET));
+                wait = wait.min(deadline.since(Timestamp::from(SystemTime::now())).max(QUIET));
             }
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
             let ready = match self.epoll.wait(&mut events, timeout) {
@@ -135,24 +141,22 @@ impl Capture {
                 result => result.map_err(io("wait for records"))?,
             };
             self.set_idle(false);
-            if events[..ready].iter().any(|event| event.data() == STOP_EVENT) {
-                break;
-            }
-            if let Some(logger) = &mut self.loaded.logger {
-                logger.flush();
+            self.maps.logger.flush();
+            if events.iter().take(ready).any(|event| event.data() == STOP_EVENT) {
+                return Ok(());
             }
         }
-        programs::detach(&mut self.loaded);
-        // Twice: entries that follow ones still in the ring are taken the second time.
+    }
+
+    /// Hands over what is left once the programs are detached.
+    pub fn drain(&mut self, consumer: &mut impl Consumer) {
         while self.look(consumer) > 0 {}
-        consumer.finish(Timestamp::from(SystemTime::now()));
-        Ok(())
     }
 
     /// Takes everything there is once. Returns the number of records and entries.
     fn look(&mut self, consumer: &mut impl Consumer) -> usize {
         let clock = clock_offset();
-        let Loaded { ring, batches, advice, .. } = &mut self.loaded;
+        let Maps { ring, batches, advice, .. } = &mut self.maps;
         let mut count = 0;
         let mut bytes = 0;
         // Bounded, so that a flood cannot keep the rest from its turn.
@@ -163,7 +167,9 @@ impl Capture {
             bytes += record.len() as u64;
             match decode::record(&record, clock) {
                 Some(Record::Segment(segment)) => consumer.segment(&segment),
-                Some(Record::Batch(batch)) => batches.full(&batch, clock, &mut |segment| consumer.segment(segment)),
+                Some(Record::Batch(batch)) => {
+                    batches.full(&batch, clock, &mut |segment| consumer.segment(segment))
+                }
                 None => tracing::error!("a record of unknown shape came out of the ring"),
             }
         }
@@ -176,13 +182,17 @@ impl Capture {
 
     fn set_idle(&mut self, idle: bool) {
         // SAFETY: the only element; the programs read the word whole.
-        unsafe { (&raw mut (*self.loaded.control.pointer(0)).idle).write_volatile(u32::from(idle)) };
+        unsafe { (&raw mut (*self.maps.control.pointer(0)).idle).write_volatile(u32::from(idle)) };
         std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
     }
 }
 
 /// Bytes of records that are taken between two turns of everything else.
 const RECORD_BYTES_A_LOOK: u64 = 64 << 20;
+
+fn io(what: &'static str) -> impl Fn(nix::Error) -> Error {
+    move |error| Error::Io { what, source: error.into() }
+}
 
 fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()

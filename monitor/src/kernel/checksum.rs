@@ -8,7 +8,8 @@ use crate::stream::Checksum;
 /// Packets that never crossed a wire, and those merged on receipt, carry only the beginning of one: the sum
 /// over the pseudo-header, for hardware to complete. That is `Unknown`, not `Invalid`.
 pub(super) fn verify(source: &[u8], destination: &[u8], segment: &[u8]) -> Checksum {
-    let Some(field) = segment.get(16..18).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes) else {
+    let Some(field) = segment.get(16..18).and_then(|bytes| bytes.try_into().ok()).map(u16::from_be_bytes)
+    else {
         return Checksum::Unknown;
     };
     let length = segment.len() as u64;

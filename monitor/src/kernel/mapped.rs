@@ -46,8 +46,9 @@ impl<T: Plain> Mapped<T> {
         const { assert!(size_of::<T>().is_multiple_of(8), "the kernel pads elements to eight bytes") };
         let bytes = NonZeroUsize::new(size_of::<T>() * elements).ok_or(nix::Error::EINVAL)?;
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let start =
-            unsafe { mmap(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, fd, 0)? };
+        let start = unsafe {
+            mmap(None, bytes, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, fd, 0)?
+        };
         Ok(Self { start: start.cast(), elements, bytes })
     }
 

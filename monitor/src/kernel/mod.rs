@@ -18,5 +18,5 @@ mod statistics;
 pub use capture::{Capture, Consumer, Stop};
 pub use cgroup::mounted as cgroup2_mount;
 pub use error::Error;
-pub use programs::{MINIMUM_KERNEL, Options};
+pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load};
 pub use statistics::{DirectionStatistics, Statistics};

@@ -1,22 +1,19 @@
 //! Loading and attaching the programs.
 
-use std::{
-    fs::File,
-    io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{fs::File, io, path::PathBuf, sync::Arc};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
     maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
-    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
+    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError, cgroup_skb::CgroupSkbLink},
     util::{KernelVersion, nr_cpus},
 };
 use aya_log::EbpfLogger;
 use monitor_ebpf::control::Control;
 
-use super::{Error, Statistics, advice::Advice, batches::Batches, cgroup, mapped::Mapped};
+use super::{
+    Capture, Error, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup, mapped::Mapped,
+};
 
 /// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the
 /// ring buffer, of 5.8.
@@ -49,21 +46,21 @@ impl Default for Options {
     }
 }
 
-/// Everything that loading yields. Dropping `ebpf` detaches the programs.
-pub(super) struct Loaded {
-    pub(super) ebpf: Ebpf,
-    pub(super) ring: RingBuf<MapData>,
-    pub(super) batches: Batches,
-    pub(super) control: Mapped<Control>,
-    pub(super) advice: Advice,
-    pub(super) statistics: Arc<Statistics>,
-    pub(super) logger: Option<EbpfLogger<&'static dyn log::Log>>,
-    pub(super) cgroup: File,
-    pub(super) cgroup_name: String,
+/// The programs, loaded and ready to be attached. They must outlive their [`Attachment`].
+pub struct Programs {
+    ebpf: Ebpf,
+    cgroup: File,
+    cgroup_name: String,
 }
 
-/// Loads the programs into the kernel. They run only once [`attach`]ed.
-pub(super) fn load(options: &Options) -> Result<Loaded, Error> {
+/// The programs at work: from when it is made until it is dropped, they see the traffic.
+pub struct Attachment {
+    #[expect(dead_code, reason = "kept for its Drop, which detaches")]
+    links: Vec<CgroupSkbLink>,
+}
+
+/// Loads the programs into the kernel.
+pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     require_kernel()?;
     let cpus = nr_cpus().map_err(|(_, source)| Error::Io { what: "read the number of CPUs", source })?;
     let (cgroup, cgroup_name) = cgroup::open(options.cgroup.as_deref())?;
@@ -78,14 +75,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded, Error> {
         .load(OBJECT)
         .map_err(refused)?;
     for (name, _) in PROGRAMS {
-        program(&mut ebpf, name)?.load().map_err(|error| match error {
-            ProgramError::LoadError { io_error, .. } if io_error.kind() == io::ErrorKind::PermissionDenied
-                && !nix::unistd::geteuid().is_root() => Error::NotPrivileged,
-            ProgramError::LoadError { io_error, verifier_log } => {
-                Error::Verifier { program: name, log: tail(&verifier_log.to_string(), &io_error) }
-            }
-            error => Error::Load { reason: error.to_string() },
-        })?;
+        program(&mut ebpf, name)?.load().map_err(|error| rejected(name, error))?;
     }
     set_ports(&mut ebpf, &options.ports)?;
     let control = Mapped::<Control>::new(array(&mut ebpf, "CONTROL")?.fd(), 1).map_err(mapping)?;
@@ -93,7 +83,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded, Error> {
     unsafe { (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling)) };
     let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
     let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { reason: error.to_string() })?;
-    Ok(Loaded {
+    let capture = Capture::new(Maps {
         ring: RingBuf::try_from(take(&mut ebpf, "RING")?).map_err(|error| refused(error.into()))?,
         batches: Batches::new(batches),
         control,
@@ -101,35 +91,35 @@ pub(super) fn load(options: &Options) -> Result<Loaded, Error> {
         statistics: Arc::new(Statistics::new(
             PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|error| refused(error.into()))?,
         )),
-        logger: Some(logger),
-        ebpf,
-        cgroup,
-        cgroup_name,
-    })
+        logger,
+    })?;
+    Ok((Programs { ebpf, cgroup, cgroup_name }, capture))
 }
 
-/// Attaches the programs: from here on they see traffic. Other programs on the cgroup stay as they are.
-pub(super) fn attach(loaded: &mut Loaded) -> Result<(), Error> {
-    for (name, hook) in PROGRAMS {
-        // Links on one cgroup coexist; the flag that asks for it is refused by kernels that have links.
-        program(&mut loaded.ebpf, name)?
-            .attach(&loaded.cgroup, hook, CgroupAttachMode::Single)
-            .map_err(|error| Error::Attach {
-                program: name,
-                cgroup: loaded.cgroup_name.clone(),
-                reason: chain(&error),
-            })?;
-    }
-    Ok(())
-}
-
-/// Detaches the programs; what they have left in the ring can still be read.
-pub(super) fn detach(loaded: &mut Loaded) {
-    for (name, _) in PROGRAMS {
-        if let Ok(program) = program(&mut loaded.ebpf, name) {
-            // Fails only where there is nothing to undo.
-            let _ = program.unload();
+impl Programs {
+    /// Attaches the programs. Others on the same cgroup stay as they are.
+    pub fn attach(&mut self) -> Result<Attachment, Error> {
+        let mut links = Vec::new();
+        for (name, hook) in PROGRAMS {
+            let Self { ebpf, cgroup, cgroup_name } = self;
+            let program = program(ebpf, name)?;
+            // Links on one cgroup coexist; the flag that asks for it is refused by kernels that have links.
+            let link = program
+                .attach(&*cgroup, hook, CgroupAttachMode::Single)
+                .and_then(|id| program.take_link(id))
+                .map_err(|error| Error::Attach {
+                    program: name,
+                    cgroup: cgroup_name.clone(),
+                    reason: chain(&error),
+                })?;
+            links.push(link);
         }
+        Ok(Attachment { links })
+    }
+
+    /// The cgroup that is watched.
+    pub fn cgroup(&self) -> &str {
+        &self.cgroup_name
     }
 }
 
@@ -202,6 +192,20 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+fn rejected(program: &'static str, error: ProgramError) -> Error {
+    match error {
+        ProgramError::LoadError { io_error, .. }
+            if io_error.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() =>
+        {
+            Error::NotPrivileged
+        }
+        ProgramError::LoadError { io_error, verifier_log } => {
+            Error::Verifier { program, log: tail(&verifier_log.to_string(), &io_error) }
+        }
+        error => Error::Load { reason: chain(&error) },
+    }
 }
 
 /// The end of the verifier's log, which says why.

@@ -58,4 +58,3 @@ impl Statistics {
         *last
     }
 }
-

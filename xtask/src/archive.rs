@@ -105,6 +105,12 @@ impl Suite {
         command
     }
 
+    /// Names of packages that begin with `prefix`.
+    pub(crate) fn names(&self, prefix: &str) -> Result<Vec<String>> {
+        let names = process::stdout(self.apt("apt-cache").args(["pkgnames", prefix]))?;
+        Ok(names.lines().map(str::to_owned).collect())
+    }
+
     /// Versions of `package`, newest first; none if the suite lacks it.
     pub(crate) fn versions(&self, package: &str) -> Result<Vec<String>> {
         let table = process::stdout(self.apt("apt-cache").args(["madison", package]))?;

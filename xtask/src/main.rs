@@ -1,7 +1,7 @@
 //! `cargo xtask`: everything that is done to Rollcall's source tree, one module a verb.
 //!
 //! What a verb needs and does not find it gets by itself, and keeps under the target directory: removing that
-//! directory undoes all of it, save the Debian packages that `test` installs when it runs as root.
+//! directory undoes all of it, save the Debian packages that `test` and `vm-test` install when they run as root.
 
 use std::process::ExitCode;
 
@@ -22,6 +22,7 @@ mod sources;
 mod test;
 mod tool;
 mod toolchain;
+mod vm_test;
 mod workspace;
 
 use workspace::Workspace;
@@ -46,6 +47,8 @@ enum Verb {
     Test(test::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
     Ci,
+    /// Boots Debian kernels in virtual machines and runs the capture tests in each.
+    VmTest(vm_test::Options),
 }
 
 fn main() -> ExitCode {
@@ -66,5 +69,6 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Run(options) => run::verb(&workspace, &options),
         Verb::Test(options) => test::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
+        Verb::VmTest(options) => vm_test::verb(&workspace, &options),
     }
 }

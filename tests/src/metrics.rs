@@ -13,6 +13,11 @@ pub const DIRECTION: &str = "direction";
 /// The label of [`OUTCOMES`] that tells the outcome.
 pub const OUTCOME: &str = "outcome";
 
+/// Requests known to have been made and not reported.
+pub const REQUESTS_LOST: &str = "rollcall_requests_lost_total";
+/// Outcomes of segments that mean that something may be missing from the report.
+const LOSSES: [&str; 4] = ["over_budget", "ring_full", "no_memory", "unreadable"];
+
 /// The samples of one page.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -54,6 +59,16 @@ impl Metrics {
             }
         }
         sums
+    }
+
+    /// Segments that were lost, for whatever reason.
+    pub fn segments_lost(&self) -> f64 {
+        LOSSES.iter().map(|outcome| self.sum(OUTCOMES, &[(OUTCOME, outcome)])).sum()
+    }
+
+    /// Requests known to be lost.
+    pub fn requests_lost(&self) -> f64 {
+        self.sum(REQUESTS_LOST, &[])
     }
 
     /// Fails unless, for each direction, the segments seen are the sum of their outcomes.

@@ -49,6 +49,8 @@ pub struct Shape {
     pub checksum: Checksum,
     pub flags: u8,
     pub urgent: u16,
+    /// Added to the acknowledgement number.
+    pub ack_shift: u32,
     pub extensions: Vec<Extension>,
     /// Cut the IPv4 packet into fragments of this many bytes.
     pub fragments: Option<usize>,
@@ -79,6 +81,7 @@ impl Default for Shape {
             checksum: Checksum::Valid,
             flags: ACK | PSH,
             urgent: 0,
+            ack_shift: 0,
             extensions: Vec::new(),
             fragments: None,
         }
@@ -89,6 +92,11 @@ impl Shape {
     /// An ordinary segment but for its checksum.
     pub fn with_checksum(checksum: Checksum) -> Shape {
         Shape { checksum, ..Shape::default() }
+    }
+
+    /// An ordinary segment but for its flags.
+    pub fn with_flags(flags: u8) -> Shape {
+        Shape { flags, ..Shape::default() }
     }
 
     /// An ordinary segment but for its extension headers.
@@ -180,7 +188,7 @@ impl RawNetwork {
             ended: false,
             reset: false,
         };
-        let syn = Shape { flags: SYN, ..Shape::default() };
+        let syn = Shape::with_flags(SYN);
         connection.transmit(connection.first, &MAXIMUM_SEGMENT_SIZE, data, &syn)?;
         let answer = deadline::until("a SYN-ACK", || self.receive(port))?;
         ensure!(answer.flags & (SYN | ACK | RST) == SYN | ACK, "instead of a SYN-ACK: {answer:?}");
@@ -240,19 +248,19 @@ impl RawConnection<'_> {
 
     /// Acknowledges what was read so far.
     pub fn acknowledge(&self) -> Result<()> {
-        self.send_segment(i64::from(self.next), [], &Shape { flags: ACK, ..Shape::default() })
+        self.send_segment(i64::from(self.next), [], &Shape::with_flags(ACK))
     }
 
     /// Ends the client's half.
     pub fn finish(&mut self) -> Result<()> {
-        self.send_segment(i64::from(self.next), [], &Shape { flags: ACK | FIN, ..Shape::default() })?;
+        self.send_segment(i64::from(self.next), [], &Shape::with_flags(ACK | FIN))?;
         self.next += 1;
         Ok(())
     }
 
     /// Resets the connection.
     pub fn reset(&self) -> Result<()> {
-        self.send_segment(i64::from(self.next), [], &Shape { flags: ACK | RST, ..Shape::default() })
+        self.send_segment(i64::from(self.next), [], &Shape::with_flags(ACK | RST))
     }
 
     /// Reads until `count` responses have begun. Bodies of [`MiniServer`]'s answers never hold a status line.
@@ -355,7 +363,7 @@ impl RawConnection<'_> {
             source: self.local,
             destination: self.remote,
             seq,
-            ack: if shape.flags & ACK == 0 { 0 } else { self.expected },
+            ack: if shape.flags & ACK == 0 { 0 } else { self.expected.wrapping_add(shape.ack_shift) },
             flags: shape.flags,
             window: u16::MAX,
             urgent: shape.urgent,

@@ -227,7 +227,8 @@ impl Connection {
         let number = argument.parse::<usize>().unwrap_or(0);
         match kind {
             _ if head.version == Version::Http09 => {
-                self.log(head, Some(200));
+                // The answer has no status line, so there is no status to be seen.
+                self.log(head, None);
                 self.send(b"a page as of 1991\n")?;
                 return Ok(Next::End);
             }

@@ -53,13 +53,18 @@ impl Client {
         self.stream.write_all(bytes.as_ref()).context("send")
     }
 
-    /// `GET target`, and the response.
+    /// `GET target`, and the final response.
     pub fn get(&mut self, target: &str) -> Result<Response> {
         self.send(request("GET", target))?;
-        self.response()
+        loop {
+            let response = self.response()?;
+            if response.status >= 200 {
+                return Ok(response);
+            }
+        }
     }
 
-    /// Reads one response to a request other than HEAD.
+    /// Reads one response, interim or final, to a request other than HEAD.
     pub fn response(&mut self) -> Result<Response> {
         self.read_response(false)
     }

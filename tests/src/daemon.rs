@@ -141,9 +141,14 @@ impl Daemon {
 
     /// Stops the daemon as an operator would, which drains what was captured; fails unless its accounting adds
     /// up and it ends well.
-    pub fn stop(mut self) -> Result<Report> {
+    pub fn stop(self) -> Result<Report> {
         let metrics = self.metrics()?;
         metrics.check_accounting()?;
+        self.stop_now(metrics)
+    }
+
+    /// As [`Daemon::stop`], but with metrics that were read before.
+    pub fn stop_now(mut self, metrics: Metrics) -> Result<Report> {
         let status = self.process.stop(Signal::SIGTERM)?;
         ensure!(status.success(), "the daemon ended on SIGTERM with {status}");
         self.stopped = true;

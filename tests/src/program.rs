@@ -35,6 +35,15 @@ pub fn find(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// Runs a command that bounds itself, and returns what it wrote to stdout; fails unless it ends well.
+pub fn run(command: &mut Command) -> Result<String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {name}"))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{name} ended with {}: {errors}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// A running child that is killed when dropped.
 #[derive(Debug)]
 pub struct Running {

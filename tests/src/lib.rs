@@ -1,1 +1,35 @@
-//! Harness.
+//! The harness of Rollcall's end-to-end tests: the daemon under test, servers that know what they served, and
+//! clients that can send what an ordinary client cannot.
+//!
+//! A test starts a server ([`MiniServer`], [`Nginx`]), a [`Daemon`] that watches the server's port, drives it
+//! with a client ([`Client`], [`RawNetwork`]), stops the daemon and compares the exchanges that it reported
+//! with the calls that the server logged: the same calls, on the same connections, in the same order, and no
+//! other ([`calls`]). Stopping also checks the daemon's own accounting ([`Metrics`]).
+//!
+//! Everything waits on events with a deadline ([`deadline`]); nothing is skipped: without root or without a
+//! program that it needs, a test fails and says so.
+
+pub mod bpf;
+pub mod calls;
+pub mod client;
+pub mod daemon;
+pub mod deadline;
+pub mod metrics;
+pub mod namespace;
+pub mod nginx;
+pub mod packet;
+pub mod pcap;
+pub mod port;
+pub mod program;
+pub mod raw;
+pub mod server;
+pub mod veth;
+
+pub use calls::Call;
+pub use client::Client;
+pub use daemon::{Daemon, Report};
+pub use metrics::Metrics;
+pub use namespace::Namespace;
+pub use nginx::Nginx;
+pub use raw::{RawConnection, RawNetwork, Shape};
+pub use server::{Behaviour, MiniServer};

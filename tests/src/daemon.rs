@@ -1,0 +1,229 @@
+//! The daemon under test: `rollcall run` with its own state directory, logs and metrics port.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    calls::{self, Call},
+    deadline,
+    metrics::Metrics,
+    port,
+    program::{self, Running},
+};
+
+/// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
+#[derive(Debug)]
+pub struct Daemon {
+    process: Running,
+    folder: TempDir,
+    web: SocketAddr,
+    ports: Vec<u16>,
+    stopped: bool,
+}
+
+/// What a daemon left behind.
+#[derive(Debug)]
+pub struct Report {
+    /// The lines of the exchange log.
+    pub exchanges: Vec<Value>,
+    /// The lines of the alert file.
+    pub alerts: Vec<Value>,
+    /// The last page of metrics before the daemon was told to stop.
+    pub metrics: Metrics,
+    /// Its stderr and stdout.
+    pub log: String,
+    ports: Vec<u16>,
+}
+
+/// The binary under test.
+///
+/// # Panics
+///
+/// When `ROLLCALL_BIN` does not name it.
+pub fn binary() -> PathBuf {
+    let Some(binary) = std::env::var_os("ROLLCALL_BIN").map(PathBuf::from) else {
+        panic!(
+            "ROLLCALL_BIN is not set: run these tests with `cargo xtask test`, which builds the daemon and names it"
+        );
+    };
+    assert!(binary.is_file(), "ROLLCALL_BIN names {}, which is not a file", binary.display());
+    binary
+}
+
+impl Daemon {
+    /// Watches the servers on one port.
+    pub fn watching(port: u16) -> Result<Daemon> {
+        Daemon::start(&[port], &[])
+    }
+
+    /// Starts `rollcall run`, watching `ports` (all if empty), with further arguments, and waits for `/readyz`.
+    pub fn start(ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        let binary = binary();
+        program::require_root()?;
+        let folder =
+            tempfile::Builder::new().prefix("rollcall-test-").tempdir().context("make a state directory")?;
+        let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
+        let mut command = Command::new(&binary);
+        command.arg("run").arg("--web.listen-address").arg(web.to_string());
+        command.arg("--state-dir").arg(folder.path().join("state"));
+        command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
+        command.arg("--alert.file").arg(folder.path().join("alerts.jsonl"));
+        for port in ports {
+            command.arg("--port").arg(port.to_string());
+        }
+        command.args(arguments);
+        // A group of its own: the terminal's Ctrl-C is for whoever started the daemon, who then stops it.
+        command.process_group(0);
+        let process = Running::start(command, &folder.path().join("log"))?;
+        let mut daemon = Daemon { process, folder, web, ports: ports.to_vec(), stopped: false };
+        deadline::until("the daemon's /readyz", || {
+            if let Some(status) = daemon.process.ended()? {
+                bail!("the daemon ended before it was ready: {status}");
+            }
+            Ok(daemon.page("/readyz").ok().filter(|(status, _)| *status == 200).map(drop))
+        })?;
+        Ok(daemon)
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Where the daemon's web pages are.
+    pub fn web(&self) -> SocketAddr {
+        self.web
+    }
+
+    /// Status and body of one of its web pages.
+    pub fn page(&self, path: &str) -> Result<(u16, String)> {
+        fetch(self.web, path)
+    }
+
+    /// A fresh page of metrics.
+    pub fn metrics(&self) -> Result<Metrics> {
+        let (status, body) = self.page("/metrics")?;
+        ensure!(status == 200, "/metrics answers {status}: {body}");
+        Metrics::parse(&body)
+    }
+
+    /// The exchanges logged so far.
+    pub fn exchanges(&self) -> Result<Vec<Value>> {
+        self.lines("exchanges.jsonl")
+    }
+
+    /// The alerts so far.
+    pub fn alerts(&self) -> Result<Vec<Value>> {
+        self.lines("alerts.jsonl")
+    }
+
+    /// Where the alerts are written.
+    pub fn alert_file(&self) -> PathBuf {
+        self.folder.path().join("alerts.jsonl")
+    }
+
+    /// Its stderr and stdout so far.
+    pub fn log(&self) -> String {
+        self.process.output()
+    }
+
+    /// Stops the daemon as an operator would, which drains what was captured; fails unless its accounting adds
+    /// up and it ends well.
+    pub fn stop(self) -> Result<Report> {
+        let metrics = self.metrics()?;
+        metrics.check_accounting()?;
+        self.stop_now(metrics)
+    }
+
+    /// As [`Daemon::stop`], but with metrics that were read before.
+    pub fn stop_now(mut self, metrics: Metrics) -> Result<Report> {
+        let status = self.process.stop(Signal::SIGTERM)?;
+        ensure!(status.success(), "the daemon ended on SIGTERM with {status}");
+        self.stopped = true;
+        let (exchanges, alerts) = (self.exchanges()?, self.alerts()?);
+        Ok(Report { exchanges, alerts, metrics, log: self.log(), ports: std::mem::take(&mut self.ports) })
+    }
+
+    /// Kills the daemon as the kernel would, which leaves it no time for anything.
+    pub fn kill(mut self) -> Result<ExitStatus> {
+        self.stopped = true;
+        self.process.stop(Signal::SIGKILL)
+    }
+
+    /// The complete lines of a file of its folder; none while there is no such file.
+    fn lines(&self, file: &str) -> Result<Vec<Value>> {
+        let text = fs::read_to_string(self.folder.path().join(file)).unwrap_or_default();
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete
+            .lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("{file}: {line}")))
+            .collect()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if !self.stopped {
+            eprintln!("── the daemon's log ──\n{}──", self.process.output());
+        }
+    }
+}
+
+impl Report {
+    /// The calls to the server on `port`.
+    pub fn calls(&self, port: u16) -> Result<Vec<Call>> {
+        let mut found = Vec::new();
+        for exchange in &self.exchanges {
+            if calls::port(exchange, "server_port")? == port {
+                found.push(Call::from_exchange(exchange)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Fails unless the calls to the server on `port` are exactly `served`, and nothing was reported from a
+    /// port that the daemon was not to watch.
+    pub fn expect_exactly(&self, port: u16, served: &[Call]) -> Result<()> {
+        for exchange in &self.exchanges {
+            let server = calls::port(exchange, "server_port")?;
+            ensure!(
+                self.ports.is_empty() || self.ports.contains(&server),
+                "an exchange with a server that is not watched: {exchange}"
+            );
+        }
+        calls::compare(&self.calls(port)?, served).with_context(|| format!("the daemon's log:\n{}", self.log))
+    }
+
+    /// Alerts in `state`.
+    pub fn alerts_in(&self, state: &str) -> Vec<&Value> {
+        self.alerts.iter().filter(|alert| alert["state"] == state).collect()
+    }
+}
+
+/// Status and body of a small page.
+fn fetch(server: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&server, Duration::from_secs(5))?;
+    stream.set_read_timeout(Some(deadline::patience()))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
+    let mut page = String::new();
+    stream.read_to_string(&mut page)?;
+    let (head, body) = page.split_once("\r\n\r\n").with_context(|| format!("no head in {page:?}"))?;
+    let status = head.split(' ').nth(1).with_context(|| format!("no status in {head:?}"))?;
+    ensure!(
+        !head.to_ascii_lowercase().contains("transfer-encoding"),
+        "{path} is chunked, which this small client does not read"
+    );
+    Ok((status.parse()?, body.to_owned()))
+}

@@ -1,0 +1,209 @@
+//! `rollcall replay`: capture files through the same engine.
+
+use std::{collections::BTreeMap, fs, io::Write as _, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, ensure};
+use rollcall_tests::{
+    client::{request, request_with_body},
+    daemon,
+    packet::{ACK, Checksum, FIN, PSH, SYN, Segment},
+    pcap::Capture,
+};
+use serde_json::Value;
+
+/// Client, client port, server port, method, host, target, status; "-" for what is absent.
+type Row = [String; 7];
+
+/// Replays a file; its exchanges.
+fn replay(file: &std::path::Path) -> Result<Vec<Row>> {
+    let folder = tempfile::tempdir()?;
+    let output = Command::new(daemon::binary())
+        .args(["replay", "--exchange-log", "-", "--alert.file"])
+        .arg(folder.path().join("alerts.jsonl"))
+        .arg(file)
+        .output()
+        .with_context(|| format!("replay {}", file.display()))?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "replay of {} ended with {}: {errors}", file.display(), output.status);
+    let lines = String::from_utf8(output.stdout)?;
+    lines.lines().map(|line| row(&serde_json::from_str(line).with_context(|| line.to_owned())?)).collect()
+}
+
+fn row(exchange: &Value) -> Result<Row> {
+    let field = |name: &str| match exchange.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => "-".to_owned(),
+    };
+    Ok(["client_ip", "client_port", "server_port", "method", "host", "target", "status"].map(field))
+}
+
+fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort();
+    rows
+}
+
+/// The recorded captures, or `None`, said aloud, where they are not at hand.
+fn recorded() -> Option<PathBuf> {
+    let shared = std::env::var_os("ROLLCALL_SHARED").map(PathBuf::from);
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let folder = shared.unwrap_or(beside).join("data/pcap");
+    if folder.join("requests.json").is_file() {
+        return Some(folder);
+    }
+    // Written past the test runner, which keeps back what a passing test prints.
+    let _ = writeln!(
+        std::io::stderr(),
+        "NOTICE: there are no recorded captures in {}: set ROLLCALL_SHARED to the directory that has data/pcap; \
+         only a generated capture is replayed",
+        folder.display()
+    );
+    None
+}
+
+#[test]
+fn recorded_captures_give_the_expected_requests() -> Result<()> {
+    let Some(folder) = recorded() else { return Ok(()) };
+    let expected: Value = serde_json::from_str(&fs::read_to_string(folder.join("requests.json"))?)?;
+    let mut differences = BTreeMap::new();
+    for capture in expected.as_array().context("requests.json is no list")? {
+        let name = capture["pcap"].as_str().context("no pcap")?;
+        let requests = capture["requests"].as_array().context("no requests")?;
+        let fields = ["client", "client_port", "server_port", "method", "host", "uri", "status"];
+        let wanted = requests
+            .iter()
+            .map(|request| fields.map(|field| request[field].as_str().unwrap_or("-").to_owned()));
+        let wanted = sorted(wanted.collect());
+        let found = sorted(replay(&folder.join(name))?);
+        if found != wanted {
+            differences.insert(name, (wanted, found));
+        }
+    }
+    ensure!(
+        differences.is_empty(),
+        "{}",
+        differences
+            .iter()
+            .map(|(name, (wanted, found))| format!("{name}:\n  expected {wanted:?}\n  found    {found:?}\n"))
+            .collect::<String>()
+    );
+    Ok(())
+}
+
+/// One connection: what each end sends in turn, in segments of at most `size` bytes.
+fn conversation(capture: &mut Capture, port: u16, turns: &[(&[u8], &[u8])], size: usize) {
+    let (client, server) = (([10, 0, 0, 2], port).into(), ([10, 0, 0, 1], 80).into());
+    let (mut ours, mut theirs) = (u32::MAX - 3, 77_u32);
+    let segment = |from_client: bool, seq, ack, flags, payload| Segment {
+        source: if from_client { client } else { server },
+        destination: if from_client { server } else { client },
+        seq,
+        ack,
+        flags,
+        window: u16::MAX,
+        urgent: 0,
+        options: &[],
+        payload,
+        checksum: Checksum::Valid,
+        extensions: &[],
+    };
+    capture.push(&segment(true, ours, 0, SYN, b""));
+    ours = ours.wrapping_add(1);
+    capture.push(&segment(false, theirs, ours, SYN | ACK, b""));
+    theirs = theirs.wrapping_add(1);
+    capture.push(&segment(true, ours, theirs, ACK, b""));
+    for (asked, answered) in turns {
+        for piece in asked.chunks(size) {
+            capture.push(&segment(true, ours, theirs, ACK | PSH, piece));
+            ours = ours.wrapping_add(piece.len() as u32);
+        }
+        for piece in answered.chunks(size) {
+            capture.push(&segment(false, theirs, ours, ACK | PSH, piece));
+            theirs = theirs.wrapping_add(piece.len() as u32);
+        }
+    }
+    capture.push(&segment(true, ours, theirs, ACK | FIN, b""));
+    capture.push(&segment(false, theirs, ours.wrapping_add(1), ACK | FIN, b""));
+}
+
+fn generated() -> (Vec<u8>, Vec<Row>) {
+    let mut capture = Capture::default();
+    let fake = request("GET", "/v1/customers/666");
+    let (first, second) = (request("GET", "/v1/customers/1"), request_with_body("POST", "/orders", &fake));
+    let pipelined = [request("GET", "/a"), request("HEAD", "/b"), request("GET", "/c")].concat();
+    let ok: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let chunked: &[u8] = b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let three = [
+        ok,
+        b"HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\n",
+        b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n",
+    ]
+    .concat();
+    let turns: [(&[u8], &[u8]); 3] = [(&first, ok), (&second, chunked), (&pipelined, &three)];
+    let mut expected = Vec::new();
+    for (port, size) in [(5001, 1460), (5002, 100), (5003, 7), (5004, 1)] {
+        conversation(&mut capture, port, &turns, size);
+        for (method, target, status) in [
+            ("GET", "/v1/customers/1", "200"),
+            ("POST", "/orders", "201"),
+            ("GET", "/a", "200"),
+            ("HEAD", "/b", "204"),
+            ("GET", "/c", "404"),
+        ] {
+            let port = port.to_string();
+            expected
+                .push(["10.0.0.2", &port, "80", method, "api.example", target, status].map(str::to_owned));
+        }
+    }
+    (capture.bytes().to_vec(), expected)
+}
+
+#[test]
+fn a_generated_capture_gives_its_requests() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (bytes, expected) = generated();
+    let file = folder.path().join("generated.pcap");
+    fs::write(&file, bytes)?;
+    assert_eq!(sorted(replay(&file)?), sorted(expected));
+    Ok(())
+}
+
+#[test]
+fn of_a_truncated_capture_the_readable_part_is_reported() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (bytes, expected) = generated();
+    let file = folder.path().join("truncated.pcap");
+    fs::write(&file, &bytes[..bytes.len() - 7])?;
+    let log = folder.path().join("exchanges.jsonl");
+    let output = Command::new(daemon::binary())
+        .args(["replay", "--alert.file"])
+        .arg(folder.path().join("alerts.jsonl"))
+        .arg("--exchange-log")
+        .arg(&log)
+        .arg(&file)
+        .output()?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "a truncated capture is no error: {errors}");
+    ensure!(errors.contains("truncated.pcap"), "the error does not name the file: {errors}");
+    let text = fs::read_to_string(&log)?;
+    let rows = text.lines().map(|line| row(&serde_json::from_str(line)?)).collect::<Result<Vec<_>>>()?;
+    assert_eq!(sorted(rows), sorted(expected));
+    Ok(())
+}
+
+#[test]
+fn what_is_no_capture_is_named_as_such() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("foreign.pcap");
+    for content in [&b"this is not a capture file at all\n"[..], b""] {
+        fs::write(&file, content)?;
+        let output = Command::new(daemon::binary()).arg("replay").arg(&file).output()?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(!output.status.success(), "a foreign file is no error: {errors}");
+        ensure!(
+            errors.contains("foreign.pcap") && errors.trim().lines().count() == 1,
+            "not one clear line: {errors}"
+        );
+    }
+    Ok(())
+}

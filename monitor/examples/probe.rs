@@ -31,7 +31,9 @@ impl Consumer for C {
     fn next_deadline(&self) -> Option<Timestamp> {
         None
     }
-    fn directives(&mut self) -> impl Iterator<Item=(ConnectionId, Directive)> {std::iter::empty()}
+    fn directives(&mut self) -> impl Iterator<Item = (ConnectionId, Directive)> {
+        std::iter::empty()
+    }
     fn captured(&mut self, _: u64, l: u64) {
         if l > 0 {
             eprintln!("lost {l}")

@@ -17,7 +17,9 @@ const UNANSWERED: u32 = 16 * 1024;
 #[inline(always)]
 pub fn due(connection: &Connection) -> bool {
     let packets = connection.packets;
-    packets & (EVERY - 1) == 0 || packets & packets.wrapping_sub(1) == 0 || connection.unanswered >= UNANSWERED
+    packets & (EVERY - 1) == 0
+        || packets & packets.wrapping_sub(1) == 0
+        || connection.unanswered >= UNANSWERED
 }
 
 /// Takes up what the daemon has left for this connection, and removes it.

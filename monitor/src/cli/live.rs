@@ -72,7 +72,8 @@ impl Live {
 
     fn publish(&mut self, ring_bytes: u64, responses_lost: u64) {
         let engine = self.engine.counters();
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures { engine, ring_bytes, responses_lost };
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) =
+            Figures { engine, ring_bytes, responses_lost };
     }
 }
 
@@ -132,4 +133,3 @@ impl Loss {
         if lost == 0 { 0.0 } else { lost as f64 / (lost + reported) as f64 }
     }
 }
-

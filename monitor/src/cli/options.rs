@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::values::{self, Limit};
+use rollcall::{client::TrustedProxies, detect::Limit};
+
+use super::values;
 
 /// The windows of DESIGN, section 6: short ones catch a fast walk at once, the long ones a slow one in the end.
 const LIMITS: &str = "20/10s,30/60s,60/10m,100/1h,300/24h";
@@ -56,18 +58,17 @@ pub(crate) struct EngineArgs {
         env = "ROLLCALL_LIMIT",
         value_name = "N/WINDOW",
         value_delimiter = ',',
-        value_parser = values::limit,
         default_value = LIMITS
     )]
     pub limits: Vec<Limit>,
 
-    /// Network whose X-Forwarded-For and Forwarded headers are believed; repeatable, or a list.
+    /// Network whose X-Forwarded-For is believed; repeatable, or a list.
     #[arg(
         long = "trusted-proxy",
         env = "ROLLCALL_TRUSTED_PROXY",
         value_name = "CIDR",
         value_delimiter = ',',
-        value_parser = values::network,
+        value_parser = TrustedProxies::parse,
         default_value = "127.0.0.0/8,::1"
     )]
     pub trusted_proxies: Vec<IpNet>,

@@ -14,7 +14,11 @@ use rollcall::{
     time::Timestamp,
 };
 
-use super::{options::EngineArgs, state::Key};
+use super::{
+    exit::{Exit, Failure},
+    options::EngineArgs,
+    state::Key,
+};
 
 /// Exchanges that may wait for a disk: at 100,000 exchanges of 400 bytes a second, 1.6 seconds.
 const EXCHANGE_QUEUE: u64 = 64 << 20;
@@ -63,6 +67,13 @@ impl Outputs {
         Ok(Outputs { alerts, exchanges })
     }
 
+    /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
+    pub(crate) fn tick(&mut self) {
+        if let Some(exchanges) = &mut self.exchanges {
+            exchanges.tick();
+        }
+    }
+
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
         let Outputs { alerts, exchanges } = self;
@@ -93,13 +104,14 @@ impl Output for Outputs {
 }
 
 /// An engine set up as the command line says. `key` keys its tables.
-pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Engine<Outputs> {
+pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Result<Engine<Outputs>, Failure> {
     let mut settings = Settings::default();
     settings.http.head = args.head_cap as usize;
     settings.http.body = args.body_cap as usize;
     settings.detection.trusted_proxies = TrustedProxies::new(args.trusted_proxies.clone());
-    settings.detection.limits = Limits::new(args.limits.clone());
-    Engine::new(settings, HashKey(key), outputs)
+    settings.detection.limits = Limits::new(args.limits.iter().copied())
+        .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
+    Ok(Engine::new(settings, HashKey::new(key), outputs))
 }
 
 /// Recorded traffic as it passes through the engine: the recorded time is the time.

@@ -36,7 +36,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     let outputs = Outputs::open(&engine, Writing::Direct, None)?;
     // No traffic chooses what it collides with in a file that has been written: any key will do, and a constant
     // one makes two replays alike.
-    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, [0; 16], outputs));
+    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, [0; 16], outputs)?);
     let mut reader = Reader::new();
     let mut failures = Vec::new();
     for file in &files {
@@ -52,7 +52,8 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
 
 fn summary(read: &Summary, counters: &Counters) -> String {
     let Summary { packets, segments, connections, skipped } = read;
-    let (exchanges, alerts) = (counters.http.exchanges, counters.detection.alerts.opened);
+    let alerts = counters.detection.alerts;
+    let (exchanges, alerts) = (counters.http.exchanges, alerts.opened_warning + alerts.opened_critical);
     let mut text = format!(
         "rollcall: {packets} packets, {segments} segments of {connections} connections, {exchanges} exchanges, \
          {alerts} alerts"

@@ -4,12 +4,7 @@
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
 //! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread};
 
 use anyhow::Context;
 use clap::Args;
@@ -28,9 +23,9 @@ use tokio::{
 
 use super::{
     exit::{Exit, Failure},
+    live::Live,
     logging,
     options::{EngineArgs, KernelArgs, LogArgs},
-    live::Live,
     pipeline::{self, Outputs, Writing},
     state::{self, Key},
     values,
@@ -89,7 +84,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
-    let engine = pipeline::engine(&args.engine, key, outputs);
+    let engine = pipeline::engine(&args.engine, key, outputs)?;
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
     let live = Live::new(engine, Arc::clone(&health), &capture, &metrics, &args);

@@ -1,60 +1,6 @@
-//! The values that flags take: sizes, limits, rates, networks and addresses. Errors are clauses for clap to print.
+//! The values that flags take: sizes, rates and addresses. Errors are clauses for clap to print.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr, ToSocketAddrs},
-    time::Duration,
-};
-
-use ipnet::IpNet;
-
-/// Distinct objects within a sliding window: `20/10s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limit {
-    pub distinct: u32,
-    pub window: Duration,
-}
-
-const SECOND: u64 = 1;
-const MINUTE: u64 = 60;
-const HOUR: u64 = 3600;
-const DAY: u64 = 24 * HOUR;
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.window.as_secs();
-        match seconds {
-            _ if seconds % HOUR == 0 => write!(f, "{}/{}h", self.distinct, seconds / HOUR),
-            _ if seconds % MINUTE == 0 => write!(f, "{}/{}m", self.distinct, seconds / MINUTE),
-            _ => write!(f, "{}/{}s", self.distinct, seconds),
-        }
-    }
-}
-
-/// Parses `N/WINDOW`, the window in whole seconds, minutes, hours or days up to one day.
-pub(super) fn limit(text: &str) -> Result<Limit, String> {
-    const FORM: &str = "expected N/WINDOW such as 30/60s, 60/10m or 300/24h";
-    let (distinct, window) = text.split_once('/').ok_or(FORM)?;
-    let distinct: u32 = distinct.trim().parse().map_err(|_| FORM)?;
-    if distinct == 0 {
-        return Err("N must be at least 1".to_owned());
-    }
-    let window = window.trim();
-    let unit_at = window.find(|character: char| !character.is_ascii_digit()).ok_or(FORM)?;
-    let (number, unit) = window.split_at(unit_at);
-    let unit = match unit.trim() {
-        "s" => SECOND,
-        "m" | "min" => MINUTE,
-        "h" => HOUR,
-        "d" => DAY,
-        _ => return Err(FORM.to_owned()),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or(FORM)?;
-    if !(SECOND..=DAY).contains(&seconds) {
-        return Err("WINDOW must be between 1s and 24h".to_owned());
-    }
-    Ok(Limit { distinct, window: Duration::from_secs(seconds) })
-}
+use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Parses a number of bytes: `4096`, `4KiB`, `8MiB`, `1GiB`. `K`, `M` and `G` mean the same.
 fn bytes(text: &str) -> Result<u64, String> {
@@ -112,15 +58,6 @@ pub(super) fn sample(text: &str) -> Result<f64, String> {
     }
 }
 
-/// A network, or one address.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    let text = text.trim();
-    text.parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map(|network| network.trunc())
-        .map_err(|_| "expected a network such as 10.0.0.0/8 or 2001:db8::/32, or one address".to_owned())
-}
-
 /// `ADDRESS:PORT`, `NAME:PORT`, or `:PORT` for every IPv4 address.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
@@ -150,30 +87,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits() {
-        for text in ["20/10s", "30/1m", "60/10m", "100/1h", "300/24h", "1/61s"] {
-            assert_eq!(limit(text).unwrap().to_string(), text);
-        }
-        assert_eq!(limit("300/1d").unwrap(), limit("300/24h").unwrap());
-        assert_eq!(limit("60/10min").unwrap(), limit("60/600s").unwrap());
-        for text in [
-            "",
-            "20",
-            "20/",
-            "/10s",
-            "20/10",
-            "20/10x",
-            "-1/10s",
-            "0/10s",
-            "20/0s",
-            "20/25h",
-            "20/99999999999999999999d",
-        ] {
-            limit(text).unwrap_err();
-        }
-    }
-
-    #[test]
     fn sizes() {
         assert_eq!(head_cap("4KiB"), Ok(4096));
         assert_eq!(head_cap("512"), Ok(512));
@@ -196,14 +109,6 @@ mod tests {
         for text in ["0", "-0.5", "1.5", "NaN", "inf", "x"] {
             sample(text).unwrap_err();
         }
-    }
-
-    #[test]
-    fn networks() {
-        assert_eq!(network("10.1.2.3/8").unwrap().to_string(), "10.0.0.0/8");
-        assert_eq!(network("10.1.2.3").unwrap().to_string(), "10.1.2.3/32");
-        assert_eq!(network("::1").unwrap().to_string(), "::1/128");
-        network("10.0.0.0/33").unwrap_err();
     }
 
     #[test]

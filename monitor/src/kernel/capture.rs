@@ -4,10 +4,7 @@
 //! rest. So: while traffic flows the loop comes by itself every few milliseconds and the programs wake it only
 //! when the ring fills faster than that; when traffic stops it goes to sleep, and the next record wakes it once.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use aya::maps::{MapData, RingBuf};
 use aya_log::EbpfLogger;

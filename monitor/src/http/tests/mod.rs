@@ -41,7 +41,11 @@ impl Record {
 
 impl Sink for Record {
     fn call(&mut self, exchange: &Exchange<'_>) {
-        assert_eq!(self.calls.len(), self.calls.len().max(self.exchanges.len()), "a call before its exchange");
+        assert_eq!(
+            self.calls.len(),
+            self.calls.len().max(self.exchanges.len()),
+            "a call before its exchange"
+        );
         self.calls.push(Record::line(exchange));
     }
 

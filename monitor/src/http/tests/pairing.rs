@@ -129,7 +129,9 @@ fn interim_responses_are_passed_over() {
     let mut wire = Wire::new();
     wire.send("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
     wire.reply("HTTP/1.1 100 Continue\r\n\r\n").send("abc");
-    wire.reply("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
+    wire.reply(
+        "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n",
+    );
     wire.expect(&["POST /a 201"]);
     assert_eq!(wire.record.bodies, [b"abc"]);
 }

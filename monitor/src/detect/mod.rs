@@ -8,6 +8,7 @@
 //! What stands behind the seam (sketches, rules, lenses) may change; [`Observation`] and [`Finding`] are the
 //! contract.
 
+mod bounds;
 mod clock;
 mod detector;
 mod evidence;
@@ -19,7 +20,8 @@ pub mod observation;
 mod pairs;
 mod track;
 
-pub use detector::{Bounds, Counters, Detector};
+pub use bounds::{Bounds, Counters};
+pub use detector::Detector;
 pub use finding::{Finding, Phase};
 pub use limit::{Limit, LimitError, Limits};
 pub use observation::Observation;

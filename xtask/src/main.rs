@@ -1,1 +1,74 @@
-fn main() {}
+//! `cargo xtask`: everything that is done to Rollcall's source tree, one module a verb.
+//!
+//! What a verb needs and does not find it gets by itself, and keeps under the target directory: removing that
+//! directory undoes all of it, save the Debian packages that `test` and `vm-test` install when they run as root.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod archive;
+mod build;
+mod cargo;
+mod ci;
+mod core_source;
+mod packages;
+mod privilege;
+mod process;
+mod run;
+mod setup;
+mod sources;
+mod test;
+mod tool;
+mod toolchain;
+mod vm_test;
+mod workspace;
+
+use workspace::Workspace;
+
+/// Builds, runs and tests Rollcall.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Finds or builds what the eBPF build needs: the source of core, and bpf-linker.
+    Setup,
+    /// Builds the eBPF object, then the daemon around it.
+    Build(build::Options),
+    /// Builds the daemon and runs it, as root, with the flags given.
+    Run(run::Options),
+    /// Runs every test, those on the real kernel too, which takes root.
+    Test(test::Options),
+    /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
+    Ci,
+    /// Boots Debian kernels in virtual machines and runs the capture tests in each.
+    VmTest(vm_test::Options),
+}
+
+fn main() -> ExitCode {
+    match perform(Cli::parse().verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn perform(verb: Verb) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match verb {
+        Verb::Setup => setup::verb(&workspace),
+        Verb::Build(options) => build::verb(&workspace, &options),
+        Verb::Run(options) => run::verb(&workspace, &options),
+        Verb::Test(options) => test::verb(&workspace, &options),
+        Verb::Ci => ci::verb(&workspace),
+        Verb::VmTest(options) => vm_test::verb(&workspace, &options),
+    }
+}

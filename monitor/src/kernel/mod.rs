@@ -1,1 +1,22 @@
-//! The kernel as a source of segments: the only module that knows aya.
+//! The kernel as a source of segments: loads the programs, attaches them, and turns their records into
+//! [`Segment`](crate::stream::Segment)s. The only module that knows aya.
+//!
+//! Nothing is pinned: the attachment belongs to file descriptors of this process, so that the kernel undoes it
+//! when the process ends, however it ends.
+
+mod advice;
+mod batches;
+mod capture;
+mod cgroup;
+mod checksum;
+pub mod decode;
+mod error;
+mod mapped;
+mod programs;
+mod statistics;
+
+pub use capture::{Capture, Consumer, Stop};
+pub use cgroup::mounted as cgroup2_mount;
+pub use error::Error;
+pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load};
+pub use statistics::{DirectionStatistics, Statistics};

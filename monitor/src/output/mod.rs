@@ -1,1 +1,23 @@
 //! Where alerts, exchanges and metrics leave the daemon.
+//!
+//! Alerts and exchanges are JSON lines ([`AlertLog`], [`ExchangeLog`]). Both serialise on the engine's thread into
+//! a buffer of whole lines and hand it to a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait,
+//! or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`],
+//! [`web`]). Nothing here decides anything: it writes what it is handed, and counts what it could not write.
+
+mod alert_log;
+mod exchange_log;
+pub mod health;
+mod json;
+mod line_file;
+pub mod metrics;
+mod queue;
+mod sink;
+pub mod web;
+
+pub use alert_log::AlertLog;
+pub use exchange_log::{ExchangeLog, Record};
+pub use health::Health;
+pub use line_file::LineFile;
+pub use queue::Queue;
+pub use sink::{Error, Sink, Stats};

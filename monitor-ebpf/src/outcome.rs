@@ -1,0 +1,80 @@
+//! What became of each packet that the programs saw: exactly one outcome each.
+
+/// The outcomes of a packet. The counters are an array in this order; [`Outcome::NAMES`] has their label values.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Handed to the daemon.
+    Submitted = 0,
+    /// Nothing to read: no payload, and no end of a connection that is being watched.
+    NoPayload,
+    /// Not TCP.
+    NotTcp,
+    /// The server's port is not among those watched.
+    PortFiltered,
+    /// Belongs to no full socket (forwarded, or answered by the kernel itself).
+    NoSocket,
+    /// Seen at the end that opened the connection.
+    ClientSide,
+    /// The connection's first bytes cannot be HTTP/1.
+    NotHttp,
+    /// The daemon has said that this connection is of no interest (not HTTP after all, upgraded, tunnel).
+    Ignored,
+    /// Body bytes that the daemon has said it does not need.
+    SkippedBody,
+    /// Left out by the sampling rate.
+    SampledOut,
+    /// The client sent more since the last answer than is captured for one connection.
+    OverBudget,
+    /// The ring had no room: a loss.
+    RingFull,
+    /// The kernel refused memory for the connection's state: a loss.
+    NoMemory,
+    /// Headers that could not be read: a loss.
+    Unreadable,
+}
+
+/// Number of [`Outcome`]s.
+pub const OUTCOMES: usize = 14;
+
+impl Outcome {
+    /// Label values, in the order of the discriminants.
+    pub const NAMES: [&'static str; OUTCOMES] = [
+        "submitted",
+        "no_payload",
+        "not_tcp",
+        "port_filtered",
+        "no_socket",
+        "client_side",
+        "not_http",
+        "ignored",
+        "skipped_body",
+        "sampled_out",
+        "over_budget",
+        "ring_full",
+        "no_memory",
+        "unreadable",
+    ];
+}
+
+/// One direction's counters on one CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Packets that the program was run for.
+    pub seen: u64,
+    pub outcomes: [u64; OUTCOMES],
+    /// Of the packets lost for a full ring: those that began a request, as far as can be told from outside.
+    pub requests_lost: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_has_a_name() {
+        assert_eq!(Outcome::Unreadable as usize + 1, OUTCOMES);
+        assert_eq!(std::mem::size_of::<Counters>(), (OUTCOMES + 2) * 8);
+    }
+}

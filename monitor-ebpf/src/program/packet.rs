@@ -1,0 +1,190 @@
+//! IP and TCP headers. The only place that knows where things stand in a packet.
+
+use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_skb_load_bytes, programs::SkBuffContext};
+use monitor_ebpf::{
+    outcome::Outcome,
+    record::{FLAG_ACK, FLAG_FIN, FLAG_IPV6, FLAG_RST, FLAG_SYN},
+};
+
+const TCP: u8 = 6;
+/// IPv6 extension headers that may stand before TCP (RFC 8200, section 4.1), as many as Linux itself expects.
+const EXTENSIONS: usize = 6;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const DESTINATION: u8 = 60;
+
+/// A TCP packet's headers, in host byte order.
+pub struct Packet {
+    /// Where the TCP header begins.
+    pub tcp: u32,
+    /// Length of the TCP header.
+    pub header: u32,
+    /// Payload bytes.
+    pub length: u32,
+    pub seq: u32,
+    pub ack: u32,
+    pub source_port: u16,
+    pub destination_port: u16,
+    /// `FLAG_*` of the record that the headers tell.
+    pub flags: u16,
+    pub source: [u32; 4],
+    pub destination: [u32; 4],
+}
+
+impl Packet {
+    /// Where the payload begins.
+    #[inline(always)]
+    pub fn payload(&self) -> u32 {
+        self.tcp + self.header
+    }
+
+    /// Whether any of these flags is set.
+    #[inline(always)]
+    pub fn has(&self, flags: u16) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// The first eight bytes of the payload in memory order, `None` if there are fewer.
+    #[inline(always)]
+    pub fn first_word(&self, ctx: &SkBuffContext) -> Option<u64> {
+        if self.length < 8 { None } else { load(ctx, self.payload()).map(u64::from_ne_bytes).ok() }
+    }
+}
+
+/// Reads the headers. Everything that is not a readable TCP packet is an outcome of its own.
+#[inline(always)]
+pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
+    // SAFETY: fields of the context.
+    let (start, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
+    // Headers stand in the packet's linear part, where they can be read without a call, 10 ns each.
+    if start + 40 <= end {
+        let word = |index: usize| {
+            // SAFETY: within the 40 bytes that the verifier has seen checked.
+            unsafe { (start as *const u32).add(index).read_unaligned() }
+        };
+        if word(0) as u8 == 0x45 {
+            if word(2).to_ne_bytes()[1] != TCP {
+                return Err(Outcome::NotTcp);
+            }
+            let fields = [word(5), word(6), word(7), word(8), word(9)];
+            return packet(ctx, 20, 0, fields, [word(3), 0, 0, 0], [word(4), 0, 0, 0]);
+        }
+    }
+    uncommon(ctx)
+}
+
+/// IPv6, IPv4 with options, and headers outside the linear part.
+#[inline(always)]
+fn uncommon(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
+    let first: [u32; 5] = load(ctx, 0)?;
+    let head = first[0].to_ne_bytes();
+    let (tcp, ip_flags, source, destination) = match head[0] >> 4 {
+        4 => {
+            if first[2].to_ne_bytes()[1] != TCP {
+                return Err(Outcome::NotTcp);
+            }
+            (u32::from(head[0] & 15) * 4, 0, [first[3], 0, 0, 0], [first[4], 0, 0, 0])
+        }
+        6 => {
+            let rest: [u32; 5] = load(ctx, 20)?;
+            let tcp = after_extensions(ctx, first[1].to_ne_bytes()[2])?;
+            let source = [first[2], first[3], first[4], rest[0]];
+            (tcp, FLAG_IPV6, source, [rest[1], rest[2], rest[3], rest[4]])
+        }
+        _ => return Err(Outcome::NotTcp),
+    };
+    packet(ctx, tcp, ip_flags, load(ctx, tcp)?, source, destination)
+}
+
+/// Puts together what the TCP header's first five words tell.
+#[inline(always)]
+fn packet(
+    ctx: &SkBuffContext,
+    tcp: u32,
+    ip_flags: u16,
+    fields: [u32; 5],
+    source: [u32; 4],
+    destination: [u32; 4],
+) -> Result<Packet, Outcome> {
+    let ports = u32::from_be(fields[0]);
+    let [offset, bits, ..] = fields[3].to_ne_bytes();
+    let header = u32::from(offset >> 4) * 4;
+    let length = ctx.skb.len().wrapping_sub(tcp + header);
+    if header < 20 || length > i32::MAX as u32 {
+        return Err(Outcome::Unreadable);
+    }
+    Ok(Packet {
+        tcp,
+        header,
+        length,
+        seq: u32::from_be(fields[1]),
+        ack: u32::from_be(fields[2]),
+        source_port: (ports >> 16) as u16,
+        destination_port: ports as u16,
+        flags: ip_flags | tcp_flags(bits),
+        source,
+        destination,
+    })
+}
+
+/// The record's flags for the flag byte of a TCP header (RFC 9293, section 3.1).
+#[inline(always)]
+fn tcp_flags(bits: u8) -> u16 {
+    let bits = u16::from(bits);
+    // FIN 1, SYN 2, RST 4, ACK 16.
+    (bits & 1) * FLAG_FIN
+        | (bits >> 1 & 1) * FLAG_SYN
+        | (bits >> 2 & 1) * FLAG_RST
+        | (bits >> 4 & 1) * FLAG_ACK
+}
+
+/// Skips IPv6 extension headers; returns where the TCP header begins.
+#[inline(always)]
+fn after_extensions(ctx: &SkBuffContext, mut next: u8) -> Result<u32, Outcome> {
+    let mut offset = 40;
+    for _ in 0..EXTENSIONS {
+        match next {
+            TCP => return Ok(offset),
+            HOP_BY_HOP | ROUTING | DESTINATION => {
+                let [following, length]: [u8; 2] = load(ctx, offset)?;
+                next = following;
+                offset += (u32::from(length) + 1) * 8;
+            }
+            _ => return Err(Outcome::NotTcp),
+        }
+    }
+    if next == TCP { Ok(offset) } else { Err(Outcome::Unreadable) }
+}
+
+/// Copies a fixed-size value out of the packet, linear or not.
+#[inline(always)]
+pub fn load<T: Copy>(ctx: &SkBuffContext, offset: u32) -> Result<T, Outcome> {
+    ctx.skb.load(offset as usize).map_err(|_| Outcome::Unreadable)
+}
+
+/// Copies `length` bytes of the packet to `to`, at most `N`. Returns how many were copied: all or none.
+///
+/// # Safety
+///
+/// `to` must point to `N` writable bytes.
+#[inline(always)]
+pub unsafe fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, length: u32, to: *mut u8) -> u32 {
+    let length = opaque(length.into());
+    if length == 0 || length > u64::from(N) {
+        return 0;
+    }
+    // SAFETY: the caller's promise, and `length <= N` from the line above.
+    let result = unsafe {
+        bpf_skb_load_bytes(ctx.skb.skb.cast::<__sk_buff>().cast(), offset, to.cast(), length as u32)
+    };
+    if result == 0 { length as u32 } else { 0 }
+}
+
+/// The same number, of which the compiler no longer knows a range: it drops checks that it can prove superfluous,
+/// and the verifier cannot follow the proof.
+#[inline(always)]
+pub fn opaque(mut number: u64) -> u64 {
+    // SAFETY: copies a register onto itself. (An empty instruction would make invalid line info.)
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
+    number
+}

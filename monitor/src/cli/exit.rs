@@ -1,0 +1,225 @@
+//! How `rollcall` ends: exit codes, and one line on stderr that says what failed, why, and what to do.
+
+use std::process::ExitCode;
+
+use rollcall::{
+    output::{self, web},
+    replay,
+};
+
+use super::state;
+
+/// What the process exits with. Part of the interface: scripts and units rely on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    Privilege = 3,
+    Host = 4,
+    Verifier = 5,
+    Listen = 6,
+    Input = 7,
+    Output = 8,
+    State = 9,
+}
+
+/// Every exit code with what it means.
+pub(crate) const EXITS: [(Exit, &str); 10] = [
+    (Exit::Ok, "success; for `run`, a stop by SIGTERM or SIGINT"),
+    (Exit::Failed, "something failed at run time"),
+    (Exit::Usage, "unknown flag, or a value that a flag can't have"),
+    (Exit::Privilege, "not root, and without the capabilities that are needed"),
+    (Exit::Host, "the kernel or the host lacks something, or is too old"),
+    (Exit::Verifier, "the kernel's verifier rejected a program; the end of its log is printed"),
+    (Exit::Listen, "the web address is in use or can't be listened on"),
+    (
+        Exit::Input,
+        "a capture file is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
+    ),
+    (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
+    (Exit::State, "the state directory is another user's or unusable, or its key is"),
+];
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// The part of `--help` on exit codes.
+pub(crate) fn after_help() -> String {
+    let mut out = String::from("Exit codes:\n");
+    for (exit, meaning) in EXITS {
+        out.push_str(&format!("  {}  {meaning}\n", exit as u8));
+    }
+    out.push_str(
+        "\nEach flag can be set by the environment variable named with it; the command line comes first.",
+    );
+    out
+}
+
+/// Why the command did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+    /// What the user can do about it, as a clause: `run it as root`.
+    advice: Option<String>,
+    /// More lines to print below, such as the end of the verifier's log.
+    detail: Option<String>,
+}
+
+impl Failure {
+    /// A failure that ends the process with `exit`.
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+        Failure { exit, error: error.into(), advice: None, detail: None }
+    }
+
+    /// Says what the user can do.
+    pub(crate) fn advise(self, advice: impl Into<String>) -> Failure {
+        Failure { advice: Some(advice.into()), ..self }
+    }
+
+    /// Adds lines to print below the message.
+    #[expect(dead_code, reason = "for the verifier's log, which kernel::Error carries")]
+    pub(crate) fn detail(self, detail: impl Into<String>) -> Failure {
+        Failure { detail: Some(detail.into()), ..self }
+    }
+
+    /// What the process is to exit with.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Prints it on stderr.
+    pub(crate) fn report(&self) {
+        eprintln!("{}", self.message());
+    }
+
+    /// Reports all but the first, which is to be the outcome.
+    pub(crate) fn all(failures: Vec<Failure>) -> Result<Exit, Failure> {
+        let mut failures = failures.into_iter();
+        let Some(first) = failures.next() else { return Ok(Exit::Ok) };
+        failures.for_each(|failure| failure.report());
+        Err(first)
+    }
+
+    fn message(&self) -> String {
+        let Failure { exit: _, error, advice, detail } = self;
+        let mut message = format!("rollcall: {error:#}");
+        if let Some(advice) = advice {
+            message.push_str("; ");
+            message.push_str(advice);
+        }
+        for line in detail.iter().flat_map(|detail| detail.lines()) {
+            message.push_str("\n    ");
+            message.push_str(line);
+        }
+        message
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Failure {
+        Failure::new(Exit::Failed, error)
+    }
+}
+
+impl From<state::Error> for Failure {
+    fn from(error: state::Error) -> Failure {
+        let advice = error.advice();
+        Failure::new(Exit::State, error).advise(advice)
+    }
+}
+
+impl From<web::ListenError> for Failure {
+    fn from(error: web::ListenError) -> Failure {
+        let advice = match error.source.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "stop what listens there, or choose another --web.listen-address"
+            }
+            _ => "choose another --web.listen-address",
+        };
+        Failure::new(Exit::Listen, error).advise(advice)
+    }
+}
+
+impl From<output::Error> for Failure {
+    fn from(error: output::Error) -> Failure {
+        let advice = match &error {
+            output::Error::Open { .. } => "check the directory and its permissions, or choose another file",
+            output::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            output::Error::Lost { source: Some(_), .. } => {
+                "make room or choose another file; every other line was written"
+            }
+            output::Error::Lost { source: None, .. } => "use a faster disk; every other line was written",
+        };
+        Failure::new(Exit::Output, error).advise(advice)
+    }
+}
+
+impl From<replay::Error> for Failure {
+    fn from(error: replay::Error) -> Failure {
+        let advice = match &error {
+            replay::Error::Read { .. } => "check the path and its permissions",
+            replay::Error::Empty { .. } | replay::Error::Foreign { .. } => {
+                "give a file that tcpdump -w or Wireshark has written"
+            }
+            replay::Error::LinkType { .. } => "capture on a network interface",
+            replay::Error::Truncated { .. } | replay::Error::Damaged { .. } => {
+                "everything before was evaluated; copy the file again if it should be longer"
+            }
+        };
+        Failure::new(Exit::Input, error).advise(advice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_message_names_what_why_and_what_to_do() {
+        let failure = Failure::new(Exit::Failed, anyhow::anyhow!("no such thing").context("do it"))
+            .advise("do something else");
+        assert_eq!(failure.message(), "rollcall: do it: no such thing; do something else");
+    }
+
+    #[test]
+    fn codes_are_numbered_without_gaps() {
+        for (number, (exit, _)) in EXITS.into_iter().enumerate() {
+            assert_eq!(exit as usize, number);
+        }
+    }
+
+    #[test]
+    fn the_documentation_names_every_code() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/exit-codes.md");
+        let mut expected = String::from(
+            "# Exit codes\n\n\
+             Written from the table in monitor/src/cli/exit.rs; a test keeps both alike.\n\
+             On failure there is one line on stderr: `rollcall: <what>: <cause>; <what to do>`.\n\n\
+             | code | meaning |\n|---|---|\n",
+        );
+        for (exit, meaning) in EXITS {
+            expected.push_str(&format!("| {} | {meaning} |\n", exit as u8));
+        }
+        expected.push_str(
+            "\nWhen several things fail, each has its line and the first gives the code. `rollcall check` exits with 3 or 4 \
+             as `rollcall run` would, 3 if privileges are missing. A second SIGTERM or SIGINT ends the daemon at once, \
+             with 1.\n",
+        );
+        if std::env::var_os("ROLLCALL_BLESS").is_some() {
+            std::fs::write(&path, &expected).unwrap();
+        }
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            expected,
+            "ROLLCALL_BLESS=1 cargo test writes docs/exit-codes.md anew"
+        );
+    }
+}

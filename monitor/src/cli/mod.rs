@@ -1,0 +1,70 @@
+//! The command line: what can be asked for, and how it ends.
+
+mod check;
+mod exit;
+mod logging;
+mod options;
+mod pipeline;
+mod replay;
+mod run;
+mod state;
+mod values;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use exit::{Exit, Failure};
+
+/// Catches bulk account enumeration on HTTP APIs from the kernel, without touching the application.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, propagate_version = false, subcommand_required = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watches this host's HTTP traffic until SIGTERM or SIGINT.
+    ///
+    /// Attaches to the kernel, which needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON). A signal makes it stop
+    /// after everything captured has been evaluated and written; a second one makes it stop at once.
+    Run(run::RunArgs),
+    /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
+    Replay(replay::ReplayArgs),
+    /// Tells whether this host is fit for `rollcall run`, and what to do if not. Changes nothing.
+    Check(check::CheckArgs),
+    /// Prints the version and what it was built from.
+    Version,
+}
+
+/// Parses the command line, does what it says, and reports how that went.
+pub(crate) fn main() -> ExitCode {
+    rollcall::output::metrics::started();
+    let matches = Cli::command().after_long_help(exit::after_help()).get_matches();
+    let cli =
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Check(args) => check::check(&args),
+        Command::Version => version(),
+    };
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.report();
+            failure.exit().into()
+        }
+    }
+}
+
+fn version() -> Result<Exit, Failure> {
+    let revision = option_env!("ROLLCALL_REVISION").unwrap_or("unknown");
+    println!("rollcall {} (revision {revision}, {})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests;

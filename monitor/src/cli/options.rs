@@ -1,0 +1,120 @@
+//! Flags that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+
+use super::values::{self, Limit};
+
+/// The windows of DESIGN, section 6: short ones catch a fast walk at once, the long ones a slow one in the end.
+const LIMITS: &str = "20/10s,30/60s,60/10m,100/1h,300/24h";
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogArgs {
+    /// The least severe messages to print on stderr.
+    #[arg(long = "log.level", env = "ROLLCALL_LOG_LEVEL", value_enum, default_value_t = Level::Info)]
+    pub level: Level,
+
+    /// How to print them.
+    #[arg(long = "log.format", env = "ROLLCALL_LOG_FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// What the engine looks at, what it says, and where to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EngineArgs {
+    /// Server port to watch; repeatable, or a list [default: every port].
+    #[arg(
+        long = "port",
+        env = "ROLLCALL_PORT",
+        value_name = "PORT",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
+    pub ports: Vec<u16>,
+
+    /// Alert when a client touches N distinct objects of a route within WINDOW; repeatable, or a list. Replaces the
+    /// default limits.
+    #[arg(
+        long = "limit",
+        env = "ROLLCALL_LIMIT",
+        value_name = "N/WINDOW",
+        value_delimiter = ',',
+        value_parser = values::limit,
+        default_value = LIMITS
+    )]
+    pub limits: Vec<Limit>,
+
+    /// Network whose X-Forwarded-For and Forwarded headers are believed; repeatable, or a list.
+    #[arg(
+        long = "trusted-proxy",
+        env = "ROLLCALL_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = values::network,
+        default_value = "127.0.0.0/8,::1"
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Bytes of each request's head to look at, 512 to 16KiB.
+    #[arg(
+        long = "head-cap",
+        env = "ROLLCALL_HEAD_CAP",
+        value_name = "BYTES",
+        value_parser = values::head_cap,
+        default_value = "4KiB"
+    )]
+    pub head_cap: u32,
+
+    /// Bytes of each request's body to look at, 0 to 4KiB.
+    #[arg(
+        long = "body-cap",
+        env = "ROLLCALL_BODY_CAP",
+        value_name = "BYTES",
+        value_parser = values::body_cap,
+        default_value = "512"
+    )]
+    pub body_cap: u32,
+
+    /// Append alerts to this file, one JSON object a line; - is stdout.
+    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
+    pub alert_file: PathBuf,
+
+    /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
+    #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
+    pub exchange_log: Option<PathBuf>,
+}
+
+/// What the kernel side is given.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KernelArgs {
+    /// Bytes of the buffer between kernel and daemon: a power of two, 64KiB to 1GiB.
+    #[arg(
+        long = "ring-size",
+        env = "ROLLCALL_RING_SIZE",
+        value_name = "BYTES",
+        value_parser = values::ring_size,
+        default_value = "8MiB"
+    )]
+    pub ring_size: u32,
+
+    /// The cgroup v2 whose sockets to watch [default: the root, wherever it is mounted].
+    #[arg(long = "cgroup", env = "ROLLCALL_CGROUP", value_name = "PATH")]
+    pub cgroup: Option<PathBuf>,
+}

@@ -1,0 +1,237 @@
+//! The state directory, and the key in it.
+//!
+//! The key seeds every hash of what an attacker can choose, so that nobody outside can aim for collisions or predict
+//! which targets a sample leaves out. It is made at the first start and stays, so that figures compare across restarts.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use nix::{libc::O_NOFOLLOW, unistd::geteuid};
+
+/// The file of the key.
+const KEY_FILE: &str = "key";
+
+/// 16 random bytes.
+pub(crate) type Key = [u8; 16];
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("create state directory {path}")]
+    Create {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("use {path} as state directory: it is not a directory")]
+    NotDirectory { path: PathBuf },
+    #[error("use {path}: it belongs to user {owner}, and this is user {user}")]
+    Owner { path: PathBuf, owner: u32, user: u32 },
+    #[error("use {path}: others may {may} it (mode {mode:03o})")]
+    Mode { path: PathBuf, mode: u32, may: &'static str },
+    #[error("read key {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("write key {path}")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("read key {path}: it does not hold 32 hexadecimal digits")]
+    Corrupt { path: PathBuf },
+}
+
+impl Error {
+    /// What to do about it.
+    pub(crate) fn advice(&self) -> String {
+        match self {
+            Error::Create { .. } | Error::NotDirectory { .. } => "choose another --state-dir".to_owned(),
+            Error::Owner { path, .. } => {
+                format!(
+                    "chown {} if it is meant to be this user's, or choose another --state-dir",
+                    path.display()
+                )
+            }
+            Error::Mode { path, .. } => format!("chmod go-rwx {}", path.display()),
+            Error::Read { .. } => "check its permissions, or choose another --state-dir".to_owned(),
+            Error::Write { .. } => "make room or check permissions, or choose another --state-dir".to_owned(),
+            Error::Corrupt { path } => {
+                format!("restore it from a backup, or remove {} to have a new one made", path.display())
+            }
+        }
+    }
+}
+
+/// Opens the state directory, making it if need be, and returns its key.
+pub(crate) fn open(directory: &Path) -> Result<Key, Error> {
+    prepare(directory)?;
+    let path = directory.join(KEY_FILE);
+    match read(&path)? {
+        Some(key) => Ok(key),
+        None => create(directory, &path),
+    }
+}
+
+fn prepare(path: &Path) -> Result<(), Error> {
+    let metadata = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+            made.and_then(|()| fs::metadata(path))
+        }
+        known => known,
+    };
+    let metadata = metadata.map_err(|source| Error::Create { path: path.to_owned(), source })?;
+    if !metadata.is_dir() {
+        return Err(Error::NotDirectory { path: path.to_owned() });
+    }
+    // Service managers make it readable to others; only who may write could replace the key.
+    private(path, &metadata, 0o022, "write to")
+}
+
+/// Refuses what another user owns, or could use.
+fn private(path: &Path, metadata: &fs::Metadata, forbidden: u32, may: &'static str) -> Result<(), Error> {
+    let (path, user) = (path.to_owned(), geteuid().as_raw());
+    if metadata.uid() != user {
+        return Err(Error::Owner { path, owner: metadata.uid(), user });
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & forbidden != 0 { Err(Error::Mode { path, mode, may }) } else { Ok(()) }
+}
+
+/// Reads the key; `None` if there is none yet.
+fn read(path: &Path) -> Result<Option<Key>, Error> {
+    let failed = |source| Error::Read { path: path.to_owned(), source };
+    let file = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    private(path, &file.metadata().map_err(failed)?, 0o077, "read")?;
+    let mut text = Vec::new();
+    // A key and its newline, and one byte more to tell that there is more.
+    file.take(34).read_to_end(&mut text).map_err(failed)?;
+    decode(&text).map(Some).ok_or_else(|| Error::Corrupt { path: path.to_owned() })
+}
+
+/// Makes a key. The file appears whole or not at all, and whoever comes first wins.
+fn create(directory: &Path, path: &Path) -> Result<Key, Error> {
+    let failed = |source| Error::Write { path: path.to_owned(), source };
+    let draft = directory.join(format!("{KEY_FILE}.{}", std::process::id()));
+    let linked = write(&draft).and_then(|()| fs::hard_link(&draft, path));
+    // Gone already, or never there: both as it should be.
+    drop(fs::remove_file(&draft));
+    match linked {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(source) => return Err(failed(source)),
+    }
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+}
+
+fn write(draft: &Path) -> io::Result<()> {
+    // Left behind by a daemon that died right here, and had the same process id.
+    match fs::remove_file(draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut key = Key::default();
+    File::open("/dev/urandom")?.read_exact(&mut key)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(encode(&key).as_bytes())?;
+    file.sync_all()
+}
+
+fn encode(key: &Key) -> String {
+    key.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect()
+}
+
+fn decode(text: &[u8]) -> Option<Key> {
+    let digits: &[u8; 32] = text.strip_suffix(b"\n").unwrap_or(text).try_into().ok()?;
+    let mut key = Key::default();
+    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+        let value = |digit: u8| char::from(digit).to_digit(16);
+        *byte = u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok()?;
+    }
+    Some(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn a_key_is_made_once_and_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = root.path().join("a/state");
+        let key = open(&directory).unwrap();
+        assert_ne!(key, Key::default());
+        assert_eq!(open(&directory).unwrap(), key);
+        assert_eq!((mode(&directory), mode(&directory.join("key"))), (0o700, 0o600));
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no draft is left");
+        assert_eq!(fs::read_to_string(directory.join("key")).unwrap(), encode(&key));
+    }
+
+    #[test]
+    fn first_starts_at_the_same_time_agree() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("key");
+        let key = create(root.path(), &path).unwrap();
+        assert_eq!(create(root.path(), &path).unwrap(), key);
+    }
+
+    #[test]
+    fn a_corrupt_key_is_not_used() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("key");
+        for text in ["", "00", "zz112233445566778899aabbccddeeff\n", "00112233445566778899aabbccddeeff00\n"] {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(matches!(open(root.path()), Err(Error::Corrupt { .. })), "{text:?}");
+        }
+        fs::write(&path, "00112233445566778899AABBccddeeff").unwrap();
+        assert_eq!(open(root.path()).unwrap()[1..3], [0x11, 0x22]);
+    }
+
+    #[test]
+    fn what_others_could_use_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        open(root.path()).unwrap();
+        let key = root.path().join("key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(open(root.path()).unwrap_err().to_string().ends_with("others may read it (mode 644)"));
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(open(root.path()).unwrap_err().to_string().ends_with("others may write to it (mode 777)"));
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::remove_file(&key).unwrap();
+        symlink("/dev/zero", &key).unwrap();
+        assert!(matches!(open(root.path()), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn a_directory_of_another_user_is_refused() {
+        assert!(geteuid().is_root(), "this test gives a directory away, which needs root");
+        let root = tempfile::tempdir().unwrap();
+        chown(root.path(), Some(4711), None).unwrap();
+        assert!(matches!(open(root.path()), Err(Error::Owner { owner: 4711, .. })));
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(open(file.path()), Err(Error::NotDirectory { .. })));
+    }
+}

@@ -1,0 +1,205 @@
+//! The loop that takes what the programs have captured to whoever consumes it.
+//!
+//! A wake-up for each record costs a quarter of the server's throughput, and polling costs a sleeping host its
+//! rest. So: while traffic flows the loop comes by itself every few milliseconds and the programs wake it only
+//! when the ring fills faster than that; when traffic stops it goes to sleep, and the next record wakes it once.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aya::maps::{MapData, RingBuf};
+use aya_log::EbpfLogger;
+use monitor_ebpf::control::Control;
+use nix::{
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        eventfd::{EfdFlags, EventFd},
+    },
+    time::{ClockId, clock_gettime},
+};
+
+use super::{
+    Error, Statistics,
+    advice::Advice,
+    batches::Batches,
+    decode::{self, Record},
+    mapped::Mapped,
+};
+use crate::{
+    http::Directive,
+    stream::{ConnectionId, Segment},
+    time::Timestamp,
+};
+
+/// Between two looks at the ring while traffic flows. At 100,000 requests/s that is 500 records a look: enough
+/// to spread the cost of waking, few enough to stay in the cache.
+const BUSY: Duration = Duration::from_millis(5);
+/// The same at low rates, where each look costs more than what it finds.
+const QUIET: Duration = Duration::from_millis(20);
+/// Records a look that tell the one from the other.
+const BUSY_RECORDS: usize = 16;
+/// Without a record for this long the loop goes to sleep.
+const SLEEP_AFTER: Duration = Duration::from_millis(100);
+/// A sleeping loop still shows that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Takes segments, and gives advice in return.
+pub trait Consumer {
+    fn segment(&mut self, segment: &Segment<'_>);
+    /// All that was captured before `now` has been handed over.
+    fn settle(&mut self, now: Timestamp);
+    /// When `settle` has to be called next even if nothing comes.
+    fn next_deadline(&self) -> Option<Timestamp>;
+    /// Moves out the advice for the programs that has come up since.
+    fn directives(&mut self, leave: impl FnMut(ConnectionId, Directive));
+    /// Told after each look: bytes waiting in the ring before it, and response entries lost so far.
+    fn captured(&mut self, ring_bytes: u64, responses_lost: u64);
+}
+
+/// Stops a running [`Capture`] from another thread or a signal handler's task.
+#[derive(Clone)]
+pub struct Stop(Arc<EventFd>);
+
+impl Stop {
+    /// A stop that has not been asked for yet.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?)))
+    }
+
+    /// Asks the capture to stop; it drains what has been captured and returns.
+    pub fn stop(&self) {
+        // Fails only when the counter is full: then a stop has been asked for, and often.
+        let _ = self.0.write(1);
+    }
+}
+
+/// The daemon's side of the programs' maps.
+pub(super) struct Maps {
+    pub(super) ring: RingBuf<MapData>,
+    pub(super) batches: Batches,
+    pub(super) control: Mapped<Control>,
+    pub(super) advice: Advice,
+    pub(super) statistics: Arc<Statistics>,
+    pub(super) logger: EbpfLogger<&'static dyn log::Log>,
+}
+
+/// What the programs have captured, on its way to a [`Consumer`].
+pub struct Capture {
+    maps: Maps,
+    epoll: Epoll,
+}
+
+const RING_EVENT: u64 = 0;
+const STOP_EVENT: u64 = 1;
+
+impl Capture {
+    pub(super) fn new(maps: Maps) -> Result<Self, Error> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(io("create an epoll instance"))?;
+        // Edge-triggered: readiness is the programs' wake-up, not that there is data, as there nearly always is.
+        epoll
+            .add(&maps.ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING_EVENT))
+            .map_err(io("watch the ring"))?;
+        Ok(Self { maps, epoll })
+    }
+
+    /// The programs' counters.
+    pub fn statistics(&self) -> Arc<Statistics> {
+        Arc::clone(&self.maps.statistics)
+    }
+
+    /// Hands what is captured to `consumer` until `stop`.
+    pub fn run(&mut self, consumer: &mut impl Consumer, stop: &Stop) -> Result<(), Error> {
+        self.epoll
+            .add(&*stop.0, EpollEvent::new(EpollFlags::EPOLLIN, STOP_EVENT))
+            .map_err(io("watch for the stop"))?;
+        let mut last_record = monotonic();
+        let mut events = [EpollEvent::empty(); 2];
+        loop {
+            let records = self.look(consumer);
+            let now = monotonic();
+            if records > 0 {
+                last_record = now;
+            }
+            let mut wait = if records >= BUSY_RECORDS { BUSY } else { QUIET };
+            if now.saturating_sub(last_record) > SLEEP_AFTER {
+                self.set_idle(true);
+                // What came before the programs saw the word would wake nobody.
+                if self.look(consumer) > 0 {
+                    last_record = now;
+                } else {
+                    wait = HEARTBEAT;
+                }
+            }
+            if let Some(deadline) = consumer.next_deadline() {
+                wait = wait.min(deadline.since(Timestamp::from(SystemTime::now())).max(QUIET));
+            }
+            let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
+            let ready = match self.epoll.wait(&mut events, timeout) {
+                Err(nix::Error::EINTR) => 0,
+                result => result.map_err(io("wait for records"))?,
+            };
+            self.set_idle(false);
+            self.maps.logger.flush();
+            if events.iter().take(ready).any(|event| event.data() == STOP_EVENT) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands over what is left once the programs are detached.
+    pub fn drain(&mut self, consumer: &mut impl Consumer) {
+        while self.look(consumer) > 0 {}
+    }
+
+    /// Takes everything there is once. Returns the number of records and entries.
+    fn look(&mut self, consumer: &mut impl Consumer) -> usize {
+        let clock = clock_offset();
+        let Maps { ring, batches, advice, .. } = &mut self.maps;
+        let mut count = 0;
+        let mut bytes = 0;
+        // Bounded, so that a flood cannot keep the rest from its turn.
+        while bytes < RECORD_BYTES_A_LOOK
+            && let Some(record) = ring.next()
+        {
+            count += 1;
+            bytes += record.len() as u64;
+            match decode::record(&record, clock) {
+                Some(Record::Segment(segment)) => consumer.segment(&segment),
+                Some(Record::Batch(batch)) => {
+                    batches.full(&batch, clock, &mut |segment| consumer.segment(segment))
+                }
+                None => tracing::error!("a record of unknown shape came out of the ring"),
+            }
+        }
+        count += batches.partial(clock, &mut |segment| consumer.segment(segment));
+        consumer.captured(bytes, batches.lost);
+        consumer.settle(Timestamp::from(SystemTime::now()));
+        consumer.directives(|connection, directive| advice.leave(connection, directive));
+        count
+    }
+
+    fn set_idle(&mut self, idle: bool) {
+        // SAFETY: the only element; the programs read the word whole.
+        unsafe { (&raw mut (*self.maps.control.pointer(0)).idle).write_volatile(u32::from(idle)) };
+        std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+/// Bytes of records that are taken between two turns of everything else.
+const RECORD_BYTES_A_LOOK: u64 = 64 << 20;
+
+fn io(what: &'static str) -> impl Fn(nix::Error) -> Error {
+    move |error| Error::Io { what, source: error.into() }
+}
+
+fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
+}
+
+/// Nanoseconds from the kernel's clock to the time of day; asked for anew each time, as the latter is steered.
+fn clock_offset() -> u64 {
+    let now = Timestamp::from(SystemTime::now());
+    now.0.wrapping_sub(u64::try_from(monotonic().as_nanos()).unwrap_or(0))
+}

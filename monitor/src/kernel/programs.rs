@@ -1,0 +1,217 @@
+//! Loading and attaching the programs.
+
+use std::{fs::File, io, path::PathBuf, sync::Arc};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
+    maps::{Array, HashMap, Map, MapData, PerCpuArray, RingBuf},
+    programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError, cgroup_skb::CgroupSkbLink},
+    util::{KernelVersion, nr_cpus},
+};
+use aya_log::EbpfLogger;
+use monitor_ebpf::control::Control;
+
+use super::{
+    Capture, Error, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup, mapped::Mapped,
+};
+
+/// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the
+/// ring buffer, of 5.8.
+pub const MINIMUM_KERNEL: (u8, u8) = (5, 10);
+
+/// The programs by name, with the hook of each.
+const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
+    [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rollcall.o"));
+
+/// What the operator can choose of the capture.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Server ports to watch; all when empty.
+    pub ports: Vec<u16>,
+    /// Bytes of the ring, a power of two of at least a page.
+    pub ring_size: u32,
+    /// Share of request targets to capture, in (0, 1].
+    pub sampling: f64,
+    /// The secret of the sampling hash.
+    pub sampling_key: u64,
+    /// The cgroup to watch; the root of cgroup v2 when `None`.
+    pub cgroup: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ports: Vec::new(), ring_size: 8 << 20, sampling: 1.0, sampling_key: 0, cgroup: None }
+    }
+}
+
+/// The programs, loaded and ready to be attached. They must outlive their [`Attachment`].
+pub struct Programs {
+    ebpf: Ebpf,
+    cgroup: File,
+    cgroup_name: String,
+}
+
+/// The programs at work: from when it is made until it is dropped, they see the traffic.
+pub struct Attachment {
+    #[expect(dead_code, reason = "kept for its Drop, which detaches")]
+    links: Vec<CgroupSkbLink>,
+}
+
+/// Loads the programs into the kernel.
+pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
+    require_kernel()?;
+    let cpus = nr_cpus().map_err(|(_, source)| Error::Io { what: "read the number of CPUs", source })?;
+    let (cgroup, cgroup_name) = cgroup::open(options.cgroup.as_deref())?;
+    let (port_filter, wake_at) = (u32::from(!options.ports.is_empty()), options.ring_size / 4);
+    let mut ebpf = EbpfLoader::new()
+        .verifier_log_level(VerifierLogLevel::STATS)
+        .override_global("PORT_FILTER", &port_filter, true)
+        .override_global("WAKE_AT", &wake_at, true)
+        .override_global("SAMPLING_KEY", &options.sampling_key, true)
+        .map_max_entries("RING", options.ring_size)
+        .map_max_entries("BATCHES", cpus as u32)
+        .load(OBJECT)
+        .map_err(refused)?;
+    for (name, _) in PROGRAMS {
+        program(&mut ebpf, name)?.load().map_err(|error| rejected(name, error))?;
+    }
+    set_ports(&mut ebpf, &options.ports)?;
+    let control = Mapped::<Control>::new(array(&mut ebpf, "CONTROL")?.fd(), 1).map_err(mapping)?;
+    // SAFETY: the only element; the programs only read this field.
+    unsafe { (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling)) };
+    let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
+    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { reason: error.to_string() })?;
+    let capture = Capture::new(Maps {
+        ring: RingBuf::try_from(take(&mut ebpf, "RING")?).map_err(|error| refused(error.into()))?,
+        batches: Batches::new(batches),
+        control,
+        advice: Advice(HashMap::try_from(take(&mut ebpf, "ADVICE")?).map_err(|error| refused(error.into()))?),
+        statistics: Arc::new(Statistics::new(
+            PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|error| refused(error.into()))?,
+        )),
+        logger,
+    })?;
+    Ok((Programs { ebpf, cgroup, cgroup_name }, capture))
+}
+
+impl Programs {
+    /// Attaches the programs. Others on the same cgroup stay as they are.
+    pub fn attach(&mut self) -> Result<Attachment, Error> {
+        let mut links = Vec::new();
+        for (name, hook) in PROGRAMS {
+            let Self { ebpf, cgroup, cgroup_name } = self;
+            let program = program(ebpf, name)?;
+            // Links on one cgroup coexist; the flag that asks for it is refused by kernels that have links.
+            let link = program
+                .attach(&*cgroup, hook, CgroupAttachMode::Single)
+                .and_then(|id| program.take_link(id))
+                .map_err(|error| Error::Attach {
+                    program: name,
+                    cgroup: cgroup_name.clone(),
+                    reason: chain(&error),
+                })?;
+            links.push(link);
+        }
+        Ok(Attachment { links })
+    }
+
+    /// The cgroup that is watched.
+    pub fn cgroup(&self) -> &str {
+        &self.cgroup_name
+    }
+}
+
+fn require_kernel() -> Result<(), Error> {
+    let oldest = KernelVersion::new(MINIMUM_KERNEL.0, MINIMUM_KERNEL.1, 0);
+    match KernelVersion::current() {
+        Ok(found) if found < oldest => Err(Error::KernelTooOld {
+            found: nix::sys::utsname::uname()
+                .map(|name| name.release().to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut CgroupSkb, Error> {
+    ebpf.program_mut(name)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| Error::Load { reason: format!("no program {name} in it") })
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, Error> {
+    ebpf.take_map(name).ok_or_else(|| Error::Load { reason: format!("no map {name} in it") })
+}
+
+fn array(ebpf: &mut Ebpf, name: &str) -> Result<MapData, Error> {
+    match take(ebpf, name)? {
+        Map::Array(data) => Ok(data),
+        _ => Err(Error::Load { reason: format!("map {name} is no array") }),
+    }
+}
+
+fn set_ports(ebpf: &mut Ebpf, ports: &[u16]) -> Result<(), Error> {
+    let mut words = Array::<_, u64>::try_from(take(ebpf, "PORTS")?).map_err(|error| refused(error.into()))?;
+    for port in ports {
+        let index = u32::from(*port) / 64;
+        let word = words.get(&index, 0).unwrap_or(0) | 1 << (port % 64);
+        words.set(index, word, 0).map_err(|error| refused(error.into()))?;
+    }
+    Ok(())
+}
+
+/// A share in (0, 1] in units of 2^-32, less one.
+fn rate(share: f64) -> u32 {
+    (share * 4_294_967_296.0 - 1.0).clamp(0.0, f64::from(u32::MAX)) as u32
+}
+
+fn mapping(error: nix::Error) -> Error {
+    Error::Io { what: "map the programs' memory", source: error.into() }
+}
+
+fn refused(error: EbpfError) -> Error {
+    let reason = chain(&error);
+    if !nix::unistd::geteuid().is_root() && reason.contains("not permitted") {
+        Error::NotPrivileged
+    } else {
+        Error::Load { reason }
+    }
+}
+
+/// The error with its causes, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn rejected(program: &'static str, error: ProgramError) -> Error {
+    match error {
+        ProgramError::LoadError { io_error, .. }
+            if io_error.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() =>
+        {
+            Error::NotPrivileged
+        }
+        ProgramError::LoadError { io_error, verifier_log } => {
+            Error::Verifier { program, log: tail(&verifier_log.to_string(), &io_error) }
+        }
+        error => Error::Load { reason: chain(&error) },
+    }
+}
+
+/// The end of the verifier's log, which says why.
+fn tail(log: &str, error: &io::Error) -> String {
+    const LINES: usize = 12;
+    let lines: Vec<_> = log.lines().collect();
+    let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
+    format!("{end}\n({error})")
+}

@@ -1,0 +1,169 @@
+//! Whose segment it is: which connection, and which of its ends is the server.
+//!
+//! A connection is one life of a pair of addresses. A SYN with another sequence number begins a new life. The server is
+//! the end that did not send the first SYN. Where the handshake is not in the capture, the first payload tells: a
+//! request line comes from the client, a status line from the server; failing that the lower port is the
+//! server's, until a request from there proves otherwise.
+
+use std::{collections::HashMap, net::SocketAddr};
+
+use super::packet::Packet;
+use crate::stream::{ConnectionId, Direction, Endpoints};
+
+/// Connections remembered in each of the two generations.
+const GENERATION: usize = 500_000;
+
+/// All connections of the captures.
+///
+/// Bounded by two generations: when the young one is full it becomes the old one, and what was in the old one and has not
+/// been seen since is forgotten. A forgotten connection that goes on is a new one whose beginning was not seen.
+#[derive(Debug, Default)]
+pub(super) struct Connections {
+    young: HashMap<Pair, Life>,
+    old: HashMap<Pair, Life>,
+    numbered: u64,
+}
+
+/// Where a segment belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub connection: ConnectionId,
+    pub direction: Direction,
+    pub endpoints: Endpoints,
+    /// No part of the handshake was seen.
+    pub joined: bool,
+}
+
+/// Two addresses, the lower one first.
+type Pair = (SocketAddr, SocketAddr);
+
+/// One end of a pair: 0 is the lower address.
+type End = usize;
+
+#[derive(Clone, Copy, Debug)]
+struct Life {
+    connection: ConnectionId,
+    /// Initial sequence numbers, as far as the handshake told them.
+    initial: [Option<u32>; 2],
+    client: Option<End>,
+    /// `client` is known from nothing better than the ports.
+    guessed: bool,
+}
+
+impl Connections {
+    /// How many connections have been numbered so far.
+    pub(super) fn numbered(&self) -> u64 {
+        self.numbered
+    }
+
+    /// Places a segment; `None` while the direction can't be told and there is no payload that could matter.
+    pub(super) fn place(&mut self, packet: &Packet<'_>) -> Option<Place> {
+        let (pair, sender) = if packet.source <= packet.destination {
+            ((packet.source, packet.destination), 0)
+        } else {
+            ((packet.destination, packet.source), 1)
+        };
+        let known = self.young.get(&pair).copied().or_else(|| self.old.remove(&pair));
+        let life = match known {
+            Some(life) if !begins_anew(&life, packet, sender) => Some(life),
+            _ => None,
+        };
+        if life.is_none() && !packet.syn && packet.length == 0 {
+            // Nothing to tell an end by. An older life stays as it is.
+            self.remember(pair, known);
+            return None;
+        }
+        let mut life = life.unwrap_or_else(|| {
+            self.numbered += 1;
+            Life { connection: ConnectionId(self.numbered), initial: [None; 2], client: None, guessed: false }
+        });
+        life.learn(packet, sender);
+        self.remember(pair, Some(life));
+        let client = life.client?;
+        let ends = [pair.0, pair.1];
+        Some(Place {
+            connection: life.connection,
+            direction: if client == sender { Direction::Request } else { Direction::Response },
+            endpoints: Endpoints { client: ends[client], server: ends[1 - client] },
+            joined: life.initial == [None; 2],
+        })
+    }
+
+    fn remember(&mut self, pair: Pair, life: Option<Life>) {
+        let Some(life) = life else { return };
+        if self.young.len() >= GENERATION && !self.young.contains_key(&pair) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(pair, life);
+    }
+}
+
+impl Life {
+    fn learn(&mut self, packet: &Packet<'_>, sender: End) {
+        let receiver = 1 - sender;
+        if packet.syn {
+            self.initial[sender] = Some(packet.seq);
+            match packet.ack {
+                None if self.client.is_none() => self.client = Some(sender),
+                None => {}
+                Some(ack) => {
+                    // The answer to a SYN names it: should that one follow in the file, it is not another.
+                    self.initial[receiver].get_or_insert(ack.wrapping_sub(1));
+                    self.client.get_or_insert(receiver);
+                }
+            }
+        } else if self.client.is_none() {
+            let (client, guessed) = if is_request_line(packet.data) {
+                (sender, false)
+            } else if packet.data.starts_with(b"HTTP/1.") {
+                (receiver, false)
+            } else if packet.source.port() < packet.destination.port() {
+                (receiver, true)
+            } else {
+                (sender, true)
+            };
+            self.client = Some(client);
+            self.guessed = guessed;
+        }
+    }
+}
+
+/// Whether `packet` belongs to another connection between the same addresses than `life`.
+fn begins_anew(life: &Life, packet: &Packet<'_>, sender: End) -> bool {
+    if packet.syn {
+        return match life.initial[sender] {
+            Some(initial) => initial != packet.seq,
+            // Without any handshake so far, `life` was joined midway and is over.
+            None => life.initial == [None; 2],
+        };
+    }
+    // Both ends were guessed wrong: whatever was made of the connection under that guess is left behind.
+    life.guessed
+        && match life.client {
+            Some(client) if client == sender => packet.data.starts_with(b"HTTP/1."),
+            _ => is_request_line(packet.data) && first_line(packet.data).ends_with_version(),
+        }
+}
+
+/// Whether `data` starts as a request line does: a method, which is a token (RFC 9110, section 5.6.2), a space, and
+/// something visible.
+fn is_request_line(data: &[u8]) -> bool {
+    const LONGEST_METHOD: usize = 32;
+    let Some(space) = memchr::memchr(b' ', &data[..data.len().min(LONGEST_METHOD + 1)]) else {
+        return false;
+    };
+    let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    space > 0 && data[..space].iter().all(token) && data.get(space + 1).is_some_and(|byte| *byte > b' ')
+}
+
+struct Line<'a>(&'a [u8]);
+
+fn first_line(data: &[u8]) -> Line<'_> {
+    Line(memchr::memchr(b'\n', data).map_or(data, |end| &data[..end]).trim_ascii_end())
+}
+
+impl Line<'_> {
+    fn ends_with_version(&self) -> bool {
+        self.0.len().checked_sub(8).is_some_and(|at| self.0[at..].starts_with(b"HTTP/1."))
+    }
+}

@@ -1,0 +1,39 @@
+//! Cargo builds whose products the verbs go on to use.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result};
+
+use crate::process;
+
+/// Runs a `cargo build` or `cargo test --no-run` and returns the executable that it made of target `name`, where
+/// cargo says it is.
+pub(crate) fn executable(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    let messages = process::stdout(cargo.arg("--message-format=json-render-diagnostics"))?;
+    find(&messages, name).with_context(|| format!("cargo made no executable of {name}"))
+}
+
+fn find(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().find_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        (message["target"]["name"] == name)
+            .then(|| message["executable"].as_str().map(PathBuf::from))
+            .flatten()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_of_a_target_is_found_among_its_libraries() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"rollcall","kind":["lib"]},"executable":null}"#,
+            "\nnot json\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"rollcall","kind":["bin"]},"executable":"/t/rollcall"}"#,
+        );
+        assert_eq!(find(messages, "rollcall"), Some("/t/rollcall".into()));
+        assert_eq!(find(messages, "capture"), None);
+    }
+}

@@ -1,0 +1,34 @@
+//! `run`: the daemon as released, on this host; or the demonstration, which brings traffic of its own.
+
+use std::ffi::{OsStr, OsString};
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    build::{self, Linkage, Profile},
+    cargo, privilege,
+    workspace::Workspace,
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Starts a small API and a few clients on loopback, one of which enumerates accounts, and shows the alert.
+    #[arg(long)]
+    demo: bool,
+    /// Passed on to `rollcall run`, or to the demonstration.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    flags: Vec<OsString>,
+}
+
+pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
+    let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
+    if options.demo {
+        let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
+        build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-demo"]);
+        let demo = cargo::executable(&mut build, "rollcall-demo")?;
+        return privilege::exec(&demo, &options.flags, &[("ROLLCALL_BIN", rollcall.as_os_str())]);
+    }
+    let arguments = std::iter::once(OsStr::new("run")).chain(options.flags.iter().map(OsString::as_os_str));
+    privilege::exec(&rollcall, &arguments.collect::<Vec<_>>(), &[])
+}

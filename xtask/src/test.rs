@@ -1,0 +1,63 @@
+//! `test`: every test of the workspace, those that drive the real kernel with real servers and clients too.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{
+    build::{self, Linkage, Profile},
+    packages::{self, Program},
+    privilege, process,
+    toolchain::Toolchain,
+    workspace::Workspace,
+};
+
+/// What the tests start.
+const PROGRAMS: [Program; 5] = [
+    Program { name: "nginx", package: "nginx" },
+    Program { name: "wrk", package: "wrk" },
+    Program { name: "curl", package: "curl" },
+    Program { name: "python3", package: "python3" },
+    Program { name: "ip", package: "iproute2" },
+];
+
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Only tests whose name contains this; may be given several times.
+    #[arg(long)]
+    filter: Vec<String>,
+    /// Passed on to the test programs, such as `--nocapture`.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
+    privilege::obtainable("testing on the real kernel")?;
+    packages::ensure(&PROGRAMS)?;
+    let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
+    let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
+    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall);
+    shared_data(workspace, &mut tests);
+    if !privilege::is_root() {
+        // Only the test programs run as root; what cargo builds stays the user's.
+        let host = Toolchain::read()?.host.to_uppercase().replace('-', "_");
+        tests.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env");
+    }
+    process::run(tests.arg("--").args(&options.filter).args(&options.arguments))
+}
+
+/// Tells tests where the captures and logs are that aren't part of the repository.
+fn shared_data(workspace: &Workspace, tests: &mut std::process::Command) {
+    const VARIABLE: &str = "ROLLCALL_SHARED";
+    if std::env::var_os(VARIABLE).is_some() {
+        return;
+    }
+    match workspace.root.parent().map(|parent| parent.join("shared")) {
+        Some(shared) if shared.is_dir() => {
+            tests.env(VARIABLE, shared);
+        }
+        _ => eprintln!(
+            "xtask: NOTICE: there is no directory `shared` beside the repository, and {VARIABLE} isn't set: \
+             tests on recorded captures and logs have nothing to read"
+        ),
+    }
+}

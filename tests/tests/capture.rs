@@ -271,15 +271,14 @@ fn segments_may_be_repeated_overlap_and_come_out_of_order() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn segments_that_tcp_drops_are_not_believed() -> Result<()> {
+/// Sends each kind of segment that TCP drops, with `payload`, before and amid real requests.
+fn drop_and_go_on(payload: &[u8]) -> Result<()> {
     let (network, server, daemon) = raw_scene(Behaviour::default())?;
-    let decoy = fake();
     let far = 64 << 20;
-    let decoys: Vec<(&'static str, i64, Shape)> = vec![
+    let decoys: [(&str, i64, Shape); 11] = [
         ("wrong checksum", 0, Shape::with_checksum(Checksum::Wrong)),
         ("forged offload", 0, Shape::with_checksum(Checksum::PseudoHeaderOnly)),
-        ("left of the window", -(decoy.len() as i64) - 1, Shape::default()),
+        ("left of the window", -(payload.len() as i64) - 1, Shape::default()),
         ("far left of the window", -far, Shape::default()),
         ("right of the window", far, Shape::default()),
         ("reset left of the window", -far, Shape::with_flags(RST | ACK)),
@@ -289,26 +288,48 @@ fn segments_that_tcp_drops_are_not_believed() -> Result<()> {
         ("acknowledges nothing", 0, Shape::with_flags(PSH)),
         ("opens again", 0, Shape::with_flags(SYN)),
     ];
-    for (name, offset, shape) in &decoys {
+    // The targets tell which kind of segment went before.
+    let target = |kind: usize, round: usize| customer(7000 + 10 * kind + round);
+    for (kind, (name, offset, shape)) in decoys.iter().enumerate() {
         let mut connection = network.connect(server.address())?;
+        let mut sent = 0;
         for round in 0..2 {
-            let here = (round * decoy.len()) as i64;
-            connection.send_segment(here + offset, &decoy, shape)?;
-            // As long as the decoy, with other content.
-            connection.send(customer(700 + round))?;
+            let real = target(kind, round);
+            connection.send_segment(sent + offset, payload, shape)?;
+            connection.send(&real)?;
             connection.read_responses(round + 1).context(*name)?;
+            sent += real.len() as i64;
         }
-        // A decoy amid a head.
-        let bytes = customer(703);
-        connection.send(&bytes[..20])?;
-        let here = (2 * decoy.len() + 20) as i64;
-        connection.send_segment(here + offset, &decoy[20..], shape)?;
-        connection.send(&bytes[20..])?;
+        // And amid a head.
+        let real = target(kind, 2);
+        connection.send(&real[..20])?;
+        connection.send_segment(sent + 20 + offset, &payload[20..], shape)?;
+        connection.send(&real[20..])?;
         connection.read_responses(3).context(*name)?;
         close(connection)?;
     }
     finish(&server, daemon)?;
     Ok(())
+}
+
+#[test]
+fn requests_that_tcp_drops_are_not_believed() -> Result<()> {
+    drop_and_go_on(&fake())
+}
+
+#[test]
+fn noise_that_tcp_drops_does_not_blind() -> Result<()> {
+    drop_and_go_on(&[0x16, 3, 1, 2].repeat(40))?;
+    drop_and_go_on(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    )
+}
+
+#[test]
+fn framing_that_tcp_drops_does_not_blind() -> Result<()> {
+    let host = "Host: api.example\r\nUser-Agent: decoy";
+    drop_and_go_on(format!("CONNECT db.example:5432 HTTP/1.1\r\n{host}\r\n\r\n").as_bytes())?;
+    drop_and_go_on(format!("PUT /x HTTP/1.1\r\n{host}\r\nContent-Length: 100000000\r\n\r\n").as_bytes())
 }
 
 #[test]
@@ -770,6 +791,40 @@ fn connections_from_before_the_daemon_are_joined() -> Result<()> {
     let mut served = server.served();
     served.drain(..before.len());
     served.retain(|call| call.target != "/orders");
+    report.expect_exactly(server.port(), &served)
+}
+
+#[test]
+fn what_a_joined_connection_carries_first_does_not_blind() -> Result<()> {
+    let network = RawNetwork::new()?;
+    let server = network.serve_v4(port::free()?, Behaviour::default())?;
+    let address = server.address();
+    // Amid an upload that is not text.
+    let mut uploading = network.connect(address)?;
+    let upload = request_with_body("PUT", "/upload", &[0x16, 3, 1, 0xff].repeat(500));
+    uploading.send(&upload[..1000])?;
+    uploading.wait_acknowledged(1000)?;
+    // Nothing yet, then a segment that TCP drops: not HTTP, or like an answer.
+    let mut others = [network.connect(address)?, network.connect(address)?];
+    let decoys = [[0x16, 3, 1, 0xff].repeat(30), b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(3)];
+
+    let daemon = Daemon::watching(server.port())?;
+    uploading.send(&upload[1000..])?;
+    uploading.read_responses(1)?;
+    for round in 2..=4 {
+        uploading.send(customer(round))?;
+        uploading.read_responses(round)?;
+    }
+    for (connection, decoy) in others.iter_mut().zip(decoys) {
+        connection.send_segment(0, decoy, &Shape::with_checksum(Checksum::Wrong))?;
+        for round in 1..=3 {
+            connection.send(customer(round))?;
+            connection.read_responses(round)?;
+        }
+    }
+    let report = daemon.stop()?;
+    let mut served = server.served();
+    served.retain(|call| call.target != "/upload");
     report.expect_exactly(server.port(), &served)
 }
 

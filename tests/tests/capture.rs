@@ -198,6 +198,28 @@ fn the_last_ack_of_the_handshake_may_carry_data() -> Result<()> {
 }
 
 #[test]
+fn connections_made_from_syn_cookies_are_seen() -> Result<()> {
+    let network = RawNetwork::new()?;
+    // Always, not only in a flood of SYNs.
+    network.namespace().set("net.ipv4.tcp_syncookies", "2")?;
+    let server = network.serve_v4(port::free()?, Behaviour::default())?;
+    let daemon = Daemon::watching(server.port())?;
+    for data_on_last_ack in [false, true] {
+        let mut connection = match data_on_last_ack {
+            false => network.connect(server.address())?,
+            true => network.half_open(server.address())?,
+        };
+        for round in 1..=2 {
+            connection.send(customer(round))?;
+            connection.read_responses(round)?;
+        }
+        close(connection)?;
+    }
+    finish_without_loss(&server, daemon)?;
+    Ok(())
+}
+
+#[test]
 fn a_deferred_accept_is_seen() -> Result<()> {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = MiniServer::listen(address, Behaviour { defer_accept: true, ..Behaviour::default() })?;

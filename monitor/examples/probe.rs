@@ -31,7 +31,7 @@ impl Consumer for C {
     fn next_deadline(&self) -> Option<Timestamp> {
         None
     }
-    fn directives(&mut self, _: impl FnMut(ConnectionId, Directive)) {}
+    fn directives(&mut self) -> impl Iterator<Item=(ConnectionId, Directive)> {std::iter::empty()}
     fn captured(&mut self, _: u64, l: u64) {
         if l > 0 {
             eprintln!("lost {l}")

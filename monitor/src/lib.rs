@@ -13,6 +13,7 @@ pub mod alert;
 pub mod client;
 pub mod detect;
 pub mod engine;
+pub mod hash;
 pub mod http;
 pub mod kernel;
 pub mod output;

@@ -7,15 +7,17 @@ use super::{
     maps::ADVICE,
 };
 
-/// Asked each time this many packets of a connection have passed…
-const EVERY: u32 = 8;
+/// Asked each time this many packets of a connection have passed, and more often among its first ones, when the
+/// daemon finds out what the connection carries…
+const EVERY: u32 = 32;
 /// …and for each packet once this much has come without an answer: the daemon may know it for a body.
 const UNANSWERED: u32 = 16 * 1024;
 
 /// Whether it is time to ask.
 #[inline(always)]
 pub fn due(connection: &Connection) -> bool {
-    connection.packets & (EVERY - 1) == 0 || connection.unanswered >= UNANSWERED
+    let packets = connection.packets;
+    packets & (EVERY - 1) == 0 || packets & packets.wrapping_sub(1) == 0 || connection.unanswered >= UNANSWERED
 }
 
 /// Takes up what the daemon has left for this connection, and removes it.

@@ -1,6 +1,6 @@
 //! The observation: the detector's only input.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::{client::ClientKey, time::Timestamp};
 
@@ -10,6 +10,8 @@ pub struct Observation<'a> {
     pub at: Timestamp,
     /// Everyone it can be attributed to.
     pub clients: &'a [ClientKey],
+    /// The address it came from, as far as trusted hops tell.
+    pub address: IpAddr,
     /// The route's template with its method: `GET /v1/customers/{id}`.
     pub route: &'a Arc<str>,
     /// The account in the call, canonical; `None` where the route has none.

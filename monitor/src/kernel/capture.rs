@@ -53,7 +53,7 @@ pub trait Consumer {
     /// When `settle` has to be called next even if nothing comes.
     fn next_deadline(&self) -> Option<Timestamp>;
     /// Moves out the advice for the programs that has come up since.
-    fn directives(&mut self, leave: impl FnMut(ConnectionId, Directive));
+    fn directives(&mut self) -> impl Iterator<Item = (ConnectionId, Directive)>;
     /// Told after each look: bytes waiting in the ring before it, and response entries lost so far.
     fn captured(&mut self, ring_bytes: u64, responses_lost: u64);
 }
@@ -176,7 +176,9 @@ impl Capture {
         count += batches.partial(clock, &mut |segment| consumer.segment(segment));
         consumer.captured(bytes, batches.lost);
         consumer.settle(Timestamp::from(SystemTime::now()));
-        consumer.directives(|connection, directive| advice.leave(connection, directive));
+        for (connection, directive) in consumer.directives() {
+            advice.leave(connection, directive);
+        }
         count
     }
 

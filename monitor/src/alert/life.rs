@@ -1,0 +1,169 @@
+//! The alerts that are open.
+
+use std::sync::Arc;
+
+use hashbrown::{HashTable, hash_table::Entry};
+
+use super::{Alert, Client, Severity, State, VERSION};
+use crate::{
+    client::ClientKey,
+    detect::{Finding, Phase, finding::SEQUENTIAL_WALK},
+    hash::HashKey,
+    time::Timestamp,
+};
+
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
+
+/// Makes alerts of findings. An alert is critical when the objects form a sequential walk, or their number is
+/// at least ten times the limit.
+#[derive(Debug)]
+pub struct Alerts {
+    key: HashKey,
+    open: HashTable<OpenAlert>,
+    capacity: usize,
+    counters: Counters,
+}
+
+/// What became of findings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub opened_warning: u64,
+    pub opened_critical: u64,
+    pub updated: u64,
+    pub resolved: u64,
+    /// Findings that became no alert because too many were open.
+    pub suppressed: u64,
+    /// Alerts open now.
+    pub open: u64,
+}
+
+#[derive(Debug)]
+struct OpenAlert {
+    hash: u64,
+    rule: &'static str,
+    client: ClientKey,
+    route: Arc<str>,
+    id: u64,
+    severity: Severity,
+}
+
+impl Alerts {
+    /// At most `capacity` alerts are open at once.
+    pub fn new(capacity: usize, key: HashKey) -> Alerts {
+        Alerts { key, open: HashTable::new(), capacity, counters: Counters::default() }
+    }
+
+    /// The alert that a finding leads to; `None` if there is no room for it, or what ends had never begun.
+    pub fn alert(&mut self, finding: Finding) -> Option<Alert> {
+        let hash = self.key.hash(&identity(&finding, None));
+        let severity = severity(&finding);
+        let room = self.open.len() < self.capacity;
+        let same = |open: &OpenAlert| {
+            open.hash == hash
+                && open.rule == finding.rule
+                && open.client == finding.client
+                && open.route == finding.route
+        };
+        let (state, severity, id) = match (self.open.entry(hash, same, |open| open.hash), finding.phase) {
+            (Entry::Occupied(entry), Phase::Ends) => {
+                let (open, _) = entry.remove();
+                self.counters.resolved += 1;
+                (State::Resolved, open.severity.max(severity), open.id)
+            }
+            (Entry::Occupied(mut entry), Phase::Begins | Phase::Grows) => {
+                let open = entry.get_mut();
+                open.severity = open.severity.max(severity);
+                self.counters.updated += 1;
+                (State::Update, open.severity, open.id)
+            }
+            (Entry::Vacant(_), Phase::Ends) => return None,
+            (Entry::Vacant(_), _) if !room => {
+                self.counters.suppressed += 1;
+                return None;
+            }
+            (Entry::Vacant(entry), Phase::Begins | Phase::Grows) => {
+                let id = self.key.hash(&identity(&finding, Some(finding.at)));
+                let (rule, client, route) = (finding.rule, finding.client, Arc::clone(&finding.route));
+                entry.insert(OpenAlert { hash, rule, client, route, id, severity });
+                match severity {
+                    Severity::Warning => self.counters.opened_warning += 1,
+                    Severity::Critical => self.counters.opened_critical += 1,
+                }
+                (State::Open, severity, id)
+            }
+        };
+        Some(render(finding, state, severity, id))
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        Counters { open: self.open.len() as u64, ..self.counters }
+    }
+}
+
+/// Rule, client, route, and when it opened, as bytes of which no two are alike.
+fn identity(finding: &Finding, opened: Option<Timestamp>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(128);
+    bytes.extend_from_slice(finding.rule.as_bytes());
+    bytes.push(0);
+    bytes.extend_from_slice(&finding.client.to_bytes());
+    bytes.extend_from_slice(finding.route.as_bytes());
+    if let Some(opened) = opened {
+        bytes.push(0);
+        bytes.extend_from_slice(&opened.0.to_be_bytes());
+    }
+    bytes
+}
+
+fn severity(finding: &Finding) -> Severity {
+    let walk = finding.signals.contains(&SEQUENTIAL_WALK);
+    let far_over = finding.distinct >= FAR_OVER * u64::from(finding.limit);
+    if walk || far_over { Severity::Critical } else { Severity::Warning }
+}
+
+fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert {
+    // A field that is added to findings must find its place here.
+    let Finding {
+        phase: _,
+        rule,
+        at,
+        client,
+        route,
+        window,
+        limit,
+        distinct,
+        distinct_error,
+        requests,
+        first_seen,
+        last_seen,
+        addresses,
+        sample_objects,
+        signals,
+        loss,
+    } = finding;
+    Alert {
+        v: VERSION,
+        id: format!("{id:016x}"),
+        state,
+        severity,
+        rule,
+        at,
+        client: Client { kind: client.kind(), id: client.id() },
+        route,
+        window_s: window.as_secs(),
+        limit,
+        distinct,
+        distinct_error,
+        requests,
+        first_seen,
+        last_seen,
+        addresses,
+        sample_objects,
+        signals,
+        loss,
+    }
+}
+
+#[cfg(test)]
+mod tests;

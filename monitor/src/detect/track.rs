@@ -1,0 +1,285 @@
+//! The track of one pair: its objects by last touch, and each window's place among them.
+//!
+//! A window `w` at time `t` holds the objects whose last touch is younger than `w`: those from its first node
+//! on. First nodes only ever move towards newer ones, past each touch once, which makes every operation
+//! constant in amortised time for each window.
+
+use std::time::Duration;
+
+use super::{
+    limit::MAX_LIMITS,
+    objects::{NONE, Node, Objects, UNIT},
+};
+use crate::time::Timestamp;
+
+/// One window's share of a track.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    /// The oldest object within.
+    first: u32,
+    /// Objects within.
+    count: u32,
+    /// Their weights in all.
+    weight: u64,
+}
+
+/// A pair's objects.
+#[derive(Clone, Debug)]
+pub(super) struct Track {
+    oldest: u32,
+    newest: u32,
+    len: u32,
+    windows: [Window; MAX_LIMITS],
+}
+
+/// What a window holds: an estimate under sampling, else exact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Held {
+    /// Objects, rounded.
+    pub(super) distinct: u64,
+    /// One standard error of it, rounded.
+    pub(super) error: u64,
+    /// The least that it surely is: `distinct` less two standard errors.
+    pub(super) surely: u64,
+}
+
+impl Track {
+    pub(super) fn new() -> Track {
+        let window = Window { first: NONE, count: 0, weight: 0 };
+        Track { oldest: NONE, newest: NONE, len: 0, windows: [window; MAX_LIMITS] }
+    }
+
+    /// Objects remembered.
+    pub(super) fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// The oldest object of window number `window`.
+    pub(super) fn first<'a>(&self, objects: &'a Objects, window: usize) -> Option<&'a Node> {
+        let first = self.windows[window].first;
+        (first != NONE).then(|| objects.node(first))
+    }
+
+    /// Slides every window to `now` and forgets what the longest has left behind.
+    pub(super) fn slide(&mut self, objects: &mut Objects, now: Timestamp, lengths: &[Duration]) {
+        for (window, &length) in self.windows.iter_mut().zip(lengths) {
+            while window.first != NONE {
+                let node = objects.node(window.first);
+                if now.since(node.at) < length {
+                    break;
+                }
+                window.leave(node);
+            }
+        }
+        let longest = self.windows[lengths.len() - 1].first;
+        while self.oldest != longest {
+            self.forget(objects);
+        }
+    }
+
+    /// Notes that the object was touched at `now`, to which the windows have slid. Gives the
+    /// windows that it was new to, as a set of bits.
+    pub(super) fn touch(&mut self, objects: &mut Objects, node: Node, lengths: &[Duration]) -> u8 {
+        let windows = &mut self.windows[..lengths.len()];
+        let Some(number) = objects.find(node.pair, node.hash) else {
+            let number = objects.insert(node);
+            windows.iter_mut().for_each(|window| window.enter(number, node.weight));
+            self.append(objects, number);
+            self.len += 1;
+            return u8::MAX;
+        };
+        let known = *objects.node(number);
+        // Seen at a higher rate before, an object stands for fewer others.
+        let weight = known.weight.min(node.weight);
+        let mut new = 0;
+        for (bit, (window, &length)) in windows.iter_mut().zip(lengths).enumerate() {
+            if node.at.since(known.at) < length {
+                window.weight -= u64::from(known.weight - weight);
+                if window.first == number && known.newer != NONE {
+                    window.first = known.newer;
+                }
+            } else {
+                window.enter(number, weight);
+                new |= 1 << bit;
+            }
+        }
+        let entry = objects.node_mut(number);
+        entry.at = node.at;
+        entry.weight = weight;
+        entry.call = node.call;
+        if known.newer != NONE {
+            self.unlink(objects, number);
+            self.append(objects, number);
+        }
+        new
+    }
+
+    /// What window number `window` holds.
+    pub(super) fn held(&self, window: usize) -> Held {
+        let Window { count, weight, .. } = self.windows[window];
+        if weight == u64::from(count) * u64::from(UNIT) {
+            return Held { distinct: count.into(), error: 0, surely: count.into() };
+        }
+        // Objects are sampled independently with p = 1/w each: the estimate is the sum of w, its variance the
+        // sum of w² - w, here with the mean of w.
+        let estimate = weight as f64 / f64::from(UNIT);
+        let mean = estimate / f64::from(count.max(1));
+        let error = (f64::from(count) * (mean * mean - mean)).max(0.0).sqrt();
+        Held {
+            distinct: estimate.round() as u64,
+            error: error.round() as u64,
+            surely: (estimate - 2.0 * error).max(0.0) as u64,
+        }
+    }
+
+    /// Of how many objects each in window number `window` is the sample, on average, rounded up.
+    pub(super) fn stride(&self, window: usize) -> u64 {
+        let Window { count, weight, .. } = self.windows[window];
+        weight.div_ceil(u64::from(count.max(1)) * u64::from(UNIT)).max(1)
+    }
+
+    /// Forgets the oldest object, if there is one.
+    pub(super) fn forget(&mut self, objects: &mut Objects) {
+        let number = self.oldest;
+        if number == NONE {
+            return;
+        }
+        let node = *objects.node(number);
+        for window in &mut self.windows {
+            if window.first == number {
+                window.leave(&node);
+            }
+        }
+        self.unlink(objects, number);
+        objects.remove(number);
+        self.len -= 1;
+    }
+
+    fn append(&mut self, objects: &mut Objects, number: u32) {
+        let node = objects.node_mut(number);
+        node.older = self.newest;
+        node.newer = NONE;
+        match self.newest {
+            NONE => self.oldest = number,
+            newest => objects.node_mut(newest).newer = number,
+        }
+        self.newest = number;
+    }
+
+    fn unlink(&mut self, objects: &mut Objects, number: u32) {
+        let Node { older, newer, .. } = *objects.node(number);
+        match older {
+            NONE => self.oldest = newer,
+            older => objects.node_mut(older).newer = newer,
+        }
+        match newer {
+            NONE => self.newest = older,
+            newer => objects.node_mut(newer).older = older,
+        }
+    }
+}
+
+impl Window {
+    fn enter(&mut self, number: u32, weight: u32) {
+        self.count += 1;
+        self.weight += u64::from(weight);
+        if self.first == NONE {
+            self.first = number;
+        }
+    }
+
+    /// Lets the first node go.
+    fn leave(&mut self, first: &Node) {
+        self.count -= 1;
+        self.weight -= u64::from(first.weight);
+        self.first = first.newer;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn node(hash: u64, at: u64, weight: u32) -> Node {
+        Node { hash, at: Timestamp(at), older: NONE, newer: NONE, pair: 0, weight, call: 0 }
+    }
+
+    /// The same by brute force: the last touch and the lowest weight of every object remembered.
+    fn model(touches: &[(u64, u64)], now: u64, length: u64) -> u64 {
+        let mut last = std::collections::BTreeMap::new();
+        last.extend(touches.iter().copied());
+        last.values().filter(|&&at| now - at < length).count() as u64
+    }
+
+    proptest! {
+        #[test]
+        fn windows_hold_what_brute_force_finds(
+            steps in prop::collection::vec((0_u64..12, 0_u64..30), 1..200),
+            mut lengths in prop::collection::btree_set(1_u64..150, 1..=MAX_LIMITS),
+        ) {
+            let lengths: Vec<u64> = std::mem::take(&mut lengths).into_iter().collect();
+            let windows: Vec<Duration> = lengths.iter().map(|&length| Duration::from_nanos(length)).collect();
+            let mut objects = Objects::new(100);
+            let mut track = Track::new();
+            let mut touches = Vec::new();
+            let mut now = 0;
+            for (object, pause) in steps {
+                // Long pauses are rare, so that windows fill.
+                now += if pause > 20 { pause * 5 } else { pause / 4 };
+                track.slide(&mut objects, Timestamp(now), &windows);
+                let before: Vec<u64> = lengths.iter().map(|&length| model(&touches, now, length)).collect();
+                touches.push((object, now));
+                let new = track.touch(&mut objects, node(object, now, UNIT), &windows);
+                for (window, &length) in lengths.iter().enumerate() {
+                    let after = model(&touches, now, length);
+                    prop_assert_eq!(track.held(window).distinct, after);
+                    prop_assert_eq!(new & 1 << window != 0, after > before[window]);
+                }
+                prop_assert_eq!(objects.len(), track.len() as usize);
+            }
+            while track.len() > 0 {
+                track.forget(&mut objects);
+            }
+            prop_assert_eq!(objects.len(), 0);
+            prop_assert!(track.windows.iter().all(|w| w.count == 0 && w.weight == 0 && w.first == NONE));
+        }
+
+        #[test]
+        fn weights_add_up(
+            steps in prop::collection::vec((0_u64..12, 0_u64..30, 1_u32..5), 1..200),
+        ) {
+            let windows = [10, 60].map(Duration::from_nanos);
+            let mut objects = Objects::new(100);
+            let mut track = Track::new();
+            let mut now = 0;
+            for (object, pause, weight) in steps {
+                now += pause;
+                track.slide(&mut objects, Timestamp(now), &windows);
+                track.touch(&mut objects, node(object, now, weight * UNIT), &windows);
+                for (window, length) in windows.iter().enumerate() {
+                    let mut weight = 0;
+                    let mut number = track.newest;
+                    while number != NONE && Timestamp(now).since(objects.node(number).at) < *length {
+                        weight += u64::from(objects.node(number).weight);
+                        number = objects.node(number).older;
+                    }
+                    prop_assert_eq!(track.windows[window].weight, weight);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn under_sampling_the_estimate_has_its_error() {
+        let windows = [Duration::from_secs(1)];
+        let mut objects = Objects::new(1000);
+        let mut track = Track::new();
+        for n in 0..100 {
+            track.touch(&mut objects, node(n, 0, 4 * UNIT), &windows);
+        }
+        // n = 400, relative error sqrt((1 - 1/4) / (1/4 * 400)) = 8.66 %.
+        assert_eq!(track.held(0), Held { distinct: 400, error: 35, surely: 330 });
+    }
+}

@@ -1,0 +1,208 @@
+//! Identifiers: which segments of a path name a thing of many rather than an operation.
+//!
+//! Judged by form alone, so that the first call of a route is already counted and the order of traffic does
+//! not matter. What no form gives away (a route whose segments simply take too many values) is left to
+//! learning.
+
+/// Extensions that stand behind an identifier in APIs (`/customers/17.json`). Not those of images, styles and
+/// scripts, whose numbered names are the parts of one page.
+const EXTENSIONS: [&str; 8] = [".json", ".xml", ".csv", ".pdf", ".vcf", ".ics", ".yaml", ".txt"];
+
+/// If `segment` of a canonical path is an identifier, the identifier and what follows it (an extension).
+pub fn find(segment: &str) -> Option<(&str, &str)> {
+    if is_identifier(segment) {
+        return Some((segment, ""));
+    }
+    let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
+    let (stem, extension) = segment.split_at(segment.len() - extension.len());
+    is_identifier(stem).then_some((stem, extension))
+}
+
+/// Whether `text` has the form of a UUID, in any case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// Whether `text` has the form of an identifier.
+pub fn is_identifier(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    // Each form but the e-mail address has a digit in it; most words have none.
+    let has_digit = bytes.iter().any(u8::is_ascii_digit);
+    has_digit
+        && (is_number(bytes)
+            || is_hex(bytes)
+            || is_uuid(text)
+            || is_prefixed_number(bytes)
+            || is_ulid(bytes)
+            || is_phone(bytes)
+            || is_token(bytes))
+        || is_email(text)
+}
+
+fn is_number(bytes: &[u8]) -> bool {
+    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
+    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// Digests and the like. The caller has seen a digit; without one, `deadbeef` might be a word.
+fn is_hex(bytes: &[u8]) -> bool {
+    bytes.len() >= 8 && bytes.iter().all(u8::is_ascii_hexdigit)
+}
+
+/// `cust-000123`, `user_417`, `A12345`: letters, perhaps a separator, and a number that is longer than those
+/// in names such as `v2`, `utf-8`, `sha256` and `h264`.
+fn is_prefixed_number(bytes: &[u8]) -> bool {
+    let letters = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let (longest_prefix, shortest_number, digits) = match &bytes[letters..] {
+        [b'-' | b'_' | b':' | b'.', digits @ ..] => (12, 3, digits),
+        digits => (4, 4, digits),
+    };
+    (1..=longest_prefix).contains(&letters)
+        && digits.len() >= shortest_number
+        && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// 26 characters of Crockford's base 32, of which the first holds 3 bits.
+fn is_ulid(bytes: &[u8]) -> bool {
+    bytes.len() == 26
+        && (b'0'..=b'7').contains(&bytes[0])
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() && !b"ILOUilou".contains(byte))
+}
+
+/// `+12025550143`, `202-555-0143`, `(202)555-0143`: 7 to 15 digits (E.164) in groups, but not a date.
+fn is_phone(bytes: &[u8]) -> bool {
+    let (plus, number) = match bytes.strip_prefix(b"+") {
+        Some(number) => (true, number),
+        None => (false, bytes),
+    };
+    let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let grouped = number.iter().all(|byte| byte.is_ascii_digit() || b"-()".contains(byte));
+    let dots = plus && number.iter().all(|byte| byte.is_ascii_digit() || b"-().".contains(byte));
+    let date = matches!(number, [_, _, _, _, b'-', _, _, b'-', _, _]);
+    (7..=15).contains(&digits) && (grouped || dots) && !date
+}
+
+/// Random tokens in base 62, base64url or base 36 (cuid, nanoid, push ids): at least 16 characters in which
+/// letters and digits take turns, unlike in `logstash-monitorama-2013`.
+fn is_token(bytes: &[u8]) -> bool {
+    let body = match bytes.iter().rposition(|&byte| byte != b'=') {
+        Some(last) => &bytes[..=last],
+        None => return false,
+    };
+    if body.len() < 16 || !body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)) {
+        return false;
+    }
+    let turns = body
+        .iter()
+        .filter(|byte| byte.is_ascii_alphanumeric())
+        .map(u8::is_ascii_digit)
+        .fold((None, 0), |(before, turns), digit| match before {
+            Some(before) if before != digit => (Some(digit), turns + 1),
+            _ => (Some(digit), turns),
+        })
+        .1;
+    let mixed = body.iter().any(u8::is_ascii_uppercase)
+        && body.iter().any(u8::is_ascii_lowercase)
+        && body.iter().all(u8::is_ascii_alphanumeric)
+        && body.iter().filter(|byte| byte.is_ascii_digit()).count() >= 2;
+    turns >= 3 || (mixed && body.len() >= 20)
+}
+
+/// `someone@example.org`; not `@scope` nor `package@1.2.3`.
+fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.split_once('@') else { return false };
+    let Some((host, tld)) = domain.rsplit_once('.') else { return false };
+    !local.is_empty()
+        && !host.is_empty()
+        && tld.len() >= 2
+        && tld.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_told_by_their_form() {
+        for id in [
+            "1",
+            "007",
+            "-5",
+            "37000000",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "550E8400-E29B-41D4-A716-446655440000",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "3f2a9c1b",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "someone@example.org",
+            "first.last+tag@mail.example.co",
+            "+12025550143",
+            "202-555-0143",
+            "+1-202-555-0143",
+            "(202)555-0143",
+            "123-45-6789",
+            "cust-000123",
+            "user_417",
+            "A12345",
+            "ACC1002",
+            "order:1001",
+            "cjld2cjxh0000qzrmn831i7rl",
+            "V1StGXR8Z5jdHi6B",
+            "eyJpZCI6MTIzNDU2fQ==",
+            "-NabcD12efGh34_IjKl",
+        ] {
+            assert_eq!(find(id), Some((id, "")), "{id}");
+        }
+    }
+
+    #[test]
+    fn names_are_no_identifiers() {
+        for name in [
+            "v1",
+            "v12",
+            "v2.1",
+            "customers",
+            "oauth2",
+            "utf-8",
+            "sha256",
+            "h264",
+            "s3",
+            "en-US",
+            "zh-Hans",
+            "1.2.3",
+            "2015-05-17",
+            "deadbeef",
+            "facade",
+            "@scope",
+            "react@18.2.0",
+            "user@host",
+            "index.html",
+            "kibana-dashboard3",
+            "logstash-monitorama-2013",
+            "getCustomerProfileV2ById",
+            "a",
+            "~me",
+            "%C3%A9",
+            "jquery-1.11.2.min.js",
+            "top-10",
+            "web2py",
+            "me",
+            "search",
+            "",
+        ] {
+            assert_eq!(find(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_extension_of_data_stays_in_the_template() {
+        assert_eq!(find("17.json"), Some(("17", ".json")));
+        assert_eq!(find("cust-000123.pdf"), Some(("cust-000123", ".pdf")));
+        assert_eq!(find("17.png"), None);
+        assert_eq!(find(".json"), None);
+    }
+}

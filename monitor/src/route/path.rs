@@ -1,0 +1,112 @@
+//! Canonical paths: one spelling for every way to write a path that servers take for the same one.
+
+use std::ops::Range;
+
+use super::{next_octet, push_canonical};
+
+/// Octets that stay encoded: they would read as something else once decoded. Braces, because `{id}` stands for
+/// an identifier in templates.
+const RESERVED: &[u8] = b"%?#;{}";
+
+/// A path as its segments, decoded once, without empty ones, dot segments and parameters. A buffer that is
+/// filled again for each path. All text in it is printable ASCII.
+#[derive(Debug, Default)]
+pub struct CanonicalPath {
+    text: String,
+    segments: Vec<Range<usize>>,
+}
+
+impl CanonicalPath {
+    /// Reads `path`, the part of a target before `?`.
+    ///
+    /// `%2F` separates segments like `/`, though RFC 3986 tells them apart: nginx and others decode it before
+    /// they look for a location, so that `/v1%2Fcustomers/1` would be a second way to the same account.
+    pub fn parse(&mut self, path: &[u8]) {
+        self.text.clear();
+        self.segments.clear();
+        let mut rest = path;
+        let mut start = 0;
+        let mut in_parameters = false;
+        while let Some((octet, encoded)) = next_octet(&mut rest) {
+            match octet {
+                b'/' => {
+                    self.end_segment(start);
+                    start = self.text.len();
+                    in_parameters = false;
+                }
+                _ if in_parameters => {}
+                b';' if !encoded => in_parameters = true,
+                octet => push_canonical(&mut self.text, octet, RESERVED),
+            }
+        }
+        self.end_segment(start);
+    }
+
+    /// The segments in order; none for the root.
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.segments.iter().map(|range| &self.text[range.clone()])
+    }
+
+    fn end_segment(&mut self, start: usize) {
+        match &self.text[start..] {
+            "" => {}
+            "." => self.text.truncate(start),
+            ".." => {
+                self.text.truncate(start);
+                self.segments.pop();
+            }
+            _ => self.segments.push(start..self.text.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(path: &[u8]) -> String {
+        let mut parsed = CanonicalPath::default();
+        parsed.parse(path);
+        parsed.segments().map(|segment| format!("/{segment}")).collect()
+    }
+
+    #[test]
+    fn every_spelling_of_a_path_is_one() {
+        let spellings: &[&[u8]] = &[
+            b"/v1/customers/1",
+            b"/v1/customers/1/",
+            b"v1/customers/1",
+            b"//v1///customers/1//",
+            b"/v1/./customers/x/../1",
+            b"/v1/customers/%31",
+            b"/v1/%63ustomers/1",
+            b"/v1/%63%75stomers/%2e/1",
+            b"/v1/customers/x/%2E%2e/1/.",
+            b"/v1;a=b/customers;x/1;jsessionid=5",
+            b"/v1/x/..;/customers/1",
+            b"/../../v1/customers/1",
+            b"/v1%2Fcustomers%2f1",
+        ];
+        for spelling in spellings {
+            assert_eq!(canonical(spelling), "/v1/customers/1", "{}", spelling.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn octets_that_do_not_print_are_encoded_in_one_way() {
+        assert_eq!(canonical(b"/caf\xc3\xa9"), "/caf%C3%A9");
+        assert_eq!(canonical(b"/caf%c3%A9"), "/caf%C3%A9");
+        assert_eq!(canonical(b"/a%zz%"), "/a%25zz%25");
+        assert_eq!(canonical(b"/%2531"), "/%2531", "decoded once only");
+        assert_eq!(canonical(b"/{id}/%7bid%7D"), "/%7Bid%7D/%7Bid%7D");
+        assert_eq!(canonical(b"/a%3Bb%3f\x00 "), "/a%3Bb%3F%00%20");
+        assert_eq!(canonical(b"/me%40example.org"), "/me@example.org");
+    }
+
+    #[test]
+    fn the_root_has_no_segments() {
+        for path in [&b""[..], b"/", b"//", b"/..", b"/a/..", b"/;x"] {
+            assert_eq!(canonical(path), "", "{}", path.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,174 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn request(method: &str, target: &[u8]) -> Request {
+    let mut head = method.as_bytes().to_vec();
+    let method = 0..u16::try_from(head.len()).unwrap();
+    head.push(b' ');
+    let start = u16::try_from(head.len()).unwrap();
+    head.extend_from_slice(target);
+    let target = start..u16::try_from(head.len()).unwrap();
+    Request { head, method, target, ..Request::default() }
+}
+
+fn router(max_routes: usize) -> Router {
+    Router::new(max_routes, HashKey::new([7; 16]))
+}
+
+fn ask(router: &mut Router, method: &str, target: &[u8], status: u16) -> (String, Option<String>) {
+    let mut attribution = Attribution::default();
+    router.attribute(&request(method, target), Some(status), &mut attribution);
+    (attribution.route.to_string(), attribution.object().map(str::to_owned))
+}
+
+#[test]
+fn a_call_has_a_route_and_an_object() {
+    let uuid = "550E8400-E29B-41D4-A716-446655440000";
+    for (method, target, route, object) in [
+        ("GET", "/v1/customers/17", "GET /v1/customers/{id}", Some("17")),
+        ("GET", "/v1/customers/17/orders", "GET /v1/customers/{id}/orders", Some("17")),
+        ("GET", "/v1/customers/17/orders/4", "GET /v1/customers/{id}/orders/{id}", Some("17/4")),
+        ("POST", "/v1/customers", "POST /v1/customers", None),
+        ("GET", "/v1/customers?customer_id=17", "GET /v1/customers", Some("17")),
+        ("GET", "/v1/shops/3/customer?id=17", "GET /v1/shops/{id}/customer", Some("3/17")),
+        ("GET", "/v1/customers/17?x=3", "GET /v1/customers/{id}", Some("17")),
+        ("GET", "/v1/customers/17.json", "GET /v1/customers/{id}.json", Some("17")),
+        ("GET", &format!("/u/{uuid}"), "GET /u/{id}", Some("550e8400-e29b-41d4-a716-446655440000")),
+        ("GET", "/", "GET /", None),
+        ("GET", "", "GET /", None),
+        ("GET", "http://api.example:80/v1/customers/17", "GET /v1/customers/{id}", Some("17")),
+        ("GET", "HTTPS://api.example", "GET /", None),
+        ("GET", "http://api.example?id=5", "GET /", Some("5")),
+        ("GET", "/go/http://x/17", "GET /go/http:/x/{id}", Some("17")),
+        ("GET", "/v1/customers/17#4", "GET /v1/customers/{id}", Some("17")),
+        ("OPTIONS", "*", "OPTIONS *", None),
+        ("CONNECT", "db.example:5432", "CONNECT {authority}", None),
+        ("PURGE", "/v1/customers/17", "~OTHER /v1/customers/{id}", Some("17")),
+        ("get", "/v1/customers/17", "~OTHER /v1/customers/{id}", Some("17")),
+    ] {
+        let object = object.map(str::to_owned);
+        assert_eq!(
+            ask(&mut router(16), method, target.as_bytes(), 200),
+            (route.to_owned(), object),
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn another_spelling_is_no_other_route_nor_object() {
+    let mut router = router(16);
+    for target in [
+        "/v1/customers/17",
+        "/v1/customers/17/",
+        "/v1//customers/17",
+        "/v1/customers/%31%37",
+        "/v1/%63ustomers/17",
+        "/v1/customers;a=1/17;b=2",
+        "/v1/x/../customers/./17",
+        "/v1/customers/17?",
+        "/v1/customers/17?x=1",
+        "/v1/customers/17?y=2&z",
+        "/V1/Customers/17",
+        "/v1%2Fcustomers%2F17",
+        "http://other.example/v1/customers/17",
+    ] {
+        let expected = ("GET /v1/customers/{id}".to_owned(), Some("17".to_owned()));
+        assert_eq!(ask(&mut router, "GET", target.as_bytes(), 200), expected, "{target}");
+    }
+    assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0 });
+}
+
+#[test]
+fn routes_are_bounded_and_the_rest_is_other() {
+    let mut router = router(16);
+    for n in 0..100 {
+        ask(&mut router, "GET", format!("/scan{n}x").as_bytes(), 404);
+        ask(&mut router, "GET", format!("/page{n}x").as_bytes(), 200);
+    }
+    assert_eq!(router.counters(), Counters { routes: 8, overflowed: 192 });
+    assert_eq!(ask(&mut router, "GET", b"/scan99x", 404).0, "~other");
+    for n in 0..100 {
+        ask(&mut router, "GET", format!("/v1/things{n}x/5").as_bytes(), 200);
+    }
+    assert_eq!(router.counters(), Counters { routes: 16, overflowed: 192 + 1 + 92 });
+    let (route, object) = ask(&mut router, "GET", b"/v1/things99x/5", 200);
+    assert_eq!((route.as_str(), object.as_deref()), ("~other", Some("5")));
+}
+
+#[test]
+fn a_route_that_proves_itself_makes_room() {
+    let mut router = router(8);
+    for n in 0..4 {
+        for target in [format!("/v1/things{n}x/5"), format!("/page{n}x")] {
+            ask(&mut router, "GET", target.as_bytes(), 404);
+            ask(&mut router, "GET", target.as_bytes(), 200);
+        }
+    }
+    assert_eq!(router.counters().routes, 4 + 2 + 2);
+}
+
+#[test]
+fn a_template_that_is_too_long_is_other_and_its_object_counts() {
+    let target = format!("/{}/17", "long/".repeat(200));
+    let (route, object) = ask(&mut router(16), "GET", target.as_bytes(), 200);
+    assert_eq!((route.as_str(), object.as_deref()), ("~other", Some("17")));
+}
+
+#[test]
+fn the_longest_head_is_no_trouble() {
+    let mut router = router(16);
+    for part in ["/a", "/1", "%", "%2F", "/..", ";", "?id=1", "&id=1", "a@b.c/"] {
+        ask(&mut router, "GET", part.repeat(16_000 / part.len()).as_bytes(), 200);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_a_route(
+        method in "[A-Za-z]{0,8}",
+        target in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let (route, object) = ask(&mut router(16), &method, &target, 200);
+        prop_assert!(route.len() <= MAX_TEMPLATE);
+        prop_assert!(route.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
+        prop_assert!(object.is_none_or(|object| object.chars().all(|c| c.is_ascii_graphic())));
+    }
+
+    #[test]
+    fn path_like_bytes_give_a_route(target in "/?([a-z0-9%;./@+{}?&=#-]|%2[0-9eEfF]){0,60}") {
+        let (route, _) = ask(&mut router(16), "GET", target.as_bytes(), 200);
+        prop_assert!(!route.contains("//") && !route.contains("/../") && !route.contains("/./"));
+    }
+
+    #[test]
+    fn encoding_any_letter_changes_nothing(
+        target in "(/[a-z]{1,5}|/[0-9]{1,6}|/[A-Z][0-9]{5}){1,5}(\\?id=[0-9a-z]{1,6})?",
+        encoded in prop::collection::vec(any::<bool>(), 80),
+    ) {
+        let spelled: String = target
+            .chars()
+            .zip(&encoded)
+            .map(|(c, &encode)| if encode && c.is_ascii_alphanumeric() { format!("%{:02x}", c as u32) } else { c.to_string() })
+            .collect();
+        let mut router = router(16);
+        let plain = ask(&mut router, "GET", target.as_bytes(), 200);
+        prop_assert_eq!(plain, ask(&mut router, "GET", spelled.as_bytes(), 200));
+    }
+
+    #[test]
+    fn the_order_of_traffic_changes_nothing(
+        (calls, shuffled) in prop::collection::vec(("(/[a-c]{1,2}|/[0-9]{1,2}){1,3}", prop::sample::select(vec![200, 404])), 0..40)
+            .prop_flat_map(|calls| (Just(calls.clone()), Just(calls).prop_shuffle())),
+    ) {
+        let routes = |calls: &[(String, u16)]| {
+            let mut router = router(1024);
+            let mut routes: Vec<_> =
+                calls.iter().map(|(target, status)| (target.clone(), *status, ask(&mut router, "GET", target.as_bytes(), *status))).collect();
+            routes.sort();
+            routes
+        };
+        prop_assert_eq!(routes(&calls), routes(&shuffled));
+    }
+}

@@ -1,3 +1,156 @@
-//! The engine.
+//! The engine: from segments to exchanges and alerts, on the timestamps it is handed and nothing else.
+//!
+//! Whoever has segments drives it: hand over each one, and [`Engine::settle`] whenever all that was captured before a
+//! moment has been handed over. The same segments and moments give the same exchanges and alerts.
 
 pub mod detection;
+
+use std::time::Duration;
+
+use crate::{
+    alert::Alert,
+    hash::HashKey,
+    http::{self, Connections, Directive, Exchange, Sink},
+    stream::{ConnectionId, Segment},
+    time::Timestamp,
+};
+
+use detection::{Attributed, Detection};
+
+/// Alerts are looked over this often for ones that have gone quiet.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Where what the engine finds goes.
+pub trait Output {
+    /// Whether [`Output::exchange`] is wanted at all: attribution is done again for it.
+    fn wants_exchanges(&self) -> bool;
+    /// One exchange, complete.
+    fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
+    /// An alert was opened, updated or resolved.
+    fn alert(&mut self, alert: &Alert);
+}
+
+/// How an engine is set up.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub http: http::Limits,
+    pub detection: detection::Settings,
+}
+
+/// What every part counts.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    pub http: http::Counters,
+    pub detection: detection::Counters,
+}
+
+/// Connections, and detection behind them.
+pub struct Engine<O> {
+    connections: Connections,
+    behind: Behind<O>,
+    next_tick: Timestamp,
+}
+
+/// What stands behind the connections.
+struct Behind<O> {
+    detection: Detection,
+    output: O,
+    alerts: Vec<Alert>,
+    directives: Vec<(ConnectionId, Directive)>,
+}
+
+impl<O: Output> Engine<O> {
+    /// An engine that writes to `output`. `key` keys every table that traffic fills.
+    pub fn new(settings: Settings, key: HashKey, output: O) -> Self {
+        Self {
+            connections: Connections::new(settings.http),
+            behind: Behind {
+                detection: Detection::new(settings.detection, key),
+                output,
+                alerts: Vec::new(),
+                directives: Vec::new(),
+            },
+            next_tick: Timestamp::default(),
+        }
+    }
+
+    /// Takes in one segment.
+    pub fn segment(&mut self, segment: &Segment<'_>) {
+        self.connections.segment(segment, &mut self.behind);
+    }
+
+    /// All that was captured before `now` has been handed over.
+    pub fn settle(&mut self, now: Timestamp) {
+        self.connections.settle(now, &mut self.behind);
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            let Behind { detection, alerts, .. } = &mut self.behind;
+            detection.tick(now, alerts);
+            self.behind.raise();
+        }
+    }
+
+    /// Nothing more will come: reports all that is known.
+    pub fn finish(&mut self, now: Timestamp) {
+        self.settle(now);
+        self.connections.finish(now, &mut self.behind);
+    }
+
+    /// When [`Engine::settle`] is due even if no segment comes.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.connections.next_deadline()
+    }
+
+    /// Moves out the advice for the source of segments that has come up since the last call.
+    pub fn directives(&mut self) -> impl Iterator<Item = (ConnectionId, Directive)> {
+        self.behind.directives.drain(..)
+    }
+
+    /// Sets the share of requests that is being lost, from 0 to 1, for alerts from now on.
+    pub fn set_loss(&mut self, loss: f64) {
+        self.behind.detection.set_loss(loss);
+    }
+
+    /// What has been counted.
+    pub fn counters(&mut self) -> Counters {
+        Counters { http: self.connections.counters().clone(), detection: self.behind.detection.counters() }
+    }
+
+    /// Where it writes to.
+    pub fn output(&mut self) -> &mut O {
+        &mut self.behind.output
+    }
+
+    /// Gives back where it wrote to.
+    pub fn into_output(self) -> O {
+        self.behind.output
+    }
+}
+
+impl<O: Output> Behind<O> {
+    fn raise(&mut self) {
+        for alert in self.alerts.drain(..) {
+            self.output.alert(&alert);
+        }
+    }
+}
+
+impl<O: Output> Sink for Behind<O> {
+    fn call(&mut self, exchange: &Exchange<'_>) {
+        self.detection.call(exchange, &mut self.alerts);
+        if !self.alerts.is_empty() {
+            self.raise();
+        }
+    }
+
+    fn exchange(&mut self, exchange: &Exchange<'_>) {
+        if self.output.wants_exchanges() {
+            let attributed = self.detection.attribute(exchange);
+            self.output.exchange(exchange, &attributed);
+        }
+    }
+
+    fn directive(&mut self, connection: ConnectionId, directive: Directive) {
+        self.directives.push((connection, directive));
+    }
+}

@@ -11,6 +11,11 @@ use std::{
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The time of day. For sources of segments; the engine never asks.
+    pub fn now() -> Timestamp {
+        SystemTime::now().into()
+    }
+
     /// The time from `earlier` to `self`, zero if `earlier` is later.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

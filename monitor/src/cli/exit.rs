@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use rollcall::{
+    kernel,
     output::{self, web},
     replay,
 };
@@ -83,7 +84,6 @@ impl Failure {
     }
 
     /// Adds lines to print below the message.
-    #[expect(dead_code, reason = "for the verifier's log, which kernel::Error carries")]
     pub(crate) fn detail(self, detail: impl Into<String>) -> Failure {
         Failure { detail: Some(detail.into()), ..self }
     }
@@ -131,6 +131,32 @@ impl From<state::Error> for Failure {
     fn from(error: state::Error) -> Failure {
         let advice = error.advice();
         Failure::new(Exit::State, error).advise(advice)
+    }
+}
+
+impl From<kernel::Error> for Failure {
+    fn from(error: kernel::Error) -> Failure {
+        let (exit, advice) = match &error {
+            kernel::Error::NotPrivileged => {
+                (Exit::Privilege, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
+            }
+            kernel::Error::KernelTooOld { .. } => (Exit::Host, "upgrade the kernel"),
+            kernel::Error::NoCgroup2 { .. } => {
+                (Exit::Host, "mount one: mount -t cgroup2 none /sys/fs/cgroup/unified")
+            }
+            kernel::Error::OpenCgroup { .. } => {
+                (Exit::Host, "give --cgroup a directory of a cgroup v2 file system, or leave it out")
+            }
+            kernel::Error::Verifier { .. } => {
+                (Exit::Verifier, "report it with the kernel's version and the end of the verifier's log:")
+            }
+            kernel::Error::Attach { .. } | kernel::Error::Load { .. } => {
+                (Exit::Host, "see what this host lacks with: rollcall check")
+            }
+            kernel::Error::Io { .. } => (Exit::Failed, "see what this host lacks with: rollcall check"),
+        };
+        let log = if let kernel::Error::Verifier { log, .. } = &error { log.clone() } else { String::new() };
+        Failure::new(exit, error).advise(advice).detail(log)
     }
 }
 

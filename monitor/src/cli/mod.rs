@@ -2,6 +2,8 @@
 
 mod check;
 mod exit;
+mod figures;
+mod live;
 mod logging;
 mod options;
 mod pipeline;

@@ -1,13 +1,20 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rollcall::{
-    output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Sink, Stats, metrics::Metrics},
+    alert::Alert,
+    client::TrustedProxies,
+    detect::Limits,
+    engine::{Counters, Engine, Output, Settings, detection::Attributed},
+    hash::HashKey,
+    http::Exchange,
+    output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
     stream::Segment,
+    time::Timestamp,
 };
 
-use super::options::EngineArgs;
+use super::{options::EngineArgs, state::Key};
 
 /// Exchanges that may wait for a disk: at 100,000 exchanges of 400 bytes a second, 1.6 seconds.
 const EXCHANGE_QUEUE: u64 = 64 << 20;
@@ -57,31 +64,58 @@ impl Outputs {
     }
 
     /// Writes everything; the errors of those that lost lines.
-    fn finish(self) -> Vec<Error> {
+    pub(crate) fn finish(self) -> Vec<Error> {
         let Outputs { alerts, exchanges } = self;
         let exchanges = exchanges.map(ExchangeLog::finish);
         [Some(alerts.finish()), exchanges].into_iter().flatten().filter_map(Result::err).collect()
     }
 }
 
-/// The engine with its outputs.
-pub(crate) struct Pipeline {
+impl Output for Outputs {
+    fn wants_exchanges(&self) -> bool {
+        self.exchanges.is_some()
+    }
+
+    fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>) {
+        if let Some(log) = &mut self.exchanges {
+            log.write(&Record {
+                exchange,
+                route: attributed.route,
+                object: attributed.object,
+                clients: attributed.client_keys(),
+            });
+        }
+    }
+
+    fn alert(&mut self, alert: &Alert) {
+        self.alerts.write(alert);
+    }
+}
+
+/// An engine set up as the command line says. `key` keys its tables.
+pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Engine<Outputs> {
+    let mut settings = Settings::default();
+    settings.http.head = args.head_cap as usize;
+    settings.http.body = args.body_cap as usize;
+    settings.detection.trusted_proxies = TrustedProxies::new(args.trusted_proxies.clone());
+    settings.detection.limits = Limits::new(args.limits.clone());
+    Engine::new(settings, HashKey(key), outputs)
+}
+
+/// Recorded traffic as it passes through the engine: the recorded time is the time.
+pub(crate) struct Replay {
     ports: Vec<u16>,
-    outputs: Outputs,
-    counts: Counts,
+    engine: Engine<Outputs>,
+    settled: Timestamp,
 }
 
-/// What came out.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
-    pub exchanges: u64,
-    pub alerts: u64,
-}
+/// Recorded time between two calls of [`Engine::settle`]: as in live capture.
+const CYCLE: Duration = Duration::from_millis(10);
 
-impl Pipeline {
-    /// An engine set up as the command line says.
-    pub(crate) fn new(args: &EngineArgs, outputs: Outputs) -> Pipeline {
-        Pipeline { ports: args.ports.clone(), outputs, counts: Counts::default() }
+impl Replay {
+    /// A replay through `engine` of the traffic of `ports`, or of all.
+    pub(crate) fn new(ports: Vec<u16>, engine: Engine<Outputs>) -> Replay {
+        Replay { ports, engine, settled: Timestamp::default() }
     }
 
     /// Evaluates one segment.
@@ -90,25 +124,18 @@ impl Pipeline {
         if segment.endpoints.is_some_and(|ends| !watched(ends.server.port())) {
             return;
         }
-        // GLUE: hand the segment to the engine; its exchanges go to `self.outputs.exchanges`, its alerts to
-        // `self.outputs.alerts`, and `self.counts` counts both.
-    }
-
-    /// What came out so far.
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts
-    }
-
-    /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
-    pub(crate) fn tick(&mut self) {
-        if let Some(exchanges) = &mut self.outputs.exchanges {
-            exchanges.tick();
+        if segment.at >= self.settled + CYCLE {
+            self.settled = segment.at;
+            self.engine.settle(segment.at);
         }
+        self.engine.segment(segment);
+        // Nobody to advise: the capture is over.
+        self.engine.directives().for_each(drop);
     }
 
     /// Evaluates what is still open, writes everything, and returns the errors of logs that lost lines.
-    pub(crate) fn finish(self) -> (Counts, Vec<Error>) {
-        // GLUE: the engine's own `finish` comes first: requests without response, windows still open.
-        (self.counts, self.outputs.finish())
+    pub(crate) fn finish(mut self) -> (Counters, Vec<Error>) {
+        self.engine.finish(self.settled);
+        (self.engine.counters(), self.engine.into_output().finish())
     }
 }

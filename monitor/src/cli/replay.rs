@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rollcall::replay::{Reader, Summary};
+use rollcall::{
+    engine::Counters,
+    replay::{Reader, Summary},
+};
 
 use super::{
     exit::{Exit, Failure},
     logging,
     options::{EngineArgs, LogArgs},
-    pipeline::{Counts, Outputs, Pipeline, Writing},
+    pipeline::{self, Outputs, Replay, Writing},
 };
 
 #[derive(Debug, Args)]
@@ -31,7 +34,9 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     let ReplayArgs { files, engine, log } = args;
     logging::start(&log);
     let outputs = Outputs::open(&engine, Writing::Direct, None)?;
-    let mut pipeline = Pipeline::new(&engine, outputs);
+    // No traffic chooses what it collides with in a file that has been written: any key will do, and a constant
+    // one makes two replays alike.
+    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, [0; 16], outputs));
     let mut reader = Reader::new();
     let mut failures = Vec::new();
     for file in &files {
@@ -39,15 +44,15 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
             failures.push(Failure::from(error));
         }
     }
-    let (counts, lost) = pipeline.finish();
+    let (counters, lost) = pipeline.finish();
     failures.extend(lost.into_iter().map(Failure::from));
-    eprintln!("{}", summary(&reader.summary(), &counts));
+    eprintln!("{}", summary(&reader.summary(), &counters));
     Failure::all(failures)
 }
 
-fn summary(read: &Summary, counts: &Counts) -> String {
+fn summary(read: &Summary, counters: &Counters) -> String {
     let Summary { packets, segments, connections, skipped } = read;
-    let Counts { exchanges, alerts } = counts;
+    let (exchanges, alerts) = (counters.http.exchanges, counters.detection.alerts.opened);
     let mut text = format!(
         "rollcall: {packets} packets, {segments} segments of {connections} connections, {exchanges} exchanges, \
          {alerts} alerts"

@@ -2,24 +2,24 @@
 //!
 //! The main thread serves the web and waits for signals; a thread of its own captures and evaluates, so that neither waits
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
-//! Stopping is one flag: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
+//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
 
 use std::{
     net::SocketAddr,
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     thread,
 };
 
 use anyhow::Context;
 use clap::Args;
-use rollcall::output::{
-    Health,
-    metrics::Metrics,
-    web::{self, Site},
+use rollcall::{
+    kernel::{self, Stop},
+    output::{
+        Health,
+        metrics::Metrics,
+        web::{self, Site},
+    },
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -30,7 +30,8 @@ use super::{
     exit::{Exit, Failure},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs},
-    pipeline::{Outputs, Pipeline, Writing},
+    live::Live,
+    pipeline::{self, Outputs, Writing},
     state::{self, Key},
     values,
 };
@@ -38,10 +39,10 @@ use super::{
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     #[command(flatten)]
-    engine: EngineArgs,
+    pub(crate) engine: EngineArgs,
 
     #[command(flatten)]
-    kernel: KernelArgs,
+    pub(crate) kernel: KernelArgs,
 
     /// Share of request targets to capture, greater than 0 and at most 1. Distinct counts stay unbiased.
     #[arg(
@@ -51,7 +52,7 @@ pub(crate) struct RunArgs {
         value_parser = values::sample,
         default_value = "1"
     )]
-    sample: f64,
+    pub(crate) sample: f64,
 
     /// Directory of what must survive a restart; made if it does not exist.
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
@@ -81,28 +82,6 @@ pub(crate) struct RunArgs {
     log: LogArgs,
 }
 
-/// Where segments come from while the daemon runs.
-pub(crate) trait Source: Send {
-    /// Feeds `pipeline` until `stop` is set, then detaches, feeds it what is left, and returns. Calls [`Health::tick`] and
-    /// [`Pipeline::tick`] whenever it comes round.
-    fn run(self: Box<Self>, pipeline: &mut Pipeline, health: &Health, stop: &Stop) -> Result<(), Failure>;
-}
-
-/// Set when it is time to stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    #[expect(dead_code, reason = "for the capture loop")]
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 /// Sets everything up, runs until told to stop, and takes it down again.
 pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
@@ -110,9 +89,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
-    let pipeline = Pipeline::new(&args.engine, outputs);
+    let engine = pipeline::engine(&args.engine, key, outputs);
+    let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
-    let source = source(&args, &key, &metrics)?;
+    let live = Live::new(engine, Arc::clone(&health), &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -120,14 +100,17 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         let _runtime = runtime.enter();
         Signals::new().context("handle signals")?
     };
-    let stop = Stop::default();
+    let stop = Stop::new().context("prepare for the stop")?;
+    // From here on the kernel fills the ring; everything else stands.
+    let attachment = programs.attach()?;
+    tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.ports, "watching");
     let (done, capture_done) = oneshot::channel();
     let capture = {
-        let (stop, health) = (stop.clone(), Arc::clone(&health));
+        let stop = stop.clone();
         let work = move || {
             // Dropped even when the thread panics, which the main thread then learns.
             let _done: oneshot::Sender<()> = done;
-            capture(source, pipeline, &health, &stop)
+            live.run(capture, attachment, &stop)
         };
         thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?
     };
@@ -142,7 +125,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
             }
         };
         web::serve(listener, site, first).await.context("serve the web")?;
-        stop.set();
+        stop.stop();
         tokio::select! {
             _ = &mut capture_done => Ok(()),
             name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
@@ -150,14 +133,6 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     })?;
     let failures = capture.join().map_err(|_| anyhow::anyhow!("the capture thread panicked"))?;
     Failure::all(failures)
-}
-
-fn capture(source: Box<dyn Source>, mut pipeline: Pipeline, health: &Health, stop: &Stop) -> Vec<Failure> {
-    health.set_attached(true);
-    let outcome = source.run(&mut pipeline, health, stop);
-    health.set_attached(false);
-    let (_, lost) = pipeline.finish();
-    outcome.err().into_iter().chain(lost.into_iter().map(Failure::from)).collect()
 }
 
 /// SIGTERM and SIGINT.
@@ -182,11 +157,14 @@ impl Signals {
     }
 }
 
-/// The kernel as a source.
-fn source(args: &RunArgs, key: &Key, metrics: &Metrics) -> Result<Box<dyn Source>, Failure> {
-    // GLUE: open kernel::Capture with args.kernel, args.sample, args.engine.ports and the key; add its counters to
-    // the metrics; map kernel::Error in exit.rs.
-    let _ = (&args.kernel, args.sample, key, metrics);
-    Err(Failure::new(Exit::Host, anyhow::anyhow!("attach to the kernel: this build has no kernel programs"))
-        .advise("build with cargo xtask build"))
+/// What the command line asks of the kernel.
+fn options(args: &RunArgs, key: &Key) -> kernel::Options {
+    kernel::Options {
+        ports: args.engine.ports.clone(),
+        ring_size: args.kernel.ring_size,
+        sampling: args.sample,
+        // Half of the key: whether a target is sampled shows in no output that a client sees.
+        sampling_key: u64::from_le_bytes(*key.first_chunk().unwrap_or(&[0; 8])),
+        cgroup: args.kernel.cgroup.clone(),
+    }
 }

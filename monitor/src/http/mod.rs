@@ -1,16 +1,27 @@
-//! From bytes in order to exchanges: HTTP/1 framing (RFC 9112), and requests paired with their responses.
+//! From segments to exchanges: HTTP/1 framing (RFC 9112), and requests paired with their responses.
+//!
+//! [`Connections`] is the whole of it for its users. Inside, a connection's request bytes are put in order and
+//! parsed (`requests`), its response segments matched to the requests that wait (`responses`), and a request
+//! is reported once the evidence of both directions shows that the server's TCP accepted it (`connection`).
+//! What an attacker can send decides nothing: bytes that TCP drops, replaces or never gets make no request.
 
+mod connection;
+pub mod connections;
+pub mod counters;
 pub mod exchange;
+mod framing;
+mod head;
+pub mod limits;
+mod pending;
+mod recognition;
+mod requests;
+mod responses;
+mod table;
 
+pub use connections::{Connections, Directive, Sink};
+pub use counters::Counters;
 pub use exchange::{Exchange, Header, Request, Version};
+pub use limits::Limits;
 
-/// Advice to the source of segments for one connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Directive {
-    /// Nothing of interest comes any more: not HTTP, upgraded, or a tunnel.
-    Ignore,
-    /// Request bytes before this sequence number are body.
-    SkipTo(u32),
-    /// The client pipelines: responses must be seen whole.
-    WholeResponses,
-}
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use aya::maps::{MapData, RingBuf};
@@ -133,7 +133,7 @@ impl Capture {
                 }
             }
             if let Some(deadline) = consumer.next_deadline() {
-                wait = wait.min(deadline.since(Timestamp::from(SystemTime::now())).max(QUIET));
+                wait = wait.min(deadline.since(Timestamp::now()).max(QUIET));
             }
             let timeout = EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO);
             let ready = match self.epoll.wait(&mut events, timeout) {
@@ -175,7 +175,7 @@ impl Capture {
         }
         count += batches.partial(clock, &mut |segment| consumer.segment(segment));
         consumer.captured(bytes, batches.lost);
-        consumer.settle(Timestamp::from(SystemTime::now()));
+        consumer.settle(Timestamp::now());
         for (connection, directive) in consumer.directives() {
             advice.leave(connection, directive);
         }
@@ -202,6 +202,6 @@ fn monotonic() -> Duration {
 
 /// Nanoseconds from the kernel's clock to the time of day; asked for anew each time, as the latter is steered.
 fn clock_offset() -> u64 {
-    let now = Timestamp::from(SystemTime::now());
+    let now = Timestamp::now();
     now.0.wrapping_sub(u64::try_from(monotonic().as_nanos()).unwrap_or(0))
 }

@@ -27,30 +27,67 @@ families! {
     SEGMENTS_SEEN: Counter "rollcall_segments_seen_total" ["direction"];
     /// TCP segments by what became of them; the outcomes of a direction add up to the segments seen.
     SEGMENTS: Counter "rollcall_segments_total" ["direction", "outcome"];
-    /// Bytes of the ring buffer that wait to be read.
+    /// Bytes of records that the last look at the ring found.
     RING_BYTES: Gauge "rollcall_ring_bytes" [];
     /// Size of the ring buffer (--ring-size).
     RING_SIZE_BYTES: Gauge "rollcall_ring_size_bytes" [];
     /// Share of request targets that is being captured (--sample), 1 without sampling.
     SAMPLING_RATIO: Gauge "rollcall_sampling_ratio" [];
 
+    /// Response segments that the kernel took down and the daemon came too late for.
+    RESPONSE_ENTRIES_LOST: Counter "rollcall_response_entries_lost_total" [];
+
     /// HTTP connections that are being followed.
     HTTP_CONNECTIONS: Gauge "rollcall_http_connections" [];
-    /// Bytes held for streams whose next byte has not come yet, and for unfinished heads.
+    /// Bytes held of streams whose next byte has not come yet, and of requests without their answer.
     HTTP_BUFFERED_BYTES: Gauge "rollcall_http_buffered_bytes" [];
     /// Requests reported, with their response where there was one.
     EXCHANGES: Counter "rollcall_exchanges_total" [];
-    /// Requests known to have been made and not reported.
+    /// Requests known to have been made and not reported, as the ring was full.
     REQUESTS_LOST: Counter "rollcall_requests_lost_total" [];
+    /// Requests seen on the wire and not reported, as the server did not take them: `unconfirmed` by its TCP, `withdrawn` when TCP turned out to have other bytes, `unserved` after the server had said it would close.
+    HTTP_REQUESTS_DISMISSED: Counter "rollcall_http_requests_dismissed_total" ["reason"];
+    /// Requests reported with something missing: `truncated_head`, `malformed`, `response_missed`, or `too_many_pending` answers.
+    HTTP_REQUESTS_INCOMPLETE: Counter "rollcall_http_requests_incomplete_total" ["reason"];
+    /// Segments set aside as the server's TCP does the same: `checksum`, `implausible`, `retransmitted`; or as they contradict what TCP has: `conflict`.
+    HTTP_SEGMENTS_REFUSED: Counter "rollcall_http_segments_refused_total" ["reason"];
+    /// Holes in the streams.
+    HTTP_GAPS: Counter "rollcall_http_gaps_total" ["direction"];
+    /// Bytes of requests in holes that cost the parser its place.
+    HTTP_LOST_BYTES: Counter "rollcall_http_lost_bytes_total" [];
+    /// Times that a connection's requests could no longer be told from other bytes.
+    HTTP_DESYNCS: Counter "rollcall_http_desyncs_total" [];
+    /// Times that they were found again.
+    HTTP_RESYNCS: Counter "rollcall_http_resyncs_total" [];
+    /// Responses to requests that were not seen.
+    HTTP_UNPAIRED_RESPONSES: Counter "rollcall_http_unpaired_responses_total" [];
+    /// Connections that Rollcall cannot see into: `tls`, `http2`, `not_http`, or HTTP until it was `upgraded` or became a `tunnel`.
+    HTTP_OPAQUE_CONNECTIONS: Counter "rollcall_http_opaque_connections_total" ["reason"];
+    /// Connections forgotten before they closed: `evicted` as there were too many, or `idle`.
+    HTTP_CONNECTIONS_FORGOTTEN: Counter "rollcall_http_connections_forgotten_total" ["reason"];
+    /// Segments out of order that there was no room for.
+    HTTP_BUFFER_OVERFLOWS: Counter "rollcall_http_buffer_overflows_total" [];
+    /// Segments that came with a handshake whose connection never showed up.
+    HTTP_LISTENER_EXPIRED: Counter "rollcall_http_listener_expired_total" [];
 
+    /// Calls taken in by the detector: `counted` as an object read, `no_object` on their route, or `refused` by the server.
+    DETECTOR_OBSERVATIONS: Counter "rollcall_detector_observations_total" ["kind"];
     /// Pairs of client and route that the detector follows.
-    DETECTOR_CLIENTS: Gauge "rollcall_detector_clients" [];
-    /// Routes that the detector knows.
-    DETECTOR_ROUTES: Gauge "rollcall_detector_routes" [];
+    DETECTOR_PAIRS: Gauge "rollcall_detector_pairs" [];
+    /// Objects that it remembers.
+    DETECTOR_OBJECTS: Gauge "rollcall_detector_objects" [];
+    /// What it forgot before its time as there was too much: `pairs`, or `objects` of a pair, whose counts are too low from then on.
+    DETECTOR_EVICTIONS: Counter "rollcall_detector_evictions_total" ["kind"];
+    /// Routes that have been learned.
+    ROUTES: Gauge "rollcall_routes" [];
+    /// Calls that got the route `~other`, as there were too many routes or the template was too long.
+    ROUTES_OVERFLOWED: Counter "rollcall_routes_overflowed_total" [];
     /// Alerts opened.
     ALERTS: Counter "rollcall_alerts_total" ["rule", "severity"];
     /// Alerts that are open.
     ALERTS_OPEN: Gauge "rollcall_alerts_open" [];
+    /// Findings that became no alert, as too many were open.
+    ALERTS_SUPPRESSED: Counter "rollcall_alerts_suppressed_total" [];
 
     /// Lines written to a log.
     LOG_LINES: Counter "rollcall_log_lines_total" ["log"];

@@ -1,0 +1,156 @@
+//! From the counters of every part to metrics. Each counter is named, so that a new one can't be forgotten here.
+
+use monitor_ebpf::outcome::Outcome;
+use rollcall::{
+    alert, detect,
+    engine::{Counters, detection},
+    http,
+    kernel::DirectionStatistics,
+    output::metrics::{self, Samples},
+    route,
+};
+
+/// What the capture thread last told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Figures {
+    pub engine: Counters,
+    /// Bytes that the last look at the ring found.
+    pub ring_bytes: u64,
+    /// Response entries lost so far.
+    pub responses_lost: u64,
+}
+
+/// Pushes everything that is known of capture, streams and detection.
+pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], samples: &mut Samples) {
+    for (name, statistics) in ["request", "response"].iter().zip(directions) {
+        samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen);
+        samples.push_each(&metrics::SEGMENTS, &[name], &Outcome::NAMES, &statistics.outcomes);
+    }
+    samples.push(&metrics::REQUESTS_LOST, &[], directions[0].requests_lost);
+    samples.push(&metrics::RING_BYTES, &[], figures.ring_bytes);
+    samples.push(&metrics::RESPONSE_ENTRIES_LOST, &[], figures.responses_lost);
+    show_http(&figures.engine.http, samples);
+    show_detection(&figures.engine.detection, samples);
+}
+
+fn show_http(counters: &http::Counters, samples: &mut Samples) {
+    let http::Counters {
+        exchanges,
+        unconfirmed,
+        withdrawn,
+        unserved,
+        conflicts,
+        checksum_invalid,
+        implausible,
+        retransmitted,
+        gaps,
+        lost_bytes,
+        // Known to be harmless: counted for the tests.
+        skipped_bytes: _,
+        response_gaps,
+        desyncs,
+        resyncs,
+        not_http,
+        tls,
+        http2,
+        upgraded,
+        tunnels,
+        truncated_heads,
+        malformed_requests,
+        evicted_connections,
+        idle_connections,
+        buffer_overflows,
+        pending_overflows,
+        unpaired_responses,
+        responses_missed,
+        listener_expired,
+        connections,
+        buffered_bytes,
+        pending_bytes,
+    } = *counters;
+    samples.push(&metrics::HTTP_CONNECTIONS, &[], connections);
+    samples.push(&metrics::HTTP_BUFFERED_BYTES, &[], buffered_bytes + pending_bytes);
+    samples.push(&metrics::EXCHANGES, &[], exchanges);
+    samples.push_each(
+        &metrics::HTTP_REQUESTS_DISMISSED,
+        &[],
+        &["unconfirmed", "withdrawn", "unserved"],
+        &[unconfirmed, withdrawn, unserved],
+    );
+    samples.push_each(
+        &metrics::HTTP_REQUESTS_INCOMPLETE,
+        &[],
+        &["truncated_head", "malformed", "response_missed", "too_many_pending"],
+        &[truncated_heads, malformed_requests, responses_missed, pending_overflows],
+    );
+    samples.push_each(
+        &metrics::HTTP_SEGMENTS_REFUSED,
+        &[],
+        &["checksum", "implausible", "retransmitted", "conflict"],
+        &[checksum_invalid, implausible, retransmitted, conflicts],
+    );
+    samples.push_each(&metrics::HTTP_GAPS, &[], &["request", "response"], &[gaps, response_gaps]);
+    samples.push(&metrics::HTTP_LOST_BYTES, &[], lost_bytes);
+    samples.push(&metrics::HTTP_DESYNCS, &[], desyncs);
+    samples.push(&metrics::HTTP_RESYNCS, &[], resyncs);
+    samples.push(&metrics::HTTP_UNPAIRED_RESPONSES, &[], unpaired_responses);
+    samples.push_each(
+        &metrics::HTTP_OPAQUE_CONNECTIONS,
+        &[],
+        &["tls", "http2", "not_http", "upgraded", "tunnel"],
+        &[tls, http2, not_http, upgraded, tunnels],
+    );
+    samples.push_each(
+        &metrics::HTTP_CONNECTIONS_FORGOTTEN,
+        &[],
+        &["evicted", "idle"],
+        &[evicted_connections, idle_connections],
+    );
+    samples.push(&metrics::HTTP_BUFFER_OVERFLOWS, &[], buffer_overflows);
+    samples.push(&metrics::HTTP_LISTENER_EXPIRED, &[], listener_expired);
+}
+
+fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
+    let detection::Counters {
+        routes: route::Counters { routes, overflowed },
+        detector:
+            detect::Counters {
+                observations,
+                without_object,
+                refused,
+                pairs_evicted,
+                objects_evicted,
+                findings_suppressed,
+                clock_set_back: _,
+                pairs,
+                objects,
+                watched: _,
+                open: _,
+            },
+        alerts: alert::Counters { opened_warning, opened_critical, updated: _, resolved: _, suppressed, open },
+    } = *counters;
+    samples.push_each(
+        &metrics::DETECTOR_OBSERVATIONS,
+        &[],
+        &["counted", "no_object", "refused"],
+        &[observations - without_object - refused, without_object, refused],
+    );
+    samples.push(&metrics::DETECTOR_PAIRS, &[], pairs);
+    samples.push(&metrics::DETECTOR_OBJECTS, &[], objects);
+    samples.push_each(
+        &metrics::DETECTOR_EVICTIONS,
+        &[],
+        &["pairs", "objects"],
+        &[pairs_evicted, objects_evicted],
+    );
+    samples.push(&metrics::ROUTES, &[], routes);
+    samples.push(&metrics::ROUTES_OVERFLOWED, &[], overflowed);
+    samples.push_each(
+        &metrics::ALERTS,
+        &["distinct-objects"],
+        &["warning", "critical"],
+        &[opened_warning, opened_critical],
+    );
+    samples.push(&metrics::ALERTS_OPEN, &[], open);
+    samples.push(&metrics::ALERTS_SUPPRESSED, &[], suppressed + findings_suppressed);
+}

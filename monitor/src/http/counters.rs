@@ -1,0 +1,68 @@
+//! What happened on the connections, in plain numbers.
+
+/// Counts since the start, but for the gauges at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Requests reported, each once.
+    pub exchanges: u64,
+    /// Requests that nothing showed the server to have accepted, dropped when their connection ended.
+    pub unconfirmed: u64,
+    /// Requests taken back because the server's TCP had not accepted them, or the connection had become a tunnel.
+    pub withdrawn: u64,
+    /// Requests that the server had announced not to answer (`Connection: close`) and that were dropped.
+    pub unserved: u64,
+    /// Segments for whose bytes TCP had other ones: an attempt to show the monitor what the server does not see.
+    pub conflicts: u64,
+    /// Segments with a wrong checksum, which TCP drops.
+    pub checksum_invalid: u64,
+    /// Segments that TCP drops for other reasons: no ACK flag, acknowledging what was never sent, a reset out of place.
+    pub implausible: u64,
+    /// Segments of which every byte had been seen.
+    pub retransmitted: u64,
+    /// Holes in the request stream that cost the parser its place.
+    pub gaps: u64,
+    /// Bytes in those holes.
+    pub lost_bytes: u64,
+    /// Bytes of request bodies of known length that were not captured: harmless.
+    pub skipped_bytes: u64,
+    /// Holes in the response stream.
+    pub response_gaps: u64,
+    /// Times that a connection's requests could no longer be told from other bytes.
+    pub desyncs: u64,
+    /// Times that a connection's requests were found again.
+    pub resyncs: u64,
+    /// Connections that turned out not to be HTTP, TLS and HTTP/2 apart.
+    pub not_http: u64,
+    /// Connections that carry TLS.
+    pub tls: u64,
+    /// Connections that began with the HTTP/2 preface.
+    pub http2: u64,
+    /// Connections that were upgraded to another protocol by a 101.
+    pub upgraded: u64,
+    /// Connections that became tunnels by CONNECT.
+    pub tunnels: u64,
+    /// Requests whose head was longer than the cap, or not captured whole.
+    pub truncated_heads: u64,
+    /// Requests whose framing or syntax a server must refuse (RFC 9112, section 6.3).
+    pub malformed_requests: u64,
+    /// Connections given up because there were too many.
+    pub evicted_connections: u64,
+    /// Connections forgotten because they were silent.
+    pub idle_connections: u64,
+    /// Segments out of order that no room was left for.
+    pub buffer_overflows: u64,
+    /// Requests reported early, without response, because too many waited.
+    pub pending_overflows: u64,
+    /// Response bytes or segments that belong to no request that was seen, counted once each time they begin.
+    pub unpaired_responses: u64,
+    /// Requests reported without a status although response bytes went by, or a later request was answered.
+    pub responses_missed: u64,
+    /// Segments seen by a listening socket whose connection did not show up in time.
+    pub listener_expired: u64,
+    /// Gauge: connections being followed.
+    pub connections: u64,
+    /// Gauge: bytes held that came before their turn.
+    pub buffered_bytes: u64,
+    /// Gauge: memory of the requests being held.
+    pub pending_bytes: u64,
+}

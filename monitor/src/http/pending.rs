@@ -1,0 +1,153 @@
+//! Requests on their way to becoming exchanges, and the pool that their buffers come from.
+
+use super::{
+    exchange::{Exchange, Request},
+    head::Scan,
+};
+use crate::{
+    stream::{ConnectionId, Endpoints, reassembly::Origin},
+    time::Timestamp,
+};
+
+/// Requests kept for reuse: more than one settle cycle's worth on a busy host keeps memory for nothing.
+const POOLED: usize = 1024;
+
+/// Buffers larger than this go back to the allocator instead of the pool.
+const POOLED_CAPACITY: usize = 2048;
+
+/// A request from its first byte until its exchange has been reported.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    pub(super) request: Request,
+    pub(super) scan: Scan,
+    /// Sequence number of the method's first byte.
+    pub(super) start: u32,
+    /// The sequence number after the head, as far as it is known: evidence up to here confirms the request.
+    pub(super) head_end: u32,
+    /// The sequence number after the body, where that is known in advance.
+    pub(super) body_end: Option<u32>,
+    /// Bytes so far, head and body.
+    pub(super) bytes: u64,
+    pub(super) origin: Origin,
+    /// The head goes on past the cap, and its end has not come.
+    pub(super) open: bool,
+    /// The last byte has been seen.
+    pub(super) complete: bool,
+    /// The receiver accepted the head.
+    pub(super) confirmed: bool,
+    /// The place where it was found is a guess until its response comes.
+    pub(super) tentative: bool,
+    /// To be handed to detection as soon as it is confirmed.
+    pub(super) due: bool,
+    /// Handed to detection.
+    pub(super) called: bool,
+    /// Response bytes have been seen.
+    pub(super) responded: bool,
+    /// The response is complete.
+    pub(super) answered: bool,
+    pub(super) status: Option<u16>,
+    pub(super) response_bytes: u64,
+    pub(super) first_byte_at: Option<Timestamp>,
+    pub(super) last_byte_at: Option<Timestamp>,
+    charged: usize,
+}
+
+impl Pending {
+    /// What is reported of it.
+    pub(super) fn exchange(&self, connection: ConnectionId, endpoints: Endpoints) -> Exchange<'_> {
+        Exchange {
+            connection,
+            endpoints,
+            request: &self.request,
+            at: self.origin.at,
+            status: self.status,
+            request_bytes: self.bytes,
+            response_bytes: self.response_bytes,
+            first_byte_at: self.first_byte_at,
+            last_byte_at: self.last_byte_at,
+            sampling: self.origin.sampling,
+        }
+    }
+
+    /// Response bytes went by.
+    pub(super) fn respond(&mut self, bytes: u64, at: Timestamp) {
+        self.responded = true;
+        self.response_bytes += bytes;
+        self.first_byte_at = self.first_byte_at.or(Some(at));
+        self.last_byte_at = self.last_byte_at.max(Some(at));
+    }
+
+    fn memory(&self) -> usize {
+        size_of::<Pending>()
+            + self.request.head.capacity()
+            + self.request.body.capacity()
+            + self.request.headers.capacity() * size_of::<super::Header>()
+    }
+
+    /// Forgets the request but keeps its buffers.
+    fn clear(&mut self) {
+        let Request { mut head, mut headers, mut body, .. } = std::mem::take(&mut self.request);
+        head.clear();
+        headers.clear();
+        body.clear();
+        *self =
+            Pending { request: Request { head, headers, body, ..Request::default() }, ..Pending::default() };
+    }
+}
+
+/// Requests and byte buffers for reuse, and the memory of those in use.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    #[expect(
+        clippy::vec_box,
+        reason = "boxes travel between the pool and the connections without being copied"
+    )]
+    requests: Vec<Box<Pending>>,
+    buffers: Vec<Vec<u8>>,
+    charged: usize,
+}
+
+impl Pool {
+    /// An empty request.
+    pub(super) fn acquire(&mut self) -> Box<Pending> {
+        let mut pending = self.requests.pop().unwrap_or_default();
+        self.charge(&mut pending);
+        pending
+    }
+
+    /// Takes a request back.
+    pub(super) fn release(&mut self, mut pending: Box<Pending>) {
+        self.charged -= pending.charged;
+        if self.requests.len() < POOLED && pending.memory() <= size_of::<Pending>() + POOLED_CAPACITY {
+            pending.clear();
+            self.requests.push(pending);
+        }
+    }
+
+    /// Takes note of a request's memory after it has grown.
+    pub(super) fn charge(&mut self, pending: &mut Pending) {
+        let memory = pending.memory();
+        self.charged = self.charged - pending.charged + memory;
+        pending.charged = memory;
+    }
+
+    /// Memory of all requests in use.
+    pub(super) fn charged(&self) -> usize {
+        self.charged
+    }
+
+    /// A copy of some bytes.
+    pub(super) fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.buffers.pop().unwrap_or_default();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Takes a copy back.
+    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.buffers.len() < POOLED && (1..=POOLED_CAPACITY).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}

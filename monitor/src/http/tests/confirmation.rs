@@ -1,0 +1,177 @@
+//! What TCP accepted, and what was lost.
+
+use std::time::Duration;
+
+use super::*;
+
+#[test]
+fn a_request_that_tcp_never_accepted_is_not_reported() {
+    let mut wire = Wire::new();
+    wire.raw(wire.client, get("/dropped").as_bytes());
+    wire.wait(Duration::from_secs(1)).finish();
+    wire.expect(&[]);
+    assert_eq!(wire.connections.counters().unconfirmed, 1);
+}
+
+#[test]
+fn a_lost_head_is_said_and_the_next_request_is_found_again() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok(""));
+    wire.miss(100).unseen_reply(100);
+    wire.send(get("/b")).reply(ok("")).settle().settle();
+    wire.send(get("/c")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /b 200", "GET /c 200"]);
+    let counters = wire.connections.counters();
+    assert_eq!((counters.gaps, counters.lost_bytes, counters.resyncs), (1, 100, 1));
+}
+
+#[test]
+fn after_a_loss_no_request_is_guessed_amid_a_message() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok(""));
+    wire.miss(100).send(get("/in-a-body")).send(get("/in-a-body"));
+    wire.reply(ok("")).finish();
+    wire.expect(&["GET /a 200"]);
+}
+
+#[test]
+fn a_loss_inside_a_body_is_harmless() {
+    let mut wire = Wire::new();
+    wire.send("POST /a HTTP/1.1\r\nContent-Length: 300\r\n\r\n").miss(200).send([b'x'; 100]).reply(ok(""));
+    wire.send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["POST /a 200", "GET /b 200"]);
+}
+
+#[test]
+fn a_head_of_which_the_rest_was_lost_is_reported_with_its_line() {
+    let mut wire = Wire::new();
+    wire.send("GET /a HTTP/1.1\r\nHost: x").miss(30).reply(ok("")).settle().settle();
+    wire.send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /b 200"]);
+}
+
+#[test]
+fn a_connection_joined_amid_a_body_starts_with_the_next_request() {
+    let mut wire = Wire::new();
+    wire.joined = true;
+    wire.send("of a body").send(get("/in-the-body")).reply(ok(""));
+    wire.send(get("/a")).reply(ok("")).send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /b 200"]);
+}
+
+#[test]
+fn a_joined_connection_whose_first_segment_is_a_request_reports_it_once_answered() {
+    let mut wire = Wire::new();
+    wire.joined = true;
+    wire.send(get("/a"));
+    wire.wait(Duration::from_secs(1)).expect_calls(&[]);
+    wire.reply(ok("")).expect(&["GET /a 200"]);
+}
+
+#[test]
+fn a_joined_request_that_other_bytes_follow_was_none() {
+    let mut wire = Wire::new();
+    wire.joined = true;
+    wire.send(get("/in-a-body")).send("more of the body").reply(ok("")).send(get("/a")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200"]);
+}
+
+#[test]
+fn data_on_the_handshake_is_read_once_its_connection_shows_up() {
+    for answered_first in [false, true] {
+        let mut wire = Wire::new();
+        let head = get("/fast");
+        let segment = Segment {
+            connection: ConnectionId(1),
+            data: head.as_bytes(),
+            length: head.len() as u32,
+            listener: true,
+            received: None,
+            sent: None,
+            ..wire.base(Direction::Request)
+        };
+        wire.connections.segment(&segment, &mut wire.record);
+        wire.miss(head.len() as u32);
+        if answered_first {
+            let answer = ok("");
+            let segment = Segment {
+                seq: wire.server,
+                ack: Some(wire.received),
+                data: answer.as_bytes(),
+                length: answer.len() as u32,
+                received: None,
+                sent: None,
+                ..wire.base(Direction::Response)
+            };
+            wire.connections.segment(&segment, &mut wire.record);
+            wire.unseen_reply(answer.len() as u32);
+            wire.send(get("/b")).reply(ok("")).finish();
+            wire.expect(&["GET /fast 200", "GET /b 200"]);
+        } else {
+            wire.send(get("/b"));
+            wire.reply(ok("")).reply(status(404, "")).finish();
+            wire.expect(&["GET /fast 200", "GET /b 404"]);
+        }
+    }
+}
+
+#[test]
+fn data_on_a_handshake_that_never_completes_is_forgotten() {
+    let mut wire = Wire::new();
+    let segment = Segment {
+        data: b"GET / HTTP/1.1\r\n\r\n",
+        length: 18,
+        listener: true,
+        received: None,
+        ..wire.base(Direction::Request)
+    };
+    wire.connections.segment(&segment, &mut wire.record);
+    wire.wait(Duration::from_secs(4)).finish();
+    wire.expect(&[]);
+    assert_eq!(wire.connections.counters().listener_expired, 1);
+}
+
+#[test]
+fn a_silent_connection_is_forgotten_and_read_again_when_it_speaks() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok(""));
+    for _ in 0..700 {
+        wire.wait(Duration::from_secs(1));
+    }
+    assert_eq!(wire.connections.counters().connections, 0);
+    wire.send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /b 200"]);
+}
+
+#[test]
+fn a_connection_forgotten_amid_a_head_is_not_taken_for_another_protocol() {
+    let mut wire = Wire::with(Limits { connections: 1, ..Limits::default() });
+    wire.send("GET /a HTTP/1.1\r\n");
+    wire.id = 8;
+    wire.send(get("/other"));
+    wire.id = 7;
+    wire.send("SSH-2.0: x\r\n\r\n").reply(ok(""));
+    wire.send(get("/b")).reply(ok("")).finish();
+    assert_eq!(wire.record.directives, []);
+    assert_eq!(wire.record.exchanges.last().map(String::as_str), Some("GET /b 200"));
+    assert_eq!(wire.connections.counters().evicted_connections, 2);
+}
+
+#[test]
+fn a_file_with_one_direction_only_is_believed() {
+    let mut wire = Wire::new();
+    for target in ["/a", "/b"] {
+        let data = get(target);
+        let segment = Segment {
+            data: data.as_bytes(),
+            length: data.len() as u32,
+            received: None,
+            sent: None,
+            ..wire.base(Direction::Request)
+        };
+        wire.connections.segment(&segment, &mut wire.record);
+        wire.client = wire.client.wrapping_add(data.len() as u32);
+    }
+    wire.wait(Duration::from_secs(1)).finish();
+    wire.expect(&["GET /a -", "GET /b -"]);
+}

@@ -5,6 +5,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -24,6 +25,14 @@ const EXCHANGES: &str = "rollcall_exchanges_total";
 
 /// How late an alert may be: a second by contract, and another for a machine that is busy with other tests.
 const ALERT_DELAY: Duration = Duration::from_secs(2);
+
+/// Held by tests that take the whole machine, and by those that measure.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+fn take_the_machine() -> MutexGuard<'static, ()> {
+    // A test that failed has let go of the machine all the same.
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Calls the accounts `range` (curl's `[1-60]`) on one connection.
 fn curl(server: SocketAddr, range: &str, options: &[&str]) -> Result<()> {
@@ -87,6 +96,7 @@ fn settle(daemon: &Daemon, what: &str, settled: impl Fn(&Metrics) -> bool) -> Re
 
 #[test]
 fn curl_walking_the_accounts_of_nginx_raises_an_alert() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::watching(nginx.port())?;
     let file = daemon.alert_file();
@@ -141,6 +151,7 @@ fn a_client_below_the_limits_raises_none() -> Result<()> {
 
 #[test]
 fn wrk_at_full_speed_is_reported_call_by_call() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::watching(nginx.port())?;
     let folder = tempfile::tempdir()?;
@@ -158,6 +169,7 @@ fn wrk_at_full_speed_is_reported_call_by_call() -> Result<()> {
 
 #[test]
 fn every_request_that_a_tiny_ring_loses_is_counted() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::start(&[nginx.port()], &["--ring-size", "64KiB"])?;
     let folder = tempfile::tempdir()?;
@@ -360,6 +372,7 @@ fn an_address_in_use_is_one_clear_line() -> Result<()> {
 
 #[test]
 fn an_idle_daemon_costs_nothing() -> Result<()> {
+    let _machine = take_the_machine();
     let daemon = Daemon::watching(port::free()?)?;
     let window = Duration::from_secs(2);
     let mut shares = Vec::new();

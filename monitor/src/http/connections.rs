@@ -115,7 +115,8 @@ impl Connections {
         }
         self.heard |= segment.direction == Direction::Response;
         if segment.listener {
-            if segment.length > 0 && segment.endpoints.is_some() {
+            let request = segment.direction == Direction::Request && segment.length > 0;
+            if request && segment.endpoints.is_some() {
                 wait(&mut self.listening, segment, &mut self.shared);
             }
             return;

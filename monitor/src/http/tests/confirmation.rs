@@ -72,7 +72,12 @@ fn a_joined_connection_whose_first_segment_is_a_request_reports_it_once_answered
 fn a_joined_request_that_other_bytes_follow_was_none() {
     let mut wire = Wire::new();
     wire.joined = true;
-    wire.send(get("/in-a-body")).send("more of the body").reply(ok("")).send(get("/a")).reply(ok("")).finish();
+    wire.send(get("/in-a-body"))
+        .send("more of the body")
+        .reply(ok(""))
+        .send(get("/a"))
+        .reply(ok(""))
+        .finish();
     wire.expect(&["GET /a 200"]);
 }
 

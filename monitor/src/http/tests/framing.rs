@@ -71,7 +71,8 @@ fn the_body_is_kept_up_to_its_cap() {
     wire.send(post("/a", &"y".repeat(2000))).reply(ok("")).finish();
     assert_eq!(wire.record.bodies, [[b'y'; 512]]);
     let mut wire = Wire::new();
-    wire.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n").reply(ok(""));
+    wire.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
+        .reply(ok(""));
     assert_eq!(wire.record.bodies, [b"abcdef"]);
 }
 
@@ -167,11 +168,16 @@ fn an_upgrade_makes_the_connection_opaque() {
 #[test]
 fn connect_makes_a_tunnel_unless_it_is_refused() {
     let mut wire = Wire::new();
-    wire.send("CONNECT host:25 / HTTP/1.0\r\nnonsense\r\n\r\n").reply("HTTP/1.0 200 Connection established\r\n\r\n");
+    wire.send("CONNECT host:25 / HTTP/1.0\r\nnonsense\r\n\r\n")
+        .reply("HTTP/1.0 200 Connection established\r\n\r\n");
     wire.send(get("/inside")).reply(ok("")).finish();
     wire.expect(&["CONNECT host:25 / 200"]);
     let mut wire = Wire::new();
-    wire.send("CONNECT host:25 HTTP/1.1\r\n\r\n").reply(status(405, "")).send(get("/a")).reply(ok("")).finish();
+    wire.send("CONNECT host:25 HTTP/1.1\r\n\r\n")
+        .reply(status(405, ""))
+        .send(get("/a"))
+        .reply(ok(""))
+        .finish();
     wire.expect(&["CONNECT host:25 405", "GET /a 200"]);
 }
 
@@ -192,7 +198,12 @@ fn large_bodies_are_skipped_once_their_request_is_confirmed() {
 
 #[test]
 fn other_protocols_are_left_alone_once_tcp_has_accepted_their_first_bytes() {
-    for bytes in [&b"\x16\x03\x01\x00\xa5\x01"[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"SSH-2.0-x\r\n", b"*1\r\n$4\r\n"] {
+    for bytes in [
+        &b"\x16\x03\x01\x00\xa5\x01"[..],
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"SSH-2.0-x\r\n",
+        b"*1\r\n$4\r\n",
+    ] {
         let mut wire = Wire::new();
         wire.send(bytes);
         assert_eq!(wire.record.directives, []);

@@ -5,6 +5,7 @@ mod evasion;
 mod framing;
 mod pairing;
 mod segmentation;
+mod speed;
 
 use std::time::Duration;
 
@@ -41,7 +42,11 @@ impl Record {
 
 impl Sink for Record {
     fn call(&mut self, exchange: &Exchange<'_>) {
-        assert_eq!(self.calls.len(), self.calls.len().max(self.exchanges.len()), "a call before its exchange");
+        assert_eq!(
+            self.calls.len(),
+            self.calls.len().max(self.exchanges.len()),
+            "a call before its exchange"
+        );
         self.calls.push(Record::line(exchange));
     }
 

@@ -27,6 +27,9 @@ const SKIP_MAX: u64 = 1 << 30;
 /// What a stashed response segment costs besides its bytes.
 const STASH_COST: usize = 64;
 
+/// Room for waiting requests that an idle connection keeps.
+const PENDING_KEPT: usize = 16;
+
 /// A response segment that came before its turn.
 #[derive(Debug)]
 struct Stashed {
@@ -56,8 +59,9 @@ pub(super) enum Settled {
     Done,
     /// Come back at the next `settle`.
     Again,
-    /// The connection is over, and everything has been reported.
-    Closed,
+    /// The connection is over, and everything has been reported. `amid` a message: its end was not the
+    /// stream's, as far as can be seen.
+    Closed { amid: bool },
 }
 
 /// The state of one connection.
@@ -71,6 +75,7 @@ pub(super) struct Connection {
     pending: VecDeque<Box<Pending>>,
     early: Option<Box<OutOfOrder>>,
     stash: Vec<Stashed>,
+    stashed: usize,
     /// Everything before it was accepted by the server's TCP.
     accepted: u32,
     /// Where the client's stream ends, once its FIN was seen in sequence.
@@ -108,6 +113,7 @@ impl Connection {
             pending: VecDeque::new(),
             early: None,
             stash: Vec::new(),
+            stashed: 0,
             accepted: next,
             fin: None,
             hole: 0,
@@ -147,6 +153,8 @@ impl Connection {
         let end = seq.wrapping_add(segment.length);
         if segment.rst {
             if end == self.requests.next || segment.received == Some(seq) {
+                // As with a FIN, bytes that follow show that TCP did not take it.
+                self.fin = Some(self.requests.next);
                 self.closing = Closing::Full(shared.cycle);
             } else {
                 shared.counters.implausible += 1;
@@ -215,8 +223,9 @@ impl Connection {
             }
         };
         if over && self.stash.is_empty() {
+            let amid = !self.is_opaque() && !self.requests.at_start();
             self.finish(shared, sink);
-            return Settled::Closed;
+            return Settled::Closed { amid };
         }
         let closing = match self.closing {
             Closing::No => false,
@@ -500,8 +509,7 @@ impl Connection {
     fn stash(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
         let data = shared.pool.buffer(segment.data);
         let cost = data.capacity() + STASH_COST;
-        let held: usize = self.stash.len() * STASH_COST;
-        if held + cost > shared.limits.buffered_per_connection
+        if self.stashed + cost > shared.limits.buffered_per_connection
             || shared.buffered + cost > shared.limits.buffered
         {
             shared.counters.buffer_overflows += 1;
@@ -509,6 +517,7 @@ impl Connection {
             return;
         }
         shared.buffered += cost;
+        self.stashed += cost;
         let at = self.stash.partition_point(|kept| after(kept.seq, seq));
         let stashed = Stashed {
             seq,
@@ -532,7 +541,9 @@ impl Connection {
                 break;
             }
             let Some(front) = self.stash.pop() else { break };
-            shared.buffered -= front.data.capacity() + STASH_COST;
+            let cost = front.data.capacity() + STASH_COST;
+            shared.buffered -= cost;
+            self.stashed -= cost;
             if after(front.seq, next) {
                 self.responses.gap(distance(next, front.seq), &mut self.pending, shared);
             }
@@ -566,21 +577,23 @@ impl Connection {
         self.confirm();
         if let Some(endpoints) = self.endpoints {
             let mut called = 0;
-            for request in &mut self.pending {
-                if !request.due && !request.called {
+            let first = self.pending.partition_point(|request| request.called);
+            for request in self.pending.iter_mut().skip(first) {
+                if !request.due || !request.confirmed {
                     break;
                 }
-                if request.confirmed && !request.called {
-                    request.called = true;
-                    called += 1;
-                    sink.call(&request.exchange(self.id, endpoints));
-                }
+                request.called = true;
+                called += 1;
+                sink.call(&request.exchange(self.id, endpoints));
             }
             shared.counters.exchanges += called;
         }
         while self.pending.front().is_some_and(|request| request.answered && request.complete) {
             let Some(request) = self.pending.pop_front() else { break };
             self.report(request, shared, sink);
+        }
+        if self.pending.is_empty() && self.pending.capacity() > PENDING_KEPT {
+            self.pending = VecDeque::new();
         }
         let full =
             self.pending.len() > shared.limits.pipelined || shared.pool.charged() > shared.limits.pending;
@@ -599,10 +612,8 @@ impl Connection {
 
     /// Marks the requests whose heads were accepted.
     fn confirm(&mut self) {
-        for request in self.pending.iter_mut() {
-            if request.confirmed {
-                continue;
-            }
+        let confirmed = self.pending.partition_point(|request| request.confirmed);
+        for request in self.pending.iter_mut().skip(confirmed) {
             let line = request.start.wrapping_add(request.request.target.end.into());
             let accepted = if request.responded || request.complete && request.open {
                 after(self.accepted, line)
@@ -715,8 +726,8 @@ impl Connection {
         }
         self.early = None;
         self.hole = 0;
+        shared.buffered -= std::mem::take(&mut self.stashed);
         for stashed in self.stash.drain(..) {
-            shared.buffered -= stashed.data.capacity() + STASH_COST;
             shared.pool.recycle(stashed.data);
         }
         self.stash = Vec::new();

@@ -508,7 +508,8 @@ impl Requests {
     /// Body bytes went by, and the body is over if `done`.
     fn passed(&mut self, bytes: u64, done: bool, pending: &mut VecDeque<Box<Pending>>) {
         if let Some(request) = current(self.current, pending) {
-            request.bytes += bytes;
+            // The evidence may have been ahead of the bytes.
+            request.bytes += if request.complete { 0 } else { bytes };
             request.complete |= done;
             if done && request.body_end.is_none() {
                 request.body_end = Some(request.start.wrapping_add(request.bytes as u32));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     stream::{
-        Checksum, ConnectionId, Direction, Endpoints, Segment,
+        Checksum, ConnectionId, Endpoints, Segment,
         reassembly::{Block, Origin, OutOfOrder},
         sequence::{after, before, distance, earliest, latest},
     },
@@ -26,6 +26,9 @@ const SKIP_MAX: u64 = 1 << 30;
 
 /// What a stashed response segment costs besides its bytes.
 const STASH_COST: usize = 64;
+
+/// Room for waiting requests that an idle connection keeps.
+const PENDING_KEPT: usize = 16;
 
 /// A response segment that came before its turn.
 #[derive(Debug)]
@@ -56,8 +59,9 @@ pub(super) enum Settled {
     Done,
     /// Come back at the next `settle`.
     Again,
-    /// The connection is over, and everything has been reported.
-    Closed,
+    /// The connection is over, and everything has been reported. `amid` a message: its end was not the
+    /// stream's, as far as can be seen.
+    Closed { amid: bool },
 }
 
 /// The state of one connection.
@@ -71,6 +75,7 @@ pub(super) struct Connection {
     pending: VecDeque<Box<Pending>>,
     early: Option<Box<OutOfOrder>>,
     stash: Vec<Stashed>,
+    stashed: usize,
     /// Everything before it was accepted by the server's TCP.
     accepted: u32,
     /// Where the client's stream ends, once its FIN was seen in sequence.
@@ -108,6 +113,7 @@ impl Connection {
             pending: VecDeque::new(),
             early: None,
             stash: Vec::new(),
+            stashed: 0,
             accepted: next,
             fin: None,
             hole: 0,
@@ -135,7 +141,8 @@ impl Connection {
         let seq = segment.seq.wrapping_add(u32::from(segment.syn));
         if let Some(received) = segment.received {
             self.accepted = latest(self.accepted, received);
-            self.deliver(segment.length > 0, shared);
+            let lost = if segment.length > 0 { received } else { self.requests.next };
+            self.deliver(lost, shared);
         }
         if self.responses.next.is_none() {
             self.responses.next = segment.sent.or(segment.ack.filter(|_| !segment.syn));
@@ -146,6 +153,8 @@ impl Connection {
         let end = seq.wrapping_add(segment.length);
         if segment.rst {
             if end == self.requests.next || segment.received == Some(seq) {
+                // As with a FIN, bytes that follow show that TCP did not take it.
+                self.fin = Some(self.requests.next);
                 self.closing = Closing::Full(shared.cycle);
             } else {
                 shared.counters.implausible += 1;
@@ -164,7 +173,7 @@ impl Connection {
             && after(ack, self.accepted)
         {
             self.accepted = ack;
-            self.deliver(false, shared);
+            self.deliver(self.requests.next, shared);
         }
         let seq = segment.seq.wrapping_add(u32::from(segment.syn));
         let next = *self.responses.next.get_or_insert(seq);
@@ -199,8 +208,8 @@ impl Connection {
     /// Does what had to wait for the other direction or the other CPUs.
     pub(super) fn settle(&mut self, shared: &mut Shared, sink: &mut dyn Sink) -> Settled {
         let cycle = shared.cycle;
-        if self.hole != 0 {
-            self.deliver(self.hole < cycle, shared);
+        if self.hole != 0 && self.hole < cycle {
+            self.deliver(self.accepted, shared);
         }
         self.unstash(cycle, shared, sink);
         self.flush(shared, sink);
@@ -214,8 +223,9 @@ impl Connection {
             }
         };
         if over && self.stash.is_empty() {
+            let amid = !self.is_opaque() && !self.requests.at_start();
             self.finish(shared, sink);
-            return Settled::Closed;
+            return Settled::Closed { amid };
         }
         let closing = match self.closing {
             Closing::No => false,
@@ -261,7 +271,7 @@ impl Connection {
     pub(super) fn accept_all(&mut self, shared: &mut Shared) {
         while let Some(end) = self.early.as_ref().and_then(|early| early.front()).map(Block::end) {
             self.accepted = latest(self.accepted, end);
-            self.deliver(true, shared);
+            self.deliver(self.accepted, shared);
         }
         self.accepted = latest(self.accepted, self.requests.next);
         self.requests.tentative = false;
@@ -271,7 +281,7 @@ impl Connection {
     /// Reports everything that is known, and frees what is held.
     pub(super) fn finish(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
         if self.hole != 0 {
-            self.deliver(true, shared);
+            self.deliver(self.accepted, shared);
         }
         self.unstash(u64::MAX, shared, sink);
         self.flush(shared, sink);
@@ -331,7 +341,7 @@ impl Connection {
             let skip = next.wrapping_sub(seq);
             let data = segment.data.get(skip as usize..).unwrap_or_default();
             self.feed(data, segment.length - skip, &origin, shared);
-            self.deliver(false, shared);
+            self.deliver(self.requests.next, shared);
         }
     }
 
@@ -387,23 +397,20 @@ impl Connection {
         shared.counters.conflicts += u64::from(inserted.conflict);
     }
 
-    /// Hands on what waited and was accepted. Accepted bytes that are missing are a loss if `lost`; else they
+    /// Hands on what waited and was accepted. Accepted bytes that are missing before `lost` are a loss; others
     /// may still come.
-    fn deliver(&mut self, lost: bool, shared: &mut Shared) {
-        self.hole = if lost { 0 } else { self.hole };
+    fn deliver(&mut self, lost: u32, shared: &mut Shared) {
         while let Some(front) = self.early.as_ref().and_then(|early| early.front()) {
             let (seq, end) = (front.seq, front.end());
-            let next = self.requests.next;
-            let stale = !after(end, next);
+            let stale = !after(end, self.requests.next);
             if !stale && !after(self.accepted, seq) {
                 break;
             }
-            if !stale && after(seq, next) {
-                if !lost {
-                    self.mark_hole(shared);
-                    return;
+            if !stale && after(seq, self.requests.next) {
+                self.give_up(earliest(lost, seq), shared);
+                if after(seq, self.requests.next) {
+                    return self.mark_hole(shared);
                 }
-                self.requests.gap(distance(next, seq), &mut self.pending, shared);
             }
             let Some(block) = self.early.as_mut().and_then(|early| early.pop()) else { break };
             shared.buffered -= block.cost();
@@ -427,15 +434,17 @@ impl Connection {
         if self.early.as_ref().is_some_and(|early| early.is_empty()) {
             self.early = None;
         }
-        let missing = distance(self.requests.next, self.accepted);
-        // One more than what is known is the FIN's own place.
-        let only_fin = missing == 1 && (self.fin == Some(self.requests.next) || !lost);
-        if missing == 0 || only_fin {
-            self.hole = 0;
-        } else if lost {
+        self.give_up(lost, shared);
+        // A single missing place is a FIN's, unless more comes behind it.
+        if distance(self.requests.next, self.accepted) > 1 { self.mark_hole(shared) } else { self.hole = 0 }
+    }
+
+    /// The bytes up to here will not come any more.
+    fn give_up(&mut self, lost: u32, shared: &mut Shared) {
+        let missing = distance(self.requests.next, lost);
+        let only_fin = missing == 1 && self.fin == Some(self.requests.next);
+        if missing > 0 && !only_fin {
             self.requests.gap(missing, &mut self.pending, shared);
-        } else {
-            self.mark_hole(shared);
         }
     }
 
@@ -460,7 +469,7 @@ impl Connection {
             if self.pending.iter().all(|request| request.answered) {
                 self.requests.promote(&mut self.pending, shared);
             }
-            self.believe(piece.ack);
+            self.believe(piece.ack, shared);
             let effect = self.responses.feed(piece, &mut self.pending, shared);
             match effect {
                 Some(Effect::Closes) => self.unserved(shared, sink),
@@ -483,12 +492,16 @@ impl Connection {
         }
     }
 
-    /// A response to a request that was found by guessing shows that the guess was right.
-    fn believe(&mut self, ack: Option<u32>) {
+    /// A response to a request that was found by guessing shows that the guess was right, if the server had
+    /// read just that when it answered; if it had read bytes beyond, they were no request and nor was it.
+    fn believe(&mut self, ack: Option<u32>, shared: &mut Shared) {
         let Some(front) = self.pending.iter().find(|request| !request.answered) else { return };
-        if front.tentative && ack.is_some_and(|ack| !after(front.head_end, ack)) {
+        let Some(ack) = ack.filter(|&ack| front.tentative && !after(front.head_end, ack)) else { return };
+        if self.pending.iter().any(|request| request.complete && request.body_end == Some(ack)) {
             self.requests.tentative = false;
             self.pending.iter_mut().for_each(|request| request.tentative = false);
+        } else {
+            self.requests.disbelieve(&mut self.pending, shared);
         }
     }
 
@@ -496,8 +509,7 @@ impl Connection {
     fn stash(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
         let data = shared.pool.buffer(segment.data);
         let cost = data.capacity() + STASH_COST;
-        let held: usize = self.stash.len() * STASH_COST;
-        if held + cost > shared.limits.buffered_per_connection
+        if self.stashed + cost > shared.limits.buffered_per_connection
             || shared.buffered + cost > shared.limits.buffered
         {
             shared.counters.buffer_overflows += 1;
@@ -505,6 +517,7 @@ impl Connection {
             return;
         }
         shared.buffered += cost;
+        self.stashed += cost;
         let at = self.stash.partition_point(|kept| after(kept.seq, seq));
         let stashed = Stashed {
             seq,
@@ -528,7 +541,9 @@ impl Connection {
                 break;
             }
             let Some(front) = self.stash.pop() else { break };
-            shared.buffered -= front.data.capacity() + STASH_COST;
+            let cost = front.data.capacity() + STASH_COST;
+            shared.buffered -= cost;
+            self.stashed -= cost;
             if after(front.seq, next) {
                 self.responses.gap(distance(next, front.seq), &mut self.pending, shared);
             }
@@ -562,21 +577,23 @@ impl Connection {
         self.confirm();
         if let Some(endpoints) = self.endpoints {
             let mut called = 0;
-            for request in &mut self.pending {
-                if !request.due && !request.called {
+            let first = self.pending.partition_point(|request| request.called);
+            for request in self.pending.iter_mut().skip(first) {
+                if !request.due || !request.confirmed {
                     break;
                 }
-                if request.confirmed && !request.called {
-                    request.called = true;
-                    called += 1;
-                    sink.call(&request.exchange(self.id, endpoints));
-                }
+                request.called = true;
+                called += 1;
+                sink.call(&request.exchange(self.id, endpoints));
             }
             shared.counters.exchanges += called;
         }
         while self.pending.front().is_some_and(|request| request.answered && request.complete) {
             let Some(request) = self.pending.pop_front() else { break };
             self.report(request, shared, sink);
+        }
+        if self.pending.is_empty() && self.pending.capacity() > PENDING_KEPT {
+            self.pending = VecDeque::new();
         }
         let full =
             self.pending.len() > shared.limits.pipelined || shared.pool.charged() > shared.limits.pending;
@@ -595,10 +612,8 @@ impl Connection {
 
     /// Marks the requests whose heads were accepted.
     fn confirm(&mut self) {
-        for request in self.pending.iter_mut() {
-            if request.confirmed {
-                continue;
-            }
+        let confirmed = self.pending.partition_point(|request| request.confirmed);
+        for request in self.pending.iter_mut().skip(confirmed) {
             let line = request.start.wrapping_add(request.request.target.end.into());
             let accepted = if request.responded || request.complete && request.open {
                 after(self.accepted, line)
@@ -611,7 +626,11 @@ impl Connection {
             request.confirmed = true;
         }
         if let Some(request) = self.pending.back_mut() {
-            request.complete |= request.body_end.is_some_and(|end| !after(end, self.accepted));
+            if let Some(end) = request.body_end.filter(|&end| !request.complete && !after(end, self.accepted))
+            {
+                request.complete = true;
+                request.bytes = end.wrapping_sub(request.start).into();
+            }
         }
     }
 
@@ -707,8 +726,8 @@ impl Connection {
         }
         self.early = None;
         self.hole = 0;
+        shared.buffered -= std::mem::take(&mut self.stashed);
         for stashed in self.stash.drain(..) {
-            shared.buffered -= stashed.data.capacity() + STASH_COST;
             shared.pool.recycle(stashed.data);
         }
         self.stash = Vec::new();
@@ -718,7 +737,6 @@ impl Connection {
 
 /// Segments that TCP drops whatever they carry.
 fn implausible(segment: &Segment<'_>) -> bool {
-    debug_assert_eq!(segment.direction, Direction::Request);
     let unacknowledging = segment.ack.is_none() && !segment.syn && !segment.rst;
     let ahead = segment.ack.zip(segment.sent).is_some_and(|(ack, sent)| after(ack, sent));
     !segment.listener && segment.length > 0 && (unacknowledging || ahead)

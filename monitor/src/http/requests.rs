@@ -105,7 +105,7 @@ impl Requests {
                 }
                 State::Unsynced => rest.len(),
                 State::Start => self.start(rest, first, origin, pending, shared),
-                State::Head(_) => self.head(rest, pending, shared),
+                State::Head(_) => self.head(rest, origin, pending, shared),
                 State::Skim(_) => self.skim(rest, pending, shared),
                 State::Body(left) => {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -345,8 +345,15 @@ impl Requests {
     }
 
     /// Inside a head.
-    fn head(&mut self, rest: &[u8], pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) -> usize {
+    fn head(
+        &mut self,
+        rest: &[u8],
+        origin: &Origin,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) -> usize {
         let State::Head(mut request) = std::mem::take(&mut self.state) else { return 0 };
+        request.origin.trusted &= origin.trusted;
         let limit = shared.limits.head.min(Limits::HEAD_MAX);
         let before = request.request.head.len();
         let taken = rest.len().min(limit - before);
@@ -501,8 +508,12 @@ impl Requests {
     /// Body bytes went by, and the body is over if `done`.
     fn passed(&mut self, bytes: u64, done: bool, pending: &mut VecDeque<Box<Pending>>) {
         if let Some(request) = current(self.current, pending) {
-            request.bytes += bytes;
+            // The evidence may have been ahead of the bytes.
+            request.bytes += if request.complete { 0 } else { bytes };
             request.complete |= done;
+            if done && request.body_end.is_none() {
+                request.body_end = Some(request.start.wrapping_add(request.bytes as u32));
+            }
         }
         if done {
             self.state = if self.last { State::Unsynced } else { State::Start };
@@ -523,13 +534,18 @@ impl Requests {
             self.state = State::Refused(protocol, start);
             return;
         }
-        // A guess that other bytes follow was none.
-        while pending.back().is_some_and(|request| request.tentative && !request.called && !request.responded)
+        shared.counters.malformed_requests += 1;
+        self.disbelieve(pending, shared);
+    }
+
+    /// What follows the newest requests is none: if they were found by guessing, they were none either.
+    pub(super) fn disbelieve(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        while let Some(request) =
+            pending.pop_back_if(|request| request.tentative && !request.called && !request.responded)
         {
             shared.counters.withdrawn += 1;
-            pending.pop_back().into_iter().for_each(|request| shared.pool.release(request));
+            shared.pool.release(request);
         }
-        shared.counters.malformed_requests += 1;
         self.lose(shared);
     }
 

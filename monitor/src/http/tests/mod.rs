@@ -5,6 +5,7 @@ mod evasion;
 mod framing;
 mod pairing;
 mod segmentation;
+mod speed;
 
 use std::time::Duration;
 

@@ -10,13 +10,9 @@ use std::{
     rc::Rc,
 };
 
-use pcap_parser::{
-    Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapHeader, PcapNGReader,
-    traits::{PcapNGPacketBlock, PcapReaderIterator},
-};
+use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader, traits::PcapReaderIterator};
 
-use super::link::Link;
-use crate::time::Timestamp;
+use super::format::{self, Format, Frame};
 
 /// The read buffer to begin with: as large as most packets get.
 const BUFFER: usize = 256 * 1024;
@@ -28,17 +24,6 @@ const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// The pcap header, and as much of a pcapng section header as is needed to know its length.
 const HEADER: usize = 24;
-
-/// A captured packet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame<'a> {
-    pub link_type: u16,
-    pub at: Timestamp,
-    /// Bytes on the wire.
-    pub length: u32,
-    /// Those of them that were captured.
-    pub data: &'a [u8],
-}
 
 /// A capture that can't be read, or not to its end. Everything before the damage has been delivered.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +87,7 @@ fn packets(
     loop {
         let error = match reader.next() {
             Ok((size, block)) => {
-                position.packet += u64::from(is_packet(&block));
+                position.packet += u64::from(format::is_packet(&block));
                 match format.frame(&block) {
                     Ok(frame) => frame.into_iter().for_each(&mut each),
                     Err(link_type) => {
@@ -117,7 +102,7 @@ fn packets(
             Err(PcapError::Eof) => return Ok(()),
             Err(error) => error.to_owned_vec(),
         };
-        let whole = holds_whole_block(reader.data(), &format);
+        let whole = format.holds_whole_block(reader.data());
         match error {
             PcapError::Incomplete(_) if !whole => {
                 let before = reader.data().len();
@@ -136,132 +121,6 @@ fn packets(
             error => return Err(position.explain(error, whole)),
         }
     }
-}
-
-/// What the file says about all its packets.
-#[derive(Debug, Default)]
-struct Format {
-    header: Option<PcapHeader>,
-    big_endian: bool,
-    interfaces: Vec<Interface>,
-    /// The time of the last packet that had one, for simple packet blocks, which have none.
-    last: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Interface {
-    link_type: u16,
-    snapshot: u32,
-    /// `if_tsresol`
-    resolution: u8,
-    /// `if_tsoffset`, in seconds
-    offset: i64,
-}
-
-impl Format {
-    /// The packet in a block, if it is one; or the number of a link type that makes the whole file useless.
-    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Frame<'a>>, u16> {
-        match block {
-            PcapBlockOwned::LegacyHeader(header) => {
-                // The upper bits tell the length of a frame check sequence, which IP's length cuts off.
-                let link_type = header.network.0 as u16;
-                if Link::from_number(link_type).is_none() {
-                    return Err(link_type);
-                }
-                self.header = Some(header.clone());
-                Ok(None)
-            }
-            PcapBlockOwned::Legacy(packet) => Ok(self.header.as_ref().map(|header| {
-                let unit = if header.is_nanosecond_precision() { 1 } else { 1_000 };
-                Frame {
-                    link_type: header.network.0 as u16,
-                    at: Timestamp(
-                        u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_usec) * unit,
-                    ),
-                    length: packet.origlen,
-                    data: packet.data,
-                }
-            })),
-            PcapBlockOwned::NG(block) => Ok(self.ng_frame(block)),
-        }
-    }
-
-    fn ng_frame<'a>(&mut self, block: &'a Block<'_>) -> Option<Frame<'a>> {
-        match block {
-            Block::SectionHeader(section) => {
-                self.big_endian = section.big_endian();
-                self.interfaces.clear();
-                None
-            }
-            Block::InterfaceDescription(interface) => {
-                let offset = interface.if_tsoffset;
-                self.interfaces.push(Interface {
-                    link_type: interface.linktype.0 as u16,
-                    snapshot: interface.snaplen,
-                    resolution: interface.if_tsresol,
-                    // The parser reads this option as little-endian in every file.
-                    offset: if self.big_endian { offset.swap_bytes() } else { offset },
-                });
-                None
-            }
-            Block::EnhancedPacket(packet) => {
-                let interface = self.interfaces.get(packet.if_id as usize);
-                let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                self.last = interface.map_or(self.last, |interface| interface.time(units));
-                Some(Frame {
-                    // A packet of an interface that the file does not describe is of an unknown type.
-                    link_type: interface.map_or(u16::MAX, |interface| interface.link_type),
-                    at: self.last,
-                    length: packet.origlen,
-                    data: packet.packet_data(),
-                })
-            }
-            Block::SimplePacket(packet) => {
-                let interface = self.interfaces.first();
-                let snapshot = interface.map_or(0, |interface| interface.snapshot) as usize;
-                let data = packet.packet_data();
-                Some(Frame {
-                    link_type: interface.map_or(u16::MAX, |interface| interface.link_type),
-                    at: self.last,
-                    length: packet.origlen,
-                    data: if snapshot > 0 { &data[..data.len().min(snapshot)] } else { data },
-                })
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Interface {
-    /// A point in time that is `units` of the interface's resolution after the epoch.
-    fn time(&self, units: u64) -> Timestamp {
-        let exponent = u32::from(self.resolution & 0x7f);
-        let units = u128::from(units) * 1_000_000_000;
-        let since_offset = if self.resolution & 0x80 == 0 {
-            10u128.checked_pow(exponent).map_or(0, |divisor| units / divisor)
-        } else {
-            units >> exponent
-        };
-        let nanoseconds = (since_offset as i128).saturating_add(i128::from(self.offset) * 1_000_000_000);
-        Timestamp(nanoseconds.clamp(0, u64::MAX.into()) as u64)
-    }
-}
-
-fn is_packet(block: &PcapBlockOwned<'_>) -> bool {
-    match block {
-        PcapBlockOwned::LegacyHeader(_) => false,
-        PcapBlockOwned::Legacy(_) => true,
-        PcapBlockOwned::NG(block) => block.is_data_block(),
-    }
-}
-
-/// Whether a pcapng block stands whole in `data`, so that a parser which wants more is misled by what is inside.
-fn holds_whole_block(data: &[u8], format: &Format) -> bool {
-    let Some(&length) = data.get(4..8).and_then(|bytes| bytes.first_chunk::<4>()) else {
-        return false;
-    };
-    let length = if format.big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
-    format.header.is_none() && length as usize <= data.len()
 }
 
 /// Where the reader is, for errors.

@@ -5,7 +5,8 @@
 //! Stopping is one flag: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
+    panic::{self, AssertUnwindSafe},
     path::PathBuf,
     sync::{
         Arc,
@@ -23,7 +24,7 @@ use rollcall::output::{
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
+    sync::watch,
 };
 
 use super::{
@@ -97,7 +98,7 @@ impl Stop {
         self.0.store(true, Ordering::Release);
     }
 
-    #[expect(dead_code, reason = "for the capture loop")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the capture loop"))]
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
@@ -111,9 +112,20 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
     let pipeline = Pipeline::new(&args.engine, outputs);
-    let health = Arc::new(Health::default());
     let source = source(&args, &key, &metrics)?;
 
+    tracing::info!(address = %args.listen_address, "serving metrics");
+    let site = Site { telemetry_path: args.telemetry_path, metrics, health: Arc::default() };
+    supervise(listener, site, source, pipeline)
+}
+
+/// Runs `source` and the web server until a signal or the source ends it.
+fn supervise(
+    listener: TcpListener,
+    site: Site,
+    source: Box<dyn Source>,
+    pipeline: Pipeline,
+) -> Result<Exit, Failure> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let mut signals = {
@@ -121,40 +133,42 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         Signals::new().context("handle signals")?
     };
     let stop = Stop::default();
-    let (done, capture_done) = oneshot::channel();
-    let capture = {
-        let (stop, health) = (stop.clone(), Arc::clone(&health));
-        let work = move || {
+    let (done, mut ended) = watch::channel(());
+    let work = {
+        let (stop, health) = (stop.clone(), Arc::clone(&site.health));
+        move || {
             // Dropped even when the thread panics, which the main thread then learns.
-            let _done: oneshot::Sender<()> = done;
+            let _done = done;
             capture(source, pipeline, &health, &stop)
-        };
-        thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?
+        }
     };
-    let site = Arc::new(Site { telemetry_path: args.telemetry_path, metrics, health });
-    tracing::info!(address = %args.listen_address, "serving metrics");
+    let capture =
+        thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?;
     runtime.block_on(async {
-        tokio::pin!(capture_done);
         let first = async {
             tokio::select! {
                 name = signals.next() => tracing::info!(signal = name, "stopping: writing what was captured"),
-                _ = &mut capture_done => {}
+                _ = ended.changed() => {}
             }
         };
-        web::serve(listener, site, first).await.context("serve the web")?;
+        web::serve(listener, Arc::new(site), first).await.context("serve the web")?;
         stop.set();
         tokio::select! {
-            _ = &mut capture_done => Ok(()),
+            _ = ended.changed() => Ok(()),
             name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     })?;
-    let failures = capture.join().map_err(|_| anyhow::anyhow!("the capture thread panicked"))?;
+    let failures =
+        capture.join().map_err(|_| anyhow::anyhow!("the capture thread panicked while it stopped"))?;
     Failure::all(failures)
 }
 
+/// What the capture thread does. Whatever ends it, the logs are written to their end.
 fn capture(source: Box<dyn Source>, mut pipeline: Pipeline, health: &Health, stop: &Stop) -> Vec<Failure> {
     health.set_attached(true);
-    let outcome = source.run(&mut pipeline, health, stop);
+    let run = AssertUnwindSafe(|| source.run(&mut pipeline, health, stop));
+    let outcome = panic::catch_unwind(run)
+        .unwrap_or_else(|_| Err(Failure::new(Exit::Failed, anyhow::anyhow!("the capture thread panicked"))));
     health.set_attached(false);
     let (_, lost) = pipeline.finish();
     outcome.err().into_iter().chain(lost.into_iter().map(Failure::from)).collect()
@@ -190,3 +204,6 @@ fn source(args: &RunArgs, key: &Key, metrics: &Metrics) -> Result<Box<dyn Source
     Err(Failure::new(Exit::Host, anyhow::anyhow!("attach to the kernel: this build has no kernel programs"))
         .advise("build with cargo xtask build"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,11 +23,12 @@ const DAY: u64 = 24 * HOUR;
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.window.as_secs();
-        match seconds {
-            _ if seconds % HOUR == 0 => write!(f, "{}/{}h", self.distinct, seconds / HOUR),
-            _ if seconds % MINUTE == 0 => write!(f, "{}/{}m", self.distinct, seconds / MINUTE),
-            _ => write!(f, "{}/{}s", self.distinct, seconds),
-        }
+        let (unit, letter) = match seconds {
+            _ if seconds.is_multiple_of(HOUR) => (HOUR, 'h'),
+            _ if seconds.is_multiple_of(MINUTE) => (MINUTE, 'm'),
+            _ => (SECOND, 's'),
+        };
+        write!(f, "{}/{}{letter}", self.distinct, seconds / unit)
     }
 }
 
@@ -80,11 +81,10 @@ fn within(size: u64, least: u64, most: u64) -> Result<u32, String> {
 }
 
 fn display(size: u64) -> String {
-    match size {
-        _ if size >= 1 << 30 && size % (1 << 30) == 0 => format!("{}GiB", size >> 30),
-        _ if size >= 1 << 20 && size % (1 << 20) == 0 => format!("{}MiB", size >> 20),
-        _ if size >= 1 << 10 && size % (1 << 10) == 0 => format!("{}KiB", size >> 10),
-        _ => size.to_string(),
+    let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.into_iter().find(|(unit, _)| size >= *unit && size.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{}{name}", size / unit),
+        None => size.to_string(),
     }
 }
 

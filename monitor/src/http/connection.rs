@@ -6,12 +6,13 @@ use super::{
     connections::{Directive, Sink},
     pending::Pending,
     recognition::Protocol,
-    requests::{Requests, Shared},
+    requests::{Place, Requests, Shared},
     responses::{Effect, Piece, Responses},
 };
 use crate::{
     stream::{
         Checksum, ConnectionId, Endpoints, Segment,
+        doubt::Doubt,
         reassembly::{Block, Origin, OutOfOrder},
         sequence::{after, before, distance, earliest, latest},
     },
@@ -74,6 +75,8 @@ pub(super) struct Connection {
     responses: Responses,
     pending: VecDeque<Box<Pending>>,
     early: Option<Box<OutOfOrder>>,
+    /// What was taken but may be dropped yet, and where the parser stood before it.
+    doubt: Option<Box<(Place, Doubt)>>,
     stash: Vec<Stashed>,
     stashed: usize,
     /// Everything before it was accepted by the server's TCP.
@@ -112,6 +115,7 @@ impl Connection {
             responses: Responses::default(),
             pending: VecDeque::new(),
             early: None,
+            doubt: None,
             stash: Vec::new(),
             stashed: 0,
             accepted: next,
@@ -348,6 +352,9 @@ impl Connection {
     /// Bytes in order.
     fn feed(&mut self, data: &[u8], length: u32, origin: &Origin, shared: &mut Shared) {
         let data = &data[..data.len().min(length as usize)];
+        if self.doubt.is_some() || !origin.trusted {
+            self.doubt(data, length, origin, shared);
+        }
         self.requests.feed(data, origin, &mut self.pending, shared);
         let missing = length - data.len() as u32;
         if missing > 0 {
@@ -355,20 +362,57 @@ impl Connection {
         }
     }
 
+    /// Keeps bytes that TCP may drop, and those that follow them, until they are accepted.
+    fn doubt(&mut self, data: &[u8], length: u32, origin: &Origin, shared: &mut Shared) {
+        let next = self.requests.next;
+        if self.doubt.as_ref().is_some_and(|doubted| !after(doubted.1.end(), self.accepted)) {
+            self.believe_doubted(shared);
+        }
+        let accepted = !after(next.wrapping_add(length), self.accepted);
+        if accepted || self.requests.is_opaque() || (self.doubt.is_none() && origin.trusted) {
+            return;
+        }
+        let mut doubted = match self.doubt.take() {
+            Some(doubted) => doubted,
+            None => Box::new((self.requests.place(&self.pending, &mut shared.pool), Doubt::new(next))),
+        };
+        shared.buffered -= doubted.1.cost();
+        let kept = doubted.1.push(data, origin) && data.len() == length as usize;
+        if kept && shared.buffered + doubted.1.cost() <= shared.limits.buffered {
+            shared.buffered += doubted.1.cost();
+            self.doubt = Some(doubted);
+        } else {
+            shared.counters.buffer_overflows += 1;
+            Requests::discard(doubted.0, &mut shared.pool);
+        }
+    }
+
+    /// Gives up comparing.
+    fn believe_doubted(&mut self, shared: &mut Shared) {
+        if let Some(doubted) = self.doubt.take() {
+            shared.buffered -= doubted.1.cost();
+            Requests::discard(doubted.0, &mut shared.pool);
+        }
+    }
+
     /// A segment covers bytes that were taken already but not accepted yet. If they differ, TCP has dropped
-    /// what was taken, or is about to drop this.
+    /// what was taken, or is about to drop this: a verified checksum decides for what was taken.
     fn reconcile(&mut self, seq: u32, data: &[u8], accepted: u32, shared: &mut Shared) {
         let from = latest(seq, accepted);
         let Some(data) = data.get(from.wrapping_sub(seq) as usize..) else { return };
-        let refused = self.requests.refused(from.wrapping_add(1)).is_some();
-        if !refused {
-            let Some(difference) = self.requests.difference(from, data, &self.pending) else { return };
-            shared.counters.conflicts += 1;
-            if self.requests.trusts(difference, &self.pending) {
-                return;
-            }
+        let doubted = self.doubt.as_ref().and_then(|doubted| doubted.1.difference(from, data));
+        let Some(difference) = doubted else {
+            shared.counters.conflicts += u64::from(self.requests.differs(from, data, &self.pending));
+            return;
+        };
+        shared.counters.conflicts += 1;
+        let Some(doubted) = self.doubt.take_if(|doubted| !doubted.1.trusts(difference)) else { return };
+        let (place, doubt) = *doubted;
+        shared.buffered -= doubt.cost();
+        self.requests.rewind(place, &mut self.pending, shared);
+        for (bytes, origin) in doubt.before(difference) {
+            self.feed(bytes, bytes.len() as u32, origin, shared);
         }
-        self.requests.rewind(from, &mut self.pending, shared);
     }
 
     /// Keeps a segment that came before its turn.
@@ -726,6 +770,7 @@ impl Connection {
         }
         self.early = None;
         self.hole = 0;
+        self.believe_doubted(shared);
         shared.buffered -= std::mem::take(&mut self.stashed);
         for stashed in self.stash.drain(..) {
             shared.pool.recycle(stashed.data);

@@ -5,14 +5,14 @@ use std::collections::VecDeque;
 use super::{
     counters::Counters,
     framing::{Body, BodyFields, Chunk, Chunked},
-    head::{self, Head, Scan},
+    head::{self, Head},
     limits::Limits,
     pending::{Pending, Pool},
     recognition::{self, Protocol, Recognition},
 };
 use crate::stream::{
     reassembly::Origin,
-    sequence::{after, before},
+    sequence::{before, latest},
 };
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
@@ -34,7 +34,7 @@ pub(super) struct Shared {
 }
 
 /// The rest of a head that is longer than the cap: only its framing fields and its end matter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Skim {
     line: Vec<u8>,
     overlong: bool,
@@ -55,10 +55,24 @@ enum State {
     Chunked(Chunked),
     /// Somewhere: only a request at the start of a segment that follows an answer is believed.
     Unsynced,
-    /// The first bytes, from this sequence number on, are not HTTP/1. Final once TCP accepted them.
+    /// The first bytes, up to this sequence number, are not HTTP/1. Final once TCP has accepted them all.
     Refused(Protocol, u32),
     /// Not HTTP/1, or no longer.
     Opaque,
+}
+
+/// Where the parser stood before bytes that TCP may drop.
+#[derive(Debug)]
+pub(super) struct Place {
+    seq: u32,
+    /// A head is a copy: bytes that turn out not to be its rest end it.
+    state: State,
+    current: u32,
+    last: bool,
+    bytes: u64,
+    body: usize,
+    head_end: u32,
+    body_end: Option<u32>,
 }
 
 /// The request direction of one connection.
@@ -82,6 +96,41 @@ impl Requests {
     pub(super) fn new(next: u32, amid: bool) -> Requests {
         let state = if amid { State::Unsynced } else { State::Start };
         Requests { next, state, seasoned: amid, ..Requests::default() }
+    }
+
+    /// Where the parser stands.
+    pub(super) fn place(&self, pending: &VecDeque<Box<Pending>>, pool: &mut Pool) -> Place {
+        let state = match &self.state {
+            State::Head(request) => {
+                let mut copy = pool.acquire();
+                copy.request.head.extend_from_slice(&request.request.head);
+                copy.scan = request.scan;
+                copy.start = request.start;
+                copy.head_end = request.head_end;
+                copy.origin = request.origin;
+                copy.tentative = request.tentative;
+                pool.charge(&mut copy);
+                State::Head(copy)
+            }
+            State::Start => State::Start,
+            State::Skim(skim) => State::Skim(skim.clone()),
+            State::Body(left) => State::Body(*left),
+            State::Chunked(chunked) => State::Chunked(*chunked),
+            State::Unsynced => State::Unsynced,
+            State::Refused(protocol, end) => State::Refused(*protocol, *end),
+            State::Opaque => State::Opaque,
+        };
+        let request = pending.back().filter(|request| request.start == self.current);
+        Place {
+            seq: self.next,
+            state,
+            current: self.current,
+            last: self.last,
+            bytes: request.map_or(0, |request| request.bytes),
+            body: request.map_or(0, |request| request.request.body.len()),
+            head_end: request.map_or(0, |request| request.head_end),
+            body_end: request.and_then(|request| request.body_end),
+        }
     }
 
     /// Takes the next bytes.
@@ -222,7 +271,7 @@ impl Requests {
     /// The protocol that is not HTTP/1, once `accepted` shows that TCP took the bytes that say so.
     pub(super) fn refused(&self, accepted: u32) -> Option<Protocol> {
         match self.state {
-            State::Refused(protocol, start) if after(accepted, start) => Some(protocol),
+            State::Refused(protocol, end) if !before(accepted, end) => Some(protocol),
             _ => None,
         }
     }
@@ -232,83 +281,46 @@ impl Requests {
         if let State::Body(left) = self.state { left } else { 0 }
     }
 
-    /// The first place where `data`, at `seq`, differs from the heads taken before.
-    pub(super) fn difference(&self, seq: u32, data: &[u8], pending: &VecDeque<Box<Pending>>) -> Option<u32> {
+    /// Whether `data`, at `seq`, differs from the heads taken before.
+    pub(super) fn differs(&self, seq: u32, data: &[u8], pending: &VecDeque<Box<Pending>>) -> bool {
         let open = if let State::Head(request) = &self.state { Some(request) } else { None };
-        pending.iter().chain(open).find_map(|request| {
+        pending.iter().chain(open).any(|request| {
             let (start, head) = (request.start, &request.request.head);
-            let low = if after(seq, start) { seq } else { start };
-            let ours = head.get(low.wrapping_sub(start) as usize..)?;
-            let theirs = data.get(low.wrapping_sub(seq) as usize..)?;
-            let at = ours.iter().zip(theirs).position(|(a, b)| a != b)?;
-            Some(low.wrapping_add(at as u32))
+            let low = latest(seq, start);
+            let ours = head.get(low.wrapping_sub(start) as usize..).unwrap_or_default();
+            let theirs = data.get(low.wrapping_sub(seq) as usize..).unwrap_or_default();
+            ours.iter().zip(theirs).any(|(ours, theirs)| ours != theirs)
         })
     }
 
-    /// Whether all that was taken from `seq` on came with a verified checksum.
-    pub(super) fn trusts(&self, seq: u32, pending: &VecDeque<Box<Pending>>) -> bool {
-        let open = if let State::Head(request) = &self.state { Some(request) } else { None };
-        pending
-            .iter()
-            .chain(open)
-            .filter(|request| !before(request.head_end, seq))
-            .all(|request| request.origin.trusted)
+    /// The place is not needed any more.
+    pub(super) fn discard(place: Place, pool: &mut Pool) {
+        if let State::Head(request) = place.state {
+            pool.release(request);
+        }
     }
 
-    /// Takes back what was taken from `seq` on: TCP gets other bytes there.
-    pub(super) fn rewind(&mut self, seq: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let mut boundary = match std::mem::replace(&mut self.state, State::Unsynced) {
-            State::Head(request) => {
-                pending.push_back(request);
-                None
-            }
-            State::Refused(_, start) => Some(start),
-            State::Start => Some(self.next),
-            _ => None,
-        };
-        self.next = seq;
-        while let Some(mut request) = pending.pop_back() {
-            if request.called {
-                pending.push_back(request);
-                break;
-            }
-            if !before(request.start, seq) {
-                boundary = Some(request.start);
-                shared.counters.withdrawn += 1;
-                shared.pool.release(request);
-                continue;
-            }
-            let offset = seq.wrapping_sub(request.start) as usize;
-            if offset < request.request.head.len() {
-                request.request.head.truncate(offset);
-                request.request.headers.clear();
-                request.request.body.clear();
-                request.request.truncated = false;
-                request.scan = Scan::default();
-                request.open = false;
-                request.complete = false;
-                self.state = State::Head(request);
-                return;
-            }
-            if let Some(end) = request.body_end {
-                self.current = request.start;
-                if after(end, seq) {
-                    let left = end.wrapping_sub(seq);
-                    request.bytes = u64::from(seq.wrapping_sub(request.start));
-                    request.complete = false;
-                    self.state = State::Body(left.into());
-                } else {
-                    self.state = State::Start;
-                }
-            }
-            pending.push_back(request);
-            break;
+    /// Takes back what was taken since then: TCP gets other bytes there.
+    pub(super) fn rewind(&mut self, place: Place, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        let from = if let State::Head(request) = &place.state { request.start } else { place.seq };
+        (self.next, self.current, self.last) = (place.seq, place.current, place.last);
+        if let State::Head(request) = std::mem::replace(&mut self.state, place.state) {
+            shared.pool.release(request);
         }
-        if boundary == Some(seq) {
-            self.state = State::Start;
+        while let Some(request) =
+            pending.pop_back_if(|request| !before(request.start, from) && !request.called)
+        {
+            shared.counters.withdrawn += 1;
+            shared.pool.release(request);
         }
-        if matches!(self.state, State::Unsynced) {
-            shared.counters.desyncs += 1;
+        let amid = matches!(self.state, State::Skim(_) | State::Body(_) | State::Chunked(_));
+        if let Some(request) = current(self.current, pending).filter(|_| amid) {
+            request.bytes = place.bytes;
+            request.request.body.truncate(place.body);
+            request.head_end = place.head_end;
+            request.body_end = place.body_end;
+            request.complete = false;
+            request.open = matches!(self.state, State::Skim(_));
         }
     }
 
@@ -528,10 +540,10 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        let start = request.start;
+        let end = request.start.wrapping_add(request.request.head.len() as u32);
         shared.pool.release(request);
         if !self.seasoned {
-            self.state = State::Refused(protocol, start);
+            self.state = State::Refused(protocol, end);
             return;
         }
         shared.counters.malformed_requests += 1;

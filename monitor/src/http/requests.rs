@@ -1,6 +1,10 @@
 //! The requests of one connection: from its bytes in order to [`Pending`] requests.
 
+mod place;
+
 use std::collections::VecDeque;
+
+pub(super) use self::place::Place;
 
 use super::{
     counters::Counters,
@@ -10,10 +14,7 @@ use super::{
     pending::{Pending, Pool},
     recognition::{self, Protocol, Recognition},
 };
-use crate::stream::{
-    reassembly::Origin,
-    sequence::{before, latest},
-};
+use crate::stream::{reassembly::Origin, sequence::before};
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
 const FRAMING_LINE_MAX: usize = 256;
@@ -61,20 +62,6 @@ enum State {
     Opaque,
 }
 
-/// Where the parser stood before bytes that TCP may drop.
-#[derive(Debug)]
-pub(super) struct Place {
-    seq: u32,
-    /// A head is a copy: bytes that turn out not to be its rest end it.
-    state: State,
-    current: u32,
-    last: bool,
-    bytes: u64,
-    body: usize,
-    head_end: u32,
-    body_end: Option<u32>,
-}
-
 /// The request direction of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
@@ -96,41 +83,6 @@ impl Requests {
     pub(super) fn new(next: u32, amid: bool) -> Requests {
         let state = if amid { State::Unsynced } else { State::Start };
         Requests { next, state, seasoned: amid, ..Requests::default() }
-    }
-
-    /// Where the parser stands.
-    pub(super) fn place(&self, pending: &VecDeque<Box<Pending>>, pool: &mut Pool) -> Place {
-        let state = match &self.state {
-            State::Head(request) => {
-                let mut copy = pool.acquire();
-                copy.request.head.extend_from_slice(&request.request.head);
-                copy.scan = request.scan;
-                copy.start = request.start;
-                copy.head_end = request.head_end;
-                copy.origin = request.origin;
-                copy.tentative = request.tentative;
-                pool.charge(&mut copy);
-                State::Head(copy)
-            }
-            State::Start => State::Start,
-            State::Skim(skim) => State::Skim(skim.clone()),
-            State::Body(left) => State::Body(*left),
-            State::Chunked(chunked) => State::Chunked(*chunked),
-            State::Unsynced => State::Unsynced,
-            State::Refused(protocol, end) => State::Refused(*protocol, *end),
-            State::Opaque => State::Opaque,
-        };
-        let request = pending.back().filter(|request| request.start == self.current);
-        Place {
-            seq: self.next,
-            state,
-            current: self.current,
-            last: self.last,
-            bytes: request.map_or(0, |request| request.bytes),
-            body: request.map_or(0, |request| request.request.body.len()),
-            head_end: request.map_or(0, |request| request.head_end),
-            body_end: request.and_then(|request| request.body_end),
-        }
     }
 
     /// Takes the next bytes.
@@ -208,14 +160,15 @@ impl Requests {
                 lost -= inside;
             }
             State::Chunked(chunked) => {
-                if chunked.pass(length) {
+                let inside = chunked.pass(length);
+                if inside {
                     shared.counters.skipped_bytes += length;
                     self.passed(length, false, pending);
-                    lost = 0;
                 }
+                lost = if inside { 0 } else { length };
             }
             State::Opaque | State::Unsynced | State::Refused(..) => lost = 0,
-            _ => {}
+            State::Start | State::Head(_) | State::Skim(_) => {}
         }
         self.next = self.next.wrapping_add(bytes);
         if lost == 0 {
@@ -279,49 +232,6 @@ impl Requests {
     /// How much of a body of known length is left.
     pub(super) fn body_left(&self) -> u64 {
         if let State::Body(left) = self.state { left } else { 0 }
-    }
-
-    /// Whether `data`, at `seq`, differs from the heads taken before.
-    pub(super) fn differs(&self, seq: u32, data: &[u8], pending: &VecDeque<Box<Pending>>) -> bool {
-        let open = if let State::Head(request) = &self.state { Some(request) } else { None };
-        pending.iter().chain(open).any(|request| {
-            let (start, head) = (request.start, &request.request.head);
-            let low = latest(seq, start);
-            let ours = head.get(low.wrapping_sub(start) as usize..).unwrap_or_default();
-            let theirs = data.get(low.wrapping_sub(seq) as usize..).unwrap_or_default();
-            ours.iter().zip(theirs).any(|(ours, theirs)| ours != theirs)
-        })
-    }
-
-    /// The place is not needed any more.
-    pub(super) fn discard(place: Place, pool: &mut Pool) {
-        if let State::Head(request) = place.state {
-            pool.release(request);
-        }
-    }
-
-    /// Takes back what was taken since then: TCP gets other bytes there.
-    pub(super) fn rewind(&mut self, place: Place, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let from = if let State::Head(request) = &place.state { request.start } else { place.seq };
-        (self.next, self.current, self.last) = (place.seq, place.current, place.last);
-        if let State::Head(request) = std::mem::replace(&mut self.state, place.state) {
-            shared.pool.release(request);
-        }
-        while let Some(request) =
-            pending.pop_back_if(|request| !before(request.start, from) && !request.called)
-        {
-            shared.counters.withdrawn += 1;
-            shared.pool.release(request);
-        }
-        let amid = matches!(self.state, State::Skim(_) | State::Body(_) | State::Chunked(_));
-        if let Some(request) = current(self.current, pending).filter(|_| amid) {
-            request.bytes = place.bytes;
-            request.request.body.truncate(place.body);
-            request.head_end = place.head_end;
-            request.body_end = place.body_end;
-            request.complete = false;
-            request.open = matches!(self.state, State::Skim(_));
-        }
     }
 
     /// At a request's first byte, or at blank lines before it.

@@ -66,7 +66,7 @@ fn keep_alive(ids: u64, rounds: u32) -> f64 {
                 ..asked
             };
             connections.segment(&answered, &mut count);
-            if done % 1000 == 0 {
+            if done.is_multiple_of(1000) {
                 connections.settle(at, &mut count);
             }
         }

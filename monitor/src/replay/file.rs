@@ -14,8 +14,8 @@ use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader, traits::PcapReaderI
 
 use super::format::{self, Format, Frame};
 
-/// The read buffer to begin with: as large as most packets get.
-const BUFFER: usize = 256 * 1024;
+/// The read buffer to begin with; it grows to the largest packet.
+const BUFFER: usize = 64 * 1024;
 
 /// No block is larger, or the file is damaged. Wireshark takes packets of at most 256 KiB, or 128 MiB from D-Bus and USB.
 const LARGEST_BLOCK: usize = 16 * 1024 * 1024;
@@ -102,7 +102,9 @@ fn packets(
             Err(PcapError::Eof) => return Ok(()),
             Err(error) => error.to_owned_vec(),
         };
-        let whole = format.holds_whole_block(reader.data());
+        let claimed = format.claimed_length(reader.data()).unwrap_or(0);
+        // A parser that wants more than a block which stands there whole is misled by what is inside.
+        let whole = claimed > 0 && claimed <= reader.data().len();
         match error {
             PcapError::Incomplete(_) if !whole => {
                 let before = reader.data().len();
@@ -114,8 +116,9 @@ fn packets(
                     return Err(position.explain(PcapError::BufferTooSmall, false));
                 }
             }
-            PcapError::BufferTooSmall if !whole && capacity < LARGEST_BLOCK => {
-                capacity *= 2;
+            PcapError::BufferTooSmall if !whole && capacity <= claimed && claimed <= LARGEST_BLOCK => {
+                // The parser wants some room beside the block.
+                capacity = claimed + BUFFER;
                 reader.grow(capacity);
             }
             error => return Err(position.explain(error, whole)),
@@ -136,23 +139,20 @@ struct Position<'a> {
 impl Position<'_> {
     /// Reads as much as tells what kind of file it is. A pipe may give that in pieces.
     fn start(&mut self, input: &mut impl Read) -> Result<Vec<u8>, Error> {
-        let mut start = vec![0; HEADER];
-        let mut filled = 0;
-        while filled < start.len() {
-            match input.read(&mut start[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(kind) => {
-                    let source = self.failure.borrow_mut().take().unwrap_or(kind);
-                    return Err(Error::Read { path: self.path.to_owned(), source });
-                }
-            }
+        let mut start = Vec::new();
+        let mut fill = |start: &mut Vec<u8>, length: usize| {
+            let more = length.saturating_sub(start.len()) as u64;
+            input.by_ref().take(more).read_to_end(start).map(drop).map_err(|kind| {
+                let source = self.failure.borrow_mut().take().unwrap_or(kind);
+                Error::Read { path: self.path.to_owned(), source }
+            })
+        };
+        fill(&mut start, HEADER)?;
+        if start.len() == HEADER && start.starts_with(&SECTION_HEADER) {
             // The parser wants a pcapng section header in one piece.
-            if filled == HEADER && start.len() == HEADER && start.starts_with(&SECTION_HEADER) {
-                start.resize(section_length(&start).clamp(HEADER, LARGEST_BLOCK), 0);
-            }
+            let length = section_length(&start).min(BUFFER);
+            fill(&mut start, length)?;
         }
-        start.truncate(filled);
         self.recognise(&start)?;
         Ok(start)
     }

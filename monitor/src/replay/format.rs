@@ -37,13 +37,16 @@ struct Interface {
 }
 
 impl Format {
-    /// Whether a pcapng block stands whole in `data`, so that a parser which wants more is misled by what is inside.
-    pub(super) fn holds_whole_block(&self, data: &[u8]) -> bool {
-        let Some(&length) = data.get(4..8).and_then(|bytes| bytes.first_chunk::<4>()) else {
-            return false;
+    /// How long the block at the start of `data` says it is, if that much of it is there.
+    pub(super) fn claimed_length(&self, data: &[u8]) -> Option<usize> {
+        let (at, more, big_endian) = match &self.header {
+            // A packet's header of 16 bytes, or of 24 in the modified format, then what was captured.
+            Some(header) => (8, if header.is_modified_format() { 24 } else { 16 }, header.is_bigendian()),
+            None => (4, 0, self.big_endian),
         };
-        let length = if self.big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
-        self.header.is_none() && length as usize <= data.len()
+        let &length = data.get(at..)?.first_chunk::<4>()?;
+        let length = if big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
+        (length as usize).checked_add(more)
     }
 
     /// The packet in a block, if it is one; or the number of a link type that makes the whole file useless.

@@ -164,7 +164,7 @@ fn wrk_at_full_speed_is_reported_call_by_call() -> Result<()> {
     assert_eq!(metrics.sum(metrics::OUTCOMES, &[(metrics::OUTCOME, "ring_full")]), 0.0, "ring drops");
     assert_eq!(metrics.segments_lost(), 0.0);
     assert_eq!(metrics.requests_lost(), 0.0);
-    compare_but_for_the_last(&report.calls(port)?, &served)
+    compare_but_for_the_last(&report.calls(port)?, &served).with_context(|| metrics.summary())
 }
 
 #[test]
@@ -192,10 +192,10 @@ fn every_request_that_a_tiny_ring_loses_is_counted() -> Result<()> {
     eprintln!("tiny ring: {} served, {} reported, {lost} counted as lost", served.len(), reported.len());
     ensure!(
         (reported.len() as f64 + lost - total).abs() <= slack,
-        "{} served, but {} reported and {lost} counted as lost; ring_full: {}",
+        "{} served, but {} reported and {lost} counted as lost; {}",
         served.len(),
         reported.len(),
-        metrics.sum(metrics::OUTCOMES, &[(metrics::OUTCOME, "ring_full")])
+        metrics.summary()
     );
     ensure!(lost > 0.0, "the ring was not overloaded: nothing is shown");
     // What is reported was served; an answer may have been lost, then its status is not known.

@@ -74,7 +74,8 @@ pub struct Segment<'a> {
     /// of the next response byte. For a client that waits for each answer, the response to the request that
     /// starts here starts exactly there.
     pub sent: Option<u32>,
-    /// Direction::Request only: first segment with payload since the server last sent payload.
+    /// Direction::Request only: first segment with payload since the server last sent payload. A source that
+    /// splits a large segment says so of the first part only. Sources with `received: None` may leave it false.
     pub after_response: bool,
     /// Seen by the listening socket: the last ACK of the handshake carried data, or TCP Fast Open.
     pub listener: bool,

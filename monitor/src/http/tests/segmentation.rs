@@ -113,6 +113,36 @@ proptest! {
         prop_assert_eq!((counters.conflicts, counters.gaps, counters.desyncs), (0, 0, 0));
     }
 
+    /// Segments that TCP drops, of any content, before and among the true ones, anywhere in the window.
+    #[test]
+    fn segments_that_tcp_drops_change_nothing(
+        kinds in vec(any::<u8>(), 1..6),
+        cuts in vec(any::<Index>(), 0..20),
+        decoys in vec(vec((0u32..400, soup()), 0..3), 20),
+        trusted in any::<bool>(),
+    ) {
+        let messages: Vec<_> = kinds.iter().enumerate().map(|(i, &kind)| message(kind, i)).collect();
+        let requests: String = messages.iter().map(|message| message.0.as_str()).collect();
+        let expected: Vec<_> = messages.iter().map(|message| message.2.clone()).collect();
+        let mut wire = Wire::new();
+        wire.captured = usize::MAX;
+        for (i, segment) in cut(requests.len(), &cuts).into_iter().enumerate() {
+            wire.checksum = Checksum::Unknown;
+            for (ahead, decoy) in &decoys[i % 20] {
+                if !decoy.is_empty() {
+                    wire.raw(wire.client.wrapping_add(ahead.saturating_sub(200)), decoy);
+                }
+            }
+            wire.checksum = if trusted { Checksum::Valid } else { Checksum::Unknown };
+            wire.send(&requests[segment]);
+        }
+        for (_, response, _) in &messages {
+            wire.reply(response);
+        }
+        wire.finish();
+        prop_assert_eq!(&wire.record.exchanges, &expected);
+    }
+
     /// A client that waits, with responses of which little is captured and which come a cycle late.
     #[test]
     fn late_and_cut_responses_still_find_their_requests(

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
-    Behaviour, Client, Daemon, MiniServer, Namespace, Shape, calls::compare, client::request_with_body, port,
-    veth,
+    Behaviour, Client, Daemon, MiniServer, Namespace, Shape, calls::compare, client::request_with_body,
+    deadline, port, veth,
 };
 
 use super::{close, customer, fake, finish_without_loss, raw_scene, scene};
@@ -144,6 +144,10 @@ fn large_offloaded_segments_are_read_whole() -> Result<()> {
         reader?;
     }
     server.wait_until_idle()?;
+    let served = server.served();
+    deadline::until("the daemon to have read it all", || {
+        Ok((daemon.metrics()?.sum("rollcall_exchanges_total", &[]) >= served.len() as f64).then_some(()))
+    })?;
     let report = daemon.stop()?;
     // What one connection may have pending is bounded: beyond that a call is reported without its status, and
     // that is counted.
@@ -160,5 +164,5 @@ fn large_offloaded_segments_are_read_whole() -> Result<()> {
         "{unknown} calls without status, {incomplete} counted: {}",
         report.metrics.summary()
     );
-    compare(&calls, &server.served())
+    compare(&calls, &served)
 }

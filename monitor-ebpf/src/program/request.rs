@@ -73,6 +73,8 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
         CLIENT => Outcome::ClientSide,
         IGNORED => Outcome::Ignored,
         NOT_HTTP if connection.settled != 0 => Outcome::NotHttp,
+        // TCP takes no data from a SYN once the connection stands.
+        _ if packet.has(FLAG_SYN) => Outcome::NoPayload,
         _ => server(ctx, packet, socket, connection),
     }
 }
@@ -135,7 +137,12 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
 /// Whether the first bytes of a connection say that it is not HTTP/1. Believed for good only once TCP has accepted
 /// them: anyone on the path may send bytes that TCP drops.
 #[inline(always)]
-fn not_http(ctx: &SkBuffContext, packet: &Packet, received: u32, connection: &mut Connection) -> Option<Outcome> {
+fn not_http(
+    ctx: &SkBuffContext,
+    packet: &Packet,
+    received: u32,
+    connection: &mut Connection,
+) -> Option<Outcome> {
     if connection.role == NOT_HTTP && (received.wrapping_sub(connection.mark) as i32) > 0 {
         connection.settled = 1;
         return Some(Outcome::NotHttp);

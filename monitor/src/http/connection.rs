@@ -61,6 +61,8 @@ pub(super) struct Connection {
     stashed: usize,
     /// Everything before it was accepted by the server's TCP.
     accepted: u32,
+    /// A byte of the request direction that is not part of what the application reads.
+    urgent: Option<u32>,
     /// Where the client's stream ends, once its FIN was seen in sequence.
     fin: Option<u32>,
     /// The cycle since which accepted bytes are missing; 0 if none are.
@@ -99,6 +101,7 @@ impl Connection {
             stash: Vec::new(),
             stashed: 0,
             accepted: next,
+            urgent: None,
             fin: None,
             hole: 0,
             closing: Closing::No,
@@ -153,7 +156,7 @@ impl Connection {
     pub(super) fn response(&mut self, segment: &Segment<'_>, shared: &mut Shared, sink: &mut dyn Sink) {
         self.seen = self.seen.max(segment.at);
         self.endpoints = self.endpoints.or(segment.endpoints);
-        if let Some(ack) = segment.ack.filter(|_| !segment.rst)
+        if let Some(ack) = segment.ack.filter(|_| !segment.rst || self.live)
             && after(ack, self.accepted)
         {
             self.accepted = ack;

@@ -145,6 +145,7 @@ impl Reader {
             data: packet.data,
             syn: packet.syn,
             fin: packet.fin,
+            urgent: packet.urgent,
             rst: packet.rst,
             received: None,
             sent: None,

@@ -8,4 +8,4 @@ pub mod reassembly;
 pub mod segment;
 pub mod sequence;
 
-pub use segment::{Checksum, ConnectionId, Direction, Endpoints, Segment};
+pub use segment::{Checksum, ConnectionId, Direction, Endpoints, Segment, urgent_byte};

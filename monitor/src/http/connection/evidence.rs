@@ -23,6 +23,11 @@ impl Connection {
         self.pending.iter_mut().for_each(|request| request.tentative = false);
     }
 
+    /// Nothing more will come that could contradict what came in order.
+    pub(in crate::http) fn accept_contiguous(&mut self) {
+        self.accepted = latest(self.accepted, self.requests.next);
+    }
+
     /// Payload of the request direction.
     pub(super) fn payload(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
         let boundary = self.untouched
@@ -43,6 +48,7 @@ impl Connection {
         };
         self.untouched = false;
         self.answered = false;
+        self.urgent = segment.urgent.or(self.urgent);
         let end = seq.wrapping_add(segment.length);
         let accepted = segment.received.map_or(self.accepted, |received| latest(received, self.accepted));
         if before(seq, self.requests.next) && after(earliest(end, self.requests.next), accepted) {
@@ -66,9 +72,18 @@ impl Connection {
         }
     }
 
-    /// Bytes in order.
+    /// Bytes in order, without one that goes past the application's stream.
     pub(super) fn feed(&mut self, data: &[u8], length: u32, origin: &Origin, shared: &mut Shared) {
         let data = &data[..data.len().min(length as usize)];
+        let urgent = self.urgent.map(|at| at.wrapping_sub(self.requests.next));
+        if let Some(before) = urgent.filter(|&before| before < length) {
+            self.urgent = None;
+            let (left, right) = data.split_at(data.len().min(before as usize));
+            self.feed(left, before, origin, shared);
+            self.believe_doubted(shared);
+            self.requests.next = self.requests.next.wrapping_add(1);
+            return self.feed(right.get(1..).unwrap_or_default(), length - before - 1, origin, shared);
+        }
         if self.doubt.is_some() || !origin.trusted {
             self.doubt(data, length, origin, shared);
         }

@@ -117,6 +117,7 @@ impl Wire {
             data: &[],
             syn: false,
             fin: false,
+            urgent: None,
             rst: false,
             received: Some(self.received),
             sent: Some(self.server),

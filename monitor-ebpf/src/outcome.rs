@@ -24,7 +24,8 @@ pub enum Outcome {
     SkippedBody,
     /// Left out by the sampling rate.
     SampledOut,
-    /// The client sent more since the last answer than is captured for one connection.
+    /// The client has sent more since the last answer than is captured for one connection: the daemon got the
+    /// packet's start only.
     OverBudget,
     /// The ring had no room: a loss.
     RingFull,

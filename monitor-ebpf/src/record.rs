@@ -24,10 +24,12 @@ pub const FLAG_LISTENER: u16 = 1 << 6;
 pub const FLAG_JOINED: u16 = 1 << 7;
 /// First payload from the client since the server last sent payload.
 pub const FLAG_AFTER_RESPONSE: u16 = 1 << 8;
+/// The rest of the packet follows in no record.
+pub const FLAG_CUT: u16 = 1 << 9;
 
 /// Payload that one ring record can hold behind its header, TCP header included.
 pub const CHUNK: u32 = 16384;
-/// Records that one packet may take: 64 KiB, the largest packet without BIG TCP.
+/// Records that one packet may take.
 pub const CHUNKS: u32 = 4;
 /// Bytes of each response packet that a batch entry holds: a status line and the usual framing headers.
 pub const ENTRY_DATA: usize = 272;

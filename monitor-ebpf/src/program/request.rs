@@ -50,7 +50,7 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
         received: 0,
         sent: 0,
     };
-    lost_if_full(ring::submit(ctx, packet, &context), true)
+    lost_if_full(ring::submit(ctx, packet, &context, ring::WHOLE), true)
 }
 
 #[inline(always)]
@@ -87,6 +87,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
     let cookie = connection::cookie(ctx);
     let (received, sent) = socket.positions();
     let mut after_response = false;
+    let mut limit = ring::WHOLE;
     if packet.length != 0 {
         if connection.packets == 0 && connection.joined == 0 {
             if let Some(outcome) = not_http(ctx, packet, received, connection) {
@@ -94,7 +95,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
             }
         }
         connection.role = SERVER;
-        after_response = connection.packets == 0 || connection.responded != 0;
+        after_response = connection.packets == 0 && connection.joined == 0 || connection.responded != 0;
         connection.responded = 0;
         connection.packets = connection.packets.wrapping_add(1);
         expect_answer(connection, packet, after_response);
@@ -112,7 +113,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
             connection.skipping = 0;
         }
         if connection.unanswered > budget() {
-            return Outcome::OverBudget;
+            limit = ring::START;
         }
         if after_response {
             if sampling::leaves_out(ctx, packet) {
@@ -122,7 +123,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
             connection.sampled_out = 0;
         }
         connection.unconfirmed = 1;
-        connection.unanswered = connection.unanswered.wrapping_add(packet.length);
+        connection.unanswered = connection.unanswered.saturating_add(packet.length);
     }
     connection.announced = 1;
     let context = ring::Context {
@@ -131,7 +132,10 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
         received,
         sent,
     };
-    lost_if_full(ring::submit(ctx, packet, &context), after_response)
+    match lost_if_full(ring::submit(ctx, packet, &context, limit), after_response) {
+        Outcome::Submitted if limit == ring::START && packet.length > ring::START => Outcome::OverBudget,
+        outcome => outcome,
+    }
 }
 
 /// Whether the first bytes of a connection say that it is not HTTP/1. Believed for good only once TCP has accepted

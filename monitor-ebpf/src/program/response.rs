@@ -98,5 +98,5 @@ fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> 
         received: 0,
         sent: 0,
     };
-    ring::submit(ctx, packet, &context)
+    ring::submit(ctx, packet, &context, ring::WHOLE)
 }

@@ -8,7 +8,7 @@ use aya_ebpf::{
 use monitor_ebpf::{
     control::Control,
     outcome::Outcome,
-    record::{CHUNK, CHUNKS, KIND_SEGMENT, SegmentHeader},
+    record::{CHUNK, CHUNKS, FLAG_CUT, KIND_SEGMENT, SegmentHeader},
 };
 
 use super::{
@@ -23,6 +23,11 @@ const AVAILABLE: u64 = 0;
 /// Packets of a CPU between looks at the ring's fill.
 const LOOK_EVERY: u64 = 64;
 
+/// All that is captured of a packet at most: 64 KiB, the largest without BIG TCP.
+pub const WHOLE: u32 = CHUNK * CHUNKS;
+/// The start of a packet, for when there is no room for the whole: a request line and what matters most behind it.
+pub const START: u32 = 640;
+
 /// What stands in a record beside the packet's headers.
 pub struct Context {
     pub connection: u64,
@@ -31,9 +36,9 @@ pub struct Context {
     pub sent: u32,
 }
 
-/// Puts the whole packet into the ring, in chunks if it is large.
+/// Puts the packet's first `limit` bytes, TCP header included, into the ring, in chunks if they are many.
 #[inline(always)]
-pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context) -> Outcome {
+pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context, limit: u32) -> Outcome {
     let mut header = SegmentHeader {
         kind: KIND_SEGMENT,
         captured: 0,
@@ -47,7 +52,7 @@ pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context) -> Outcom
         received: context.received,
         sent: context.sent,
         sampling: control().map_or(u32::MAX, |control| control.sampling),
-        flags: packet.flags | context.flags,
+        flags: packet.flags | context.flags | FLAG_CUT * u16::from(packet.header + packet.length > limit),
         header: packet.header as u16,
         source_port: packet.source_port,
         destination_port: packet.destination_port,
@@ -56,6 +61,7 @@ pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context) -> Outcom
         destination: words(packet.destination),
     };
     let total = packet.header + packet.length;
+    let total = if total > limit { limit } else { total };
     let first = if total > CHUNK { CHUNK } else { total };
     if !write(ctx, &header, packet.tcp, first) {
         return Outcome::RingFull;

@@ -46,7 +46,11 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     }
     let (counters, lost) = pipeline.finish();
     failures.extend(lost.into_iter().map(Failure::from));
-    eprintln!("{}", summary(&reader.summary(), &counters));
+    let read = reader.summary();
+    // Nothing read and an error to tell: the error is the summary.
+    if read.packets > 0 || failures.is_empty() {
+        eprintln!("{}", summary(&read, &counters));
+    }
     Failure::all(failures)
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use monitor_ebpf::record::{
-    Batch, Entry, FLAG_ACK, FLAG_AFTER_RESPONSE, FLAG_FIN, FLAG_IPV6, FLAG_JOINED, FLAG_LISTENER,
+    Batch, CHUNK, Entry, FLAG_ACK, FLAG_AFTER_RESPONSE, FLAG_CUT, FLAG_FIN, FLAG_IPV6, FLAG_JOINED, FLAG_LISTENER,
     FLAG_RESPONSE, FLAG_RST, FLAG_SYN, KIND_BATCH, KIND_SEGMENT, SegmentHeader,
 };
 
@@ -47,9 +47,10 @@ fn segment(bytes: &[u8], clock: u64) -> Option<Segment<'_>> {
     let destination = address(header.destination, header.destination_port, has(FLAG_IPV6));
     let (client, server) = if response { (destination, source) } else { (source, destination) };
     // A chunk is a segment of its own; what ends a packet stands with its last chunk.
-    let chunked = !whole && !data.is_empty();
-    let length = if chunked { data.len() as u32 } else { header.length - header.offset.min(header.length) };
-    let last = header.offset + length >= header.length;
+    let rest = header.length - header.offset.min(header.length);
+    let chunk = data.len() as u32;
+    let last = chunk >= rest || chunk == 0 || has(FLAG_CUT) && header.captured < CHUNK;
+    let length = if last { rest } else { chunk };
     Some(Segment {
         connection: ConnectionId(header.connection),
         direction: if response { Direction::Response } else { Direction::Request },

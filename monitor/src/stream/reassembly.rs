@@ -25,6 +25,9 @@ pub struct Origin {
     pub pipelined: bool,
     /// The server had answered, or it is the first segment of all: a request may start at its first byte.
     pub boundary: bool,
+    /// The server had answered all that came before, the client had received all of the answer, and TCP had all
+    /// request bytes before this one: a request does start at its first byte.
+    pub certain: bool,
     /// Its checksum was verified, so TCP did not drop it for that.
     pub trusted: bool,
     /// The share of targets being captured.

@@ -65,12 +65,33 @@ impl Connection {
     pub(super) fn believe(&mut self, ack: Option<u32>, shared: &mut Shared) {
         let Some(front) = self.pending.iter().find(|request| !request.answered) else { return };
         let Some(ack) = ack.filter(|&ack| front.tentative && !after(front.head_end, ack)) else { return };
-        if self.pending.iter().any(|request| request.complete && request.body_end == Some(ack)) {
-            self.requests.tentative = false;
-            self.pending.iter_mut().for_each(|request| request.tentative = false);
+        if self.guessed_until(ack) {
+            self.believe_guess();
         } else {
             self.requests.disbelieve(&mut self.pending, shared);
         }
+    }
+
+    /// A request certainly starts at `seq`: what was guessed before it was right if it was one request that ends
+    /// there, and the parts of one body if it was several.
+    pub(super) fn judge_guess(&mut self, seq: u32, shared: &mut Shared) {
+        if self.guessed_until(seq) {
+            self.believe_guess();
+        } else {
+            self.requests.disbelieve(&mut self.pending, shared);
+        }
+    }
+
+    /// Whether a single guessed request waits, and ends just before `end`.
+    pub(super) fn guessed_until(&self, end: u32) -> bool {
+        let mut guessed = self.pending.iter().filter(|request| request.tentative && !request.answered);
+        let first = guessed.next();
+        guessed.next().is_none() && first.is_some_and(|first| first.complete && first.body_end == Some(end))
+    }
+
+    pub(super) fn believe_guess(&mut self) {
+        self.requests.tentative = false;
+        self.pending.iter_mut().for_each(|request| request.tentative = false);
     }
 
     /// Keeps a response segment until those before it, or the request that it answers, have come.

@@ -19,13 +19,15 @@ impl Connection {
             self.deliver(self.accepted, shared);
         }
         self.accepted = latest(self.accepted, self.requests.next);
-        self.requests.tentative = false;
-        self.pending.iter_mut().for_each(|request| request.tentative = false);
+        self.believe_guess();
     }
 
     /// Nothing more will come that could contradict what came in order.
     pub(in crate::http) fn accept_contiguous(&mut self) {
         self.accepted = latest(self.accepted, self.requests.next);
+        if self.guessed_until(self.requests.next) {
+            self.believe_guess();
+        }
     }
 
     /// Payload of the request direction.
@@ -43,6 +45,7 @@ impl Connection {
             sent,
             pipelined: !(boundary && waited),
             boundary,
+            certain: segment.after_response && waited && segment.received == Some(seq),
             trusted: segment.checksum == Checksum::Valid,
             sampling: segment.sampling,
         };
@@ -66,6 +69,9 @@ impl Connection {
                 self.closing = Closing::No;
             }
             let skip = next.wrapping_sub(seq);
+            if origin.certain && self.requests.tentative && skip == 0 {
+                self.judge_guess(seq, shared);
+            }
             let data = segment.data.get(skip as usize..).unwrap_or_default();
             self.feed(data, segment.length - skip, &origin, shared);
             self.deliver(self.requests.next, shared);

@@ -38,9 +38,6 @@ pub static PORTS: Array<u64> = Array::with_max_entries(1024, 0);
 /// Set at load: whether [`PORTS`] is to be asked at all.
 #[unsafe(no_mangle)]
 static PORT_FILTER: u32 = 0;
-/// Set at load: bytes that one connection may send without an answer before capture of it pauses.
-#[unsafe(no_mangle)]
-static BUDGET: u32 = 1 << 20;
 /// Set at load: fill of the ring, in bytes, from which the daemon is woken.
 #[unsafe(no_mangle)]
 static WAKE_AT: u32 = 1 << 18;
@@ -60,7 +57,6 @@ macro_rules! constant {
 }
 
 constant!(port_filter, PORT_FILTER, u32);
-constant!(budget, BUDGET, u32);
 constant!(wake_at, WAKE_AT, u32);
 constant!(sampling_key, SAMPLING_KEY, u64);
 

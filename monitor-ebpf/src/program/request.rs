@@ -12,7 +12,7 @@ use super::{
     advice,
     connection::{self, CLIENT, Connection, IGNORED, LISTENER, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
     counters,
-    maps::{budget, port_watched},
+    maps::port_watched,
     packet::{self, Packet},
     ring, sampling,
 };
@@ -112,7 +112,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
             }
             connection.skipping = 0;
         }
-        if connection.unanswered > budget() {
+        if connection.unanswered > BULK && (connection.unanswered > BUDGET || ring::is_filling()) {
             limit = ring::START;
         }
         if after_response {
@@ -137,6 +137,12 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
         outcome => outcome,
     }
 }
+
+/// Bytes that are captured of what one connection sends without an answer. Four times what nginx takes for a body,
+/// so that what follows a chunked one is found too.
+const BUDGET: u32 = 4 << 20;
+/// The same while the ring is filling: bodies must not push out heads.
+const BULK: u32 = 64 << 10;
 
 /// Whether the first bytes of a connection say that it is not HTTP/1. Believed for good only once TCP has accepted
 /// them: anyone on the path may send bytes that TCP drops.

@@ -145,13 +145,16 @@ pub fn wakeup(direction: usize) -> u64 {
         control.idle = 0;
         return BPF_RB_FORCE_WAKEUP.into();
     }
-    if counters::seen(direction) & (LOOK_EVERY - 1) == 0 {
-        let fill = RING.query(AVAILABLE);
-        if fill > u64::from(wake_at()) {
-            return BPF_RB_FORCE_WAKEUP.into();
-        }
+    if counters::seen(direction) & (LOOK_EVERY - 1) == 0 && is_filling() {
+        return BPF_RB_FORCE_WAKEUP.into();
     }
     BPF_RB_NO_WAKEUP.into()
+}
+
+/// Whether the daemon falls behind: more waits in the ring than it leaves between two looks.
+#[inline(always)]
+pub fn is_filling() -> bool {
+    RING.query(AVAILABLE) > u64::from(wake_at())
 }
 
 #[inline(always)]

@@ -26,7 +26,8 @@ pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
         samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen);
         samples.push_each(&metrics::SEGMENTS, &[name], &Outcome::NAMES, &statistics.outcomes);
     }
-    samples.push(&metrics::REQUESTS_LOST, &[], directions[0].requests_lost);
+    let lost = directions[0].requests_lost + figures.engine.http.lost_requests;
+    samples.push(&metrics::REQUESTS_LOST, &[], lost);
     samples.push(&metrics::RING_BYTES, &[], figures.ring_bytes);
     samples.push(&metrics::RESPONSE_ENTRIES_LOST, &[], figures.responses_lost);
     show_http(&figures.engine.http, samples);
@@ -37,6 +38,8 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
     let http::Counters {
         exchanges,
         unconfirmed,
+        // Shown with the kernel's.
+        lost_requests: _,
         withdrawn,
         unserved,
         conflicts,

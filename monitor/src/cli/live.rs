@@ -85,8 +85,9 @@ impl Consumer for Live {
     fn settle(&mut self, now: Timestamp) {
         self.health.tick();
         if self.loss.is_due(now) {
-            let lost = self.statistics.read()[0].requests_lost;
-            let loss = self.loss.share(lost, self.engine.counters().http.exchanges);
+            let http = self.engine.counters().http;
+            let lost = self.statistics.read()[0].requests_lost + http.lost_requests;
+            let loss = self.loss.share(lost, http.exchanges);
             self.engine.set_loss(loss);
         }
         self.engine.settle(now);

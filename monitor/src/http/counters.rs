@@ -7,6 +7,9 @@ pub struct Counters {
     pub exchanges: u64,
     /// Requests that nothing showed the server to have accepted, dropped when their connection ended.
     pub unconfirmed: u64,
+    /// Requests that were captured after a loss whose place in the stream could not be proved, as the proof was
+    /// lost as well.
+    pub lost_requests: u64,
     /// Requests taken back because the server's TCP had not accepted them, or the connection had become a tunnel.
     pub withdrawn: u64,
     /// Requests that the server had announced not to answer (`Connection: close`) and that were dropped.

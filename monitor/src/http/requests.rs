@@ -462,11 +462,20 @@ impl Requests {
 
     /// What follows the newest requests is none: if they were found by guessing, they were none either.
     pub(super) fn disbelieve(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        let mut guesses = 0;
+        let mut complete = false;
         while let Some(request) =
             pending.pop_back_if(|request| request.tentative && !request.called && !request.responded)
         {
-            shared.counters.withdrawn += 1;
+            guesses += 1;
+            complete = request.complete;
             shared.pool.release(request);
+        }
+        // A single one stood where a request may, and what shows whether it was one is lost too.
+        if guesses == 1 && complete {
+            shared.counters.lost_requests += 1;
+        } else {
+            shared.counters.withdrawn += guesses;
         }
         self.lose(shared);
     }

@@ -165,6 +165,7 @@ impl Connection {
                 }
                 sink.exchange(&exchange);
             }
+            _ if request.tentative && request.complete => shared.counters.lost_requests += 1,
             _ => shared.counters.unconfirmed += 1,
         }
         request.called = true;

@@ -2,10 +2,12 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, SocketAddr, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream},
+    os::fd::AsRawFd,
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
 use crate::deadline::patience;
 
@@ -33,6 +35,16 @@ impl Client {
         let stream = TcpStream::connect_timeout(&server, patience())
             .with_context(|| format!("connect to {server}"))?;
         Client::over(stream)
+    }
+
+    /// Connects from an IPv4 address of this host's choice: all of 127.0.0.0/8 is there to choose from.
+    pub fn connect_from(source: Ipv4Addr, server: SocketAddrV4) -> Result<Client> {
+        let socket = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        let source = SockaddrIn::from(SocketAddrV4::new(source, 0));
+        socket::bind(socket.as_raw_fd(), &source).with_context(|| format!("bind to {source}"))?;
+        socket::connect(socket.as_raw_fd(), &SockaddrIn::from(server))
+            .with_context(|| format!("connect to {server}"))?;
+        Client::over(TcpStream::from(socket))
     }
 
     /// Speaks over a stream that is already connected.

@@ -47,7 +47,7 @@ impl Metrics {
     /// The sum of all samples called `name` that carry all of `labels`; 0 when there is none.
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let wanted = self.samples.iter().filter(|sample| sample.name == name && sample.carries(labels));
-        wanted.map(|sample| sample.value).sum()
+        wanted.fold(0.0, |sum, sample| sum + sample.value)
     }
 
     /// The sums of the samples called `name` for each value of `label`.
@@ -63,7 +63,7 @@ impl Metrics {
 
     /// Segments that were lost, for whatever reason.
     pub fn segments_lost(&self) -> f64 {
-        LOSSES.iter().map(|outcome| self.sum(OUTCOMES, &[(OUTCOME, outcome)])).sum()
+        LOSSES.iter().fold(0.0, |sum, outcome| sum + self.sum(OUTCOMES, &[(OUTCOME, outcome)]))
     }
 
     /// Requests known to be lost.

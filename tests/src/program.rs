@@ -2,12 +2,14 @@
 
 use std::{
     fs::File,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
 };
 
 use anyhow::{Context, Result, ensure};
 use nix::{
+    errno::Errno,
     sys::signal::{Signal, kill},
     unistd::{Pid, geteuid},
 };
@@ -44,7 +46,7 @@ pub fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A running child that is killed when dropped.
+/// A running child that is killed when dropped. It does not outlive the thread that started it.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -57,6 +59,14 @@ impl Running {
     pub fn start(mut command: Command, log: &Path) -> Result<Running> {
         let name = command.get_program().to_string_lossy().into_owned();
         let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
+        // SAFETY: prctl(2) is async-signal-safe and touches no memory.
+        unsafe {
+            command.pre_exec(|| {
+                // Should this process be killed, its children are told to end as well.
+                Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
+                Ok(())
+            });
+        }
         let child = command
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

@@ -12,8 +12,8 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::control::Control;
 
 use super::{
-    Capture, Error, Runs, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup, mapped::Mapped,
-    runs,
+    Capture, Error, Runs, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup,
+    mapped::Mapped, runs,
 };
 
 /// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the

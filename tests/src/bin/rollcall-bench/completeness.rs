@@ -50,7 +50,7 @@ struct Run {
     answered: u64,
     metrics: Metrics,
     memory: Memory,
-    /// The daemon's CPU time from the first request until it stood still.
+    /// The daemon's CPU time from the first request until it was at rest again.
     cpu: Duration,
     /// The same, in microseconds a request, second by second.
     slices: Vec<f64>,
@@ -80,9 +80,11 @@ fn run(time: Duration, load: impl FnOnce(SocketAddr) -> Result<u64> + Send) -> R
         }
         client.join().map_err(|_| anyhow!("the client panicked"))?
     })?;
+    // The daemon comes to rest by itself. Asking for its metrics, as is done next, takes its time too.
+    interrupt::sleep(SETTLED)?;
+    let cpu = process::cpu(daemon.pid())? - begin;
     let metrics = settled(&daemon)?;
     let served = stage.status.requests()?.0 - first;
-    let cpu = process::cpu(daemon.pid())? - begin;
     let memory = process::memory(daemon.pid())?;
     metrics.check_accounting()?;
     daemon.stop_now(metrics.clone())?;
@@ -119,6 +121,10 @@ impl Run {
                 .goal("0", missing == 0),
             Figure::exact(format!("**{name}: packets lost to a full ring**"), ring_full)
                 .goal("0", ring_full == 0.0),
+            Figure::exact(
+                format!("{name}: requests that the daemon says it lost"),
+                self.metrics.requests_lost(),
+            ),
             Figure::exact(format!("**{name}: daemon CPU a request, whole run**"), microseconds(cpu))
                 .goal(format!("≤ {goal} µs"), cpu <= goal),
             Figure::spread(

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
 
-use crate::deadline::patience;
+use crate::{
+    deadline::{self, patience},
+    namespace::ioctl,
+};
 
 /// A response as it was read.
 #[derive(Clone, Debug)]
@@ -84,6 +87,16 @@ impl Client {
     /// Reads the response to a HEAD request.
     pub fn response_to_head(&mut self) -> Result<Response> {
         self.read_response(true)
+    }
+
+    /// Waits until the server's TCP has acknowledged all that was sent.
+    pub fn wait_acknowledged(&self) -> Result<()> {
+        deadline::until("the server's acknowledgement", || {
+            let mut outstanding: libc::c_int = 0;
+            // SIOCOUTQ (tcp(7)): bytes not sent, or not acknowledged.
+            ioctl(&self.stream, libc::TIOCOUTQ, &mut outstanding)?;
+            Ok((outstanding == 0).then_some(()))
+        })
     }
 
     /// Ends the sending half.

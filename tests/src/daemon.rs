@@ -214,7 +214,8 @@ impl Report {
                 "an exchange with a server that is not watched: {exchange}"
             );
         }
-        calls::compare(&self.calls(port)?, served).with_context(|| format!("the daemon's log:\n{}", self.log))
+        calls::compare(&self.calls(port)?, served)
+            .with_context(|| format!("{}\nthe daemon's log:\n{}", self.metrics.summary(), self.log))
     }
 
     /// Alerts in `state`.

@@ -71,6 +71,13 @@ impl Metrics {
         self.sum(REQUESTS_LOST, &[])
     }
 
+    /// What became of segments and requests, for a failure's message.
+    pub fn summary(&self) -> String {
+        let outcomes = self.by(OUTCOMES, OUTCOME).into_iter().filter(|(_, count)| *count > 0.0);
+        let outcomes: Vec<String> = outcomes.map(|(outcome, count)| format!("{outcome} {count}")).collect();
+        format!("segments: {}; requests lost: {}", outcomes.join(", "), self.requests_lost())
+    }
+
     /// Fails unless, for each direction, the segments seen are the sum of their outcomes.
     pub fn check_accounting(&self) -> Result<()> {
         let seen = self.by(SEEN, DIRECTION);

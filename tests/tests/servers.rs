@@ -5,6 +5,7 @@ use std::{
     fs,
     net::{SocketAddr, TcpStream},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -24,6 +25,14 @@ const EXCHANGES: &str = "rollcall_exchanges_total";
 
 /// How late an alert may be: a second by contract, and another for a machine that is busy with other tests.
 const ALERT_DELAY: Duration = Duration::from_secs(2);
+
+/// Held by tests that take the whole machine, and by those that measure.
+static MACHINE: Mutex<()> = Mutex::new(());
+
+fn take_the_machine() -> MutexGuard<'static, ()> {
+    // A test that failed has let go of the machine all the same.
+    MACHINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Calls the accounts `range` (curl's `[1-60]`) on one connection.
 fn curl(server: SocketAddr, range: &str, options: &[&str]) -> Result<()> {
@@ -87,6 +96,7 @@ fn settle(daemon: &Daemon, what: &str, settled: impl Fn(&Metrics) -> bool) -> Re
 
 #[test]
 fn curl_walking_the_accounts_of_nginx_raises_an_alert() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::watching(nginx.port())?;
     let file = daemon.alert_file();
@@ -141,6 +151,7 @@ fn a_client_below_the_limits_raises_none() -> Result<()> {
 
 #[test]
 fn wrk_at_full_speed_is_reported_call_by_call() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::watching(nginx.port())?;
     let folder = tempfile::tempdir()?;
@@ -153,11 +164,12 @@ fn wrk_at_full_speed_is_reported_call_by_call() -> Result<()> {
     assert_eq!(metrics.sum(metrics::OUTCOMES, &[(metrics::OUTCOME, "ring_full")]), 0.0, "ring drops");
     assert_eq!(metrics.segments_lost(), 0.0);
     assert_eq!(metrics.requests_lost(), 0.0);
-    compare_but_for_the_last(&report.calls(port)?, &served)
+    compare_but_for_the_last(&report.calls(port)?, &served).with_context(|| metrics.summary())
 }
 
 #[test]
 fn every_request_that_a_tiny_ring_loses_is_counted() -> Result<()> {
+    let _machine = take_the_machine();
     let nginx = Nginx::start()?;
     let daemon = Daemon::start(&[nginx.port()], &["--ring-size", "64KiB"])?;
     let folder = tempfile::tempdir()?;
@@ -180,10 +192,10 @@ fn every_request_that_a_tiny_ring_loses_is_counted() -> Result<()> {
     eprintln!("tiny ring: {} served, {} reported, {lost} counted as lost", served.len(), reported.len());
     ensure!(
         (reported.len() as f64 + lost - total).abs() <= slack,
-        "{} served, but {} reported and {lost} counted as lost; ring_full: {}",
+        "{} served, but {} reported and {lost} counted as lost; {}",
         served.len(),
         reported.len(),
-        metrics.sum(metrics::OUTCOMES, &[(metrics::OUTCOME, "ring_full")])
+        metrics.summary()
     );
     ensure!(lost > 0.0, "the ring was not overloaded: nothing is shown");
     // What is reported was served; an answer may have been lost, then its status is not known.
@@ -360,6 +372,7 @@ fn an_address_in_use_is_one_clear_line() -> Result<()> {
 
 #[test]
 fn an_idle_daemon_costs_nothing() -> Result<()> {
+    let _machine = take_the_machine();
     let daemon = Daemon::watching(port::free()?)?;
     let window = Duration::from_secs(2);
     let mut shares = Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! Packages of any suite can be looked up and downloaded, by any user, without the system's apt noticing: its
 //! lists, cache, preferences and installed packages are neither read nor touched. Only its sources are read, for
-//! the mirror and the keys (see [`sources`](crate::sources)), and its network settings, such as a proxy.
+//! the mirror and the keys (see [`sources`]), and its network settings, such as a proxy.
 
 use std::{
     fs,

@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{ErrorKind, Write as _},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -37,7 +37,7 @@ pub(crate) fn ensure(programs: &[Program]) -> Result<()> {
         );
     }
     eprintln!("xtask: installing {} for {names}", packages.join(" "));
-    let _quiet = NoServices::start()?;
+    let _quiet = NoServices::start(Path::new(POLICY))?;
     // One broken source among several needn't stop us; the installation tells.
     let _ = process::run(apt().args(["-qq", "update"]));
     process::run(apt().args(["-qq", "install", "--yes", "--no-install-recommends"]).args(packages))
@@ -60,32 +60,56 @@ const POLICY_TEXT: &str = "#!/bin/sh\n# Put here by Rollcall's xtask while it in
 /// While it lives, packages that get installed don't start their services: a test starts its own servers. Does
 /// nothing where the administrator has a policy already.
 struct NoServices {
-    ours: bool,
+    /// The policy, if it is ours.
+    ours: Option<PathBuf>,
 }
 
 impl NoServices {
-    fn start() -> Result<Self> {
-        let policy = Path::new(POLICY);
+    fn start(policy: &Path) -> Result<Self> {
         match File::create_new(policy) {
             Ok(mut file) => {
-                let guard = Self { ours: true };
+                let guard = Self { ours: Some(policy.to_owned()) };
                 file.write_all(POLICY_TEXT.as_bytes())
                     .and_then(|()| file.set_permissions(fs::Permissions::from_mode(0o755)))
-                    .with_context(|| format!("write {POLICY}"))?;
+                    .with_context(|| format!("write {}", policy.display()))?;
                 Ok(guard)
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                Ok(Self { ours: fs::read_to_string(policy).is_ok_and(|text| text == POLICY_TEXT) })
+                let ours = fs::read_to_string(policy).is_ok_and(|text| text == POLICY_TEXT);
+                Ok(Self { ours: ours.then(|| policy.to_owned()) })
             }
-            Err(error) => Err(error).with_context(|| format!("create {POLICY}")),
+            Err(error) => Err(error).with_context(|| format!("create {}", policy.display())),
         }
     }
 }
 
 impl Drop for NoServices {
     fn drop(&mut self) {
-        if self.ours {
-            let _ = fs::remove_file(POLICY);
+        if let Some(policy) = &self.ours {
+            let _ = fs::remove_file(policy);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_policy_goes_and_an_administrators_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let policy = directory.path().join("policy-rc.d");
+        let guard = NoServices::start(&policy).unwrap();
+        assert_eq!(fs::metadata(&policy).unwrap().permissions().mode() & 0o777, 0o755);
+        drop(guard);
+        assert!(!policy.exists());
+
+        fs::write(&policy, POLICY_TEXT).unwrap();
+        drop(NoServices::start(&policy).unwrap());
+        assert!(!policy.exists(), "what a killed run left is removed");
+
+        fs::write(&policy, "#!/bin/sh\nexit 0\n").unwrap();
+        drop(NoServices::start(&policy).unwrap());
+        assert!(policy.exists());
     }
 }

@@ -22,6 +22,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
+    privilege::obtainable("capturing from the kernel")?;
     let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
     if options.demo {
         let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;

@@ -31,7 +31,7 @@ pub fn take(cookie: u64, connection: &mut Connection) {
     match kind {
         ADVICE_IGNORE => connection.role = IGNORED,
         ADVICE_SKIP => {
-            connection.skip_to = seq;
+            connection.mark = seq;
             connection.skipping = 1;
             connection.unanswered = 0;
         }

@@ -40,19 +40,27 @@ pub struct Connection {
     pub responded: u8,
     /// The daemon lacks proof that TCP accepted the client's last payload.
     pub unconfirmed: u8,
-    /// Capture response packets whole.
+    /// The daemon advises to capture response packets whole.
     pub whole: u8,
-    /// `skip_to` holds.
+    /// Requests for which response packets are captured whole although the daemon has not said so: it may not
+    /// have had the time to.
+    pub suspicion: u8,
+    /// `mark` is where a body ends that need not be captured.
     pub skipping: u8,
     /// The request being answered is left out by sampling.
     pub sampled_out: u8,
-    /// Request bytes before this sequence number are body.
-    pub skip_to: u32,
+    /// [`NOT_HTTP`] holds: TCP has accepted the bytes that say so, at `mark`.
+    pub settled: u8,
+    pub reserved: [u8; 2],
+    /// A sequence number of the request stream; see `skipping` and `settled`.
+    pub mark: u32,
     /// Request bytes captured since the server last sent payload.
     pub unanswered: u32,
+    /// Response bytes since the client last sent payload.
+    pub answered: u32,
     /// Request packets with payload.
     pub packets: u32,
-    pub reserved: u32,
+    pub reserved_end: u32,
 }
 
 /// Defined here as aya's own has neither BPF_F_CLONE nor a lookup by socket.
@@ -119,12 +127,16 @@ impl Socket {
             responded: 0,
             unconfirmed: 0,
             whole: 0,
+            suspicion: 1,
             skipping: 0,
             sampled_out: 0,
-            skip_to: 0,
+            settled: 0,
+            reserved: [0; 2],
+            mark: 0,
             unanswered: 0,
+            answered: 0,
             packets: 0,
-            reserved: 0,
+            reserved_end: 0,
         };
         self.storage(&raw mut initial, BPF_SK_STORAGE_GET_F_CREATE.into())
     }

@@ -11,6 +11,8 @@ const TCP: u8 = 6;
 const EXTENSIONS: usize = 6;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
 const DESTINATION: u8 = 60;
 
 /// A TCP packet's headers, in host byte order.
@@ -143,15 +145,18 @@ fn tcp_flags(bits: u8) -> u16 {
 fn after_extensions(ctx: &SkBuffContext, mut next: u8) -> Result<u32, Outcome> {
     let mut offset = 40;
     for _ in 0..EXTENSIONS {
-        match next {
-            TCP => return Ok(offset),
-            HOP_BY_HOP | ROUTING | DESTINATION => {
-                let [following, length]: [u8; 2] = load(ctx, offset)?;
-                next = following;
-                offset += (u32::from(length) + 1) * 8;
-            }
-            _ => return Err(Outcome::NotTcp),
+        if next == TCP {
+            return Ok(offset);
         }
+        let [following, length, high, low]: [u8; 4] = load(ctx, offset)?;
+        offset += match next {
+            HOP_BY_HOP | ROUTING | DESTINATION => (u32::from(length) + 1) * 8,
+            AUTHENTICATION => (u32::from(length) + 2) * 4,
+            // Whole packets may carry a fragment header too (RFC 6946); true fragments come reassembled.
+            FRAGMENT if high == 0 && low & 0xf9 == 0 => 8,
+            _ => return Err(Outcome::NotTcp),
+        };
+        next = following;
     }
     if next == TCP { Ok(offset) } else { Err(Outcome::Unreadable) }
 }

@@ -57,43 +57,47 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
 fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
     let connection = match socket.connection() {
         Some(connection) => connection,
-        // Older than the programs. Its first payload shows which end this is.
+        // Older than the programs, and perhaps amid a body. Only text makes a server of it, and nothing that the
+        // other end sends makes it a client for good: TCP may drop what we see.
         None if packet.length == 0 => return Outcome::NoPayload,
-        None => {
-            let (role, outcome) = match packet.first_word(ctx) {
-                Some(word) if probe::is_response(word) => (CLIENT, Outcome::ClientSide),
-                Some(word) if !probe::may_be_request(word) => (NOT_HTTP, Outcome::NotHttp),
-                _ => (SERVER, Outcome::Submitted),
-            };
-            match socket.remember(role, true) {
+        None => match packet.first_word(ctx) {
+            Some(word) if probe::is_response(word) => return Outcome::ClientSide,
+            Some(word) if !probe::may_be_request(word) => return Outcome::NotHttp,
+            _ => match socket.remember(SERVER, true) {
+                Some(connection) => connection,
                 None => return no_memory(ctx),
-                Some(connection) if role == SERVER => connection,
-                Some(_) => return outcome,
-            }
-        }
+            },
+        },
     };
     match connection.role {
         CLIENT => Outcome::ClientSide,
-        NOT_HTTP => Outcome::NotHttp,
         IGNORED => Outcome::Ignored,
+        NOT_HTTP if connection.settled != 0 => Outcome::NotHttp,
+        // TCP takes no data from a SYN once the connection stands.
+        _ if packet.has(FLAG_SYN) => Outcome::NoPayload,
         _ => server(ctx, packet, socket, connection),
     }
 }
 
 #[inline(always)]
 fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut Connection) -> Outcome {
-    connection.role = SERVER;
     if packet.length == 0 && connection.announced == 0 {
         return Outcome::NoPayload;
     }
     let cookie = connection::cookie(ctx);
-    let first = connection.packets == 0;
+    let (received, sent) = socket.positions();
+    let mut after_response = false;
     if packet.length != 0 {
-        if first && packet.first_word(ctx).is_some_and(|word| !probe::may_be_request(word)) {
-            connection.role = NOT_HTTP;
-            return Outcome::NotHttp;
+        if connection.packets == 0 && connection.joined == 0 {
+            if let Some(outcome) = not_http(ctx, packet, received, connection) {
+                return outcome;
+            }
         }
+        connection.role = SERVER;
+        after_response = connection.packets == 0 || connection.responded != 0;
+        connection.responded = 0;
         connection.packets = connection.packets.wrapping_add(1);
+        expect_answer(connection, packet, after_response);
         if advice::due(connection) {
             advice::take(cookie, connection);
             if connection.role == IGNORED {
@@ -102,7 +106,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
         }
         if connection.skipping != 0 {
             let end = packet.seq.wrapping_add(packet.length);
-            if (end.wrapping_sub(connection.skip_to) as i32) <= 0 {
+            if (end.wrapping_sub(connection.mark) as i32) <= 0 {
                 return Outcome::SkippedBody;
             }
             connection.skipping = 0;
@@ -110,27 +114,66 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
         if connection.unanswered > budget() {
             return Outcome::OverBudget;
         }
-    }
-    let after_response = first || connection.responded != 0;
-    if after_response && packet.length != 0 {
-        connection.responded = 0;
-        if sampling::leaves_out(ctx, packet) {
-            connection.sampled_out = 1;
-            return Outcome::SampledOut;
+        if after_response {
+            if sampling::leaves_out(ctx, packet) {
+                connection.sampled_out = 1;
+                return Outcome::SampledOut;
+            }
+            connection.sampled_out = 0;
         }
-        connection.sampled_out = 0;
+        connection.unconfirmed = 1;
+        connection.unanswered = connection.unanswered.wrapping_add(packet.length);
     }
     connection.announced = 1;
-    connection.unconfirmed = u8::from(packet.length != 0);
-    connection.unanswered = connection.unanswered.wrapping_add(packet.length);
-    let (received, sent) = socket.positions();
     let context = ring::Context {
         connection: cookie,
         flags: FLAG_AFTER_RESPONSE * u16::from(after_response) | FLAG_JOINED * u16::from(connection.joined),
         received,
         sent,
     };
-    lost_if_full(ring::submit(ctx, packet, &context), after_response && packet.length != 0)
+    lost_if_full(ring::submit(ctx, packet, &context), after_response)
+}
+
+/// Whether the first bytes of a connection say that it is not HTTP/1. Believed for good only once TCP has accepted
+/// them: anyone on the path may send bytes that TCP drops.
+#[inline(always)]
+fn not_http(
+    ctx: &SkBuffContext,
+    packet: &Packet,
+    received: u32,
+    connection: &mut Connection,
+) -> Option<Outcome> {
+    if connection.role == NOT_HTTP && (received.wrapping_sub(connection.mark) as i32) > 0 {
+        connection.settled = 1;
+        return Some(Outcome::NotHttp);
+    }
+    if packet.first_word(ctx).is_none_or(probe::may_be_request) {
+        return None;
+    }
+    // Bytes that come before their turn say nothing about the first ones.
+    if packet.seq == received {
+        connection.role = NOT_HTTP;
+        connection.mark = packet.seq;
+    }
+    Some(Outcome::NotHttp)
+}
+
+/// Requests for which a suspicion lasts.
+const SUSPICION: u8 = 16;
+/// More than this without an answer, and it is a body or many requests.
+const LONG: u32 = 4096;
+
+/// Answers to pipelined requests may share a packet, where the usual start of it shows the first one only. The
+/// daemon sees that a client pipelines and advises, but the first answers may be gone by then. So a connection's
+/// first answer is captured whole, and those to what may be several requests.
+#[inline(always)]
+fn expect_answer(connection: &mut Connection, packet: &Packet, after_response: bool) {
+    connection.answered = 0;
+    if !after_response || packet.length > LONG {
+        connection.suspicion = SUSPICION;
+    } else if connection.packets > 1 && connection.suspicion > 0 {
+        connection.suspicion -= 1;
+    }
 }
 
 #[inline(always)]

@@ -4,7 +4,7 @@ use aya_ebpf::programs::SkBuffContext;
 use monitor_ebpf::{
     outcome::Outcome,
     probe,
-    record::{FLAG_ACK, FLAG_FIN, FLAG_JOINED, FLAG_RESPONSE, FLAG_RST, FLAG_SYN},
+    record::{ENTRY_DATA, FLAG_ACK, FLAG_FIN, FLAG_JOINED, FLAG_RESPONSE, FLAG_RST, FLAG_SYN},
 };
 
 use super::{
@@ -57,19 +57,22 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
     };
     match connection.role {
         CLIENT => Outcome::ClientSide,
-        NOT_HTTP => Outcome::NotHttp,
+        NOT_HTTP if connection.settled != 0 => Outcome::NotHttp,
         IGNORED => Outcome::Ignored,
         _ if socket.state() == STATE_LISTEN => Outcome::NoPayload,
         _ => server(ctx, packet, connection),
     }
 }
 
+/// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to.
+const SUSPECT: u32 = 64 * 1024;
+
 #[inline(always)]
 fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> Outcome {
-    connection.role = SERVER;
     if packet.length != 0 {
         connection.responded = 1;
         connection.unanswered = 0;
+        connection.answered = connection.answered.saturating_add(packet.length);
     } else if !packet.has(FLAG_FIN | FLAG_RST) && connection.unconfirmed == 0 || connection.announced == 0 {
         return Outcome::NoPayload;
     }
@@ -78,10 +81,12 @@ fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> 
         return Outcome::SampledOut;
     }
     let cookie = connection::cookie(ctx);
+    let whole = packet.length > ENTRY_DATA as u32
+        && (connection.whole != 0 || connection.suspicion != 0 && connection.answered < SUSPECT);
     // A connection that the daemon has not heard of needs both ends named: its request came with the
     // handshake's last ACK, to the listener.
     if connection.announced != 0
-        && connection.whole == 0
+        && !whole
         && let Some(outcome) = batch::add(ctx, packet, cookie)
     {
         return outcome;

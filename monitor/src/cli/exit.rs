@@ -1,6 +1,9 @@
 //! How `rollcall` ends: exit codes, and one line on stderr that says what failed, why, and what to do.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use rollcall::{
     kernel,
@@ -95,7 +98,8 @@ impl Failure {
 
     /// Prints it on stderr.
     pub(crate) fn report(&self) {
-        eprintln!("{}", self.message());
+        // Without stderr there is the exit code.
+        drop(writeln!(io::stderr(), "{}", self.message()));
     }
 
     /// Reports all but the first, which is to be the outcome.
@@ -163,9 +167,7 @@ impl From<kernel::Error> for Failure {
 impl From<web::ListenError> for Failure {
     fn from(error: web::ListenError) -> Failure {
         let advice = match error.source.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "stop what listens there, or choose another --web.listen-address"
-            }
+            io::ErrorKind::AddrInUse => "stop what listens there, or choose another --web.listen-address",
             _ => "choose another --web.listen-address",
         };
         Failure::new(Exit::Listen, error).advise(advice)

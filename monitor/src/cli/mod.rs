@@ -12,8 +12,12 @@ mod run;
 mod state;
 mod values;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use exit::{Exit, Failure};
@@ -44,9 +48,7 @@ enum Command {
 /// Parses the command line, does what it says, and reports how that went.
 pub(crate) fn main() -> ExitCode {
     rollcall::output::metrics::started();
-    let matches = Cli::command().after_long_help(exit::after_help()).get_matches();
-    let cli =
-        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut Cli::command()).exit());
+    let cli = parse();
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
@@ -62,11 +64,20 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn version() -> Result<Exit, Failure> {
-    let revision = option_env!("ROLLCALL_REVISION").unwrap_or("unknown");
-    println!("rollcall {} (revision {revision}, {})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
-    Ok(Exit::Ok)
+/// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
+fn parse() -> Cli {
+    let mut command = Cli::command().after_long_help(exit::after_help());
+    for name in ["run", "replay", "check"] {
+        command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
+    }
+    let matches = command.clone().get_matches();
+    Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }
 
-#[cfg(test)]
-mod tests;
+fn version() -> Result<Exit, Failure> {
+    let revision = option_env!("ROLLCALL_REVISION").unwrap_or("unknown");
+    let (version, machine) = (env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
+    writeln!(io::stdout(), "rollcall {version} (revision {revision}, {machine})")
+        .context("print the version")?;
+    Ok(Exit::Ok)
+}

@@ -1,13 +1,14 @@
 //! Detection: observations in, findings out. Knows no aya, no tokio and no clock.
 //!
 //! This is the first detector: one rule, exact, in bounded memory. For each pair of a client key and a route it
-//! keeps the distinct objects of the longest window in order of their last touch ([`objects`], [`track`]), and
+//! keeps the distinct objects of the longest window in order of their last touch (`objects`, `track`), and
 //! each window's place in that order, so that all windows slide exactly, in constant amortised time for each
-//! observation. Pairs beyond the bounds are forgotten, least recently active first ([`pairs`]), and counted.
+//! observation. Pairs beyond the bounds are forgotten, least recently active first (`pairs`), and counted.
 //!
 //! What stands behind the seam (sketches, rules, lenses) may change; [`Observation`] and [`Finding`] are the
 //! contract.
 
+mod bounds;
 mod clock;
 mod detector;
 mod evidence;
@@ -19,7 +20,8 @@ pub mod observation;
 mod pairs;
 mod track;
 
-pub use detector::{Bounds, Counters, Detector};
+pub use bounds::{Bounds, Counters};
+pub use detector::Detector;
 pub use finding::{Finding, Phase};
 pub use limit::{Limit, LimitError, Limits};
 pub use observation::Observation;

@@ -15,8 +15,9 @@ use crate::time::Timestamp;
 /// One window's share of a track.
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    /// The oldest object within.
+    /// The oldest object within, and its last touch: kept here because looking there is a cache miss.
     first: u32,
+    first_at: Timestamp,
     /// Objects within.
     count: u32,
     /// Their weights in all.
@@ -45,7 +46,7 @@ pub(super) struct Held {
 
 impl Track {
     pub(super) fn new() -> Track {
-        let window = Window { first: NONE, count: 0, weight: 0 };
+        let window = Window { first: NONE, first_at: Timestamp(0), count: 0, weight: 0 };
         Track { oldest: NONE, newest: NONE, len: 0, windows: [window; MAX_LIMITS] }
     }
 
@@ -64,11 +65,10 @@ impl Track {
     pub(super) fn slide(&mut self, objects: &mut Objects, now: Timestamp, lengths: &[Duration]) {
         for (window, &length) in self.windows.iter_mut().zip(lengths) {
             while window.first != NONE {
-                let node = objects.node(window.first);
-                if now.since(node.at) < length {
+                if now.since(window.first_at) < length {
                     break;
                 }
-                window.leave(node);
+                window.leave(objects);
             }
         }
         let longest = self.windows[lengths.len() - 1].first;
@@ -83,7 +83,7 @@ impl Track {
         let windows = &mut self.windows[..lengths.len()];
         let Some(number) = objects.find(node.pair, node.hash) else {
             let number = objects.insert(node);
-            windows.iter_mut().for_each(|window| window.enter(number, node.weight));
+            windows.iter_mut().for_each(|window| window.enter(number, &node));
             self.append(objects, number);
             self.len += 1;
             return u8::MAX;
@@ -95,11 +95,14 @@ impl Track {
         for (bit, (window, &length)) in windows.iter_mut().zip(lengths).enumerate() {
             if node.at.since(known.at) < length {
                 window.weight -= u64::from(known.weight - weight);
-                if window.first == number && known.newer != NONE {
-                    window.first = known.newer;
+                if window.first == number {
+                    match known.newer {
+                        NONE => window.first_at = node.at,
+                        newer => (window.first, window.first_at) = (newer, objects.node(newer).at),
+                    }
                 }
             } else {
-                window.enter(number, weight);
+                window.enter(number, &Node { weight, ..node });
                 new |= 1 << bit;
             }
         }
@@ -144,10 +147,9 @@ impl Track {
         if number == NONE {
             return;
         }
-        let node = *objects.node(number);
         for window in &mut self.windows {
             if window.first == number {
-                window.leave(&node);
+                window.leave(objects);
             }
         }
         self.unlink(objects, number);
@@ -180,19 +182,23 @@ impl Track {
 }
 
 impl Window {
-    fn enter(&mut self, number: u32, weight: u32) {
+    fn enter(&mut self, number: u32, node: &Node) {
         self.count += 1;
-        self.weight += u64::from(weight);
+        self.weight += u64::from(node.weight);
         if self.first == NONE {
-            self.first = number;
+            (self.first, self.first_at) = (number, node.at);
         }
     }
 
-    /// Lets the first node go.
-    fn leave(&mut self, first: &Node) {
+    /// Lets the first object go.
+    fn leave(&mut self, objects: &Objects) {
+        let first = objects.node(self.first);
         self.count -= 1;
         self.weight -= u64::from(first.weight);
         self.first = first.newer;
+        if self.first != NONE {
+            self.first_at = objects.node(self.first).at;
+        }
     }
 }
 

@@ -115,12 +115,15 @@ impl Connections {
         }
         self.heard |= segment.direction == Direction::Response;
         if segment.listener {
-            if segment.length > 0 && segment.endpoints.is_some() {
-                wait(&mut self.listening, segment, &mut self.shared);
+            let request = segment.direction == Direction::Request && segment.length > 0;
+            if request && segment.endpoints.is_some() {
+                self.shared.counters.listener_expired +=
+                    wait(&mut self.listening, segment, self.shared.cycle);
             }
             return;
         }
         self.take(segment, sink);
+        self.gauge();
     }
 
     /// Puts late responses in order, reports what is overdue, and forgets what is over. To be called by the
@@ -138,8 +141,11 @@ impl Connections {
                     self.unsettled.push(slot);
                     self.watch(slot);
                 }
-                Settled::Closed => {
-                    self.table.remove(slot);
+                Settled::Closed { amid } => {
+                    let connection = self.table.remove(slot);
+                    if let Some(connection) = connection.filter(|_| amid) {
+                        self.table.depart(connection.id);
+                    }
                 }
             }
         }
@@ -172,6 +178,7 @@ impl Connections {
             self.queue(slot);
         }
         self.sweep(now, sink);
+        self.gauge();
     }
 
     /// Reports everything that is known: the source has ended, or the daemon stops.
@@ -182,13 +189,18 @@ impl Connections {
         for _ in 0..self.table.slots() {
             let Some(slot) = self.table.advance(usize::MAX) else { break };
             let Some(mut connection) = self.table.remove(slot) else { continue };
-            if !self.heard && !connection.live {
+            if connection.live {
+                // TCP acknowledges within 200 ms. What came in order within that time and was not contradicted has
+                // been accepted, and the server may answer it after we are gone.
+                connection.accept_contiguous();
+            } else if !self.heard {
                 connection.accept_all(&mut self.shared);
             }
             connection.finish(&mut self.shared, sink);
         }
         self.deadlines.clear();
         self.unsettled.clear();
+        self.gauge();
     }
 
     /// When [`Connections::settle`] is next needed even if no segment comes.
@@ -202,12 +214,15 @@ impl Connections {
     }
 
     /// What has happened so far.
-    pub fn counters(&mut self) -> &Counters {
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    fn gauge(&mut self) {
         let counters = &mut self.shared.counters;
         counters.connections = self.table.len() as u64;
         counters.buffered_bytes = self.shared.buffered as u64;
         counters.pending_bytes = self.shared.pool.charged() as u64;
-        counters
     }
 
     fn take(&mut self, segment: &Segment<'_>, sink: &mut impl Sink) {
@@ -258,7 +273,8 @@ impl Connections {
             Direction::Response => match (segment.ack, segment.syn || early.is_some()) {
                 (Some(ack), true) => ack,
                 _ => {
-                    wait(&mut self.orphans, segment, &mut self.shared);
+                    self.shared.counters.unpaired_responses +=
+                        wait(&mut self.orphans, segment, self.shared.cycle);
                     return None;
                 }
             },
@@ -351,13 +367,14 @@ impl Connections {
     }
 }
 
-/// Keeps a segment until its connection is known.
-fn wait(queue: &mut VecDeque<Waiting>, segment: &Segment<'_>, shared: &mut Shared) {
-    if queue.len() >= WAITING {
+/// Keeps a segment until its connection is known. How many others gave way to it.
+fn wait(queue: &mut VecDeque<Waiting>, segment: &Segment<'_>, cycle: u64) -> u64 {
+    let full = queue.len() >= WAITING;
+    if full {
         queue.pop_front();
-        shared.counters.buffer_overflows += 1;
     }
-    queue.push_back(Waiting { segment: Owned::new(segment), cycle: shared.cycle });
+    queue.push_back(Waiting { segment: Owned::new(segment), cycle });
+    u64::from(full)
 }
 
 /// The sequence number of the first payload byte.

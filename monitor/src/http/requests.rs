@@ -1,19 +1,20 @@
 //! The requests of one connection: from its bytes in order to [`Pending`] requests.
 
+mod place;
+
 use std::collections::VecDeque;
+
+pub(super) use self::place::Place;
 
 use super::{
     counters::Counters,
     framing::{Body, BodyFields, Chunk, Chunked},
-    head::{self, Head, Scan},
+    head::{self, Head},
     limits::Limits,
     pending::{Pending, Pool},
     recognition::{self, Protocol, Recognition},
 };
-use crate::stream::{
-    reassembly::Origin,
-    sequence::{after, before},
-};
+use crate::stream::{reassembly::Origin, sequence::before};
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
 const FRAMING_LINE_MAX: usize = 256;
@@ -34,7 +35,7 @@ pub(super) struct Shared {
 }
 
 /// The rest of a head that is longer than the cap: only its framing fields and its end matter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Skim {
     line: Vec<u8>,
     overlong: bool,
@@ -55,7 +56,7 @@ enum State {
     Chunked(Chunked),
     /// Somewhere: only a request at the start of a segment that follows an answer is believed.
     Unsynced,
-    /// The first bytes, from this sequence number on, are not HTTP/1. Final once TCP accepted them.
+    /// The first bytes, up to this sequence number, are not HTTP/1. Final once TCP has accepted them all.
     Refused(Protocol, u32),
     /// Not HTTP/1, or no longer.
     Opaque,
@@ -105,7 +106,7 @@ impl Requests {
                 }
                 State::Unsynced => rest.len(),
                 State::Start => self.start(rest, first, origin, pending, shared),
-                State::Head(_) => self.head(rest, pending, shared),
+                State::Head(_) => self.head(rest, origin, pending, shared),
                 State::Skim(_) => self.skim(rest, pending, shared),
                 State::Body(left) => {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -159,14 +160,15 @@ impl Requests {
                 lost -= inside;
             }
             State::Chunked(chunked) => {
-                if chunked.pass(length) {
+                let inside = chunked.pass(length);
+                if inside {
                     shared.counters.skipped_bytes += length;
                     self.passed(length, false, pending);
-                    lost = 0;
                 }
+                lost = if inside { 0 } else { length };
             }
             State::Opaque | State::Unsynced | State::Refused(..) => lost = 0,
-            _ => {}
+            State::Start | State::Head(_) | State::Skim(_) => {}
         }
         self.next = self.next.wrapping_add(bytes);
         if lost == 0 {
@@ -222,7 +224,7 @@ impl Requests {
     /// The protocol that is not HTTP/1, once `accepted` shows that TCP took the bytes that say so.
     pub(super) fn refused(&self, accepted: u32) -> Option<Protocol> {
         match self.state {
-            State::Refused(protocol, start) if after(accepted, start) => Some(protocol),
+            State::Refused(protocol, end) if !before(accepted, end) => Some(protocol),
             _ => None,
         }
     }
@@ -230,86 +232,6 @@ impl Requests {
     /// How much of a body of known length is left.
     pub(super) fn body_left(&self) -> u64 {
         if let State::Body(left) = self.state { left } else { 0 }
-    }
-
-    /// The first place where `data`, at `seq`, differs from the heads taken before.
-    pub(super) fn difference(&self, seq: u32, data: &[u8], pending: &VecDeque<Box<Pending>>) -> Option<u32> {
-        let open = if let State::Head(request) = &self.state { Some(request) } else { None };
-        pending.iter().chain(open).find_map(|request| {
-            let (start, head) = (request.start, &request.request.head);
-            let low = if after(seq, start) { seq } else { start };
-            let ours = head.get(low.wrapping_sub(start) as usize..)?;
-            let theirs = data.get(low.wrapping_sub(seq) as usize..)?;
-            let at = ours.iter().zip(theirs).position(|(a, b)| a != b)?;
-            Some(low.wrapping_add(at as u32))
-        })
-    }
-
-    /// Whether all that was taken from `seq` on came with a verified checksum.
-    pub(super) fn trusts(&self, seq: u32, pending: &VecDeque<Box<Pending>>) -> bool {
-        let open = if let State::Head(request) = &self.state { Some(request) } else { None };
-        pending
-            .iter()
-            .chain(open)
-            .filter(|request| !before(request.head_end, seq))
-            .all(|request| request.origin.trusted)
-    }
-
-    /// Takes back what was taken from `seq` on: TCP gets other bytes there.
-    pub(super) fn rewind(&mut self, seq: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let mut boundary = match std::mem::replace(&mut self.state, State::Unsynced) {
-            State::Head(request) => {
-                pending.push_back(request);
-                None
-            }
-            State::Refused(_, start) => Some(start),
-            State::Start => Some(self.next),
-            _ => None,
-        };
-        self.next = seq;
-        while let Some(mut request) = pending.pop_back() {
-            if request.called {
-                pending.push_back(request);
-                break;
-            }
-            if !before(request.start, seq) {
-                boundary = Some(request.start);
-                shared.counters.withdrawn += 1;
-                shared.pool.release(request);
-                continue;
-            }
-            let offset = seq.wrapping_sub(request.start) as usize;
-            if offset < request.request.head.len() {
-                request.request.head.truncate(offset);
-                request.request.headers.clear();
-                request.request.body.clear();
-                request.request.truncated = false;
-                request.scan = Scan::default();
-                request.open = false;
-                request.complete = false;
-                self.state = State::Head(request);
-                return;
-            }
-            if let Some(end) = request.body_end {
-                self.current = request.start;
-                if after(end, seq) {
-                    let left = end.wrapping_sub(seq);
-                    request.bytes = u64::from(seq.wrapping_sub(request.start));
-                    request.complete = false;
-                    self.state = State::Body(left.into());
-                } else {
-                    self.state = State::Start;
-                }
-            }
-            pending.push_back(request);
-            break;
-        }
-        if boundary == Some(seq) {
-            self.state = State::Start;
-        }
-        if matches!(self.state, State::Unsynced) {
-            shared.counters.desyncs += 1;
-        }
     }
 
     /// At a request's first byte, or at blank lines before it.
@@ -345,8 +267,15 @@ impl Requests {
     }
 
     /// Inside a head.
-    fn head(&mut self, rest: &[u8], pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) -> usize {
+    fn head(
+        &mut self,
+        rest: &[u8],
+        origin: &Origin,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) -> usize {
         let State::Head(mut request) = std::mem::take(&mut self.state) else { return 0 };
+        request.origin.trusted &= origin.trusted;
         let limit = shared.limits.head.min(Limits::HEAD_MAX);
         let before = request.request.head.len();
         let taken = rest.len().min(limit - before);
@@ -501,8 +430,12 @@ impl Requests {
     /// Body bytes went by, and the body is over if `done`.
     fn passed(&mut self, bytes: u64, done: bool, pending: &mut VecDeque<Box<Pending>>) {
         if let Some(request) = current(self.current, pending) {
-            request.bytes += bytes;
+            // The evidence may have been ahead of the bytes.
+            request.bytes += if request.complete { 0 } else { bytes };
             request.complete |= done;
+            if done && request.body_end.is_none() {
+                request.body_end = Some(request.start.wrapping_add(request.bytes as u32));
+            }
         }
         if done {
             self.state = if self.last { State::Unsynced } else { State::Start };
@@ -517,19 +450,24 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        let start = request.start;
+        let end = request.start.wrapping_add(request.request.head.len() as u32);
         shared.pool.release(request);
         if !self.seasoned {
-            self.state = State::Refused(protocol, start);
+            self.state = State::Refused(protocol, end);
             return;
         }
-        // A guess that other bytes follow was none.
-        while pending.back().is_some_and(|request| request.tentative && !request.called && !request.responded)
+        shared.counters.malformed_requests += 1;
+        self.disbelieve(pending, shared);
+    }
+
+    /// What follows the newest requests is none: if they were found by guessing, they were none either.
+    pub(super) fn disbelieve(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        while let Some(request) =
+            pending.pop_back_if(|request| request.tentative && !request.called && !request.responded)
         {
             shared.counters.withdrawn += 1;
-            pending.pop_back().into_iter().for_each(|request| shared.pool.release(request));
+            shared.pool.release(request);
         }
-        shared.counters.malformed_requests += 1;
         self.lose(shared);
     }
 

@@ -323,7 +323,7 @@ fn resumes(
     }
     let next = target + usize::from(pending.get(target).is_some_and(|request| request.responded));
     let exact = pending.iter().skip(next).position(|request| request.origin.sent == Some(seq));
-    let accepted = |request: &Box<Pending>| piece.ack.is_some_and(|ack| !after(request.head_end, ack));
+    let accepted = |request: &Pending| piece.ack.is_some_and(|ack| !after(request.head_end, ack));
     let found = match exact {
         Some(found) => next + found,
         None if pending.get(next).is_some_and(|request| {

@@ -9,7 +9,7 @@ use monitor_ebpf::record::{
 
 use super::{checksum, mapped::read};
 use crate::{
-    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment},
+    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment, urgent_byte},
     time::Timestamp,
 };
 
@@ -61,6 +61,7 @@ fn segment(bytes: &[u8], clock: u64) -> Option<Segment<'_>> {
         data,
         syn: has(FLAG_SYN),
         fin: has(FLAG_FIN) && last,
+        urgent: urgent_byte(&captured[..captured.len().min(header.header.into())], header.seq),
         rst: has(FLAG_RST),
         received: (!response && !has(FLAG_LISTENER)).then_some(header.received),
         sent: (!response && !has(FLAG_LISTENER)).then_some(header.sent),
@@ -86,6 +87,7 @@ pub(super) fn entry(entry: &Entry, clock: u64) -> Segment<'_> {
         data: entry.data.get(..usize::from(entry.captured)).unwrap_or_default(),
         syn: false,
         fin: has(FLAG_FIN),
+        urgent: None,
         rst: has(FLAG_RST),
         received: None,
         sent: None,

@@ -219,7 +219,7 @@ mod tests {
         let stats = file.stats();
         file.put(&mut b"one\ntwo\n".to_vec(), 2);
         let error = Box::new(file).finish().unwrap_err();
-        assert_eq!(error.to_string(), "2 lines did not reach log /dev/full");
+        assert_eq!(error.to_string(), "log /dev/full lost 2 line(s)");
         assert_eq!(stats.dropped.load(Ordering::Relaxed), 2);
         assert_eq!(stats.errors.load(Ordering::Relaxed), 1);
     }

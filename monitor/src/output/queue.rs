@@ -167,7 +167,7 @@ mod tests {
         }
         assert_eq!(stats.dropped.load(Ordering::Relaxed), 3, "the queue holds two lines of five");
         let error = Box::new(queue).finish().unwrap_err();
-        assert_eq!(error.to_string(), "5 lines did not reach log /dev/full");
+        assert_eq!(error.to_string(), "log /dev/full lost 5 line(s)");
         assert_eq!(stats.queued.load(Ordering::Relaxed), 0);
     }
 }

@@ -32,7 +32,7 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    #[error("{lines} lines did not reach log {path}")]
+    #[error("log {path} lost {lines} line(s)")]
     Lost {
         path: String,
         lines: u64,

@@ -17,10 +17,11 @@ const GENERATION: usize = 500_000;
 ///
 /// Bounded by two generations: when the young one is full it becomes the old one, and what was in the old one and has not
 /// been seen since is forgotten. A forgotten connection that goes on is a new one whose beginning was not seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Connections {
     young: HashMap<Pair, Life>,
     old: HashMap<Pair, Life>,
+    generation: usize,
     numbered: u64,
 }
 
@@ -45,12 +46,23 @@ struct Life {
     connection: ConnectionId,
     /// Initial sequence numbers, as far as the handshake told them.
     initial: [Option<u32>; 2],
-    client: Option<End>,
+    client: End,
     /// `client` is known from nothing better than the ports.
     guessed: bool,
 }
 
+impl Default for Connections {
+    fn default() -> Connections {
+        Connections::bounded(GENERATION)
+    }
+}
+
 impl Connections {
+    /// Remembers at least the last `generation` connections, and at most twice as many.
+    fn bounded(generation: usize) -> Connections {
+        Connections { young: HashMap::new(), old: HashMap::new(), generation, numbered: 0 }
+    }
+
     /// How many connections have been numbered so far.
     pub(super) fn numbered(&self) -> u64 {
         self.numbered
@@ -64,34 +76,29 @@ impl Connections {
             ((packet.destination, packet.source), 1)
         };
         let known = self.young.get(&pair).copied().or_else(|| self.old.remove(&pair));
-        let life = match known {
-            Some(life) if !begins_anew(&life, packet, sender) => Some(life),
-            _ => None,
+        let mut life = match known {
+            Some(life) if !begins_anew(&life, packet, sender) => life,
+            _ => self.begin(packet, sender)?,
         };
-        if life.is_none() && !packet.syn && packet.length == 0 {
-            // Nothing to tell an end by. An older life stays as it is.
-            self.remember(pair, known);
-            return None;
-        }
-        let mut life = life.unwrap_or_else(|| {
-            self.numbered += 1;
-            Life { connection: ConnectionId(self.numbered), initial: [None; 2], client: None, guessed: false }
-        });
         life.learn(packet, sender);
-        self.remember(pair, Some(life));
-        let client = life.client?;
+        self.remember(pair, life);
         let ends = [pair.0, pair.1];
         Some(Place {
             connection: life.connection,
-            direction: if client == sender { Direction::Request } else { Direction::Response },
-            endpoints: Endpoints { client: ends[client], server: ends[1 - client] },
+            direction: if life.client == sender { Direction::Request } else { Direction::Response },
+            endpoints: Endpoints { client: ends[life.client], server: ends[1 - life.client] },
             joined: life.initial == [None; 2],
         })
     }
 
-    fn remember(&mut self, pair: Pair, life: Option<Life>) {
-        let Some(life) = life else { return };
-        if self.young.len() >= GENERATION && !self.young.contains_key(&pair) {
+    fn begin(&mut self, packet: &Packet<'_>, sender: End) -> Option<Life> {
+        let (client, guessed) = client(packet, sender)?;
+        self.numbered += 1;
+        Some(Life { connection: ConnectionId(self.numbered), initial: [None; 2], client, guessed })
+    }
+
+    fn remember(&mut self, pair: Pair, life: Life) {
+        if self.young.len() >= self.generation && !self.young.contains_key(&pair) {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(pair, life);
@@ -100,32 +107,28 @@ impl Connections {
 
 impl Life {
     fn learn(&mut self, packet: &Packet<'_>, sender: End) {
-        let receiver = 1 - sender;
         if packet.syn {
             self.initial[sender] = Some(packet.seq);
-            match packet.ack {
-                None if self.client.is_none() => self.client = Some(sender),
-                None => {}
-                Some(ack) => {
-                    // The answer to a SYN names it: should that one follow in the file, it is not another.
-                    self.initial[receiver].get_or_insert(ack.wrapping_sub(1));
-                    self.client.get_or_insert(receiver);
-                }
+            if let Some(ack) = packet.ack {
+                // The answer to a SYN names it: should that one follow in the file, it is not another.
+                self.initial[1 - sender].get_or_insert(ack.wrapping_sub(1));
             }
-        } else if self.client.is_none() {
-            let (client, guessed) = if is_request_line(packet.data) {
-                (sender, false)
-            } else if packet.data.starts_with(b"HTTP/1.") {
-                (receiver, false)
-            } else if packet.source.port() < packet.destination.port() {
-                (receiver, true)
-            } else {
-                (sender, true)
-            };
-            self.client = Some(client);
-            self.guessed = guessed;
         }
     }
+}
+
+/// Which end is the client by this packet alone, and whether that is a guess.
+fn client(packet: &Packet<'_>, sender: End) -> Option<(End, bool)> {
+    let receiver = 1 - sender;
+    Some(match packet.ack {
+        None if packet.syn => (sender, false),
+        Some(_) if packet.syn => (receiver, false),
+        _ if packet.length == 0 => return None,
+        _ if is_request_line(packet.data) => (sender, false),
+        _ if packet.data.starts_with(b"HTTP/1.") => (receiver, false),
+        _ if packet.source.port() < packet.destination.port() => (receiver, true),
+        _ => (sender, true),
+    })
 }
 
 /// Whether `packet` belongs to another connection between the same addresses than `life`.
@@ -137,11 +140,12 @@ fn begins_anew(life: &Life, packet: &Packet<'_>, sender: End) -> bool {
             None => life.initial == [None; 2],
         };
     }
-    // Both ends were guessed wrong: whatever was made of the connection under that guess is left behind.
+    // The guess was wrong: whatever was made of the connection under it is left behind.
     life.guessed
-        && match life.client {
-            Some(client) if client == sender => packet.data.starts_with(b"HTTP/1."),
-            _ => is_request_line(packet.data) && first_line(packet.data).ends_with_version(),
+        && if life.client == sender {
+            packet.data.starts_with(b"HTTP/1.")
+        } else {
+            is_request_line(packet.data) && names_version(packet.data)
         }
 }
 
@@ -156,14 +160,11 @@ fn is_request_line(data: &[u8]) -> bool {
     space > 0 && data[..space].iter().all(token) && data.get(space + 1).is_some_and(|byte| *byte > b' ')
 }
 
-struct Line<'a>(&'a [u8]);
-
-fn first_line(data: &[u8]) -> Line<'_> {
-    Line(memchr::memchr(b'\n', data).map_or(data, |end| &data[..end]).trim_ascii_end())
+/// Whether the first line of `data` ends with `HTTP/1.` and a digit.
+fn names_version(data: &[u8]) -> bool {
+    let line = memchr::memchr(b'\n', data).map_or(data, |end| &data[..end]).trim_ascii_end();
+    line.len().checked_sub(8).is_some_and(|at| line[at..].starts_with(b"HTTP/1."))
 }
 
-impl Line<'_> {
-    fn ends_with_version(&self) -> bool {
-        self.0.len().checked_sub(8).is_some_and(|at| self.0[at..].starts_with(b"HTTP/1."))
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -10,16 +10,12 @@ use std::{
     rc::Rc,
 };
 
-use pcap_parser::{
-    Block, LegacyPcapReader, PcapBlockOwned, PcapError, PcapHeader, PcapNGReader,
-    traits::{PcapNGPacketBlock, PcapReaderIterator},
-};
+use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader, traits::PcapReaderIterator};
 
-use super::link::Link;
-use crate::time::Timestamp;
+use super::format::{self, Format, Frame};
 
-/// The read buffer to begin with: as large as most packets get.
-const BUFFER: usize = 256 * 1024;
+/// The read buffer to begin with; it grows to the largest packet.
+const BUFFER: usize = 64 * 1024;
 
 /// No block is larger, or the file is damaged. Wireshark takes packets of at most 256 KiB, or 128 MiB from D-Bus and USB.
 const LARGEST_BLOCK: usize = 16 * 1024 * 1024;
@@ -28,17 +24,6 @@ const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// The pcap header, and as much of a pcapng section header as is needed to know its length.
 const HEADER: usize = 24;
-
-/// A captured packet.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Frame<'a> {
-    pub link_type: u16,
-    pub at: Timestamp,
-    /// Bytes on the wire.
-    pub length: u32,
-    /// Those of them that were captured.
-    pub data: &'a [u8],
-}
 
 /// A capture that can't be read, or not to its end. Everything before the damage has been delivered.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +87,7 @@ fn packets(
     loop {
         let error = match reader.next() {
             Ok((size, block)) => {
-                position.packet += u64::from(is_packet(&block));
+                position.packet += u64::from(format::is_packet(&block));
                 match format.frame(&block) {
                     Ok(frame) => frame.into_iter().for_each(&mut each),
                     Err(link_type) => {
@@ -117,7 +102,9 @@ fn packets(
             Err(PcapError::Eof) => return Ok(()),
             Err(error) => error.to_owned_vec(),
         };
-        let whole = holds_whole_block(reader.data(), &format);
+        let claimed = format.claimed_length(reader.data()).unwrap_or(0);
+        // A parser that wants more than a block which stands there whole is misled by what is inside.
+        let whole = claimed > 0 && claimed <= reader.data().len();
         match error {
             PcapError::Incomplete(_) if !whole => {
                 let before = reader.data().len();
@@ -129,139 +116,14 @@ fn packets(
                     return Err(position.explain(PcapError::BufferTooSmall, false));
                 }
             }
-            PcapError::BufferTooSmall if !whole && capacity < LARGEST_BLOCK => {
-                capacity *= 2;
+            PcapError::BufferTooSmall if !whole && capacity <= claimed && claimed <= LARGEST_BLOCK => {
+                // The parser wants some room beside the block.
+                capacity = claimed + BUFFER;
                 reader.grow(capacity);
             }
             error => return Err(position.explain(error, whole)),
         }
     }
-}
-
-/// What the file says about all its packets.
-#[derive(Debug, Default)]
-struct Format {
-    header: Option<PcapHeader>,
-    big_endian: bool,
-    interfaces: Vec<Interface>,
-    /// The time of the last packet that had one, for simple packet blocks, which have none.
-    last: Timestamp,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Interface {
-    link_type: u16,
-    snapshot: u32,
-    /// `if_tsresol`
-    resolution: u8,
-    /// `if_tsoffset`, in seconds
-    offset: i64,
-}
-
-impl Format {
-    /// The packet in a block, if it is one; or the number of a link type that makes the whole file useless.
-    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Frame<'a>>, u16> {
-        match block {
-            PcapBlockOwned::LegacyHeader(header) => {
-                // The upper bits tell the length of a frame check sequence, which IP's length cuts off.
-                let link_type = header.network.0 as u16;
-                if Link::from_number(link_type).is_none() {
-                    return Err(link_type);
-                }
-                self.header = Some(header.clone());
-                Ok(None)
-            }
-            PcapBlockOwned::Legacy(packet) => Ok(self.header.as_ref().map(|header| {
-                let unit = if header.is_nanosecond_precision() { 1 } else { 1_000 };
-                Frame {
-                    link_type: header.network.0 as u16,
-                    at: Timestamp(
-                        u64::from(packet.ts_sec) * 1_000_000_000 + u64::from(packet.ts_usec) * unit,
-                    ),
-                    length: packet.origlen,
-                    data: packet.data,
-                }
-            })),
-            PcapBlockOwned::NG(block) => Ok(self.ng_frame(block)),
-        }
-    }
-
-    fn ng_frame<'a>(&mut self, block: &'a Block<'_>) -> Option<Frame<'a>> {
-        match block {
-            Block::SectionHeader(section) => {
-                self.big_endian = section.big_endian();
-                self.interfaces.clear();
-                None
-            }
-            Block::InterfaceDescription(interface) => {
-                let offset = interface.if_tsoffset;
-                self.interfaces.push(Interface {
-                    link_type: interface.linktype.0 as u16,
-                    snapshot: interface.snaplen,
-                    resolution: interface.if_tsresol,
-                    // The parser reads this option as little-endian in every file.
-                    offset: if self.big_endian { offset.swap_bytes() } else { offset },
-                });
-                None
-            }
-            Block::EnhancedPacket(packet) => {
-                let interface = self.interfaces.get(packet.if_id as usize);
-                let units = u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low);
-                self.last = interface.map_or(self.last, |interface| interface.time(units));
-                Some(Frame {
-                    // A packet of an interface that the file does not describe is of an unknown type.
-                    link_type: interface.map_or(u16::MAX, |interface| interface.link_type),
-                    at: self.last,
-                    length: packet.origlen,
-                    data: packet.packet_data(),
-                })
-            }
-            Block::SimplePacket(packet) => {
-                let interface = self.interfaces.first();
-                let snapshot = interface.map_or(0, |interface| interface.snapshot) as usize;
-                let data = packet.packet_data();
-                Some(Frame {
-                    link_type: interface.map_or(u16::MAX, |interface| interface.link_type),
-                    at: self.last,
-                    length: packet.origlen,
-                    data: if snapshot > 0 { &data[..data.len().min(snapshot)] } else { data },
-                })
-            }
-            _ => None,
-        }
-    }
-}
-
-impl Interface {
-    /// A point in time that is `units` of the interface's resolution after the epoch.
-    fn time(&self, units: u64) -> Timestamp {
-        let exponent = u32::from(self.resolution & 0x7f);
-        let units = u128::from(units) * 1_000_000_000;
-        let since_offset = if self.resolution & 0x80 == 0 {
-            10u128.checked_pow(exponent).map_or(0, |divisor| units / divisor)
-        } else {
-            units >> exponent
-        };
-        let nanoseconds = (since_offset as i128).saturating_add(i128::from(self.offset) * 1_000_000_000);
-        Timestamp(nanoseconds.clamp(0, u64::MAX.into()) as u64)
-    }
-}
-
-fn is_packet(block: &PcapBlockOwned<'_>) -> bool {
-    match block {
-        PcapBlockOwned::LegacyHeader(_) => false,
-        PcapBlockOwned::Legacy(_) => true,
-        PcapBlockOwned::NG(block) => block.is_data_block(),
-    }
-}
-
-/// Whether a pcapng block stands whole in `data`, so that a parser which wants more is misled by what is inside.
-fn holds_whole_block(data: &[u8], format: &Format) -> bool {
-    let Some(&length) = data.get(4..8).and_then(|bytes| bytes.first_chunk::<4>()) else {
-        return false;
-    };
-    let length = if format.big_endian { u32::from_be_bytes(length) } else { u32::from_le_bytes(length) };
-    format.header.is_none() && length as usize <= data.len()
 }
 
 /// Where the reader is, for errors.
@@ -277,23 +139,20 @@ struct Position<'a> {
 impl Position<'_> {
     /// Reads as much as tells what kind of file it is. A pipe may give that in pieces.
     fn start(&mut self, input: &mut impl Read) -> Result<Vec<u8>, Error> {
-        let mut start = vec![0; HEADER];
-        let mut filled = 0;
-        while filled < start.len() {
-            match input.read(&mut start[filled..]) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(kind) => {
-                    let source = self.failure.borrow_mut().take().unwrap_or(kind);
-                    return Err(Error::Read { path: self.path.to_owned(), source });
-                }
-            }
+        let mut start = Vec::new();
+        let mut fill = |start: &mut Vec<u8>, length: usize| {
+            let more = length.saturating_sub(start.len()) as u64;
+            input.by_ref().take(more).read_to_end(start).map(drop).map_err(|kind| {
+                let source = self.failure.borrow_mut().take().unwrap_or(kind);
+                Error::Read { path: self.path.to_owned(), source }
+            })
+        };
+        fill(&mut start, HEADER)?;
+        if start.len() == HEADER && start.starts_with(&SECTION_HEADER) {
             // The parser wants a pcapng section header in one piece.
-            if filled == HEADER && start.len() == HEADER && start.starts_with(&SECTION_HEADER) {
-                start.resize(section_length(&start).clamp(HEADER, LARGEST_BLOCK), 0);
-            }
+            let length = section_length(&start).min(BUFFER);
+            fill(&mut start, length)?;
         }
-        start.truncate(filled);
         self.recognise(&start)?;
         Ok(start)
     }

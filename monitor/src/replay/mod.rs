@@ -1,12 +1,13 @@
 //! Capture files as a source of segments: pcap and pcapng, in the file's order and at the recorded times.
 //!
-//! [`file`] reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
+//! `file` reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
 //! is: which connection, and which of its ends is the server. [`Reader`] drives the three, with bounded memory,
 //! however large the file. What it can't use it counts ([`Skipped`]); what it could read before a file breaks off is
 //! delivered before the error.
 
 mod connection;
 mod file;
+mod format;
 mod link;
 mod packet;
 
@@ -14,7 +15,7 @@ use std::path::Path;
 
 use connection::Connections;
 pub use file::Error;
-use file::Frame;
+use format::Frame;
 use link::Link;
 use packet::Skip;
 
@@ -144,6 +145,7 @@ impl Reader {
             data: packet.data,
             syn: packet.syn,
             fin: packet.fin,
+            urgent: packet.urgent,
             rst: packet.rst,
             received: None,
             sent: None,

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 
 use etherparse::{IpNumber, LaxIpSlice, err::ip::LaxHeaderSliceError};
 
+use crate::stream::urgent_byte;
+
 use super::link::Link;
 
 /// One TCP segment with its addresses.
@@ -19,6 +21,7 @@ pub(super) struct Packet<'a> {
     pub ack: Option<u32>,
     pub syn: bool,
     pub fin: bool,
+    pub urgent: Option<u32>,
     pub rst: bool,
     /// Payload bytes on the wire.
     pub length: u32,
@@ -111,6 +114,7 @@ fn segment(
         ack: (flags & ACK != 0).then(|| long(8)),
         syn: flags & SYN != 0,
         fin: flags & FIN != 0,
+        urgent: urgent_byte(header, long(4)),
         rst: flags & RST != 0,
         length: u32::try_from(on_wire - header_length).map_err(|_| Skip::Malformed)?,
         data: captured.get(header_length..).unwrap_or_default(),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{next_octet, push_canonical};
+use super::{next_octet, push_canonical, push_plain};
 
 /// Octets that stay encoded: they would read as something else once decoded. Braces, because `{id}` stands for
 /// an identifier in templates.
@@ -27,7 +27,11 @@ impl CanonicalPath {
         let mut rest = path;
         let mut start = 0;
         let mut in_parameters = false;
-        while let Some((octet, encoded)) = next_octet(&mut rest) {
+        while !rest.is_empty() {
+            if !in_parameters {
+                push_plain(&mut self.text, &mut rest);
+            }
+            let Some((octet, encoded)) = next_octet(&mut rest) else { break };
             match octet {
                 b'/' => {
                     self.end_segment(start);

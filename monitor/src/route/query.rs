@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{next_octet, push_canonical, push_object};
+use super::{next_octet, push_canonical, push_object, push_plain};
 
 /// Names of accounts and of what leads to one, in lower case.
 const NAMES: [&str; 29] = [
@@ -107,11 +107,13 @@ impl Query {
         let Some(equals) = memchr::memchr(b'=', parameter) else { return };
         let (mut name, mut value) = (&parameter[..equals], &parameter[equals + 1..]);
         self.name.clear();
-        while let Some((octet, _)) = next_octet(&mut name) {
-            push_canonical(&mut self.name, octet, b"%");
+        loop {
+            push_plain(&mut self.name, &mut name);
             if self.name.len() > MAX_NAME {
                 return;
             }
+            let Some((octet, _)) = next_octet(&mut name) else { break };
+            push_canonical(&mut self.name, octet, b"%");
         }
         if value.is_empty() || !is_object_name(&self.name) {
             return;
@@ -119,7 +121,9 @@ impl Query {
         let start = self.text.len();
         self.name.bytes().for_each(|byte| self.text.push(char::from(byte.to_ascii_lowercase())));
         let middle = self.text.len();
-        while let Some((octet, _)) = next_octet(&mut value) {
+        loop {
+            push_plain(&mut self.text, &mut value);
+            let Some((octet, _)) = next_octet(&mut value) else { break };
             push_canonical(&mut self.text, octet, b"%");
         }
         self.found.push((start..middle, middle..self.text.len()));

@@ -33,7 +33,7 @@ pub struct Table {
 pub struct Counters {
     /// Routes learned.
     pub routes: u64,
-    /// Calls that got the route [`OTHER`]: the table was full, or the template too long.
+    /// Attributions to [`OTHER`], because the table was full or the template too long.
     pub overflowed: u64,
 }
 

@@ -3,8 +3,9 @@
 //! What belongs to one connection as a whole (which bytes the receiver's TCP accepted, when a hole is a loss)
 //! is decided in [`crate::http`], where the evidence of both directions meets.
 
+pub mod doubt;
 pub mod reassembly;
 pub mod segment;
 pub mod sequence;
 
-pub use segment::{Checksum, ConnectionId, Direction, Endpoints, Segment};
+pub use segment::{Checksum, ConnectionId, Direction, Endpoints, Segment, urgent_byte};

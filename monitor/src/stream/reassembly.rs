@@ -104,13 +104,26 @@ impl OutOfOrder {
 
     /// Adds a block.
     pub fn insert(&mut self, block: Block) -> Inserted {
-        let mut conflict = false;
         let mut freed = 0;
+        let mut conflict = false;
+        if block.origin.trusted {
+            // What TCP may have dropped gives way to what it took.
+            let replaced = |kept: &Block| !kept.origin.trusted && differ(kept, &block);
+            let gone: usize = self.overlapping(&block).filter(|kept| replaced(kept)).map(Block::cost).sum();
+            if gone > 0 {
+                self.blocks.retain(|kept| !replaced(kept));
+                self.held -= gone;
+                freed = gone;
+                conflict = true;
+            }
+        } else if self.overlapping(&block).any(|kept| kept.origin.trusted && differ(kept, &block)) {
+            return Inserted { freed: block.cost(), conflict: true };
+        }
         let at = self.blocks.partition_point(|kept| !after(kept.seq, block.seq));
         if let Some(kept) = at.checked_sub(1).and_then(|i| self.blocks.get(i)) {
             conflict |= differ(kept, &block);
             if !after(block.end(), kept.end()) {
-                return Inserted { freed: block.cost(), conflict };
+                return Inserted { freed: freed + block.cost(), conflict };
             }
         }
         let mut first = at;
@@ -129,9 +142,10 @@ impl OutOfOrder {
                 break;
             }
             freed += kept.cost();
+            self.held -= kept.cost();
             last += 1;
         }
-        self.held = self.held + block.cost() - freed;
+        self.held += block.cost();
         if last > first {
             self.blocks.drain(first + 1..last);
             self.blocks[first] = block;
@@ -139,6 +153,13 @@ impl OutOfOrder {
             self.blocks.insert(first, block);
         }
         Inserted { freed, conflict }
+    }
+
+    /// The blocks that share bytes with this one. None lies inside another, so their ends are in order, too.
+    fn overlapping(&self, block: &Block) -> impl Iterator<Item = &Block> {
+        let first = self.blocks.partition_point(|kept| !after(kept.end(), block.seq));
+        let end = block.end();
+        self.blocks.range(first..).take_while(move |kept| before(kept.seq, end))
     }
 }
 
@@ -208,6 +229,20 @@ mod tests {
         assert!(!queue.insert(block(10, b"abcd")).conflict);
         assert!(queue.insert(block(15, b"XYZ")).conflict);
         assert_eq!(read(&mut queue, 10), b"abcdefYZ");
+    }
+
+    #[test]
+    fn a_verified_segment_wins_over_one_that_tcp_may_have_dropped() {
+        let mut queue = OutOfOrder::default();
+        let verified = |seq, data| {
+            let unknown = block(seq, data);
+            Block { origin: Origin { trusted: true, ..unknown.origin }, ..unknown }
+        };
+        queue.insert(block(10, b"junkjunk"));
+        assert!(queue.insert(verified(12, b"real")).conflict);
+        assert!(queue.insert(block(10, b"JUNKJUNK")).conflict);
+        queue.insert(verified(10, b"so"));
+        assert_eq!(read(&mut queue, 10), b"soreal");
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Segment<'a> {
     pub syn: bool,
     /// FIN flag: the sender's stream ends at `seq + length`.
     pub fin: bool,
+    /// The sequence number of a byte that TCP hands over out of band, so that the application's stream lacks it.
+    pub urgent: Option<u32>,
     /// RST flag: the connection is gone, if the receiver accepts it.
     pub rst: bool,
     /// Direction::Request only: the server socket's `rcv_nxt` when the segment arrived, before TCP looked at
@@ -74,7 +76,8 @@ pub struct Segment<'a> {
     /// of the next response byte. For a client that waits for each answer, the response to the request that
     /// starts here starts exactly there.
     pub sent: Option<u32>,
-    /// Direction::Request only: first segment with payload since the server last sent payload.
+    /// Direction::Request only: first segment with payload since the server last sent payload. A source that
+    /// splits a large segment says so of the first part only. Sources with `received: None` may leave it false.
     pub after_response: bool,
     /// Seen by the listening socket: the last ACK of the handshake carried data, or TCP Fast Open.
     pub listener: bool,
@@ -84,4 +87,13 @@ pub struct Segment<'a> {
     pub checksum: Checksum,
     /// The share of request targets that is being captured, in (0, 1]: 1 without sampling.
     pub sampling: f64,
+}
+
+/// The sequence number of the byte that the urgent pointer of a TCP header points to, as Linux reads it: the pointer is to the byte after
+/// (`tcp_check_urg`, RFC 6093 section 2.2).
+pub fn urgent_byte(header: &[u8], seq: u32) -> Option<u32> {
+    const URG: u8 = 32;
+    let pointer = header.get(18..20).filter(|_| header[13] & URG != 0)?;
+    let pointer = u32::from(u16::from_be_bytes([pointer[0], pointer[1]]));
+    Some(seq.wrapping_add(pointer.saturating_sub(1)))
 }

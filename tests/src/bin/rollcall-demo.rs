@@ -29,6 +29,29 @@ const LONGEST: Duration = Duration::from_secs(25);
 const AFTERWARDS: Duration = Duration::from_secs(4);
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// The fields of an alert, in the order in which it is written.
+const FIELDS: [&str; 19] = [
+    "v",
+    "id",
+    "state",
+    "severity",
+    "rule",
+    "at",
+    "client",
+    "route",
+    "window_s",
+    "limit",
+    "distinct",
+    "distinct_error",
+    "requests",
+    "first_seen",
+    "last_seen",
+    "addresses",
+    "sample_objects",
+    "signals",
+    "loss",
+];
+
 /// Set by Ctrl-C.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -107,7 +130,7 @@ fn watch(daemon: &Daemon, api: &MiniServer) -> Result<bool> {
             return Ok(false);
         }
         for alert in daemon.alerts()?.iter().skip(shown) {
-            show(alert, start.elapsed(), api)?;
+            show(alert, start.elapsed(), api);
             if shown == 0 {
                 end = Instant::now() + AFTERWARDS;
                 println!("The walk goes on …");
@@ -120,7 +143,7 @@ fn watch(daemon: &Daemon, api: &MiniServer) -> Result<bool> {
     Ok(true)
 }
 
-fn show(alert: &Value, after: Duration, api: &MiniServer) -> Result<()> {
+fn show(alert: &Value, after: Duration, api: &MiniServer) {
     let (state, client) = (&alert["state"], &alert["client"]["id"]);
     if state == "open" {
         println!(
@@ -128,8 +151,13 @@ fn show(alert: &Value, after: Duration, api: &MiniServer) -> Result<()> {
             after.as_secs_f64(),
             api.served().len()
         );
-        println!("{}\n", serde_json::to_string_pretty(alert)?);
-        return Ok(());
+        for field in FIELDS {
+            if let Some(value) = alert.get(field) {
+                println!("  {field:<15} {value}");
+            }
+        }
+        println!();
+        return;
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     println!(
@@ -139,7 +167,6 @@ fn show(alert: &Value, after: Duration, api: &MiniServer) -> Result<()> {
         text(client),
         alert["distinct"]
     );
-    Ok(())
 }
 
 fn conclude(api: &MiniServer, metrics: &Metrics, report: &Report) -> Result<()> {

@@ -56,7 +56,7 @@ fn bytes_out_of_window_never_win() {
     let mut wire = Wire::new();
     let real = get("/real!");
     let start = wire.client;
-    wire.raw(start.wrapping_add(4), get("/decoy")[4..].as_bytes());
+    wire.raw(start.wrapping_add(4), &get("/decoy").as_bytes()[4..]);
     wire.send(&real[..4]).send(&real[4..]).reply(ok("")).finish();
     wire.expect(&["GET /real! 200"]);
 }

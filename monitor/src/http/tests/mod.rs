@@ -5,6 +5,7 @@ mod evasion;
 mod framing;
 mod pairing;
 mod segmentation;
+mod speed;
 
 use std::time::Duration;
 
@@ -116,6 +117,7 @@ impl Wire {
             data: &[],
             syn: false,
             fin: false,
+            urgent: None,
             rst: false,
             received: Some(self.received),
             sent: Some(self.server),

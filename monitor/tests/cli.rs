@@ -1,0 +1,302 @@
+//! The command as a user meets it: help, messages and exit codes.
+
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails, fails the test")]
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// A packet from 192.0.2.7:50000 to port 80 with `GET / HTTP/1.1`, in a pcap file of raw IP.
+fn capture() -> Vec<u8> {
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut tcp = [0; 20];
+    tcp[0..4].copy_from_slice(&[0xc3, 0x50, 0, 80]);
+    tcp[12..14].copy_from_slice(&[0x50, 0x18]);
+    let mut ip = [0; 20];
+    ip[0] = 0x45;
+    ip[3] = 40 + request.len() as u8;
+    ip[9] = 6;
+    ip[12..20].copy_from_slice(&[192, 0, 2, 7, 192, 0, 2, 1]);
+    let packet = [&ip[..], &tcp, request].concat();
+    let length = (packet.len() as u32).to_le_bytes();
+    let header = [0xa1b2_c3d4u32, 4 << 16 | 2, 0, 0, 65535, 101].map(u32::to_le_bytes).concat();
+    let record = [[0x60, 0, 0, 0x6a], [0; 4], length, length].concat();
+    [header, record, packet].concat()
+}
+
+fn rollcall(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rollcall"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("ROLLCALL_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).env("COLUMNS", "100").env_remove("RUST_BACKTRACE").stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout, stderr.
+fn outcome(command: &mut Command) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    fn new() -> Scratch {
+        Scratch(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str, content: &[u8]) -> String {
+        let path = self.path(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn help_says_what_it_said() {
+    for (name, arguments) in [
+        ("rollcall", vec!["--help"]),
+        ("run", vec!["run", "--help"]),
+        ("replay", vec!["replay", "--help"]),
+        ("check", vec!["check", "--help"]),
+    ] {
+        let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
+        let (code, stdout, _) = outcome(&mut rollcall(&arguments));
+        assert_eq!(code, 0);
+        if std::env::var_os("ROLLCALL_BLESS").is_some() {
+            fs::write(&path, &stdout).unwrap();
+        }
+        let expected = fs::read_to_string(&path).unwrap();
+        assert_eq!(stdout, expected, "ROLLCALL_BLESS=1 cargo test writes {} anew", path.display());
+    }
+}
+
+#[test]
+fn version_names_the_package() {
+    let (code, stdout, stderr) = outcome(&mut rollcall(&["version"]));
+    assert!(stdout.starts_with(concat!("rollcall ", env!("CARGO_PKG_VERSION"), " (")), "{stdout}");
+    assert_eq!((code, stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn usage_errors_are_claps_own() {
+    for (arguments, message) in [
+        (vec!["run", "--prot", "80"], "unexpected argument '--prot' found"),
+        (vec!["run", "--limit", "20"], "expected N/WINDOW such as 30/60s, 60/10m or 300/24h"),
+        (vec!["run", "--limit", "0/10s"], "N must be at least 1"),
+        (vec!["run", "--port", "0"], "0 is not in 1..=65535"),
+        (vec!["run", "--port", "80,x"], "invalid value 'x' for '--port <PORT>'"),
+        (vec!["run", "--sample", "0"], "must be greater than 0 and at most 1"),
+        (vec!["run", "--ring-size", "100000"], "must be a power of two"),
+        (vec!["run", "--head-cap", "32KiB"], "must be between 512 and 16KiB"),
+        (vec!["run", "--trusted-proxy", "10.0.0.0/40"], "expected a network such as 10.0.0.0/8"),
+        (vec!["run", "--web.listen-address", "9847"], "expected ADDRESS:PORT"),
+        (vec!["run", "--web.telemetry-path", "/healthz"], "that path answers something else"),
+        (vec!["run", "--log.level", "loud"], "possible values: error, warn, info, debug, trace"),
+        (vec!["replay"], "<FILE>..."),
+        (vec!["replay", "x.pcap", "--state-dir", "/tmp"], "unexpected argument '--state-dir' found"),
+        (vec![], "Usage: rollcall <COMMAND>"),
+    ] {
+        let (code, stdout, stderr) = outcome(&mut rollcall(&arguments));
+        assert_eq!((code, stdout.as_str()), (2, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn the_environment_sets_flags() {
+    let (code, _, stderr) = outcome(rollcall(&["run"]).env("ROLLCALL_LIMIT", "20/10s,x"));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("invalid value 'x' for '--limit <N/WINDOW>'"), "{stderr}");
+}
+
+#[test]
+fn replay_reports_what_it_read() {
+    let scratch = Scratch::new();
+    let file = scratch.file("a.pcap", &capture());
+    let (code, _, stderr) = outcome(&mut rollcall(&["replay", &file]));
+    assert_eq!(code, 0);
+    assert!(stderr.starts_with("rollcall: 1 packets, 1 segments of 1 connections, "), "{stderr}");
+}
+
+#[test]
+fn replay_reads_stdin() {
+    let mut child = rollcall(&["replay", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&capture()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("1 packets"));
+}
+
+#[test]
+fn captures_that_cannot_be_read() {
+    let scratch = Scratch::new();
+    let missing = scratch.path("missing.pcap");
+    let directory = scratch.0.path().to_str().unwrap();
+    let empty = scratch.file("empty.pcap", b"");
+    let foreign = scratch.file("access.log", b"127.0.0.1 - - [01/Jan/2026] \"GET / HTTP/1.1\"");
+    for (file, message) in [
+        (
+            missing.as_str(),
+            format!(
+                "rollcall: read capture {missing}: No such file or directory (os error 2); \
+                 check the path and its permissions\n"
+            ),
+        ),
+        (
+            directory,
+            format!(
+                "rollcall: read capture {directory}: Is a directory (os error 21); \
+                 check the path and its permissions\n"
+            ),
+        ),
+        (
+            &empty,
+            format!(
+                "rollcall: capture {empty} is empty; give a file that tcpdump -w or Wireshark has written\n"
+            ),
+        ),
+        (
+            &foreign,
+            format!(
+                "rollcall: {foreign} is not a pcap or pcapng capture: it starts with text; \
+                 give a file that tcpdump -w or Wireshark has written\n"
+            ),
+        ),
+    ] {
+        let (code, _, stderr) = outcome(&mut rollcall(&["replay", file]));
+        assert_eq!(code, 7, "{stderr}");
+        assert!(stderr.ends_with(&message), "{stderr}");
+        assert_eq!(stderr.lines().count(), 2, "the summary and one line: {stderr}");
+    }
+}
+
+#[test]
+fn a_capture_that_breaks_off_is_evaluated_as_far_as_it_goes() {
+    let scratch = Scratch::new();
+    let mut bytes = capture();
+    let whole = bytes.len();
+    bytes.extend_from_slice(&capture()[24..whole - 1]);
+    let broken = scratch.file("broken.pcap", &bytes);
+    let good = scratch.file("good.pcap", &capture());
+    let (code, _, stderr) = outcome(&mut rollcall(&["replay", &broken, &good]));
+    assert_eq!(code, 7);
+    assert!(stderr.contains("rollcall: 2 packets, 2 segments of 1 connections, "), "{stderr}");
+    let message = format!(
+        "rollcall: capture {broken} breaks off within packet 2, which starts at byte {whole}; \
+         everything before was evaluated; copy the file again if it should be longer\n"
+    );
+    assert!(stderr.ends_with(&message), "{stderr}");
+}
+
+#[test]
+fn logs_that_cannot_be_opened() {
+    let scratch = Scratch::new();
+    let file = scratch.file("a.pcap", &capture());
+    for flag in ["--exchange-log", "--alert.file"] {
+        let (code, _, stderr) = outcome(&mut rollcall(&["replay", &file, flag, "/nonexistent/log"]));
+        assert_eq!(code, 8);
+        assert_eq!(
+            stderr,
+            "rollcall: open log /nonexistent/log: No such file or directory (os error 2); \
+             check the directory and its permissions, or choose another file\n"
+        );
+    }
+}
+
+#[test]
+#[ignore = "needs the engine: without exchanges there are no lines to lose"]
+fn a_full_disk_under_the_exchange_log() {
+    let scratch = Scratch::new();
+    let file = scratch.file("a.pcap", &capture());
+    let (code, _, stderr) = outcome(&mut rollcall(&["replay", &file, "--exchange-log", "/dev/full"]));
+    assert_eq!(code, 8);
+    let message = "rollcall: log /dev/full lost 1 line(s): No space left on device (os error 28); \
+                   make room or choose another file; every other line was written\n";
+    assert!(stderr.ends_with(message), "{stderr}");
+    assert_eq!(stderr.lines().count(), 2, "the summary and one line: {stderr}");
+}
+
+#[test]
+fn an_address_in_use() {
+    let scratch = Scratch::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let state = scratch.path("state");
+    let (code, _, stderr) =
+        outcome(&mut rollcall(&["run", "--web.listen-address", &address, "--state-dir", &state]));
+    assert_eq!(code, 6);
+    assert_eq!(
+        stderr,
+        format!(
+            "rollcall: listen on {address}: Address already in use (os error 98); \
+             stop what listens there, or choose another --web.listen-address\n"
+        )
+    );
+}
+
+#[test]
+fn a_state_directory_of_another_user() {
+    assert!(nix::unistd::geteuid().is_root(), "this test gives a directory away, which needs root");
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    fs::create_dir(&state).unwrap();
+    chown(&state, Some(4711), None).unwrap();
+    let (code, _, stderr) = outcome(&mut rollcall(&["run", "--state-dir", &state]));
+    assert_eq!(code, 9);
+    assert_eq!(
+        stderr,
+        format!(
+            "rollcall: use {state}: it belongs to user 4711, and this is user 0; \
+             chown {state} if it is meant to be this user's, or choose another --state-dir\n"
+        )
+    );
+}
+
+#[test]
+fn a_corrupt_key() {
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    let run =
+        || outcome(&mut rollcall(&["run", "--state-dir", &state, "--web.listen-address", "192.0.2.1:1"]));
+    assert_eq!(run().0, 6, "makes the key, and can't listen on an address of somebody else");
+    let key = Path::new(&state).join("key");
+    assert_eq!(fs::read(&key).unwrap().len(), 33);
+    fs::write(&key, "x").unwrap();
+    let (code, _, stderr) = run();
+    assert_eq!(code, 9);
+    assert!(
+        stderr.contains("does not hold 32 hexadecimal digits; restore it from a backup, or remove "),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn check_answers_one_question_a_line() {
+    let (code, stdout, _) = outcome(&mut rollcall(&["check"]));
+    assert!([0, 3, 4].contains(&code), "{code}");
+    assert!(stdout.lines().count() >= 6, "{stdout}");
+    for line in stdout.lines() {
+        assert!(["ok    ", "warn  ", "FAIL  "].iter().any(|grade| line.starts_with(grade)), "{line}");
+    }
+    let (code, stdout, _) = outcome(&mut rollcall(&["check", "--cgroup", "/proc"]));
+    assert!([3, 4].contains(&code), "{code}");
+    assert!(stdout.contains("FAIL  cgroup v2: /proc is no cgroup v2; "), "{stdout}");
+}

@@ -36,7 +36,8 @@ impl Wrk {
         command.args(["--threads", "1", "--connections", &CONNECTIONS.to_string()]);
         command.args(["--duration", &format!("{}s", time.as_secs().max(1))]);
         command.arg("--script").arg(&script).arg(format!("http://{server}/"));
-        let process = Running::start(command, &folder.path().join("output"))?;
+        // Any milder signal would wait for a paused process to go on.
+        let process = Running::start_tied(command, &folder.path().join("output"), Signal::SIGKILL)?;
         Ok(Wrk { process, folder })
     }
 

@@ -15,6 +15,8 @@ pub const OUTCOME: &str = "outcome";
 
 /// Requests known to have been made and not reported.
 pub const REQUESTS_LOST: &str = "rollcall_requests_lost_total";
+/// The prefix of what the streams and the parser count.
+const HTTP: &str = "rollcall_http_";
 /// Outcomes of segments that mean that something may be missing from the report.
 const LOSSES: [&str; 4] = ["over_budget", "ring_full", "no_memory", "unreadable"];
 
@@ -75,7 +77,10 @@ impl Metrics {
     pub fn summary(&self) -> String {
         let outcomes = self.by(OUTCOMES, OUTCOME).into_iter().filter(|(_, count)| *count > 0.0);
         let outcomes: Vec<String> = outcomes.map(|(outcome, count)| format!("{outcome} {count}")).collect();
-        format!("segments: {}; requests lost: {}", outcomes.join(", "), self.requests_lost())
+        let http = self.samples.iter().filter(|sample| sample.name.starts_with(HTTP) && sample.value > 0.0);
+        let http: Vec<String> = http.map(|sample| format!("{} {}", sample.series(), sample.value)).collect();
+        let lost = self.requests_lost();
+        format!("segments: {}; requests lost: {lost}; {}", outcomes.join(", "), http.join(", "))
     }
 
     /// Fails unless, for each direction, the segments seen are the sum of their outcomes.
@@ -106,6 +111,11 @@ impl Sample {
             None => (series, BTreeMap::new()),
         };
         Ok(Sample { name: name.to_owned(), labels, value })
+    }
+
+    fn series(&self) -> String {
+        let labels: Vec<&str> = self.labels.values().map(String::as_str).collect();
+        format!("{}{{{}}}", self.name, labels.join(","))
     }
 
     fn carries(&self, labels: &[(&str, &str)]) -> bool {

@@ -7,8 +7,8 @@ use super::{
     maps::ADVICE,
 };
 
-/// Asked each time this many packets of a connection have passed, and more often among its first ones, when the
-/// daemon finds out what the connection carries…
+/// Asked each time this many packets of a connection have passed, more often among its first ones, when the
+/// daemon finds out what the connection carries, and when a suspicion ends…
 const EVERY: u32 = 32;
 /// …and for each packet once this much has come without an answer: the daemon may know it for a body.
 const UNANSWERED: u32 = 16 * 1024;

@@ -158,10 +158,10 @@ fn not_http(
     Some(Outcome::NotHttp)
 }
 
-/// Requests for which a suspicion lasts.
-const SUSPICION: u8 = 16;
-/// More than this without an answer, and it is a body or many requests.
-const LONG: u32 = 4096;
+/// Requests for which a suspicion lasts: by then the daemon has had its say.
+const SUSPICION: u8 = 64;
+/// A packet longer than this may hold many requests: more than one Ethernet frame does.
+const LONG: u32 = 1448;
 
 /// Answers to pipelined requests may share a packet, where the usual start of it shows the first one only. The
 /// daemon sees that a client pipelines and advises, but the first answers may be gone by then. So a connection's

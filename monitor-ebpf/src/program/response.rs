@@ -65,7 +65,7 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
 }
 
 /// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to.
-const SUSPECT: u32 = 64 * 1024;
+const SUSPECT: u32 = 16 * 1024;
 
 #[inline(always)]
 fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> Outcome {

@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
-    Behaviour, Client, Daemon, MiniServer, Namespace, Shape, client::request_with_body, port, veth,
+    Behaviour, Client, Daemon, MiniServer, Namespace, Shape, calls::compare, client::request_with_body,
+    deadline, port, veth,
 };
 
-use super::{close, customer, fake, finish, finish_without_loss, raw_scene, scene};
+use super::{close, customer, fake, finish_without_loss, raw_scene, scene};
 
 #[test]
 fn a_head_may_be_split_at_any_byte() -> Result<()> {
@@ -143,6 +146,26 @@ fn large_offloaded_segments_are_read_whole() -> Result<()> {
         reader?;
     }
     server.wait_until_idle()?;
-    finish(&server, daemon)?;
-    Ok(())
+    let served = server.served();
+    // When it does not, what it reports at its end tells more.
+    let _ = deadline::within(Duration::from_secs(5), "the daemon to have read it all", || {
+        Ok((daemon.metrics()?.sum("rollcall_exchanges_total", &[]) >= served.len() as f64).then_some(()))
+    });
+    let report = daemon.stop()?;
+    // What one connection may have pending is bounded: beyond that a call is reported without its status, and
+    // that is counted.
+    let incomplete =
+        report.metrics.sum("rollcall_http_requests_incomplete_total", &[("reason", "too_many_pending")]);
+    let mut calls = report.calls(port)?;
+    let mut unknown = 0.0;
+    for call in calls.iter_mut().filter(|call| call.status.is_none()) {
+        call.status = Some(200);
+        unknown += 1.0;
+    }
+    ensure!(
+        unknown == incomplete,
+        "{unknown} calls without status, {incomplete} counted: {}",
+        report.metrics.summary()
+    );
+    compare(&calls, &served).with_context(|| report.metrics.summary())
 }

@@ -161,6 +161,12 @@ impl Connection {
             origin,
         };
         let cost = block.cost();
+        // What lies amid a body says nothing; the room is for what comes behind it.
+        let amid_body = u64::from(distance(self.requests.next, block.end())) <= self.requests.body_left();
+        if amid_body && early.held() + cost > shared.limits.buffered_per_connection / 2 {
+            shared.pool.recycle(block.data);
+            return;
+        }
         if early.held() + cost > shared.limits.buffered_per_connection
             || shared.buffered + cost > shared.limits.buffered
         {

@@ -70,6 +70,15 @@ impl Daemon {
 
     /// Starts `rollcall run`, watching `ports` (all if empty), with further arguments, and waits for `/readyz`.
     pub fn start(ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        Daemon::launch(ports, arguments, true)
+    }
+
+    /// Starts `rollcall run` as it runs by default, save for its ports: without a log of exchanges.
+    pub fn by_default(ports: &[u16]) -> Result<Daemon> {
+        Daemon::launch(ports, &[], false)
+    }
+
+    fn launch(ports: &[u16], arguments: &[&str], exchange_log: bool) -> Result<Daemon> {
         let binary = binary();
         program::require_root()?;
         let folder =
@@ -78,7 +87,9 @@ impl Daemon {
         let mut command = Command::new(&binary);
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
         command.arg("--state-dir").arg(folder.path().join("state"));
-        command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
+        if exchange_log {
+            command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
+        }
         command.arg("--alert.file").arg(folder.path().join("alerts.jsonl"));
         for port in ports {
             command.arg("--port").arg(port.to_string());

@@ -20,9 +20,11 @@ pub mod nginx;
 pub mod packet;
 pub mod pcap;
 pub mod port;
+pub mod process;
 pub mod program;
 pub mod raw;
 pub mod server;
+pub mod status;
 pub mod veth;
 
 pub use calls::Call;

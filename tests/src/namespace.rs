@@ -3,6 +3,7 @@
 
 use std::{
     fs::{self, File},
+    marker::PhantomData,
     net::{Ipv4Addr, Ipv6Addr},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     thread,
@@ -15,6 +16,20 @@ use nix::{
 };
 
 use crate::program::require_root;
+
+/// The calling thread's stay in a [`Namespace`], ended when dropped.
+#[derive(Debug)]
+pub struct Inside {
+    before: File,
+    /// Namespaces are a thread's own.
+    thread: PhantomData<*const ()>,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        setns(&self.before, CloneFlags::CLONE_NEWNET).expect("a thread can go back where it came from");
+    }
+}
 
 /// A network namespace; gone when this and everything inside it is.
 #[derive(Debug)]
@@ -40,6 +55,14 @@ impl Namespace {
             setns(&self.handle, CloneFlags::CLONE_NEWNET).context("enter the network namespace")?;
             work()
         })
+    }
+
+    /// Brings the calling thread inside until the guard is dropped. Unlike with [`Namespace::enter`], children
+    /// that start meanwhile live as long as the caller.
+    pub fn inside(&self) -> Result<Inside> {
+        let before = File::open("/proc/thread-self/ns/net").context("open the network namespace")?;
+        setns(&self.handle, CloneFlags::CLONE_NEWNET).context("enter the network namespace")?;
+        Ok(Inside { before, thread: PhantomData })
     }
 
     /// Sets a file under `/proc/sys` as seen from inside.

@@ -21,8 +21,46 @@ use crate::{
 pub struct Nginx {
     process: Running,
     folder: TempDir,
-    address: SocketAddr,
+    addresses: Vec<SocketAddr>,
+    status: SocketAddr,
 }
+
+/// What an nginx serves, and with how much.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Where it listens.
+    pub address: Ipv4Addr,
+    /// Worker processes.
+    pub workers: usize,
+    /// Connections that each worker can hold.
+    pub connections: usize,
+    /// Each on a port of its own.
+    pub servers: Vec<Server>,
+}
+
+/// One of an nginx's servers.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// `location` blocks.
+    pub locations: String,
+    /// What becomes of its access log.
+    pub log: Log,
+}
+
+/// A server's access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// None.
+    Off,
+    /// A line for each call, at once, for [`Nginx::logged`].
+    Calls,
+    /// nginx's own `combined` format through a buffer of 64 KiB, as busy sites have it.
+    Buffered,
+}
+
+/// Answers `/v1/customers/…` with 200 and JSON, anything else with 404.
+pub const API: &str = r#"location /v1/customers/ { default_type application/json; return 200 '{"id":"$uri","name":"Ada"}\n'; }
+    location / { return 404; }"#;
 
 /// A line of the access log.
 #[derive(Clone, Debug)]
@@ -36,12 +74,9 @@ pub struct Logged {
 }
 
 impl Nginx {
-    /// An API on a free port of 127.0.0.1: `/v1/customers/…` answers 200 with JSON, anything else 404.
+    /// The [`API`] on a free port of 127.0.0.1.
     pub fn start() -> Result<Nginx> {
-        Nginx::with_locations(
-            r#"location /v1/customers/ { default_type application/json; return 200 '{"id":"$uri","name":"Ada"}\n'; }
-               location / { return 404; }"#,
-        )
+        Nginx::with_locations(API)
     }
 
     /// A reverse proxy in front of `backend`, which tells it the client's address in `X-Forwarded-For`.
@@ -54,26 +89,25 @@ impl Nginx {
 
     /// A server with these `location` blocks.
     pub fn with_locations(locations: &str) -> Result<Nginx> {
+        Nginx::with_setup(&Setup {
+            address: Ipv4Addr::LOCALHOST,
+            workers: 2,
+            connections: 2048,
+            servers: vec![Server { locations: locations.to_owned(), log: Log::Calls }],
+        })
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn with_setup(setup: &Setup) -> Result<Nginx> {
         let nginx = program::find("nginx")?;
         let folder = tempfile::Builder::new().prefix("rollcall-nginx-").tempdir()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
-        let root = folder.path().display();
-        let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
-            .join(" ");
-        let configuration = format!(
-            "daemon off; {user} worker_processes 2; pid {root}/pid; error_log {root}/error.log;\n\
-             events {{ worker_connections 2048; }}\n\
-             http {{\n\
-             {temporary}\n\
-             log_format calls '$remote_addr\\t$remote_port\\t$request_method\\t$request_uri\\t$status\\t$bytes_sent';\n\
-             access_log {root}/access.log calls;\n\
-             client_max_body_size 8m; keepalive_requests 100000000; tcp_nodelay on;\n\
-             server {{ listen {address} backlog=4096; {locations} }}\n\
-             }}\n"
-        );
-        fs::write(folder.path().join("nginx.conf"), configuration)?;
+        let mut addresses = Vec::new();
+        for _ in &setup.servers {
+            addresses.push(SocketAddr::from((setup.address, port::free()?)));
+        }
+        let status = SocketAddr::from((setup.address, port::free()?));
+        let root = folder.path().display().to_string();
+        fs::write(folder.path().join("nginx.conf"), configuration(setup, &root, &addresses, status))?;
         let mut command = Command::new(nginx);
         command.arg("-p").arg(folder.path()).arg("-c").arg(folder.path().join("nginx.conf"));
         command.arg("-e").arg(folder.path().join("error.log"));
@@ -82,19 +116,29 @@ impl Nginx {
             if let Some(status) = process.ended()? {
                 bail!("nginx ended with {status}: {}", process.output());
             }
-            Ok(TcpStream::connect(address).is_ok().then_some(()))
+            Ok(TcpStream::connect(status).is_ok().then_some(()))
         })?;
-        Ok(Nginx { process, folder, address })
+        Ok(Nginx { process, folder, addresses, status })
     }
 
-    /// Where it listens.
+    /// Where its first server listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses[0]
     }
 
-    /// The port it listens on.
+    /// The port that its first server listens on.
     pub fn port(&self) -> u16 {
-        self.address.port()
+        self.address().port()
+    }
+
+    /// Where its servers listen, in the order of the setup.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Where it tells how many requests it has served: a port that no test watches.
+    pub fn status(&self) -> SocketAddr {
+        self.status
     }
 
     /// What it has logged so far: a request is logged after its response has left.
@@ -128,6 +172,38 @@ impl Drop for Nginx {
         // The master ends its workers on SIGTERM; killed outright it would leave them behind.
         let _ = self.process.stop(Signal::SIGTERM);
     }
+}
+
+fn configuration(setup: &Setup, root: &str, addresses: &[SocketAddr], status: SocketAddr) -> String {
+    let user = if nix::unistd::geteuid().is_root() { "user root;" } else { "" };
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
+        .join(" ");
+    let server = |(server, address): (&Server, &SocketAddr)| {
+        let log = match server.log {
+            Log::Off => "off".to_owned(),
+            Log::Calls => format!("{root}/access.log calls"),
+            Log::Buffered => format!("{root}/buffered.log combined buffer=64k"),
+        };
+        // A socket for each worker: connections are spread by hash, and not to whoever wakes first.
+        format!(
+            "server {{ listen {address} backlog=4096 reuseport; access_log {log}; {} }}\n",
+            server.locations
+        )
+    };
+    let servers: String = setup.servers.iter().zip(addresses).map(server).collect();
+    format!(
+        "daemon off; {user} worker_processes {}; pid {root}/pid; error_log {root}/error.log;\n\
+         events {{ worker_connections {}; }}\n\
+         http {{\n\
+         {temporary}\n\
+         log_format calls '$remote_addr\\t$remote_port\\t$request_method\\t$request_uri\\t$status\\t$bytes_sent';\n\
+         client_max_body_size 8m; keepalive_requests 100000000; keepalive_timeout 1h; tcp_nodelay on;\n\
+         {servers}\
+         server {{ listen {status}; access_log off; location / {{ stub_status; }} }}\n\
+         }}\n",
+        setup.workers, setup.connections,
+    )
 }
 
 fn parse(line: &str) -> Result<Logged> {

@@ -56,14 +56,19 @@ pub struct Running {
 
 impl Running {
     /// Starts `command` with its stderr in `log`, and its stdout too unless it was set by the caller.
-    pub fn start(mut command: Command, log: &Path) -> Result<Running> {
+    pub fn start(command: Command, log: &Path) -> Result<Running> {
+        Running::start_tied(command, log, Signal::SIGTERM)
+    }
+
+    /// As [`Running::start`], with the signal that the child gets should this process be killed.
+    pub fn start_tied(mut command: Command, log: &Path, end: Signal) -> Result<Running> {
         let name = command.get_program().to_string_lossy().into_owned();
         let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
         // SAFETY: prctl(2) is async-signal-safe and touches no memory.
         unsafe {
-            command.pre_exec(|| {
+            command.pre_exec(move || {
                 // Should this process be killed, its children are told to end as well.
-                Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM))?;
+                Errno::result(libc::prctl(libc::PR_SET_PDEATHSIG, end as libc::c_int))?;
                 Ok(())
             });
         }

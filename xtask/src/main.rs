@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 mod archive;
+mod bench;
 mod build;
 mod cargo;
 mod ci;
@@ -45,6 +46,8 @@ enum Verb {
     Run(run::Options),
     /// Runs every test, those on the real kernel too, which takes root.
     Test(test::Options),
+    /// Measures Rollcall's cost and completeness on this machine, as root.
+    Bench(bench::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
     Ci,
     /// Boots Debian kernels in virtual machines and runs the capture tests in each.
@@ -68,6 +71,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Build(options) => build::verb(&workspace, &options),
         Verb::Run(options) => run::verb(&workspace, &options),
         Verb::Test(options) => test::verb(&workspace, &options),
+        Verb::Bench(options) => bench::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
         Verb::VmTest(options) => vm_test::verb(&workspace, &options),
     }

@@ -29,6 +29,16 @@ pub(crate) fn exec<A: AsRef<OsStr>>(
     arguments: &[A],
     variables: &[(&str, &OsStr)],
 ) -> Result<()> {
+    Err(command(program, arguments, variables)?.exec())
+        .with_context(|| format!("start {}", program.display()))
+}
+
+/// `program` as root, to be started.
+pub(crate) fn command<A: AsRef<OsStr>>(
+    program: &Path,
+    arguments: &[A],
+    variables: &[(&str, &OsStr)],
+) -> Result<Command> {
     let mut command = if is_root() {
         Command::new(program)
     } else {
@@ -42,5 +52,5 @@ pub(crate) fn exec<A: AsRef<OsStr>>(
         sudo
     };
     command.args(arguments).envs(variables.iter().copied());
-    Err(command.exec()).with_context(|| format!("start {}", program.display()))
+    Ok(command)
 }

@@ -12,7 +12,8 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::control::Control;
 
 use super::{
-    Capture, Error, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup, mapped::Mapped,
+    Capture, Error, Runs, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup,
+    mapped::Mapped, runs,
 };
 
 /// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the
@@ -115,6 +116,13 @@ impl Programs {
             links.push(link);
         }
         Ok(Attachment { links })
+    }
+
+    /// What the kernel has counted of each program's runs, ingress first, while a [`Measuring`](super::Measuring)
+    /// lived.
+    pub fn runs(&mut self) -> Result<[Runs; 2], Error> {
+        let [(ingress, _), (egress, _)] = PROGRAMS;
+        Ok([runs::of(program(&mut self.ebpf, ingress)?)?, runs::of(program(&mut self.ebpf, egress)?)?])
     }
 
     /// The cgroup that is watched.

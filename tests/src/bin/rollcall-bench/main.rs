@@ -1,0 +1,130 @@
+//! `cargo xtask bench`: what Rollcall costs and what it misses, measured on this machine.
+//!
+//! Each benchmark is a module that returns a [`report::Section`]; together they are the document on standard
+//! output. Progress goes to standard error. All load stays on loopback and in network namespaces of our own, and
+//! every process that is started ends with this one.
+
+mod bulk;
+mod completeness;
+mod connections;
+mod cost;
+mod hold;
+mod idle;
+mod interrupt;
+mod machine;
+mod monitor;
+mod paced;
+mod report;
+mod ring;
+mod stage;
+mod summary;
+mod throughput;
+mod windows;
+mod wrk;
+
+use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand, ValueEnum};
+use rollcall_tests::{daemon, program};
+
+use crate::report::Section;
+
+/// Measures Rollcall. All benchmarks without names.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    names: Vec<Benchmark>,
+    /// How long each measures, instead of its own time.
+    #[arg(long)]
+    seconds: Option<u64>,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Benchmark {
+    /// Throughput with Rollcall, and with nginx's buffered access log, over throughput without.
+    Throughput,
+    /// The same with a network between client and server.
+    Veth,
+    /// Time of the programs in the kernel.
+    Cost,
+    /// Requests that were missed; the daemon's CPU time and memory.
+    Completeness,
+    /// The daemon's CPU time without traffic.
+    Idle,
+    /// Throughput and memory beside 100,000 idle connections.
+    Connections,
+    /// Throughput and memory with traffic that is not HTTP.
+    Bulk,
+    /// Records decoded a second.
+    Ring,
+}
+
+/// What this program starts itself for.
+#[derive(Subcommand)]
+enum Part {
+    /// Holds connections open, idle.
+    #[command(hide = true)]
+    Hold(hold::Options),
+}
+
+impl Benchmark {
+    fn run(self, seconds: Option<u64>) -> Result<Section> {
+        let or = |default| Duration::from_secs(seconds.unwrap_or(default));
+        match self {
+            Benchmark::Throughput => throughput::on_loopback(or(60)),
+            Benchmark::Veth => throughput::over_one_hop(or(60)),
+            Benchmark::Cost => cost::measure(or(20)),
+            Benchmark::Completeness => completeness::measure(or(60)),
+            Benchmark::Idle => idle::measure(or(30)),
+            Benchmark::Connections => connections::measure(or(30)),
+            Benchmark::Bulk => bulk::measure(or(20)),
+            Benchmark::Ring => ring::measure(or(5)),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.part {
+        Some(Part::Hold(options)) => hold::hold(&options),
+        None => measure(&cli),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("rollcall-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A benchmark that fails leaves the others their turn; the document says so, and so does the exit status.
+fn measure(cli: &Cli) -> Result<()> {
+    program::require_root()?;
+    // Says how it is to be started before anything is.
+    let _ = daemon::binary();
+    interrupt::catch()?;
+    let cores = machine::keep_to_two_cores()?;
+    let all = cli.names.is_empty();
+    let chosen = if all { Benchmark::value_variants() } else { &cli.names[..] };
+    print!("{}", report::preamble(cores, cli.seconds)?);
+    let mut failed = Vec::new();
+    for benchmark in chosen {
+        eprintln!("rollcall-bench: {benchmark:?} …");
+        match benchmark.run(cli.seconds) {
+            Ok(section) => print!("\n{section}"),
+            Err(error) => {
+                eprintln!("rollcall-bench: {benchmark:?}: {error:#}");
+                failed.push(format!("{benchmark:?}"));
+            }
+        }
+        interrupt::check()?;
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
+}
+
+/// The address of servers on loopback.
+const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;

@@ -35,6 +35,10 @@ pub static ADVICE: LruHashMap<u64, Advice> = LruHashMap::with_max_entries(16_384
 #[map]
 pub static PORTS: Array<u64> = Array::with_max_entries(1024, 0);
 
+/// Ports that servers have been seen on, a bit each.
+#[map]
+static SERVERS: Array<u64> = Array::with_max_entries(1024, 0);
+
 /// Set at load: whether [`PORTS`] is to be asked at all.
 #[unsafe(no_mangle)]
 static PORT_FILTER: u32 = 0;
@@ -64,4 +68,22 @@ constant!(sampling_key, SAMPLING_KEY, u64);
 #[inline(always)]
 pub fn port_watched(port: u16) -> bool {
     port_filter() == 0 || PORTS.get(u32::from(port) / 64).is_some_and(|word| word & (1 << (port % 64)) != 0)
+}
+
+/// Whether a server has been seen on this local port. Every connection to one begins with a SYN that tells; so where
+/// none has been, a packet's first bytes settle most of what there is to ask, at a tenth of the cost of asking the
+/// socket (measured: half of all packets on a host whose clients are its own).
+#[inline(always)]
+pub fn serves(port: u16) -> bool {
+    SERVERS.get(u32::from(port) / 64).is_some_and(|word| word & (1 << (port % 64)) != 0)
+}
+
+/// Takes note of a server. Two CPUs may undo each other's note; the next SYN repeats it, and until then the port's
+/// packets are told by their first bytes.
+#[inline(always)]
+pub fn note_server(port: u16) {
+    if let Some(word) = SERVERS.get_ptr_mut(u32::from(port) / 64) {
+        // SAFETY: an aligned word of the map.
+        unsafe { *word |= 1 << (port % 64) };
+    }
 }

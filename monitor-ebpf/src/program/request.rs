@@ -12,7 +12,7 @@ use super::{
     advice,
     connection::{self, CLIENT, Connection, IGNORED, LISTENER, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
     counters,
-    maps::port_watched,
+    maps::{note_server, port_watched, serves},
     packet::{self, Packet},
     ring, sampling,
 };
@@ -20,15 +20,39 @@ use super::{
 /// What becomes of a packet that arrives.
 #[inline(always)]
 pub fn packet(ctx: &SkBuffContext) -> Outcome {
-    match packet::parse(ctx) {
-        Err(outcome) => outcome,
-        Ok(packet) if packet.length == 0 && !packet.has(FLAG_SYN | FLAG_FIN | FLAG_RST) => Outcome::NoPayload,
-        Ok(packet) if !port_watched(packet.destination_port) => Outcome::PortFiltered,
-        Ok(packet) => match Socket::of(ctx) {
-            None => Outcome::NoSocket,
-            Some(socket) if socket.state() == STATE_LISTEN => listener(ctx, &packet, socket),
-            Some(socket) => established(ctx, &packet, socket),
-        },
+    match try_packet(ctx) {
+        Ok(outcome) | Err(outcome) => outcome,
+    }
+}
+
+#[inline(always)]
+fn try_packet(ctx: &SkBuffContext) -> Result<Outcome, Outcome> {
+    let packet = packet::parse(ctx)?;
+    if packet.length == 0 && !packet.has(FLAG_SYN | FLAG_FIN | FLAG_RST) {
+        return Err(Outcome::NoPayload);
+    }
+    if !port_watched(packet.destination_port) {
+        return Err(Outcome::PortFiltered);
+    }
+    if !packet.has(FLAG_SYN) && !serves(packet.destination_port) {
+        at_first_sight(ctx, &packet)?;
+    }
+    let socket = Socket::of(ctx).ok_or(Outcome::NoSocket)?;
+    if socket.state() == STATE_LISTEN {
+        return Ok(listener(ctx, &packet, socket));
+    }
+    Ok(established(ctx, &packet, socket))
+}
+
+/// Settles by its first bytes alone, where they allow it, what a packet is that comes to a port on which no server
+/// has been seen.
+#[inline(always)]
+fn at_first_sight(ctx: &SkBuffContext, packet: &Packet) -> Result<(), Outcome> {
+    match packet.first_word(ctx) {
+        _ if packet.length == 0 => Err(Outcome::NoPayload),
+        Some(word) if probe::is_response(word) => Err(Outcome::ClientSide),
+        Some(word) if !probe::may_be_request(word) => Err(Outcome::NotHttp),
+        _ => Ok(()),
     }
 }
 
@@ -38,6 +62,7 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
     if socket.connection().is_none() && socket.remember(LISTENER, false).is_none() {
         return no_memory(ctx);
     }
+    note_server(packet.destination_port);
     if packet.length == 0 {
         return Outcome::NoPayload;
     }
@@ -59,15 +84,16 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
         Some(connection) => connection,
         // Older than the programs, and perhaps amid a body. Only text makes a server of it, and nothing that the
         // other end sends makes it a client for good: TCP may drop what we see.
-        None if packet.length == 0 => return Outcome::NoPayload,
-        None => match packet.first_word(ctx) {
-            Some(word) if probe::is_response(word) => return Outcome::ClientSide,
-            Some(word) if !probe::may_be_request(word) => return Outcome::NotHttp,
-            _ => match socket.remember(SERVER, true) {
+        None => {
+            if let Err(outcome) = at_first_sight(ctx, packet) {
+                return outcome;
+            }
+            note_server(packet.destination_port);
+            match socket.remember(SERVER, true) {
                 Some(connection) => connection,
                 None => return no_memory(ctx),
-            },
-        },
+            }
+        }
     };
     match connection.role {
         CLIENT => Outcome::ClientSide,

@@ -10,7 +10,7 @@ use monitor_ebpf::{
 use super::{
     batch,
     connection::{self, CLIENT, Connection, IGNORED, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
-    maps::port_watched,
+    maps::{note_server, port_watched, serves},
     packet::{self, Packet},
     ring,
 };
@@ -18,14 +18,34 @@ use super::{
 /// What becomes of a packet that leaves.
 #[inline(always)]
 pub fn packet(ctx: &SkBuffContext) -> Outcome {
-    match packet::parse(ctx) {
-        Err(outcome) => outcome,
-        Ok(packet) if packet.has(FLAG_SYN) => open(ctx, &packet),
-        Ok(packet) if !port_watched(packet.source_port) => Outcome::PortFiltered,
-        Ok(packet) => match Socket::of(ctx) {
-            None => Outcome::NoSocket,
-            Some(socket) => established(ctx, &packet, socket),
-        },
+    match try_packet(ctx) {
+        Ok(outcome) | Err(outcome) => outcome,
+    }
+}
+
+#[inline(always)]
+fn try_packet(ctx: &SkBuffContext) -> Result<Outcome, Outcome> {
+    let packet = packet::parse(ctx)?;
+    if packet.has(FLAG_SYN) {
+        return Ok(open(ctx, &packet));
+    }
+    if !port_watched(packet.source_port) {
+        return Err(Outcome::PortFiltered);
+    }
+    if !serves(packet.source_port) {
+        at_first_sight(ctx, &packet)?;
+    }
+    let socket = Socket::of(ctx).ok_or(Outcome::NoSocket)?;
+    Ok(established(ctx, &packet, socket))
+}
+
+/// From a port on which no server has been seen, only a response's beginning shows that there is one.
+#[inline(always)]
+fn at_first_sight(ctx: &SkBuffContext, packet: &Packet) -> Result<(), Outcome> {
+    match packet.first_word(ctx) {
+        _ if packet.length == 0 => Err(Outcome::NoPayload),
+        Some(word) if probe::is_response(word) => Ok(()),
+        _ => Err(Outcome::ClientSide),
     }
 }
 
@@ -47,13 +67,17 @@ fn open(ctx: &SkBuffContext, packet: &Packet) -> Outcome {
 fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
     let connection = match socket.connection() {
         Some(connection) => connection,
-        // Older than the programs: only a response's beginning shows that this is the server.
-        None if packet.length == 0 => return Outcome::NoPayload,
-        None if !packet.first_word(ctx).is_some_and(probe::is_response) => return Outcome::ClientSide,
-        None => match socket.remember(SERVER, true) {
-            Some(connection) => connection,
-            None => return Outcome::NoMemory,
-        },
+        // Older than the programs.
+        None => {
+            if let Err(outcome) = at_first_sight(ctx, packet) {
+                return outcome;
+            }
+            note_server(packet.source_port);
+            match socket.remember(SERVER, true) {
+                Some(connection) => connection,
+                None => return Outcome::NoMemory,
+            }
+        }
     };
     match connection.role {
         CLIENT => Outcome::ClientSide,

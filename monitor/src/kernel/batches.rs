@@ -6,7 +6,7 @@
 use monitor_ebpf::record::{BATCH_ENTRIES, Batch, Entry};
 
 use super::{decode, mapped::Mapped};
-use crate::stream::Segment;
+use crate::{stream::Segment, time::Timestamp};
 
 pub(super) struct Batches {
     mapped: Mapped<Batch>,
@@ -38,10 +38,16 @@ impl Batches {
         }
     }
 
-    /// Takes the entries of batches that have not filled up. Returns how many.
+    /// Takes the entries of batches that have not filled up, as far as they are not later than `upto`. Returns how
+    /// many.
     ///
     /// Entries that follow ones still in the ring are left for the next time, or order would be lost.
-    pub(super) fn partial(&mut self, clock: u64, deliver: &mut impl FnMut(&Segment<'_>)) -> usize {
+    pub(super) fn partial(
+        &mut self,
+        clock: u64,
+        upto: Timestamp,
+        deliver: &mut impl FnMut(&Segment<'_>),
+    ) -> usize {
         let mut count = 0;
         for (cpu, taken) in self.taken.iter_mut().enumerate() {
             let batch = self.mapped.pointer(cpu);
@@ -66,9 +72,13 @@ impl Batches {
                     }
                     copy
                 };
+                let segment = decode::entry(&entry, clock);
+                if segment.at > upto {
+                    break;
+                }
                 *taken = entry.begin;
                 count += 1;
-                deliver(&decode::entry(&entry, clock));
+                deliver(&segment);
             }
         }
         count

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use monitor_ebpf::record::{
-    Batch, CHUNK, Entry, FLAG_ACK, FLAG_AFTER_RESPONSE, FLAG_CUT, FLAG_FIN, FLAG_IPV6, FLAG_JOINED, FLAG_LISTENER,
-    FLAG_RESPONSE, FLAG_RST, FLAG_SYN, KIND_BATCH, KIND_SEGMENT, SegmentHeader,
+    Batch, CHUNK, Entry, FLAG_ACK, FLAG_AFTER_RESPONSE, FLAG_CUT, FLAG_FIN, FLAG_IPV6, FLAG_JOINED,
+    FLAG_LISTENER, FLAG_RESPONSE, FLAG_RST, FLAG_SYN, KIND_BATCH, KIND_SEGMENT, SegmentHeader,
 };
 
 use super::{checksum, mapped::read};

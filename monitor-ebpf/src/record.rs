@@ -70,8 +70,9 @@ pub struct SegmentHeader {
     pub destination_port: u16,
     /// Zero.
     pub reserved: u32,
-    pub source: [u8; 16],
-    pub destination: [u8; 16],
+    /// Addresses in network byte order; four bytes of an IPv4 address, then zeros.
+    pub source: [u32; 4],
+    pub destination: [u32; 4],
 }
 
 /// The start of one response packet.

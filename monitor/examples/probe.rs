@@ -41,7 +41,10 @@ impl Consumer for C {
     }
 }
 fn main() {
-    let (mut p, mut c) = match load(&Options { ports: std::env::var("PORTS").map(|p| vec![p.parse().unwrap()]).unwrap_or_default(), ..Default::default() }) {
+    let (mut p, mut c) = match load(&Options {
+        ports: std::env::var("PORTS").map(|p| vec![p.parse().unwrap()]).unwrap_or_default(),
+        ..Default::default()
+    }) {
         Ok(x) => x,
         Err(e) => {
             eprintln!("{e}");

@@ -23,7 +23,7 @@ pub fn due(connection: &Connection) -> bool {
 }
 
 /// Takes up what the daemon has left for this connection, and removes it.
-#[inline(always)]
+#[inline(never)]
 pub fn take(cookie: u64, connection: &mut Connection) {
     // SAFETY: the value is read before anything else touches the map.
     let Some(advice) = (unsafe { ADVICE.get(&cookie) }) else { return };

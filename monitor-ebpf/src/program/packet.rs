@@ -29,8 +29,6 @@ pub struct Packet {
     pub destination_port: u16,
     /// `FLAG_*` of the record that the headers tell.
     pub flags: u16,
-    pub source: [u32; 4],
-    pub destination: [u32; 4],
 }
 
 impl Packet {
@@ -56,58 +54,18 @@ impl Packet {
 /// Reads the headers. Everything that is not a readable TCP packet is an outcome of its own.
 #[inline(always)]
 pub fn parse(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
-    // SAFETY: fields of the context.
-    let (start, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
-    // Headers stand in the packet's linear part, where they can be read without a call, 10 ns each.
-    if start + 40 <= end {
-        let word = |index: usize| {
-            // SAFETY: within the 40 bytes that the verifier has seen checked.
-            unsafe { (start as *const u32).add(index).read_unaligned() }
-        };
-        if word(0) as u8 == 0x45 {
-            if word(2).to_ne_bytes()[1] != TCP {
-                return Err(Outcome::NotTcp);
+    let (tcp, flags, fields) = match common(ctx) {
+        Some(fields) => (20, 0, fields?),
+        None => {
+            let mut found = Uncommon { tcp: 0, flags: 0, fields: [0; 5] };
+            let outcome = uncommon(ctx.skb.skb, &mut found);
+            if outcome != Outcome::Submitted as u32 {
+                let unreadable = outcome == Outcome::Unreadable as u32;
+                return Err(if unreadable { Outcome::Unreadable } else { Outcome::NotTcp });
             }
-            let fields = [word(5), word(6), word(7), word(8), word(9)];
-            return packet(ctx, 20, 0, fields, [word(3), 0, 0, 0], [word(4), 0, 0, 0]);
+            (found.tcp, found.flags, found.fields)
         }
-    }
-    uncommon(ctx)
-}
-
-/// IPv6, IPv4 with options, and headers outside the linear part.
-#[inline(always)]
-fn uncommon(ctx: &SkBuffContext) -> Result<Packet, Outcome> {
-    let first: [u32; 5] = load(ctx, 0)?;
-    let head = first[0].to_ne_bytes();
-    let (tcp, ip_flags, source, destination) = match head[0] >> 4 {
-        4 => {
-            if first[2].to_ne_bytes()[1] != TCP {
-                return Err(Outcome::NotTcp);
-            }
-            (u32::from(head[0] & 15) * 4, 0, [first[3], 0, 0, 0], [first[4], 0, 0, 0])
-        }
-        6 => {
-            let rest: [u32; 5] = load(ctx, 20)?;
-            let tcp = after_extensions(ctx, first[1].to_ne_bytes()[2])?;
-            let source = [first[2], first[3], first[4], rest[0]];
-            (tcp, FLAG_IPV6, source, [rest[1], rest[2], rest[3], rest[4]])
-        }
-        _ => return Err(Outcome::NotTcp),
     };
-    packet(ctx, tcp, ip_flags, load(ctx, tcp)?, source, destination)
-}
-
-/// Puts together what the TCP header's first five words tell.
-#[inline(always)]
-fn packet(
-    ctx: &SkBuffContext,
-    tcp: u32,
-    ip_flags: u16,
-    fields: [u32; 5],
-    source: [u32; 4],
-    destination: [u32; 4],
-) -> Result<Packet, Outcome> {
     let ports = u32::from_be(fields[0]);
     let [offset, bits, ..] = fields[3].to_ne_bytes();
     let header = u32::from(offset >> 4) * 4;
@@ -123,10 +81,87 @@ fn packet(
         ack: u32::from_be(fields[2]),
         source_port: (ports >> 16) as u16,
         destination_port: ports as u16,
-        flags: ip_flags | tcp_flags(bits),
-        source,
-        destination,
+        flags: flags | tcp_flags(bits),
     })
+}
+
+/// The first five words of the TCP header of an IPv4 packet without options whose headers stand in the packet's
+/// linear part, where they can be read without a call, 10 ns each. `None` for other packets.
+#[inline(always)]
+fn common(ctx: &SkBuffContext) -> Option<Result<[u32; 5], Outcome>> {
+    let start = linear(ctx)?;
+    // SAFETY: within the bytes that `linear` has checked.
+    let word = |index: usize| unsafe { start.add(index).read_unaligned() };
+    if word(0) as u8 != 0x45 {
+        return None;
+    }
+    if word(2).to_ne_bytes()[1] != TCP {
+        return Some(Err(Outcome::NotTcp));
+    }
+    Some(Ok([word(5), word(6), word(7), word(8), word(9)]))
+}
+
+/// The packet's first 40 bytes, if they stand in its linear part.
+#[inline(always)]
+fn linear(ctx: &SkBuffContext) -> Option<*const u32> {
+    // SAFETY: fields of the context.
+    let (start, end) = unsafe { ((*ctx.skb.skb).data as usize, (*ctx.skb.skb).data_end as usize) };
+    if start + 40 <= end { Some(start as *const u32) } else { None }
+}
+
+/// What [`uncommon`] finds.
+struct Uncommon {
+    tcp: u32,
+    flags: u16,
+    fields: [u32; 5],
+}
+
+/// IPv6, IPv4 with options, and headers outside the linear part. Out of line, to keep the common path short.
+/// Returns an [`Outcome`], `Submitted` for success.
+#[inline(never)]
+fn uncommon(skb: *mut __sk_buff, found: &mut Uncommon) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    match headers(&ctx) {
+        Ok((tcp, flags, fields)) => {
+            *found = Uncommon { tcp, flags, fields };
+            Outcome::Submitted as u32
+        }
+        Err(outcome) => outcome as u32,
+    }
+}
+
+#[inline(always)]
+fn headers(ctx: &SkBuffContext) -> Result<(u32, u16, [u32; 5]), Outcome> {
+    let first: [u32; 3] = load(ctx, 0)?;
+    let head = first[0].to_ne_bytes();
+    let (tcp, flags) = match head[0] >> 4 {
+        4 if first[2].to_ne_bytes()[1] == TCP => (u32::from(head[0] & 15) * 4, 0),
+        6 => (after_extensions(ctx, first[1].to_ne_bytes()[2])?, FLAG_IPV6),
+        _ => return Err(Outcome::NotTcp),
+    };
+    Ok((tcp, flags, load(ctx, tcp)?))
+}
+
+/// Copies the packet's addresses, four or sixteen bytes each, to the record.
+#[inline(always)]
+pub fn addresses(ctx: &SkBuffContext, flags: u16, source: &mut [u32; 4], destination: &mut [u32; 4]) {
+    if flags & FLAG_IPV6 == 0
+        && let Some(start) = linear(ctx)
+    {
+        // SAFETY: within the bytes that `linear` has checked.
+        let (from, to) = unsafe { (start.add(3).read_unaligned(), start.add(4).read_unaligned()) };
+        (*source, *destination) = ([from, 0, 0, 0], [to, 0, 0, 0]);
+        return;
+    }
+    (*source, *destination) = ([0; 4], [0; 4]);
+    // They were read a moment ago, or lie before what was: failure is not to be expected, and leaves zeros.
+    if flags & FLAG_IPV6 == 0 {
+        source[0] = load(ctx, 12).unwrap_or(0);
+        destination[0] = load(ctx, 16).unwrap_or(0);
+    } else {
+        *source = load(ctx, 8).unwrap_or([0; 4]);
+        *destination = load(ctx, 24).unwrap_or([0; 4]);
+    }
 }
 
 /// The record's flags for the flag byte of a TCP header (RFC 9293, section 3.1).

@@ -1,7 +1,7 @@
 //! Whole packets into the ring: space is reserved in the smallest size class that fits and filled in place.
 
 use aya_ebpf::{
-    bindings::{BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    bindings::{__sk_buff, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::bpf_ktime_get_ns,
     programs::SkBuffContext,
 };
@@ -14,7 +14,7 @@ use monitor_ebpf::{
 use super::{
     counters,
     maps::{CONTROL, RING, wake_at},
-    packet::{Packet, copy},
+    packet::{Packet, addresses, copy},
 };
 
 const HEADER: usize = size_of::<SegmentHeader>();
@@ -36,97 +36,115 @@ pub struct Context {
     pub sent: u32,
 }
 
+/// One record to be: passed by reference, as the parts of a program have five registers for arguments.
+struct Part<'a> {
+    packet: &'a Packet,
+    context: &'a Context,
+    at: u64,
+    /// Where in the packet to begin.
+    start: u32,
+    /// How many bytes.
+    length: u32,
+    /// What `start` is within the payload.
+    offset: u32,
+    /// Length of the TCP header at `start`.
+    header: u16,
+    /// Bits to add to the flags.
+    flags: u16,
+}
+
 /// Puts the packet's first `limit` bytes, TCP header included, into the ring, in chunks if they are many.
 #[inline(always)]
 pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context, limit: u32) -> Outcome {
-    let mut header = SegmentHeader {
-        kind: KIND_SEGMENT,
-        captured: 0,
-        connection: context.connection,
+    let all = packet.header + packet.length;
+    let total = if all > limit { limit } else { all };
+    let mut part = Part {
+        packet,
+        context,
         // SAFETY: no preconditions.
         at: unsafe { bpf_ktime_get_ns() },
-        seq: packet.seq,
-        ack: packet.ack,
-        length: packet.length,
+        start: packet.tcp,
+        length: if total > CHUNK { CHUNK } else { total },
         offset: 0,
-        received: context.received,
-        sent: context.sent,
-        sampling: control().map_or(u32::MAX, |control| control.sampling),
-        flags: packet.flags | context.flags | FLAG_CUT * u16::from(packet.header + packet.length > limit),
         header: packet.header as u16,
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        reserved: 0,
-        source: words(packet.source),
-        destination: words(packet.destination),
+        flags: FLAG_CUT * u16::from(all > limit),
     };
-    let total = packet.header + packet.length;
-    let total = if total > limit { limit } else { total };
-    let first = if total > CHUNK { CHUNK } else { total };
-    if !write(ctx, &header, packet.tcp, first) {
+    // Requests of 200 to 1,000 bytes are what there is most of. Size classes close to them keep the ring small and
+    // in the cache; larger ones may waste half.
+    let skb = ctx.skb.skb;
+    let written = if part.length <= 640 {
+        put::<640>(skb, &part)
+    } else if part.length <= 1536 {
+        put::<1536>(skb, &part)
+    } else if part.length <= 4096 {
+        put::<4096>(skb, &part)
+    } else {
+        put::<{ CHUNK as usize }>(skb, &part)
+    };
+    if written == 0 {
         return Outcome::RingFull;
     }
     if total > CHUNK {
-        return rest(ctx, &mut header, packet.tcp, total);
+        return rest(ctx, &mut part, total);
     }
     Outcome::Submitted
 }
 
 /// The chunks after the first. A loss amid a packet counts as the packet's: the daemon sees the gap.
 #[inline(always)]
-fn rest(ctx: &SkBuffContext, header: &mut SegmentHeader, tcp: u32, total: u32) -> Outcome {
-    let tcp_header = u32::from(header.header);
-    header.header = 0;
+fn rest(ctx: &SkBuffContext, part: &mut Part<'_>, total: u32) -> Outcome {
+    part.header = 0;
     for chunk in 1..CHUNKS {
         let done = chunk * CHUNK;
         if done >= total {
             break;
         }
         let left = total - done;
-        header.offset = done - tcp_header;
-        if !put::<{ CHUNK as usize }>(ctx, header, tcp + done, if left > CHUNK { CHUNK } else { left }) {
+        part.start = part.packet.tcp + done;
+        part.offset = done - part.packet.header;
+        part.length = if left > CHUNK { CHUNK } else { left };
+        if put::<{ CHUNK as usize }>(ctx.skb.skb, part) == 0 {
             return Outcome::RingFull;
         }
     }
     Outcome::Submitted
 }
 
-/// Picks the size class. Chosen on requests of 200 to 1,000 bytes with 32 bytes of TCP header: one cache line
-/// more or less of copying is 2 ns, and half-empty records waste the ring.
-#[inline(always)]
-fn write(ctx: &SkBuffContext, header: &SegmentHeader, offset: u32, length: u32) -> bool {
-    if length <= 320 {
-        put::<320>(ctx, header, offset, length)
-    } else if length <= 640 {
-        put::<640>(ctx, header, offset, length)
-    } else if length <= 1536 {
-        put::<1536>(ctx, header, offset, length)
-    } else if length <= 4096 {
-        put::<4096>(ctx, header, offset, length)
-    } else {
-        put::<{ CHUNK as usize }>(ctx, header, offset, length)
-    }
-}
-
-/// Writes a record with room for `N` bytes. False if the ring is full.
-#[inline(always)]
-fn put<const N: usize>(ctx: &SkBuffContext, header: &SegmentHeader, offset: u32, length: u32) -> bool {
-    let Some(mut record) = RING.reserve_bytes(HEADER + N, 0) else { return false };
+/// Writes a record with room for `N` bytes. Zero if the ring is full.
+#[inline(never)]
+fn put<const N: usize>(skb: *mut __sk_buff, part: &Part<'_>) -> u32 {
+    let ctx = SkBuffContext::new(skb);
+    let Some(mut record) = RING.reserve_bytes(HEADER + N, 0) else { return 0 };
     let start = record.as_mut_ptr();
-    // SAFETY: the record has HEADER + N bytes, aligned to eight.
+    let Part { packet, context, at, start: from, length, offset, header, flags } = part;
+    // SAFETY: the record has HEADER + N bytes, aligned to eight, and every field is written.
     unsafe {
-        let written = start.cast::<SegmentHeader>();
-        *written = *header;
-        (*written).captured = match N {
-            320 => copy::<320>(ctx, offset, length, start.add(HEADER)),
-            640 => copy::<640>(ctx, offset, length, start.add(HEADER)),
-            1536 => copy::<1536>(ctx, offset, length, start.add(HEADER)),
-            4096 => copy::<4096>(ctx, offset, length, start.add(HEADER)),
-            _ => copy::<CHUNK>(ctx, offset, length, start.add(HEADER)),
+        let written = &mut *start.cast::<SegmentHeader>();
+        written.kind = KIND_SEGMENT;
+        written.connection = context.connection;
+        written.at = *at;
+        written.seq = packet.seq;
+        written.ack = packet.ack;
+        written.length = packet.length;
+        written.offset = *offset;
+        written.received = context.received;
+        written.sent = context.sent;
+        written.sampling = control().map_or(u32::MAX, |control| control.sampling);
+        written.flags = packet.flags | context.flags | flags;
+        written.header = *header;
+        written.source_port = packet.source_port;
+        written.destination_port = packet.destination_port;
+        written.reserved = 0;
+        addresses(&ctx, packet.flags, &mut written.source, &mut written.destination);
+        written.captured = match N {
+            640 => copy::<640>(&ctx, *from, *length, start.add(HEADER)),
+            1536 => copy::<1536>(&ctx, *from, *length, start.add(HEADER)),
+            4096 => copy::<4096>(&ctx, *from, *length, start.add(HEADER)),
+            _ => copy::<CHUNK>(&ctx, *from, *length, start.add(HEADER)),
         };
     }
     record.submit(wakeup(counters::REQUEST));
-    true
+    1
 }
 
 /// The daemon's control words.
@@ -155,10 +173,4 @@ pub fn wakeup(direction: usize) -> u64 {
 #[inline(always)]
 pub fn is_filling() -> bool {
     RING.query(AVAILABLE) > u64::from(wake_at())
-}
-
-#[inline(always)]
-fn words(address: [u32; 4]) -> [u8; 16] {
-    // SAFETY: the same size, and every bit pattern is valid.
-    unsafe { core::mem::transmute(address) }
 }

@@ -37,14 +37,15 @@ fn segment(bytes: &[u8], clock: u64) -> Option<Segment<'_>> {
     let has = |flag| header.flags & flag != 0;
     let response = has(FLAG_RESPONSE);
     let wide = if has(FLAG_IPV6) { 16 } else { 4 };
+    let (from, to) = (octets(header.source), octets(header.destination));
     let whole = header.captured == u32::from(header.header) + header.length;
     let checksum = if whole && header.offset == 0 && !response {
-        checksum::verify(&header.source[..wide], &header.destination[..wide], captured)
+        checksum::verify(&from[..wide], &to[..wide], captured)
     } else {
         Checksum::Unknown
     };
-    let source = address(header.source, header.source_port, has(FLAG_IPV6));
-    let destination = address(header.destination, header.destination_port, has(FLAG_IPV6));
+    let source = address(from, header.source_port, has(FLAG_IPV6));
+    let destination = address(to, header.destination_port, has(FLAG_IPV6));
     let (client, server) = if response { (destination, source) } else { (source, destination) };
     // A chunk is a segment of its own; what ends a packet stands with its last chunk.
     let rest = header.length - header.offset.min(header.length);
@@ -98,6 +99,15 @@ pub(super) fn entry(entry: &Entry, clock: u64) -> Segment<'_> {
         checksum: Checksum::Unknown,
         sampling: 1.0,
     }
+}
+
+/// The bytes as they were in the packet.
+fn octets(words: [u32; 4]) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (place, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *place = word.to_ne_bytes();
+    }
+    bytes
 }
 
 fn address(bytes: [u8; 16], port: u16, ipv6: bool) -> SocketAddr {

@@ -196,6 +196,10 @@ fn not_http(
 
 /// Requests for which a suspicion lasts: by then the daemon has had its say.
 const SUSPICION: u8 = 64;
+/// The same after a packet that may hold very many requests.
+const GRAVE: u8 = 255;
+/// Such a packet.
+const VERY_LONG: u32 = 16 * 1024;
 /// A packet longer than this may hold many requests: more than one Ethernet frame does.
 const LONG: u32 = 1448;
 
@@ -205,7 +209,9 @@ const LONG: u32 = 1448;
 #[inline(always)]
 fn expect_answer(connection: &mut Connection, packet: &Packet, after_response: bool) {
     connection.answered = 0;
-    if !after_response || packet.length > LONG {
+    if packet.length > VERY_LONG {
+        connection.suspicion = GRAVE;
+    } else if (!after_response || packet.length > LONG) && connection.suspicion < SUSPICION {
         connection.suspicion = SUSPICION;
     } else if connection.packets > 1 && connection.suspicion > 0 {
         connection.suspicion -= 1;

@@ -88,8 +88,10 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
     }
 }
 
-/// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to.
+/// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to…
 const SUSPECT: u32 = 16 * 1024;
+/// …and to a very long one.
+const GRAVELY_SUSPECT: u32 = 512 * 1024;
 
 #[inline(always)]
 fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> Outcome {
@@ -105,8 +107,12 @@ fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> 
         return Outcome::SampledOut;
     }
     let cookie = connection::cookie(ctx);
-    let whole = packet.length > ENTRY_DATA as u32
-        && (connection.whole != 0 || connection.suspicion != 0 && connection.answered < SUSPECT);
+    let suspect = match connection.suspicion {
+        0 => 0,
+        1..128 => SUSPECT,
+        128.. => GRAVELY_SUSPECT,
+    };
+    let whole = packet.length > ENTRY_DATA as u32 && (connection.whole != 0 || connection.answered < suspect);
     // A connection that the daemon has not heard of needs both ends named: its request came with the
     // handshake's last ACK, to the listener.
     if connection.announced != 0

@@ -69,19 +69,7 @@ pub fn submit(ctx: &SkBuffContext, packet: &Packet, context: &Context, limit: u3
         header: packet.header as u16,
         flags: FLAG_CUT * u16::from(all > limit),
     };
-    // Requests of 200 to 1,000 bytes are what there is most of. Size classes close to them keep the ring small and
-    // in the cache; larger ones may waste half.
-    let skb = ctx.skb.skb;
-    let written = if part.length <= 640 {
-        put::<640>(skb, &part)
-    } else if part.length <= 1536 {
-        put::<1536>(skb, &part)
-    } else if part.length <= 4096 {
-        put::<4096>(skb, &part)
-    } else {
-        put::<{ CHUNK as usize }>(skb, &part)
-    };
-    if written == 0 {
+    if !write(ctx, &part) {
         return Outcome::RingFull;
     }
     if total > CHUNK {
@@ -103,11 +91,30 @@ fn rest(ctx: &SkBuffContext, part: &mut Part<'_>, total: u32) -> Outcome {
         part.start = part.packet.tcp + done;
         part.offset = done - part.packet.header;
         part.length = if left > CHUNK { CHUNK } else { left };
-        if put::<{ CHUNK as usize }>(ctx.skb.skb, part) == 0 {
+        if !write(ctx, part) {
             return Outcome::RingFull;
         }
     }
     Outcome::Submitted
+}
+
+/// Writes a record of the smallest size class that fits. False if the ring is full.
+///
+/// Requests of 200 to 1,000 bytes are what there is most of. Classes close to them keep the ring small and in the
+/// cache; larger ones may waste half.
+#[inline(always)]
+fn write(ctx: &SkBuffContext, part: &Part<'_>) -> bool {
+    let skb = ctx.skb.skb;
+    let written = if part.length <= 640 {
+        put::<640>(skb, part)
+    } else if part.length <= 1536 {
+        put::<1536>(skb, part)
+    } else if part.length <= 4096 {
+        put::<4096>(skb, part)
+    } else {
+        put::<{ CHUNK as usize }>(skb, part)
+    };
+    written != 0
 }
 
 /// Writes a record with room for `N` bytes. Zero if the ring is full.
@@ -163,14 +170,14 @@ pub fn wakeup(direction: usize) -> u64 {
         control.idle = 0;
         return BPF_RB_FORCE_WAKEUP.into();
     }
-    if counters::seen(direction) & (LOOK_EVERY - 1) == 0 && is_filling() {
+    if counters::seen(direction) & (LOOK_EVERY - 1) == 0 && RING.query(AVAILABLE) > u64::from(wake_at()) {
         return BPF_RB_FORCE_WAKEUP.into();
     }
     BPF_RB_NO_WAKEUP.into()
 }
 
-/// Whether the daemon falls behind: more waits in the ring than it leaves between two looks.
+/// Whether the ring is three quarters full: the daemon is woken at one.
 #[inline(always)]
 pub fn is_filling() -> bool {
-    RING.query(AVAILABLE) > u64::from(wake_at())
+    RING.query(AVAILABLE) > u64::from(wake_at()) * 3
 }

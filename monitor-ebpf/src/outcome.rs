@@ -76,6 +76,6 @@ mod tests {
     #[test]
     fn every_outcome_has_a_name() {
         assert_eq!(Outcome::Unreadable as usize + 1, OUTCOMES);
-        assert_eq!(std::mem::size_of::<Counters>(), (OUTCOMES + 2) * 8);
+        assert_eq!(size_of::<Counters>(), (OUTCOMES + 2) * 8);
     }
 }

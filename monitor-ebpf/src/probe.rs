@@ -22,12 +22,6 @@ pub fn is_response(word: u64) -> bool {
     (word ^ u64::from_ne_bytes(*b"HTTP/1.1")) & u64::from_ne_bytes([255, 255, 255, 255, 255, 0, 0, 0]) == 0
 }
 
-/// Whether the payload is an HTTP/2 connection preface (RFC 9113, section 3.4).
-#[inline(always)]
-pub fn is_http2_preface(word: u64) -> bool {
-    word == u64::from_ne_bytes(*b"PRI * HT")
-}
-
 /// Replaces each byte equal to `byte` by a space. Exact: no borrow runs between bytes.
 #[inline(always)]
 fn blank(word: u64, byte: u64) -> u64 {
@@ -69,6 +63,5 @@ mod tests {
         assert!(is_response(word(b"HTTP/1.1")));
         assert!(is_response(word(b"HTTP/1.0")));
         assert!(!is_response(word(b"GET / HT")));
-        assert!(is_http2_preface(word(b"PRI * HT")));
     }
 }

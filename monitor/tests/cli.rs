@@ -94,14 +94,14 @@ fn version_names_the_package() {
 fn usage_errors_are_claps_own() {
     for (arguments, message) in [
         (vec!["run", "--prot", "80"], "unexpected argument '--prot' found"),
-        (vec!["run", "--limit", "20"], "expected N/WINDOW such as 30/60s, 60/10m or 300/24h"),
-        (vec!["run", "--limit", "0/10s"], "N must be at least 1"),
+        (vec!["run", "--limit", "20"], "limit \"20\" is not N/WINDOW, like 30/60s or 100/1h"),
+        (vec!["run", "--limit", "0/10s"], "\"0\" is not a number of objects from 1 to 4294967295"),
         (vec!["run", "--port", "0"], "0 is not in 1..=65535"),
         (vec!["run", "--port", "80,x"], "invalid value 'x' for '--port <PORT>'"),
         (vec!["run", "--sample", "0"], "must be greater than 0 and at most 1"),
         (vec!["run", "--ring-size", "100000"], "must be a power of two"),
         (vec!["run", "--head-cap", "32KiB"], "must be between 512 and 16KiB"),
-        (vec!["run", "--trusted-proxy", "10.0.0.0/40"], "expected a network such as 10.0.0.0/8"),
+        (vec!["run", "--trusted-proxy", "10.0.0.0/40"], "not a network: \"10.0.0.0/40\""),
         (vec!["run", "--web.listen-address", "9847"], "expected ADDRESS:PORT"),
         (vec!["run", "--web.telemetry-path", "/healthz"], "that path answers something else"),
         (vec!["run", "--log.level", "loud"], "possible values: error, warn, info, debug, trace"),
@@ -183,8 +183,7 @@ fn captures_that_cannot_be_read() {
     ] {
         let (code, _, stderr) = outcome(&mut rollcall(&["replay", file]));
         assert_eq!(code, 7, "{stderr}");
-        assert!(stderr.ends_with(&message), "{stderr}");
-        assert_eq!(stderr.lines().count(), 2, "the summary and one line: {stderr}");
+        assert_eq!(stderr, message);
     }
 }
 
@@ -222,7 +221,6 @@ fn logs_that_cannot_be_opened() {
 }
 
 #[test]
-#[ignore = "needs the engine: without exchanges there are no lines to lose"]
 fn a_full_disk_under_the_exchange_log() {
     let scratch = Scratch::new();
     let file = scratch.file("a.pcap", &capture());

@@ -26,7 +26,7 @@ pub fn due(connection: &Connection) -> bool {
 #[inline(never)]
 pub fn take(cookie: u64, connection: &mut Connection) {
     // SAFETY: the value is read before anything else touches the map.
-    let Some(advice) = (unsafe { ADVICE.get(&cookie) }) else { return };
+    let Some(advice) = (unsafe { ADVICE.get(cookie) }) else { return };
     let (kind, seq) = (advice.kind, advice.seq);
     match kind {
         ADVICE_IGNORE => connection.role = IGNORED,
@@ -39,5 +39,5 @@ pub fn take(cookie: u64, connection: &mut Connection) {
         _ => {}
     }
     // Failure means that the kernel evicted it meanwhile.
-    let _ = ADVICE.remove(&cookie);
+    let _ = ADVICE.remove(cookie);
 }

@@ -168,11 +168,8 @@ pub fn addresses(ctx: &SkBuffContext, flags: u16, source: &mut [u32; 4], destina
 #[inline(always)]
 fn tcp_flags(bits: u8) -> u16 {
     let bits = u16::from(bits);
-    // FIN 1, SYN 2, RST 4, ACK 16.
-    (bits & 1) * FLAG_FIN
-        | (bits >> 1 & 1) * FLAG_SYN
-        | (bits >> 2 & 1) * FLAG_RST
-        | (bits >> 4 & 1) * FLAG_ACK
+    let flag = |at: u16, flag: u16| ((bits >> at) & 1) * flag;
+    flag(0, FLAG_FIN) | flag(1, FLAG_SYN) | flag(2, FLAG_RST) | flag(4, FLAG_ACK)
 }
 
 /// Skips IPv6 extension headers; returns where the TCP header begins.

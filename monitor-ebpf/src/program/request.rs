@@ -74,6 +74,7 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
         flags: FLAG_LISTENER | FLAG_AFTER_RESPONSE,
         received: 0,
         sent: 0,
+        sampling: sampling::ALL,
     };
     lost_if_full(ring::submit(ctx, packet, &context, ring::WHOLE), true)
 }
@@ -114,11 +115,13 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
     let (received, sent) = socket.positions();
     let mut after_response = false;
     let mut limit = ring::WHOLE;
+    let mut rate = sampling::ALL;
     if packet.length != 0 {
-        if connection.packets == 0 && connection.joined == 0 {
-            if let Some(outcome) = not_http(ctx, packet, received, connection) {
-                return outcome;
-            }
+        if connection.packets == 0
+            && connection.joined == 0
+            && let Some(outcome) = not_http(ctx, packet, received, connection)
+        {
+            return outcome;
         }
         connection.role = SERVER;
         after_response = connection.packets == 0 && connection.joined == 0 || connection.responded != 0;
@@ -142,10 +145,13 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
             limit = ring::START;
         }
         if after_response {
-            if sampling::leaves_out(ctx, packet) {
-                connection.sampled_out = 1;
-                return Outcome::SampledOut;
-            }
+            rate = match sampling::judge(ctx, packet) {
+                Some(rate) => rate,
+                None => {
+                    connection.sampled_out = 1;
+                    return Outcome::SampledOut;
+                }
+            };
             connection.sampled_out = 0;
         }
         connection.unconfirmed = 1;
@@ -154,9 +160,11 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
     connection.announced = 1;
     let context = ring::Context {
         connection: cookie,
-        flags: FLAG_AFTER_RESPONSE * u16::from(after_response) | FLAG_JOINED * u16::from(connection.joined),
+        flags: (FLAG_AFTER_RESPONSE * u16::from(after_response))
+            | (FLAG_JOINED * u16::from(connection.joined)),
         received,
         sent,
+        sampling: rate,
     };
     match lost_if_full(ring::submit(ctx, packet, &context, limit), after_response) {
         Outcome::Submitted if limit == ring::START && packet.length > ring::START => Outcome::OverBudget,

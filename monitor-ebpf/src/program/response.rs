@@ -12,7 +12,7 @@ use super::{
     connection::{self, CLIENT, Connection, IGNORED, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
     maps::{note_server, port_watched, serves},
     packet::{self, Packet},
-    ring,
+    ring, sampling,
 };
 
 /// What becomes of a packet that leaves.
@@ -124,9 +124,10 @@ fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> 
     connection.announced = 1;
     let context = ring::Context {
         connection: cookie,
-        flags: FLAG_RESPONSE | FLAG_JOINED * u16::from(connection.joined),
+        flags: FLAG_RESPONSE | (FLAG_JOINED * u16::from(connection.joined)),
         received: 0,
         sent: 0,
+        sampling: sampling::ALL,
     };
     ring::submit(ctx, packet, &context, ring::WHOLE)
 }

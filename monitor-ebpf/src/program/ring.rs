@@ -34,6 +34,8 @@ pub struct Context {
     pub flags: u16,
     pub received: u32,
     pub sent: u32,
+    /// See [`SegmentHeader::sampling`].
+    pub sampling: u32,
 }
 
 /// One record to be: passed by reference, as the parts of a program have five registers for arguments.
@@ -136,7 +138,7 @@ fn put<const N: usize>(skb: *mut __sk_buff, part: &Part<'_>) -> u32 {
         written.offset = *offset;
         written.received = context.received;
         written.sent = context.sent;
-        written.sampling = control().map_or(u32::MAX, |control| control.sampling);
+        written.sampling = context.sampling;
         written.flags = packet.flags | context.flags | flags;
         written.header = *header;
         written.source_port = packet.source_port;

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{
+    check,
     exit::{Exit, Failure},
     live::Live,
     logging,
@@ -80,6 +81,7 @@ pub(crate) struct RunArgs {
 /// Sets everything up, runs until told to stop, and takes it down again.
 pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
+    check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;

@@ -27,9 +27,9 @@ fn within(size: u64, least: u64, most: u64) -> Result<u32, String> {
 
 fn display(size: u64) -> String {
     match size {
-        _ if size >= 1 << 30 && size % (1 << 30) == 0 => format!("{}GiB", size >> 30),
-        _ if size >= 1 << 20 && size % (1 << 20) == 0 => format!("{}MiB", size >> 20),
-        _ if size >= 1 << 10 && size % (1 << 10) == 0 => format!("{}KiB", size >> 10),
+        _ if size >= 1 << 30 && size.is_multiple_of(1 << 30) => format!("{}GiB", size >> 30),
+        _ if size >= 1 << 20 && size.is_multiple_of(1 << 20) => format!("{}MiB", size >> 20),
+        _ if size >= 1 << 10 && size.is_multiple_of(1 << 10) => format!("{}KiB", size >> 10),
         _ => size.to_string(),
     }
 }

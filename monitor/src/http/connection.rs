@@ -63,6 +63,8 @@ pub(super) struct Connection {
     accepted: u32,
     /// A byte of the request direction that is not part of what the application reads.
     urgent: Option<u32>,
+    /// The client has reset the connection where its stream stood.
+    reset: bool,
     /// Where the client's stream ends, once its FIN was seen in sequence.
     fin: Option<u32>,
     /// The cycle since which accepted bytes are missing; 0 if none are.
@@ -102,6 +104,7 @@ impl Connection {
             stashed: 0,
             accepted: next,
             urgent: None,
+            reset: false,
             fin: None,
             hole: 0,
             closing: Closing::No,
@@ -142,6 +145,7 @@ impl Connection {
             if end == self.requests.next || segment.received == Some(seq) {
                 // As with a FIN, bytes that follow show that TCP did not take it.
                 self.fin = Some(self.requests.next);
+                self.reset = end == self.requests.next;
                 self.closing = Closing::Full(shared.cycle);
             } else {
                 shared.counters.implausible += 1;
@@ -211,7 +215,7 @@ impl Connection {
         };
         if over && self.stash.is_empty() {
             let amid = !self.is_opaque() && !self.requests.at_start();
-            if self.live {
+            if self.live && self.reset {
                 self.accept_contiguous();
             }
             self.finish(shared, sink);
@@ -288,7 +292,6 @@ fn plausible<'a>(segment: &Segment<'a>) -> Option<Segment<'a>> {
         }
         // Whether TCP takes it depends on what the server had really sent: no checksum settles that.
         segment.checksum = Checksum::Unknown;
-        segment.sent = Some(ack);
     }
     Some(segment)
 }

@@ -189,11 +189,7 @@ impl Connections {
         for _ in 0..self.table.slots() {
             let Some(slot) = self.table.advance(usize::MAX) else { break };
             let Some(mut connection) = self.table.remove(slot) else { continue };
-            if connection.live {
-                // TCP acknowledges within 200 ms. What came in order within that time and was not contradicted has
-                // been accepted, and the server may answer it after we are gone.
-                connection.accept_contiguous();
-            } else if !self.heard {
+            if !self.heard && !connection.live {
                 connection.accept_all(&mut self.shared);
             }
             connection.finish(&mut self.shared, sink);

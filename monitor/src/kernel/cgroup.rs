@@ -14,7 +14,7 @@ use nix::{
 use super::Error;
 
 /// Where cgroup v2 is mounted with its root, if it is.
-pub fn mounted() -> Option<PathBuf> {
+fn mounted() -> Option<PathBuf> {
     parse(&fs::read_to_string("/proc/self/mountinfo").ok()?)
 }
 

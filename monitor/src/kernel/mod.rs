@@ -12,13 +12,14 @@ mod checksum;
 pub mod decode;
 mod error;
 mod mapped;
+mod others;
 mod programs;
 mod runs;
 mod statistics;
 
 pub use capture::{Capture, Consumer, Stop};
-pub use cgroup::mounted as cgroup2_mount;
 pub use error::Error;
+pub use others::attached;
 pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load};
 pub use runs::{Measuring, Runs};
 pub use statistics::{DirectionStatistics, Statistics};

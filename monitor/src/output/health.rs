@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A capture loop that has not come round for this long hangs. Idle, it comes round at least every 50 ms.
+/// A capture loop that has not come round for this long hangs. Idle, it comes round once a second.
 pub const STALL: Duration = Duration::from_secs(5);
 
 /// Signs of life, given by the capture thread and read by the web server.

@@ -14,10 +14,11 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
-    body::{Bytes, Incoming},
+    body::Incoming,
     header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE},
     server::conn::http1,
     service::service_fn,

@@ -97,9 +97,10 @@ pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Where cgroup v2 is mounted, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
+/// Where cgroup v2 is mounted with its root, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 pub(super) fn cgroup2_mount(mountinfo: &str) -> Option<&Path> {
-    mounts(mountinfo).find(|mount| mount.kind == "cgroup2").map(|mount| Path::new(mount.point))
+    let root = |mount: &Mount<'_>| mount.kind == "cgroup2" && mount.root == "/";
+    mounts(mountinfo).find(root).map(|mount| Path::new(mount.point))
 }
 
 /// Whether one of the named cgroup v1 controllers is mounted.
@@ -110,6 +111,7 @@ pub(super) fn has_v1_controller(mountinfo: &str, names: &[&str]) -> bool {
 }
 
 struct Mount<'a> {
+    root: &'a str,
     point: &'a str,
     kind: &'a str,
     options: &'a str,
@@ -119,8 +121,14 @@ fn mounts(mountinfo: &str) -> impl Iterator<Item = Mount<'_>> {
     mountinfo.lines().filter_map(|line| {
         // The number of optional fields varies; a lone hyphen ends them.
         let (head, tail) = line.split_once(" - ")?;
+        let mut head = head.split(' ').skip(3);
         let mut tail = tail.split(' ');
-        Some(Mount { point: head.split(' ').nth(4)?, kind: tail.next()?, options: tail.nth(1).unwrap_or("") })
+        Some(Mount {
+            root: head.next()?,
+            point: head.next()?,
+            kind: tail.next()?,
+            options: tail.nth(1).unwrap_or(""),
+        })
     })
 }
 

@@ -48,7 +48,7 @@ fn kernel(host: &Host) -> Finding {
     }
 }
 
-fn privileges(host: &Host) -> Finding {
+pub(super) fn privileges(host: &Host) -> Finding {
     const SUBJECT: &str = "privileges";
     const REMEDY: &str = "run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
     let Some(capabilities) = host.capabilities else {
@@ -183,7 +183,10 @@ pub(super) fn other_programs(programs: io::Result<Vec<String>>) -> Finding {
     const SUBJECT: &str = "other cgroup programs";
     match programs {
         Ok(names) if names.is_empty() => Finding::ok(SUBJECT, "none"),
-        Ok(names) => Finding::ok(SUBJECT, format!("{} beside ours ({})", names.len(), names.join(", "))),
+        Ok(names) => Finding::ok(
+            SUBJECT,
+            format!("{} ({}); they keep working beside ours", names.len(), names.join(", ")),
+        ),
         Err(error) => Finding::warn(SUBJECT, format!("can't be listed: {error}"), "run as root to see them"),
     }
 }

@@ -7,10 +7,10 @@ mod judge;
 use std::{
     fmt,
     io::{self, Write},
-    path::Path,
 };
 
 use clap::Args;
+use rollcall::kernel::attached;
 
 use super::{
     exit::{Exit, Failure},
@@ -81,8 +81,8 @@ impl fmt::Display for Finding {
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let host = Host::read(args.kernel.cgroup.as_deref());
     let mut findings = judge::all(&host, args.kernel.ring_size);
-    if let Some(programs) = host.cgroup_path().and_then(other_programs) {
-        findings.push(judge::other_programs(programs));
+    if let Some(cgroup) = host.cgroup_path() {
+        findings.push(judge::other_programs(attached(cgroup)));
     }
     let mut out = io::stdout().lock();
     // A reader that has seen enough is no reason to judge otherwise.
@@ -96,10 +96,16 @@ fn exit(findings: &[Finding]) -> Exit {
     [Exit::Privilege, Exit::Host].into_iter().find(|&exit| failed(exit)).unwrap_or(Exit::Ok)
 }
 
-/// The names of programs that others have attached to the cgroup's ingress and egress hooks; `None` if this build can't tell.
-fn other_programs(_cgroup: &Path) -> Option<io::Result<Vec<String>>> {
-    // GLUE: BPF_PROG_QUERY by the kernel module.
-    None
+/// The failure of a process that may not load programs, before anything else is tried.
+pub(crate) fn permitted() -> Result<(), Failure> {
+    let Finding { grade, found, remedy, .. } = judge::privileges(&Host::read(None));
+    match grade {
+        Grade::Fail(exit) => {
+            let error = anyhow::anyhow!("loading programs into the kernel is not permitted {found}");
+            Err(Failure::new(exit, error).advise(remedy.unwrap_or_default()))
+        }
+        Grade::Ok | Grade::Warn => Ok(()),
+    }
 }
 
 #[cfg(test)]

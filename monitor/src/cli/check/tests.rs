@@ -181,5 +181,8 @@ fn capability_sets() {
 #[test]
 fn programs_of_others() {
     let finding = judge::other_programs(Ok(vec!["sd_fw_ingress".to_owned()]));
-    assert_eq!(finding.to_string(), "ok    other cgroup programs: 1 beside ours (sd_fw_ingress)");
+    assert_eq!(
+        finding.to_string(),
+        "ok    other cgroup programs: 1 (sd_fw_ingress); they keep working beside ours"
+    );
 }

@@ -22,7 +22,7 @@ impl Connection {
         self.believe_guess();
     }
 
-    /// Nothing more will come that could contradict what came in order.
+    /// The client is gone, and nothing that came in order was contradicted: a reset leaves no acknowledgement.
     pub(in crate::http) fn accept_contiguous(&mut self) {
         self.accepted = latest(self.accepted, self.requests.next);
         if self.guessed_until(self.requests.next) {
@@ -39,7 +39,7 @@ impl Connection {
                 segment.after_response || self.answered
             };
         let sent = segment.sent.or(if segment.received.is_none() { self.responses.next } else { None });
-        let waited = segment.ack.zip(sent).is_none_or(|(ack, sent)| ack == sent);
+        let waited = segment.ack.zip(sent).is_none_or(|(ack, sent)| !before(ack, sent));
         let origin = Origin {
             at: segment.at,
             sent,
@@ -66,6 +66,7 @@ impl Connection {
             // A new FIN-less segment past a FIN shows that the FIN was not accepted.
             if self.fin.is_some() {
                 self.fin = None;
+                self.reset = false;
                 self.closing = Closing::No;
             }
             let skip = next.wrapping_sub(seq);

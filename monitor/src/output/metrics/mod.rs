@@ -1,6 +1,6 @@
 //! Prometheus metrics: collected when asked for, from whoever knows the figures.
 //!
-//! Every family stands once, in [`table`]: name, kind, labels, and the doc comment that is its HELP text and its line in
+//! Every family stands once, in the table: name, kind, labels, and the doc comment that is its HELP text and its line in
 //! docs/metrics.md. A source of figures is a closure that pushes values into [`Samples`]; nothing is kept here, so a
 //! scrape shows the counters of the kernel and the engine themselves, as of one moment. No label ever names a client, a
 //! credential, an object or a raw path: their number is the attacker's to choose.

@@ -18,7 +18,7 @@ fn the_text_has_help_type_labels_and_values() {
     assert_eq!(
         ours,
         [
-            "# HELP rollcall_ring_bytes Bytes of the ring buffer that wait to be read.",
+            "# HELP rollcall_ring_bytes Bytes of records that the last look at the ring found.",
             "# TYPE rollcall_ring_bytes gauge",
             "rollcall_ring_bytes 4096",
             "# HELP rollcall_segments_seen_total TCP segments that the kernel programs saw, whatever became of them.",

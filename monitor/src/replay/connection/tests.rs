@@ -11,6 +11,7 @@ fn packet<'a>(source: &str, destination: &str, seq: u32, data: &'a [u8]) -> Pack
         ack: Some(1),
         syn: false,
         fin: false,
+        urgent: None,
         rst: false,
         length: data.len() as u32,
         data,

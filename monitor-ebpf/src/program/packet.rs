@@ -206,11 +206,13 @@ pub fn load<T: Copy>(ctx: &SkBuffContext, offset: u32) -> Result<T, Outcome> {
 /// `to` must point to `N` writable bytes.
 #[inline(always)]
 pub unsafe fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, length: u32, to: *mut u8) -> u32 {
-    let length = opaque(length.into());
-    if length == 0 || length > u64::from(N) {
+    // In this form, a lower and an upper bound, kernels from 5.10 on follow it.
+    let less = opaque(u64::from(length).wrapping_sub(1));
+    if less >= u64::from(N) {
         return 0;
     }
-    // SAFETY: the caller's promise, and `length <= N` from the line above.
+    let length = opaque(less) + 1;
+    // SAFETY: the caller's promise, and `length <= N` from the lines above.
     let result = unsafe {
         bpf_skb_load_bytes(ctx.skb.skb.cast::<__sk_buff>().cast(), offset, to.cast(), length as u32)
     };
@@ -222,6 +224,6 @@ pub unsafe fn copy<const N: u32>(ctx: &SkBuffContext, offset: u32, length: u32, 
 #[inline(always)]
 pub fn opaque(mut number: u64) -> u64 {
     // SAFETY: copies a register onto itself. (An empty instruction would make invalid line info.)
-    unsafe { core::arch::asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
+    unsafe { core::arch::asm!("{0} = {0}", inout(reg) number, options(nomem, nostack)) };
     number
 }

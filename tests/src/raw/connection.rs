@@ -118,7 +118,7 @@ impl<'n> RawConnection<'n> {
         self.send_segment(i64::from(self.next), [], &Shape::with_flags(ACK | RST))
     }
 
-    /// Reads until `count` responses have begun. Bodies of [`MiniServer`]'s answers never hold a status line.
+    /// Reads until `count` responses have begun. Bodies of [`MiniServer`](crate::MiniServer)'s answers never hold a status line.
     pub fn read_responses(&mut self, count: usize) -> Result<()> {
         self.read_until(&format!("{count} responses"), |received| {
             received.windows(9).filter(|window| *window == b"HTTP/1.1 ").count() >= count

@@ -154,9 +154,8 @@ fn large_offloaded_segments_are_read_whole() -> Result<()> {
     let report = daemon.stop()?;
     // What one connection may have pending is bounded: beyond that a call is reported without its status, and
     // that is counted.
-    let because = |reason| {
-        report.metrics.sum("rollcall_http_requests_incomplete_total", &[("reason", reason)])
-    };
+    let because =
+        |reason| report.metrics.sum("rollcall_http_requests_incomplete_total", &[("reason", reason)]);
     let incomplete = because("too_many_pending") + because("response_missed");
     let mut calls = report.calls(port)?;
     let mut unknown = 0.0;

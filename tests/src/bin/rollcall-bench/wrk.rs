@@ -22,6 +22,7 @@ const REQUEST: usize = 525;
 /// A running wrk, killed when dropped.
 pub(crate) struct Wrk {
     process: Running,
+    time: Duration,
     #[expect(dead_code, reason = "kept for its Drop, which removes the script")]
     folder: TempDir,
 }
@@ -38,7 +39,7 @@ impl Wrk {
         command.arg("--script").arg(&script).arg(format!("http://{server}/"));
         // Any milder signal would wait for a paused process to go on.
         let process = Running::start_tied(command, &folder.path().join("output"), Signal::SIGKILL)?;
-        Ok(Wrk { process, folder })
+        Ok(Wrk { process, time, folder })
     }
 
     /// Stops its clock, as far as it can tell.
@@ -53,7 +54,8 @@ impl Wrk {
 
     /// Waits for its end and returns how many answers it has had.
     pub(crate) fn finish(mut self) -> Result<u64> {
-        let status = deadline::until("wrk to end", || self.process.ended())?;
+        let status =
+            deadline::within(self.time + Duration::from_secs(20), "wrk to end", || self.process.ended())?;
         let output = self.process.output();
         ensure!(status.success(), "wrk ended with {status}: {output}");
         ensure!(!output.contains("Non-2xx"), "not every answer was 200: {output}");

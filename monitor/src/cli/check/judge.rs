@@ -2,14 +2,15 @@
 
 use std::io;
 
+use rollcall::kernel::MINIMUM_KERNEL;
+
 use super::{
     super::exit::Exit,
     Finding,
     host::{Capabilities, Host, cgroup2_mount, has_v1_controller, lockdown_mode},
 };
 
-/// The ring buffer came with 5.8, and 5.10 is the oldest kernel with long-term support that has it.
-const OLDEST: (u32, u32) = (5, 10);
+const OLDEST: (u32, u32) = (MINIMUM_KERNEL.0 as u32, MINIMUM_KERNEL.1 as u32);
 
 /// Since then BPF memory counts against the memory cgroup, not against RLIMIT_MEMLOCK (kernel commit d5299b67dd59).
 const NO_MEMLOCK: (u32, u32) = (5, 11);

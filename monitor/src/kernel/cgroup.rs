@@ -15,7 +15,7 @@ use super::Error;
 
 /// Where cgroup v2 is mounted with its root, if it is.
 fn mounted() -> Option<PathBuf> {
-    parse(&fs::read_to_string("/proc/self/mountinfo").ok()?)
+    cgroup2_root(&fs::read_to_string("/proc/self/mountinfo").ok()?)
 }
 
 /// Opens `path`, or the root of cgroup v2, mounted for this process alone where nobody else has mounted it.
@@ -48,9 +48,9 @@ fn mount_privately() -> io::Result<File> {
     .unwrap_or_else(|_| Err(io::Error::other("the mounting thread failed")))
 }
 
-/// The mount point of the line whose file system is cgroup2 and whose root is the hierarchy's root
+/// Where cgroup v2 is mounted with its root, by /proc/self/mountinfo: the mount point of the line whose file system is cgroup2 and whose root is the hierarchy's root
 /// (proc_pid_mountinfo(5): fields 4 and 5, and the type after the lone hyphen).
-fn parse(mountinfo: &str) -> Option<PathBuf> {
+pub fn cgroup2_root(mountinfo: &str) -> Option<PathBuf> {
     mountinfo.lines().find_map(|line| {
         let (left, right) = line.split_once(" - ")?;
         let mut fields = left.split(' ').skip(3);
@@ -68,13 +68,13 @@ mod tests {
         let hybrid = "24 1 0:22 / /sys rw - sysfs sysfs rw\n\
             33 24 0:30 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n\
             42 24 0:39 / /sys/fs/cgroup/unified rw,relatime shared:10 - cgroup2 cgroup2 rw\n";
-        assert_eq!(parse(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(parse("24 1 0:22 / /sys rw - sysfs sysfs rw\n"), None);
+        assert_eq!(cgroup2_root(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(cgroup2_root("24 1 0:22 / /sys rw - sysfs sysfs rw\n"), None);
     }
 
     #[test]
     fn a_container_that_sees_only_its_own_part_is_not_the_root() {
         let part = "42 24 0:39 /system.slice/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(parse(part), None);
+        assert_eq!(cgroup2_root(part), None);
     }
 }

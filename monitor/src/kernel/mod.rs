@@ -18,6 +18,7 @@ mod runs;
 mod statistics;
 
 pub use capture::{Capture, Consumer, Stop};
+pub use cgroup::cgroup2_root;
 pub use error::Error;
 pub use others::attached;
 pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load};

@@ -9,6 +9,7 @@ use nix::sys::{
     resource::{Resource, getrlimit},
     statfs::{CGROUP2_SUPER_MAGIC, statfs},
 };
+use rollcall::kernel::cgroup2_root;
 
 /// Everything that `rollcall check` looks at. What could not be read is `None`.
 #[derive(Clone, Debug, Default)]
@@ -83,10 +84,10 @@ impl Host {
     }
 
     /// The cgroup that will be watched, if it is there to be looked at.
-    pub(super) fn cgroup_path(&self) -> Option<&Path> {
+    pub(super) fn cgroup_path(&self) -> Option<PathBuf> {
         match &self.cgroup {
-            Some((path, is_v2)) => is_v2.then_some(path),
-            None => cgroup2_mount(self.mountinfo.as_deref()?),
+            Some((path, is_v2)) => is_v2.then(|| path.clone()),
+            None => cgroup2_root(self.mountinfo.as_deref()?),
         }
     }
 }
@@ -97,12 +98,6 @@ pub(super) fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Where cgroup v2 is mounted with its root, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
-pub(super) fn cgroup2_mount(mountinfo: &str) -> Option<&Path> {
-    let root = |mount: &Mount<'_>| mount.kind == "cgroup2" && mount.root == "/";
-    mounts(mountinfo).find(root).map(|mount| Path::new(mount.point))
-}
-
 /// Whether one of the named cgroup v1 controllers is mounted.
 pub(super) fn has_v1_controller(mountinfo: &str, names: &[&str]) -> bool {
     mounts(mountinfo)
@@ -111,8 +106,6 @@ pub(super) fn has_v1_controller(mountinfo: &str, names: &[&str]) -> bool {
 }
 
 struct Mount<'a> {
-    root: &'a str,
-    point: &'a str,
     kind: &'a str,
     options: &'a str,
 }
@@ -120,15 +113,9 @@ struct Mount<'a> {
 fn mounts(mountinfo: &str) -> impl Iterator<Item = Mount<'_>> {
     mountinfo.lines().filter_map(|line| {
         // The number of optional fields varies; a lone hyphen ends them.
-        let (head, tail) = line.split_once(" - ")?;
-        let mut head = head.split(' ').skip(3);
+        let (_, tail) = line.split_once(" - ")?;
         let mut tail = tail.split(' ');
-        Some(Mount {
-            root: head.next()?,
-            point: head.next()?,
-            kind: tail.next()?,
-            options: tail.nth(1).unwrap_or(""),
-        })
+        Some(Mount { kind: tail.next()?, options: tail.nth(1).unwrap_or("") })
     })
 }
 

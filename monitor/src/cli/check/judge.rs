@@ -2,12 +2,12 @@
 
 use std::io;
 
-use rollcall::kernel::MINIMUM_KERNEL;
+use rollcall::kernel::{MINIMUM_KERNEL, cgroup2_root};
 
 use super::{
     super::exit::Exit,
     Finding,
-    host::{Capabilities, Host, cgroup2_mount, has_v1_controller, lockdown_mode},
+    host::{Capabilities, Host, has_v1_controller, lockdown_mode},
 };
 
 const OLDEST: (u32, u32) = (MINIMUM_KERNEL.0 as u32, MINIMUM_KERNEL.1 as u32);
@@ -102,7 +102,7 @@ fn cgroup(host: &Host) -> Finding {
             Finding::fail(Exit::Host, SUBJECT, format!("{path} is no cgroup v2"), remedy)
         };
     }
-    match host.mountinfo.as_deref().and_then(cgroup2_mount) {
+    match host.mountinfo.as_deref().and_then(cgroup2_root) {
         Some(path) => Finding::ok(SUBJECT, path.display().to_string()),
         None if !host.cgroup2_known => {
             let remedy = "boot a kernel with CONFIG_CGROUPS and CONFIG_CGROUP_BPF";

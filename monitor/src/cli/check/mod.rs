@@ -82,7 +82,7 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let host = Host::read(args.kernel.cgroup.as_deref());
     let mut findings = judge::all(&host, args.kernel.ring_size);
     if let Some(cgroup) = host.cgroup_path() {
-        findings.push(judge::other_programs(attached(cgroup)));
+        findings.push(judge::other_programs(attached(&cgroup)));
     }
     let mut out = io::stdout().lock();
     // A reader that has seen enough is no reason to judge otherwise.

@@ -1,9 +1,9 @@
 use std::path::Path;
 
+use rollcall::kernel::cgroup2_root;
+
 use super::{
-    host::{
-        Capabilities, Host, cgroup2_mount, effective_capabilities, has_v1_controller, lockdown_mode, version,
-    },
+    host::{Capabilities, Host, effective_capabilities, has_v1_controller, lockdown_mode, version},
     *,
 };
 
@@ -163,8 +163,8 @@ fn versions() {
 
 #[test]
 fn mount_tables() {
-    assert_eq!(cgroup2_mount(HYBRID), Some(Path::new("/sys/fs/cgroup/unified")));
-    assert_eq!(cgroup2_mount("garbage\n - \n1 2 3 - cgroup2"), None);
+    assert_eq!(cgroup2_root(HYBRID).as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
+    assert_eq!(cgroup2_root("garbage\n - \n1 2 3 - cgroup2"), None);
     assert!(has_v1_controller(HYBRID, &["net_cls"]));
     assert!(!has_v1_controller(HYBRID, &["memory"]));
 }

@@ -15,6 +15,7 @@ pub mod detect;
 pub mod engine;
 pub mod hash;
 pub mod http;
+pub mod json;
 pub mod kernel;
 pub mod output;
 pub mod replay;

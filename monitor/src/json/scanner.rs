@@ -1,0 +1,235 @@
+//! The tokenizer.
+//!
+//! Beyond RFC 8259 it takes superfluous commas and `NaN` and `Infinity` with a sign or without one, any
+//! spelling of numbers in decimal digits, and control characters in strings. Comments and single quotes, which
+//! only parsers set up for them take, are malformed.
+
+use super::{Nesting, Text};
+
+/// One token. Commas and colons are not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Token<'a> {
+    /// `{`
+    BeginObject,
+    /// `}`
+    EndObject,
+    /// `[`
+    BeginArray,
+    /// `]`
+    EndArray,
+    /// The name of a member of an object.
+    Key(Text<'a>),
+    /// A string that is a value.
+    String(Text<'a>),
+    /// A number as it is written.
+    Number(&'a [u8]),
+    /// `true`, `false`, `null`, `NaN`, `Infinity`.
+    Other(&'a [u8]),
+}
+
+/// How the text ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// After one complete value and white space.
+    Whole,
+    /// Before the value did.
+    Cut,
+    /// With something that is not JSON, be it behind a complete value.
+    Malformed,
+}
+
+/// Gives the tokens of one value.
+///
+/// A string, number or word that the end of the text cuts off is not given: half an identifier is none. As a
+/// number shows its end only by what follows, one that is the last thing in the text counts as cut off.
+///
+/// Values nested deeper than [`Nesting`] keeps account of are skipped: a key may then stand without a value.
+/// What comes behind them is given, so that nesting hides nothing.
+#[derive(Clone, Debug)]
+pub struct Scanner<'a> {
+    rest: &'a [u8],
+    /// A bit for each open bracket: whether it is an object.
+    nesting: Nesting,
+    expect: Expect,
+    end: Option<End>,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Expect {
+    /// A value, and nothing else.
+    Value,
+    /// A key, the end of the object, or a superfluous comma.
+    Member,
+    /// A value, the end of the array, or a superfluous comma.
+    Element,
+    Colon,
+    /// A comma or the end of the object or array.
+    Comma,
+    Nothing,
+}
+
+/// Words that are values.
+const WORDS: [&[u8]; 7] = [b"true", b"false", b"null", b"NaN", b"Infinity", b"+Infinity", b"-Infinity"];
+
+/// The byte order mark, which RFC 8259 lets parsers ignore.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+impl<'a> Scanner<'a> {
+    /// A scanner at the beginning of `text`.
+    pub fn new(text: &'a [u8]) -> Scanner<'a> {
+        let rest = match text.strip_prefix(MARK) {
+            Some(rest) => rest,
+            None if MARK.starts_with(text) => &[],
+            None => text,
+        };
+        Scanner { rest, nesting: Nesting::new(), expect: Expect::Value, end: None }
+    }
+
+    /// How many objects and arrays are open after the last token.
+    pub fn depth(&self) -> usize {
+        self.nesting.depth()
+    }
+
+    /// How the text ended, once all tokens have been given.
+    pub fn end(&self) -> End {
+        self.end.unwrap_or(End::Cut)
+    }
+
+    fn stop(&mut self, end: End) -> Option<Token<'a>> {
+        self.end = Some(end);
+        None
+    }
+
+    /// Takes the next `bytes` bytes.
+    fn advance(&mut self, bytes: usize) -> &'a [u8] {
+        let (taken, rest) = self.rest.split_at(bytes);
+        self.rest = rest;
+        taken
+    }
+
+    /// Takes a string that starts here.
+    fn string(&mut self) -> Option<Text<'a>> {
+        let Some((text, rest)) = Text::take(&self.rest[1..]) else {
+            self.end = Some(End::Cut);
+            return None;
+        };
+        self.rest = rest;
+        Some(text)
+    }
+
+    fn value(&mut self, first: u8) -> Option<Token<'a>> {
+        match first {
+            b'"' => {
+                let text = self.string()?;
+                self.expect = self.after_value();
+                Some(Token::String(text))
+            }
+            b'{' => {
+                self.advance(1);
+                self.nesting.push(true);
+                self.expect = Expect::Member;
+                Some(Token::BeginObject)
+            }
+            b'[' => {
+                self.advance(1);
+                self.nesting.push(false);
+                self.expect = Expect::Element;
+                Some(Token::BeginArray)
+            }
+            _ => self.word(),
+        }
+    }
+
+    fn word(&mut self) -> Option<Token<'a>> {
+        let in_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._".contains(byte);
+        let word = self.advance(self.rest.iter().take_while(|byte| in_word(byte)).count());
+        let at_end = self.rest.is_empty();
+        self.expect = self.after_value();
+        if WORDS.contains(&word) {
+            Some(Token::Other(word))
+        } else if at_end && (is_number(word) || WORDS.iter().any(|whole| whole.starts_with(word))) {
+            self.stop(End::Cut)
+        } else if is_number(word) && word.iter().any(u8::is_ascii_digit) {
+            Some(Token::Number(word))
+        } else {
+            self.stop(End::Malformed)
+        }
+    }
+
+    fn close(&mut self) -> Token<'a> {
+        self.advance(1);
+        let token = if self.nesting.pop() { Token::EndObject } else { Token::EndArray };
+        self.expect = self.after_value();
+        token
+    }
+
+    fn after_value(&self) -> Expect {
+        if self.nesting.depth() == 0 { Expect::Nothing } else { Expect::Comma }
+    }
+
+    /// Skips a bracket that starts here, up to its end. Does not look at what is inside but for strings.
+    fn skip(&mut self) {
+        let mut open = 0_usize;
+        while let Some(&byte) = self.rest.first() {
+            match byte {
+                b'"' => {
+                    if self.string().is_none() {
+                        return;
+                    }
+                    continue;
+                }
+                b'{' | b'[' => open += 1,
+                b'}' | b']' => open -= 1,
+                _ => {}
+            }
+            self.advance(1);
+            if open == 0 {
+                break;
+            }
+        }
+        self.expect = Expect::Comma;
+    }
+}
+
+impl<'a> Iterator for Scanner<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        while self.end.is_none() {
+            let space = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+            self.advance(space);
+            let Some(&first) = self.rest.first() else {
+                return self.stop(if self.expect == Expect::Nothing { End::Whole } else { End::Cut });
+            };
+            let in_object = self.nesting.top() == Some(true);
+            match (self.expect, first) {
+                (Expect::Colon, b':') => {
+                    self.advance(1);
+                    self.expect = Expect::Value;
+                }
+                (Expect::Comma | Expect::Member | Expect::Element, b',') => {
+                    self.advance(1);
+                    self.expect = if in_object { Expect::Member } else { Expect::Element };
+                }
+                (Expect::Comma | Expect::Member, b'}') if in_object => return Some(self.close()),
+                (Expect::Comma | Expect::Element, b']') if !in_object => return Some(self.close()),
+                (Expect::Member, b'"') => {
+                    let key = self.string()?;
+                    self.expect = Expect::Colon;
+                    return Some(Token::Key(key));
+                }
+                (Expect::Value | Expect::Element, b'{' | b'[') if self.nesting.is_full() => self.skip(),
+                (Expect::Value | Expect::Element, _) => return self.value(first),
+                _ => return self.stop(End::Malformed),
+            }
+        }
+        None
+    }
+}
+
+/// Whether `word` is the beginning of a number in decimal digits.
+fn is_number(word: &[u8]) -> bool {
+    word.first().is_some_and(|first| b"+-.".contains(first) || first.is_ascii_digit())
+        && word.iter().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte))
+}

@@ -17,6 +17,7 @@ pub mod hash;
 pub mod http;
 pub mod json;
 pub mod kernel;
+pub mod object;
 pub mod output;
 pub mod replay;
 pub mod route;

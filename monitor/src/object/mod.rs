@@ -1,0 +1,3 @@
+//! What a call's body says about the object that it reads.
+
+pub mod graphql;

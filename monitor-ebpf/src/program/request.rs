@@ -83,8 +83,8 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
 fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
     let connection = match socket.connection() {
         Some(connection) => connection,
-        // Older than the programs, and perhaps amid a body. Only text makes a server of it, and nothing that the
-        // other end sends makes it a client for good: TCP may drop what we see.
+        // Older than the programs, and perhaps amid a body. Only text or a PROXY header makes a
+        // server of it, and nothing that the other end sends makes it a client for good: TCP may drop what we see.
         None => {
             if let Err(outcome) = at_first_sight(ctx, packet) {
                 return outcome;

@@ -53,6 +53,7 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
         response_gaps,
         desyncs,
         resyncs,
+        proxied,
         not_http,
         tls,
         http2,
@@ -97,6 +98,7 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
     samples.push(&metrics::HTTP_DESYNCS, &[], desyncs);
     samples.push(&metrics::HTTP_RESYNCS, &[], resyncs);
     samples.push(&metrics::HTTP_UNPAIRED_RESPONSES, &[], unpaired_responses);
+    samples.push(&metrics::HTTP_PROXIED_CONNECTIONS, &[], proxied);
     samples.push_each(
         &metrics::HTTP_OPAQUE_CONNECTIONS,
         &[],

@@ -250,7 +250,11 @@ impl Connection {
 
     /// Whether a segment that comes after a long silence can be read without knowing what came before.
     pub(super) fn forgettable(&self) -> bool {
-        self.requests.at_start() && self.pending.is_empty() && self.early.is_none()
+        // What a PROXY header said would be forgotten, and another one believed.
+        self.requests.at_start()
+            && !self.requests.is_announced()
+            && self.pending.is_empty()
+            && self.early.is_none()
     }
 
     /// Nothing more is read here.

@@ -102,7 +102,7 @@ pub struct Connections {
 impl Connections {
     /// No connections yet.
     pub fn new(limits: Limits) -> Connections {
-        let limits = Limits { head: limits.head.clamp(64, Limits::HEAD_MAX), ..limits };
+        let limits = Limits { head: limits.head.clamp(Limits::HEAD_MIN, Limits::HEAD_MAX), ..limits };
         Connections { shared: Shared { limits, cycle: 1, ..Shared::default() }, ..Connections::default() }
     }
 

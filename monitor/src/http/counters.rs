@@ -34,6 +34,8 @@ pub struct Counters {
     pub desyncs: u64,
     /// Times that a connection's requests were found again.
     pub resyncs: u64,
+    /// Connections that began with a PROXY protocol header.
+    pub proxied: u64,
     /// Connections that turned out not to be HTTP, TLS and HTTP/2 apart.
     pub not_http: u64,
     /// Connections that carry TLS.

@@ -1,6 +1,6 @@
 //! The exchange: one request with its response.
 
-use std::ops::Range;
+use std::{net::IpAddr, ops::Range};
 
 use crate::{
     stream::{ConnectionId, Endpoints},
@@ -50,6 +50,9 @@ pub struct Request {
 pub struct Exchange<'a> {
     pub connection: ConnectionId,
     pub endpoints: Endpoints,
+    /// The address that a PROXY protocol header at the connection's start names as source. Whoever opened the
+    /// connection wrote it: to be believed only from a trusted peer.
+    pub proxied_for: Option<IpAddr>,
     pub request: &'a Request,
     /// When the first byte of the request was seen.
     pub at: Timestamp,

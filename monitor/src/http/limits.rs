@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The bounds of [`super::Connections`]. Everything that a client can make grow has one.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a request head that are kept, at most 16,384 (ranges in [`super::Request`] are 16 bits wide).
+    /// Bytes of a request head that are kept, from 128 to 16,384 (ranges in [`super::Request`] are 16 bits wide).
     pub head: usize,
     /// Bytes of a request body that are kept.
     pub body: usize,
@@ -32,6 +32,8 @@ pub struct Limits {
 impl Limits {
     /// The most that [`Limits::head`] can be.
     pub const HEAD_MAX: usize = 16 * 1024;
+    /// The least: a PROXY header of version 1 has room.
+    pub const HEAD_MIN: usize = 128;
 }
 
 impl Default for Limits {

@@ -13,6 +13,7 @@ mod framing;
 mod head;
 pub mod limits;
 mod pending;
+mod proxy_header;
 mod recognition;
 mod requests;
 mod responses;

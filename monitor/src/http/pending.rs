@@ -1,5 +1,7 @@
 //! Requests on their way to becoming exchanges, and the pool that their buffers come from.
 
+use std::net::IpAddr;
+
 use super::{
     exchange::{Exchange, Request},
     head::Scan,
@@ -29,6 +31,8 @@ pub(super) struct Pending {
     /// Bytes so far, head and body.
     pub(super) bytes: u64,
     pub(super) origin: Origin,
+    /// It starts at the connection's first byte, and may yet turn out to be a PROXY header.
+    pub(super) opens: bool,
     /// The head goes on past the cap, and its end has not come.
     pub(super) open: bool,
     /// The last byte has been seen.
@@ -54,10 +58,16 @@ pub(super) struct Pending {
 
 impl Pending {
     /// What is reported of it.
-    pub(super) fn exchange(&self, connection: ConnectionId, endpoints: Endpoints) -> Exchange<'_> {
+    pub(super) fn exchange(
+        &self,
+        connection: ConnectionId,
+        endpoints: Endpoints,
+        proxied_for: Option<IpAddr>,
+    ) -> Exchange<'_> {
         Exchange {
             connection,
             endpoints,
+            proxied_for,
             request: &self.request,
             at: self.origin.at,
             status: self.status,

@@ -1,9 +1,11 @@
 //! The requests of one connection: from its bytes in order to [`Pending`] requests.
 
+mod opening;
 mod place;
 
 use std::collections::VecDeque;
 
+use self::opening::Announced;
 pub(super) use self::place::Place;
 
 use super::{
@@ -12,6 +14,7 @@ use super::{
     head::{self, Head},
     limits::Limits,
     pending::{Pending, Pool},
+    proxy_header::{Binary, Status, text},
     recognition::{self, Protocol, Recognition},
 };
 use crate::stream::{reassembly::Origin, sequence::before};
@@ -44,6 +47,8 @@ struct Skim {
 
 #[derive(Debug, Default)]
 enum State {
+    /// At the connection's first byte, or in a PROXY header of version 2, or in what may become one.
+    Opening(Binary),
     /// Between requests.
     #[default]
     Start,
@@ -76,12 +81,16 @@ pub(super) struct Requests {
     pub(super) tentative: bool,
     /// The newest request is the last that the server will read.
     last: bool,
+    /// The PROXY header that the connection began with.
+    announced: Option<Announced>,
+    /// It has been counted.
+    told: bool,
 }
 
 impl Requests {
     /// At `next`, which is the stream's start, or amid a stream.
     pub(super) fn new(next: u32, amid: bool) -> Requests {
-        let state = if amid { State::Unsynced } else { State::Start };
+        let state = if amid { State::Unsynced } else { State::Opening(Binary::default()) };
         Requests { next, state, seasoned: amid, ..Requests::default() }
     }
 
@@ -105,6 +114,7 @@ impl Requests {
                     0
                 }
                 State::Unsynced => rest.len(),
+                State::Opening(_) => self.open(rest, first, origin, pending, shared),
                 State::Start => self.start(rest, first, origin, pending, shared),
                 State::Head(_) => self.head(rest, origin, pending, shared),
                 State::Skim(_) => self.skim(rest, pending, shared),
@@ -168,7 +178,7 @@ impl Requests {
                 lost = if inside { 0 } else { length };
             }
             State::Opaque | State::Unsynced | State::Refused(..) => lost = 0,
-            State::Start | State::Head(_) | State::Skim(_) => {}
+            State::Opening(_) | State::Start | State::Head(_) | State::Skim(_) => {}
         }
         self.next = self.next.wrapping_add(bytes);
         if lost == 0 {
@@ -218,7 +228,11 @@ impl Requests {
 
     /// Between requests, so that a later segment starts with a request.
     pub(super) fn at_start(&self) -> bool {
-        matches!(self.state, State::Start) && !self.tentative
+        match self.state {
+            State::Opening(header) => header.is_blank(),
+            State::Start => !self.tentative,
+            _ => false,
+        }
     }
 
     /// The protocol that is not HTTP/1, once `accepted` shows that TCP took the bytes that say so.
@@ -243,6 +257,7 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) -> usize {
+        let opens = matches!(std::mem::take(&mut self.state), State::Opening(_));
         let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         if blank > 0 {
             return blank;
@@ -251,10 +266,14 @@ impl Requests {
         request.start = self.next;
         request.head_end = self.next;
         request.origin = *origin;
-        request.origin.pipelined = origin.pipelined || !first;
+        // Behind a PROXY header comes the first request, which follows no other.
+        request.origin.pipelined =
+            (origin.pipelined || !first) && (self.seasoned || self.announced.is_none());
         request.tentative = self.tentative;
         let window = &rest[..rest.len().min(shared.limits.head)];
-        match head::strict(window, &mut request.request) {
+        request.opens = opens && text::line(window) != Status::Not;
+        let whole = if request.opens { None } else { head::strict(window, &mut request.request) };
+        match whole {
             Some(head) => {
                 self.complete(request, head, pending, shared);
                 head.consumed
@@ -277,9 +296,31 @@ impl Requests {
         let State::Head(mut request) = std::mem::take(&mut self.state) else { return 0 };
         request.origin.trusted &= origin.trusted;
         let limit = shared.limits.head.min(Limits::HEAD_MAX);
-        let before = request.request.head.len();
+        let mut before = request.request.head.len();
         let taken = rest.len().min(limit - before);
         request.request.head.extend_from_slice(&rest[..taken]);
+        if request.opens {
+            match opening::line(&request.request.head) {
+                Status::Partial if request.request.head.len() < limit => {
+                    self.wait(request, shared);
+                    return taken;
+                }
+                Status::Complete { consumed, source } => {
+                    let start = self.next.wrapping_sub(before as u32);
+                    self.announce(source, start.wrapping_add(consumed as u32));
+                    if consumed >= before {
+                        shared.pool.release(request);
+                        return consumed - before;
+                    }
+                    // What tells it from a request has been taken already: the beginning of one.
+                    request.request.head.drain(..consumed);
+                    request.start = request.start.wrapping_add(consumed as u32);
+                    before -= consumed;
+                }
+                _ => {}
+            }
+            request.opens = false;
+        }
         let had_line = request.scan.first_line > 0;
         let mut end = request.scan.end(&request.request.head);
         if (!had_line && request.scan.first_line > 0) || request.request.head.len() <= RECOGNISED_BY {
@@ -294,9 +335,7 @@ impl Requests {
         }
         let Some(end) = end else {
             if request.request.head.len() < limit {
-                request.head_end = request.start.wrapping_add(request.request.head.len() as u32);
-                shared.pool.charge(&mut request);
-                self.state = State::Head(request);
+                self.wait(request, shared);
             } else if request.scan.first_line > 0 || line_is_plausible(&request.request.head) {
                 self.truncate(request, pending, shared);
             } else {
@@ -311,6 +350,13 @@ impl Requests {
         };
         self.complete(request, head, pending, shared);
         end.saturating_sub(before)
+    }
+
+    /// The head goes on.
+    fn wait(&mut self, mut request: Box<Pending>, shared: &mut Shared) {
+        request.head_end = request.start.wrapping_add(request.request.head.len() as u32);
+        shared.pool.charge(&mut request);
+        self.state = State::Head(request);
     }
 
     /// A whole head is there.
@@ -452,6 +498,17 @@ impl Requests {
     ) {
         let end = request.start.wrapping_add(request.request.head.len() as u32);
         shared.pool.release(request);
+        self.foreign(protocol, end, pending, shared);
+    }
+
+    /// The bytes up to `end` are of another protocol, or of none.
+    fn foreign(
+        &mut self,
+        protocol: Protocol,
+        end: u32,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
         if !self.seasoned {
             self.state = State::Refused(protocol, end);
             return;

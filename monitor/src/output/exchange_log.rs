@@ -189,6 +189,7 @@ mod tests {
                 client: "192.0.2.7:50000".parse().unwrap(),
                 server: "[2001:db8::1]:80".parse().unwrap(),
             },
+            proxied_for: None,
             request,
             at: Timestamp(1_784_000_000_123_456_789),
             status: Some(200),

@@ -51,6 +51,9 @@ impl Connection {
     }
 
     fn serve(&mut self) -> io::Result<()> {
+        if self.shared.behaviour.proxy_header {
+            self.skip_proxy_header()?;
+        }
         while let Some(head) = self.read_head()? {
             match self.answer(&head)? {
                 Next::Request => {}
@@ -183,6 +186,25 @@ impl Connection {
         match head.field("content-length").and_then(|length| length.parse().ok()) {
             Some(length) => self.skip(length),
             None => Ok(()),
+        }
+    }
+
+    fn skip_proxy_header(&mut self) -> io::Result<()> {
+        while self.buffer.len() < 16 {
+            match find(&self.buffer, b"\r\n") {
+                Some(end) if end > 0 => break,
+                _ if self.fill()? == 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                _ => {}
+            }
+        }
+        if self.buffer.starts_with(b"PROXY ") {
+            return self.read_line().map(drop);
+        }
+        match self.buffer.get(..16) {
+            Some([b'\r', b'\n', b'\r', b'\n', 0, .., high, low]) => {
+                self.skip(16 + usize::from(u16::from_be_bytes([*high, *low])))
+            }
+            _ => Err(io::ErrorKind::InvalidData.into()),
         }
     }
 

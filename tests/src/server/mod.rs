@@ -44,6 +44,8 @@ pub struct Behaviour {
     pub fast_open: bool,
     /// Responses to requests that came together leave together.
     pub coalesce: bool,
+    /// Connections begin with a header of the PROXY protocol, of either version, which is skipped.
+    pub proxy_header: bool,
 }
 
 /// A running server, stopped when dropped.

@@ -10,6 +10,7 @@ mod handshake;
 mod lifetimes;
 mod messages;
 mod packets;
+mod proxy;
 mod segments;
 
 use anyhow::{Result, ensure};

@@ -36,6 +36,7 @@ fn call(detection: &mut Detection, peer: &str, request: &Request, ns: u64, out: 
             client: SocketAddr::new(peer.parse().unwrap(), 40_000),
             server: SocketAddr::from(([127, 0, 0, 1], 80)),
         },
+        proxied_for: None,
         request,
         at: Timestamp(1_700_000_000 * S + ns),
         status: Some(200),

@@ -53,6 +53,7 @@ impl Connection {
 
     /// Confirms, reports and advises, as far as the evidence goes.
     pub(super) fn flush(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
+        shared.counters.proxied += u64::from(self.requests.announces(self.accepted));
         if let Some(protocol) = self.requests.refused(self.accepted) {
             match protocol {
                 Protocol::Tls => shared.counters.tls += 1,
@@ -63,6 +64,7 @@ impl Connection {
         }
         self.confirm();
         if let Some(endpoints) = self.endpoints {
+            let proxied_for = self.requests.proxied_for();
             let mut called = 0;
             let first = self.pending.partition_point(|request| request.called);
             for request in self.pending.iter_mut().skip(first) {
@@ -71,7 +73,7 @@ impl Connection {
                 }
                 request.called = true;
                 called += 1;
-                sink.call(&request.exchange(self.id, endpoints));
+                sink.call(&request.exchange(self.id, endpoints, proxied_for));
             }
             shared.counters.exchanges += called;
         }
@@ -158,7 +160,7 @@ impl Connection {
     pub(super) fn report(&mut self, mut request: Box<Pending>, shared: &mut Shared, sink: &mut dyn Sink) {
         match self.endpoints {
             Some(endpoints) if request.confirmed => {
-                let exchange = request.exchange(self.id, endpoints);
+                let exchange = request.exchange(self.id, endpoints, self.requests.proxied_for());
                 if !request.called {
                     shared.counters.exchanges += 1;
                     sink.call(&exchange);

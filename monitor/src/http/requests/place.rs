@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Requests, Shared, State, current};
+use super::{Announced, Requests, Shared, State, current};
 use crate::{
     http::pending::{Pending, Pool},
     stream::sequence::{before, latest},
@@ -16,6 +16,7 @@ pub(in crate::http) struct Place {
     state: State,
     current: u32,
     last: bool,
+    announced: Option<Announced>,
     bytes: u64,
     body: usize,
     head_end: u32,
@@ -34,9 +35,11 @@ impl Requests {
                 copy.head_end = request.head_end;
                 copy.origin = request.origin;
                 copy.tentative = request.tentative;
+                copy.opens = request.opens;
                 pool.charge(&mut copy);
                 State::Head(copy)
             }
+            State::Opening(header) => State::Opening(*header),
             State::Start => State::Start,
             State::Skim(skim) => State::Skim(skim.clone()),
             State::Body(left) => State::Body(*left),
@@ -51,6 +54,7 @@ impl Requests {
             state,
             current: self.current,
             last: self.last,
+            announced: self.announced,
             bytes: request.map_or(0, |request| request.bytes),
             body: request.map_or(0, |request| request.request.body.len()),
             head_end: request.map_or(0, |request| request.head_end),
@@ -86,6 +90,7 @@ impl Requests {
     ) {
         let from = if let State::Head(request) = &place.state { request.start } else { place.seq };
         (self.next, self.current, self.last) = (place.seq, place.current, place.last);
+        self.announced = place.announced;
         if let State::Head(request) = std::mem::replace(&mut self.state, place.state) {
             shared.pool.release(request);
         }

@@ -4,10 +4,11 @@ mod confirmation;
 mod evasion;
 mod framing;
 mod pairing;
+mod proxy;
 mod segmentation;
 mod speed;
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::{Connections, Directive, Exchange, Limits, Sink};
 use crate::{
@@ -25,6 +26,7 @@ struct Record {
     exchanges: Vec<String>,
     sizes: Vec<(u64, u64)>,
     bodies: Vec<Vec<u8>>,
+    proxied_for: Vec<Option<IpAddr>>,
     directives: Vec<Directive>,
 }
 
@@ -54,6 +56,7 @@ impl Sink for Record {
         self.exchanges.push(Record::line(exchange));
         self.sizes.push((exchange.request_bytes, exchange.response_bytes));
         self.bodies.push(exchange.request.body.clone());
+        self.proxied_for.push(exchange.proxied_for);
         assert!(self.exchanges.len() <= self.calls.len(), "a call before its exchange");
     }
 

@@ -37,6 +37,17 @@ fn message(kind: u8, i: usize) -> (String, String, String) {
     (request, response, format!("{method} {target} {status_code}"))
 }
 
+/// What a load balancer may send before the first request, and whom it names.
+fn opening(kind: u8) -> (Vec<u8>, Option<IpAddr>) {
+    match kind {
+        0 => (b"PROXY TCP4 198.51.100.7 192.0.2.2 40000 80\r\n".to_vec(), "198.51.100.7".parse().ok()),
+        1 => (proxy::binary(0), "198.51.100.7".parse().ok()),
+        2 => (proxy::binary(900), "198.51.100.7".parse().ok()),
+        3 => (b"PROXY UNKNOWN ::1 ::1 1 2\r\n".to_vec(), None),
+        _ => (Vec::new(), None),
+    }
+}
+
 /// A receiver's TCP: what has arrived, and up to where there is no hole.
 struct Receiver {
     start: u32,
@@ -54,6 +65,7 @@ proptest! {
     /// any order within a cycle: the exchanges are those of the requests in order.
     #[test]
     fn any_segmentation_gives_the_same_exchanges(
+        header in 0u8..8,
         kinds in vec(any::<u8>(), 1..8),
         cuts in vec(any::<Index>(), 0..30),
         swaps in vec((any::<Index>(), any::<Index>()), 0..10),
@@ -68,7 +80,8 @@ proptest! {
         let requests: String = messages.iter().map(|message| message.0.as_str()).collect();
         let responses: String = messages.iter().map(|message| message.1.as_str()).collect();
         let expected: Vec<_> = messages.iter().map(|message| message.2.clone()).collect();
-        let requests = requests.as_bytes();
+        let (header, proxied_for) = opening(header);
+        let requests = [&header[..], requests.as_bytes()].concat();
         let mut segments = cut(requests.len(), &cuts);
         for (at, from, to) in &doubles {
             let (from, to) = (from.index(requests.len()), to.index(requests.len()));
@@ -111,11 +124,14 @@ proptest! {
         prop_assert_eq!(&wire.record.exchanges, &expected);
         let counters = wire.connections.counters();
         prop_assert_eq!((counters.conflicts, counters.gaps, counters.desyncs), (0, 0, 0));
+        prop_assert_eq!(counters.proxied, u64::from(!header.is_empty()));
+        prop_assert!(wire.record.proxied_for.iter().all(|&address| address == proxied_for));
     }
 
     /// Segments that TCP drops, of any content, before and among the true ones, anywhere in the window.
     #[test]
     fn segments_that_tcp_drops_change_nothing(
+        header in 0u8..8,
         kinds in vec(any::<u8>(), 1..6),
         cuts in vec(any::<Index>(), 0..20),
         decoys in vec(vec((0u32..400, soup()), 0..3), 20),
@@ -124,6 +140,8 @@ proptest! {
         let messages: Vec<_> = kinds.iter().enumerate().map(|(i, &kind)| message(kind, i)).collect();
         let requests: String = messages.iter().map(|message| message.0.as_str()).collect();
         let expected: Vec<_> = messages.iter().map(|message| message.2.clone()).collect();
+        let (header, proxied_for) = opening(header);
+        let requests = [&header[..], requests.as_bytes()].concat();
         let mut wire = Wire::new();
         wire.captured = usize::MAX;
         for (i, segment) in cut(requests.len(), &cuts).into_iter().enumerate() {
@@ -141,6 +159,8 @@ proptest! {
         }
         wire.finish();
         prop_assert_eq!(&wire.record.exchanges, &expected);
+        prop_assert_eq!(wire.connections.counters().proxied, u64::from(!header.is_empty()));
+        prop_assert!(wire.record.proxied_for.iter().all(|&address| address == proxied_for));
     }
 
     /// A client that waits, with responses of which little is captured and which come a cycle late.
@@ -242,6 +262,11 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         "GET /old\r\n",
         "Content-Length: 99999\r\n",
         "\u{16}\u{3}",
+        "PROXY TCP4 203.0.113.9 192.0.2.2 1 80\r\n",
+        "PROXY UNKNOWN",
+        "\r\n\r\n\0\r\nQUIT\n",
+        "!\u{11}\0\u{c}0123456789ab",
+        "!\0\u{7f}\0",
         "x",
     ]);
     vec(words, 0..8).prop_map(|words| words.concat().into_bytes())

@@ -61,6 +61,8 @@ families! {
     HTTP_RESYNCS: Counter "rollcall_http_resyncs_total" [];
     /// Responses to requests that were not seen.
     HTTP_UNPAIRED_RESPONSES: Counter "rollcall_http_unpaired_responses_total" [];
+    /// Connections that began with a PROXY protocol header.
+    HTTP_PROXIED_CONNECTIONS: Counter "rollcall_http_proxied_connections_total" [];
     /// Connections that Rollcall cannot see into: `tls`, `http2`, `not_http`, or HTTP until it was `upgraded` or became a `tunnel`.
     HTTP_OPAQUE_CONNECTIONS: Counter "rollcall_http_opaque_connections_total" ["reason"];
     /// Connections forgotten before they closed: `evicted` as there were too many, or `idle`.

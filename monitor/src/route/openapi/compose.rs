@@ -15,7 +15,7 @@ use super::{
     node::{Entry, MAX_DEPTH, Mapping, Node, Value},
 };
 
-/// The most nodes and merged entries of a tree; public documents need less than a fifth. A file of the largest
+/// The most nodes and merged entries of a tree; public documents need up to 900,000. A file of the largest
 /// size that is nothing but brackets would come to gigabytes without it.
 const MAX_NODES: usize = 4_000_000;
 

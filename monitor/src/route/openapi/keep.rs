@@ -1,5 +1,5 @@
-//! Which parts of a document become part of its tree: those that lead to operations. Of a typical document
-//! that is a tenth; the rest is schemas of bodies, examples and prose.
+//! Which parts of a document become part of its tree: those that lead to operations. The rest,
+//! bodies, examples and prose, is most of a typical document.
 
 /// Where in a document a mapping is, as far as it decides about its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use std::{collections::HashMap, rc::Rc};
 
-/// The deepest nesting of a tree, aliases followed. The deepest public document has 40 levels or so; trees are
-/// walked and dropped by recursion, which this keeps off the end of the stack.
+/// The deepest nesting of a tree, aliases followed. Those of public documents have up to 35 levels. Trees are
+/// dropped by recursion, which this keeps off the end of the stack.
 pub(super) const MAX_DEPTH: usize = 256;
 
 /// A value in a document.

@@ -15,8 +15,8 @@ use super::{
     server, template,
 };
 
-/// The most operations of a document; servers and references can multiply what is written. The largest public
-/// document has about 15,000.
+/// The most operations of a document; servers and references can multiply what is written. Public
+/// documents have up to 22,000.
 pub(super) const MAX_OPERATIONS: usize = 100_000;
 
 /// The operations below `paths` in the document of `root`.

@@ -2,7 +2,7 @@
 
 use super::error::Reason;
 
-/// The most parameters of a path. Public documents have paths with up to 10.
+/// The most parameters of a path. Public documents have up to 9 in one.
 pub(super) const MAX_PARAMETERS: usize = 64;
 
 /// The names in the braces of `path`, in order.

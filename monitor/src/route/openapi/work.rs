@@ -2,9 +2,9 @@
 
 use super::error::Reason;
 
-/// The most nodes looked at on the way from the tree to the operations: a few seconds' worth. The largest
-/// public document needs 120,000.
-const MAX_STEPS: usize = 10_000_000;
+/// The most nodes looked at on the way from the tree to the operations. No public document needs more than
+/// 150,000.
+const MAX_STEPS: usize = 2_000_000;
 
 /// A count of the nodes that have been looked at.
 #[derive(Debug, Default)]

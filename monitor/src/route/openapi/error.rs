@@ -42,7 +42,7 @@ pub enum Reason {
     TooMuch,
     #[error("the document is not a mapping")]
     NotAMapping,
-    #[error("is Swagger {0}; convert it to OpenAPI 3")]
+    #[error("is Swagger {}; convert it to OpenAPI 3", .0.escape_debug())]
     Swagger(String),
     #[error("no `openapi` version; is this an OpenAPI document?")]
     NoVersion,
@@ -74,6 +74,15 @@ pub enum Reason {
     OpenVariable { url: String, name: String },
     #[error("more than {MAX_OPERATIONS} operations")]
     TooManyOperations,
+}
+
+/// `text` for a message: what is left out of a long one would only bury the rest.
+pub(super) fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 200;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A [`Reason`] with its line, before it is known which file it is about.

@@ -33,7 +33,7 @@ use std::{
 
 pub use error::{Error, Reason};
 
-use self::error::Refusal;
+use self::error::{Refusal, excerpt};
 
 /// The largest file that is read. The largest public document has 47 MB, but for those in which every reference
 /// is replaced by a copy.
@@ -91,15 +91,15 @@ fn version(root: &node::Node) -> Result<String, Refusal> {
         return Err(Reason::NotAMapping.at(root.line));
     }
     if let Some(swagger) = root.get("swagger") {
-        let version = swagger.text().unwrap_or_default().to_owned();
-        return Err(Reason::Swagger(version).at(swagger.line));
+        let version = swagger.text().unwrap_or_default();
+        return Err(Reason::Swagger(excerpt(version)).at(swagger.line));
     }
     let openapi = root.get("openapi").ok_or_else(|| Reason::NoVersion.at(root.line))?;
     let version = openapi.text().unwrap_or_default().to_owned();
     let known = ["3.0", "3.1", "3.2"].into_iter().any(|known| {
         version.strip_prefix(known).is_some_and(|patch| patch.is_empty() || patch.starts_with('.'))
     });
-    if known { Ok(version) } else { Err(Reason::Version(version).at(openapi.line)) }
+    if known { Ok(version) } else { Err(Reason::Version(excerpt(&version)).at(openapi.line)) }
 }
 
 /// `text` without the characters that JSON allows in strings and YAML does not: descriptions in public

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Operation,
-    error::{Reason, Refusal},
+    error::{Reason, Refusal, excerpt},
     keep::{METHODS, OTHER_METHODS},
     node::{Entry, Node},
     parameters::Parameters,
@@ -33,7 +33,7 @@ pub(super) fn collect(root: &Node) -> Result<Vec<Operation>, Refusal> {
     let mut lines = HashMap::new();
     for path in entries.iter().filter(|path| !path.key.starts_with("x-")) {
         if let Some(first) = lines.insert(&path.key, path.line) {
-            return Err(Reason::DuplicatePath { path: path.key.to_string(), first }.at(path.line));
+            return Err(Reason::DuplicatePath { path: excerpt(&path.key), first }.at(path.line));
         }
         collector.path(path)?;
     }
@@ -88,7 +88,7 @@ impl<'a> Collector<'a> {
         let mut last = item;
         while let Some(node) = last.get("$ref") {
             let reference = node.text().unwrap_or_default();
-            let refuse = |reason: fn(String) -> Reason| reason(reference.to_owned()).at(node.line);
+            let refuse = |reason: fn(String) -> Reason| reason(excerpt(reference)).at(node.line);
             if !reference::is_local(reference) {
                 return Err(refuse(Reason::ExternalReference));
             }

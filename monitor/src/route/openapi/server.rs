@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    error::{Reason, Refusal},
+    error::{Reason, Refusal, excerpt},
     node::Node,
 };
 
@@ -28,9 +28,9 @@ fn base(server: &Node) -> Result<String, Refusal> {
     let url = node.text().unwrap_or_default();
     let filled = fill(url, server.get("variables"));
     let path = path_of(&filled).trim_end_matches('/');
-    if let Some((_, tail)) = path.split_once('{') {
-        let name = tail.split('}').next().unwrap_or_default().to_owned();
-        return Err(Reason::OpenVariable { url: url.to_owned(), name }.at(node.line));
+    if let Some((_, tail)) = path.split_once(['{', '}']) {
+        let name = tail.split('}').next().unwrap_or_default();
+        return Err(Reason::OpenVariable { url: excerpt(url), name: excerpt(name) }.at(node.line));
     }
     if path.is_empty() || path.starts_with('/') { Ok(path.to_owned()) } else { Ok(format!("/{path}")) }
 }
@@ -69,7 +69,13 @@ fn path_of(url: &str) -> &str {
     };
     match authority {
         Some(rest) => rest.find('/').map_or("", |at| &rest[at..]),
-        None => url.trim_start_matches("./").trim_start_matches('.'),
+        None => {
+            let mut path = url;
+            while let Some(rest) = path.strip_prefix("./").or_else(|| path.strip_prefix("../")) {
+                path = rest;
+            }
+            if matches!(path, "." | "..") { "" } else { path }
+        }
     }
 }
 

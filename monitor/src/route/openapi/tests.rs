@@ -151,6 +151,8 @@ fn only_the_path_of_a_server_counts() {
         ("/", ""),
         (".", ""),
         ("./v1/", "/v1"),
+        ("../v1", "/v1"),
+        ("./.well-known", "/.well-known"),
         ("v1.0", "/v1.0"),
         ("https://example.com", ""),
         ("https://example.com/v1//", "/v1"),
@@ -310,6 +312,9 @@ fn bad_paths_are_refused_with_their_lines() {
     ] {
         assert_refused(yaml(&format!("paths:\n  /: {{}}\n  '{path}': {{}}\n")), 4, reason);
     }
+    let long = "a".repeat(100_000);
+    let reason = format!("path \"{}…\" does not start with /", &long[..200]);
+    assert_refused(yaml(&format!("paths:\n  ? {long}\n  : {{}}\n")), 3, &reason);
     let twice = "paths:\n  /a: {get: {}}\n  /a: {put: {}}\n";
     assert_refused(yaml(twice), 4, "path \"/a\" stands twice, first on line 3");
 }

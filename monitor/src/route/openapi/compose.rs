@@ -16,8 +16,8 @@ use super::{
 };
 
 /// The most nodes and merged entries of a tree; public documents need up to 900,000. A file of the largest
-/// size that is nothing but brackets would come to gigabytes without it.
-const MAX_NODES: usize = 4_000_000;
+/// size that is nothing but brackets would come to gigabytes without it; with it, to 500 MB for a second or two.
+const MAX_NODES: usize = 2_000_000;
 
 /// The tree of the only document in `text`.
 pub(super) fn compose(text: &str) -> Result<Rc<Node>, Refusal> {

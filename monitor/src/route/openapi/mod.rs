@@ -1,7 +1,7 @@
 //! OpenAPI documents: which operations an API has, and which parts of their paths are parameters.
 //!
 //! Reads OpenAPI 3.0, 3.1 and 3.2 in JSON and YAML, whatever the file is called: to the parser, JSON is YAML.
-//! Only what leads to operations is looked at ([`keep`]); whatever else is wrong with a document is no reason
+//! Only what leads to operations is looked at (`keep`); whatever else is wrong with a document is no reason
 //! to refuse it. What is refused is refused with its line ([`error`]). A document comes from the operator, but
 //! often by way of others: its size, its depth and the work it causes are bounded.
 //!

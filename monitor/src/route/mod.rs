@@ -13,6 +13,7 @@
 //! Routes do not depend on the order of traffic as long as they are few enough ([`table`]).
 
 pub mod identifier;
+pub mod openapi;
 pub mod outcome;
 pub mod path;
 pub mod query;

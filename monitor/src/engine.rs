@@ -11,6 +11,7 @@ use crate::{
     alert::Alert,
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
+    route::{NeverMatches, Summary},
     stream::{ConnectionId, Segment},
     time::Timestamp,
 };
@@ -22,8 +23,6 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Where what the engine finds goes.
 pub trait Output {
-    /// Whether [`Output::exchange`] is wanted at all: attribution is done again for it.
-    fn wants_exchanges(&self) -> bool;
     /// One exchange, complete.
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
     /// An alert was opened, updated or resolved.
@@ -111,6 +110,16 @@ impl<O: Output> Engine<O> {
         self.behind.detection.set_loss(loss);
     }
 
+    /// Every route that has been called.
+    pub fn routes(&self) -> Vec<Summary> {
+        self.behind.detection.routes()
+    }
+
+    /// Rules of the operator that no call can ever match.
+    pub fn never_match(&self) -> &[NeverMatches] {
+        self.behind.detection.never_match()
+    }
+
     /// What has been counted.
     pub fn counters(&mut self) -> Counters {
         Counters { http: self.connections.counters().clone(), detection: self.behind.detection.counters() }
@@ -144,9 +153,10 @@ impl<O: Output> Sink for Behind<O> {
     }
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
-        if self.output.wants_exchanges() {
-            let attributed = self.detection.attribute(exchange);
-            self.output.exchange(exchange, &attributed);
+        let attributed = self.detection.complete(exchange, &mut self.alerts);
+        self.output.exchange(exchange, &attributed);
+        if !self.alerts.is_empty() {
+            self.raise();
         }
     }
 

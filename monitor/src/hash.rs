@@ -4,22 +4,48 @@
 //! work out colliding paths, objects or addresses; replay and tests hand in a fixed one, so that the same
 //! input gives the same output.
 
-use siphasher::sip::SipHasher13;
+use std::hash::Hasher as _;
+
+use siphasher::{
+    sip::SipHasher13,
+    sip128::{Hasher128, SipHasher13 as Wide, SipHasher24},
+};
 
 /// The secret of an engine's hash tables. SipHash-1-3: the cheapest of the family that is still considered
 /// safe against chosen-key flooding, and the one that Rust's own maps use.
 #[derive(Clone, Copy)]
-pub struct HashKey(SipHasher13);
+pub struct HashKey {
+    short: SipHasher13,
+    wide: Wide,
+    shown: SipHasher24,
+}
 
 impl HashKey {
     /// A key from 16 bytes.
     pub fn new(secret: [u8; 16]) -> HashKey {
-        HashKey(SipHasher13::new_with_key(&secret))
+        // A key of its own for what is shown to people.
+        let shown = SipHasher24::new_with_key(&secret).hash(b"identity").as_bytes();
+        HashKey {
+            short: SipHasher13::new_with_key(&secret),
+            wide: Wide::new_with_key(&secret),
+            shown: SipHasher24::new_with_key(&shown),
+        }
     }
 
     /// The keyed hash of `bytes`.
     pub fn hash(&self, bytes: &[u8]) -> u64 {
-        self.0.hash(bytes)
+        self.short.hash(bytes)
+    }
+
+    /// The keyed hash of a secret, fit to be shown: 128 bits that say nothing about `secret` to whoever lacks the
+    /// key. `domain` keeps apart equal secrets of different kinds.
+    ///
+    /// Tokens are long, so they are condensed by SipHash-1-3; what leaves is SipHash-2-4 of that.
+    pub fn identity(&self, domain: u64, secret: &[u8]) -> [u8; 16] {
+        let mut condensed = self.wide;
+        condensed.write_u64(domain);
+        condensed.write(secret);
+        self.shown.hash(&condensed.finish128().as_bytes()).as_bytes()
     }
 }
 
@@ -27,5 +53,20 @@ impl HashKey {
 impl std::fmt::Debug for HashKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HashKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_depends_on_key_domain_and_secret() {
+        let key = HashKey::new([1; 16]);
+        let identity = key.identity(1, b"secret");
+        assert_eq!(identity, key.identity(1, b"secret"));
+        assert_ne!(identity, key.identity(2, b"secret"));
+        assert_ne!(identity, key.identity(1, b"secret "));
+        assert_ne!(identity, HashKey::new([2; 16]).identity(1, b"secret"));
     }
 }

@@ -7,7 +7,10 @@ use hashbrown::{HashTable, hash_table::Entry};
 use super::{Alert, Client, Severity, State, VERSION};
 use crate::{
     client::ClientKey,
-    detect::{Finding, Phase, finding::SEQUENTIAL_WALK},
+    detect::{
+        Finding, Phase,
+        finding::{DISTINCT_OBJECTS, RULES, SEQUENTIAL_WALK},
+    },
     hash::HashKey,
     time::Timestamp,
 };
@@ -15,7 +18,7 @@ use crate::{
 /// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
 const FAR_OVER: u64 = 10;
 
-/// Makes alerts of findings. An alert is critical when the objects form a sequential walk, or their number is
+/// Makes alerts of findings. One about a route is for information; one about a client is critical when the objects form a sequential walk, or their number is
 /// at least ten times the limit.
 #[derive(Debug)]
 pub struct Alerts {
@@ -28,14 +31,26 @@ pub struct Alerts {
 /// What became of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    pub opened_warning: u64,
-    pub opened_critical: u64,
+    /// By rule, in the order of [`RULES`], and by severity.
+    pub opened: [[u64; 3]; RULES.len()],
     pub updated: u64,
     pub resolved: u64,
     /// Findings that became no alert because too many were open.
     pub suppressed: u64,
     /// Alerts open now.
     pub open: u64,
+}
+
+impl Counters {
+    /// Alerts opened about clients, by whatever rule.
+    pub fn about_clients(&self) -> u64 {
+        self.opened.iter().flat_map(|opened| &opened[Severity::Warning as usize..]).sum()
+    }
+
+    /// Alerts opened about routes.
+    pub fn about_routes(&self) -> u64 {
+        self.opened.iter().map(|opened| opened[Severity::Info as usize]).sum()
+    }
 }
 
 #[derive(Debug)]
@@ -86,9 +101,8 @@ impl Alerts {
                 let id = self.key.hash(&identity(&finding, Some(finding.at)));
                 let (rule, client, route) = (finding.rule, finding.client, Arc::clone(&finding.route));
                 entry.insert(OpenAlert { hash, rule, client, route, id, severity });
-                match severity {
-                    Severity::Warning => self.counters.opened_warning += 1,
-                    Severity::Critical => self.counters.opened_critical += 1,
+                if let Some(rule) = RULES.iter().position(|known| *known == rule) {
+                    self.counters.opened[rule][severity as usize] += 1;
                 }
                 (State::Open, severity, id)
             }
@@ -117,6 +131,9 @@ fn identity(finding: &Finding, opened: Option<Timestamp>) -> Vec<u8> {
 }
 
 fn severity(finding: &Finding) -> Severity {
+    if finding.rule != DISTINCT_OBJECTS {
+        return Severity::Info;
+    }
     let walk = finding.signals.contains(&SEQUENTIAL_WALK);
     let far_over = finding.distinct >= FAR_OVER * u64::from(finding.limit);
     if walk || far_over { Severity::Critical } else { Severity::Warning }

@@ -57,6 +57,8 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Worth knowing, and no reason to get up: a fact about a route.
+    Info,
     /// A limit was passed.
     Warning,
     /// And something else agrees: see [`Alerts`].

@@ -27,10 +27,11 @@ pub(crate) enum Exit {
     Input = 7,
     Output = 8,
     State = 9,
+    Config = 10,
 }
 
 /// Every exit code with what it means.
-pub(crate) const EXITS: [(Exit, &str); 10] = [
+pub(crate) const EXITS: [(Exit, &str); 11] = [
     (Exit::Ok, "success; for `run`, a stop by SIGTERM or SIGINT"),
     (Exit::Failed, "something failed at run time"),
     (Exit::Usage, "unknown flag, or a value that a flag can't have"),
@@ -44,6 +45,7 @@ pub(crate) const EXITS: [(Exit, &str); 10] = [
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
     (Exit::State, "the state directory is another user's or unusable, or its key is"),
+    (Exit::Config, "a file of routes or an OpenAPI document is unreadable or wrong; its line is named"),
 ];
 
 impl From<Exit> for ExitCode {
@@ -56,7 +58,7 @@ impl From<Exit> for ExitCode {
 pub(crate) fn after_help() -> String {
     let mut out = String::from("Exit codes:\n");
     for (exit, meaning) in EXITS {
-        out.push_str(&format!("  {}  {meaning}\n", exit as u8));
+        out.push_str(&format!("  {:2}  {meaning}\n", exit as u8));
     }
     out.push_str(
         "\nEach flag can be set by the environment variable named with it; the command line comes first.",

@@ -2,7 +2,11 @@
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
-    alert, detect,
+    alert, client,
+    detect::{
+        self,
+        finding::{DISTINCT_OBJECTS, RULES},
+    },
     engine::{Counters, detection},
     http,
     kernel::DirectionStatistics,
@@ -117,7 +121,7 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
 
 fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
     let detection::Counters {
-        routes: route::Counters { routes, overflowed },
+        routes: route::Counters { routes, overflowed, bodies: route::Bodies { read, cut, opaque } },
         detector:
             detect::Counters {
                 observations,
@@ -132,7 +136,8 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                 watched: _,
                 open: _,
             },
-        alerts: alert::Counters { opened_warning, opened_critical, updated: _, resolved: _, suppressed, open },
+        clients: client::Counters { refused_chains, credentials_dropped },
+        alerts: alert::Counters { opened, updated: _, resolved: _, suppressed, open },
     } = *counters;
     samples.push_each(
         &metrics::DETECTOR_OBSERVATIONS,
@@ -150,12 +155,17 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
     );
     samples.push(&metrics::ROUTES, &[], routes);
     samples.push(&metrics::ROUTES_OVERFLOWED, &[], overflowed);
-    samples.push_each(
-        &metrics::ALERTS,
-        &["distinct-objects"],
-        &["warning", "critical"],
-        &[opened_warning, opened_critical],
-    );
+    samples.push_each(&metrics::BODIES, &[], &["read", "cut", "opaque"], &[read, cut, opaque]);
+    samples.push(&metrics::FORWARDED_REFUSED, &[], refused_chains);
+    samples.push(&metrics::CREDENTIALS_DROPPED, &[], credentials_dropped);
+    for (rule, [info, warning, critical]) in RULES.into_iter().zip(opened) {
+        match rule {
+            DISTINCT_OBJECTS => {
+                samples.push_each(&metrics::ALERTS, &[rule], &["warning", "critical"], &[warning, critical]);
+            }
+            _ => samples.push(&metrics::ALERTS, &[rule, "info"], info),
+        }
+    }
     samples.push(&metrics::ALERTS_OPEN, &[], open);
     samples.push(&metrics::ALERTS_SUPPRESSED, &[], suppressed + findings_suppressed);
 }

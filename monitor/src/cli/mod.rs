@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and how it ends.
 
+mod attribution;
 mod check;
 mod exit;
 mod figures;

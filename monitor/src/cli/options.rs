@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use ipnet::IpNet;
 
-use rollcall::{client::TrustedProxies, detect::Limit};
+use rollcall::detect::Limit;
 
-use super::values;
+use super::{attribution::AttributionArgs, values};
 
 /// The windows of DESIGN, section 6: short ones catch a fast walk at once, the long ones a slow one in the end.
 const LIMITS: &str = "20/10s,30/60s,60/10m,100/1h,300/24h";
@@ -62,17 +61,6 @@ pub(crate) struct EngineArgs {
     )]
     pub limits: Vec<Limit>,
 
-    /// Network whose X-Forwarded-For is believed; repeatable, or a list.
-    #[arg(
-        long = "trusted-proxy",
-        env = "ROLLCALL_TRUSTED_PROXY",
-        value_name = "CIDR",
-        value_delimiter = ',',
-        value_parser = TrustedProxies::parse,
-        default_value = "127.0.0.0/8,::1"
-    )]
-    pub trusted_proxies: Vec<IpNet>,
-
     /// Bytes of each request's head to look at, 512 to 16KiB.
     #[arg(
         long = "head-cap",
@@ -83,13 +71,13 @@ pub(crate) struct EngineArgs {
     )]
     pub head_cap: u32,
 
-    /// Bytes of each request's body to look at, 0 to 4KiB.
+    /// Bytes of each request's body to look at, 0 to 16KiB. Objects behind them do not count.
     #[arg(
         long = "body-cap",
         env = "ROLLCALL_BODY_CAP",
         value_name = "BYTES",
         value_parser = values::body_cap,
-        default_value = "512"
+        default_value = "4KiB"
     )]
     pub body_cap: u32,
 
@@ -100,6 +88,9 @@ pub(crate) struct EngineArgs {
     /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
     #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
     pub exchange_log: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub attribution: AttributionArgs,
 }
 
 /// What the kernel side is given.

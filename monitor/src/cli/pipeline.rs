@@ -4,7 +4,6 @@ use std::{path::Path, time::Duration};
 
 use rollcall::{
     alert::Alert,
-    client::TrustedProxies,
     detect::Limits,
     engine::{Counters, Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
@@ -15,6 +14,7 @@ use rollcall::{
 };
 
 use super::{
+    attribution,
     exit::{Exit, Failure},
     options::EngineArgs,
     state::Key,
@@ -83,16 +83,12 @@ impl Outputs {
 }
 
 impl Output for Outputs {
-    fn wants_exchanges(&self) -> bool {
-        self.exchanges.is_some()
-    }
-
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>) {
         if let Some(log) = &mut self.exchanges {
             log.write(&Record {
                 exchange,
                 route: attributed.route,
-                object: attributed.object,
+                objects: attributed.objects,
                 clients: attributed.client_keys(),
             });
         }
@@ -108,10 +104,13 @@ pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Result<En
     let mut settings = Settings::default();
     settings.http.head = args.head_cap as usize;
     settings.http.body = args.body_cap as usize;
-    settings.detection.trusted_proxies = TrustedProxies::new(args.trusted_proxies.clone());
+    settings.detection.clients = args.attribution.clients()?;
+    settings.detection.routes = args.attribution.routes()?;
     settings.detection.limits = Limits::new(args.limits.iter().copied())
         .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
-    Ok(Engine::new(settings, HashKey::new(key), outputs))
+    let engine = Engine::new(settings, HashKey::new(key), outputs);
+    attribution::warn_of(engine.never_match());
+    Ok(engine)
 }
 
 /// Recorded traffic as it passes through the engine: the recorded time is the time.

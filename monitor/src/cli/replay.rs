@@ -57,10 +57,11 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
 fn summary(read: &Summary, counters: &Counters) -> String {
     let Summary { packets, segments, connections, skipped } = read;
     let alerts = counters.detection.alerts;
-    let (exchanges, alerts) = (counters.http.exchanges, alerts.opened_warning + alerts.opened_critical);
+    let (exchanges, notices, alerts) =
+        (counters.http.exchanges, alerts.about_routes(), alerts.about_clients());
     let mut text = format!(
         "rollcall: {packets} packets, {segments} segments of {connections} connections, {exchanges} exchanges, \
-         {alerts} alerts"
+         {alerts} alerts, {notices} notices"
     );
     let reasons: Vec<_> = skipped
         .reasons()

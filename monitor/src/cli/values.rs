@@ -41,7 +41,22 @@ pub(super) fn head_cap(text: &str) -> Result<u32, String> {
 
 /// Bytes of a request body that are kept.
 pub(super) fn body_cap(text: &str) -> Result<u32, String> {
-    within(bytes(text)?, 0, 4 << 10)
+    within(bytes(text)?, 0, 16 << 10)
+}
+
+/// Lengths of the prefixes that make a caller's network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefixes {
+    pub(crate) v4: u8,
+    pub(crate) v6: u8,
+}
+
+/// Two lengths of prefixes: `24,64`.
+pub(super) fn prefixes(text: &str) -> Result<Prefixes, String> {
+    let bits = |text: &str, most: u8| text.trim().parse::<u8>().ok().filter(|bits| (1..=most).contains(bits));
+    let both =
+        text.split_once(',').and_then(|(v4, v6)| Some(Prefixes { v4: bits(v4, 32)?, v6: bits(v6, 128)? }));
+    both.ok_or_else(|| "expected two numbers of bits such as 24,64: 1 to 32 and 1 to 128".to_owned())
 }
 
 /// Bytes of the ring buffer.
@@ -93,12 +108,20 @@ mod tests {
         assert_eq!(head_cap("16k"), Ok(16384));
         assert_eq!(head_cap("511").unwrap_err(), "must be between 512 and 16KiB");
         assert_eq!(body_cap("0"), Ok(0));
-        body_cap("4097").unwrap_err();
+        body_cap("16385").unwrap_err();
         assert_eq!(ring_size("8MiB"), Ok(8 << 20));
         assert_eq!(ring_size("1 GiB"), Ok(1 << 30));
         assert_eq!(ring_size("100000").unwrap_err(), "must be a power of two");
         for text in ["", "x", "-1", "4TiB", "99999999999999999999", "17179869185GiB"] {
             bytes(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn networks() {
+        assert_eq!(prefixes("24,64"), Ok(Prefixes { v4: 24, v6: 64 }));
+        for text in ["", "24", "24,", "0,64", "33,64", "24,129", "24,64,1", "a,b"] {
+            prefixes(text).unwrap_err();
         }
     }
 

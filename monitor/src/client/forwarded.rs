@@ -1,10 +1,18 @@
-//! The address for which a trusted proxy calls, from `X-Forwarded-For`.
+//! The address for which a trusted proxy calls, from `X-Forwarded-For`, `Forwarded` (RFC 7239), `X-Real-IP` and the
+//! PROXY protocol.
 //!
 //! Each proxy appends the address it was called from, so the rightmost entry is the word of the peer itself,
 //! the one before it the word of that hop, and so on. The walk goes right to left for as long as the hop that
 //! vouches for an entry is trusted: what an untrusted client wrote into the header itself is never read.
+//!
+//! A proxy writes one of the headers and hands on the others as the client sent them. Where two of them are there and
+//! don't agree, one is made up, and neither is believed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
 use super::TrustedProxies;
 use crate::http::exchange::Request;
@@ -15,33 +23,101 @@ const MAX_HOPS: usize = 32;
 /// The longest entry that can be an address: `[` 45 characters of IPv6 `]:65535`, and some space around.
 const MAX_ENTRY: usize = 64;
 
-/// The client's address as trusted proxies tell it, canonical; `None` if `peer` is not one, or its chain
-/// names nobody: the field is missing, the entry that decides is not an address, or there are too many hops.
-/// If every hop is trusted, the first of them is the client.
-pub fn forwarded_for(peer: IpAddr, request: &Request, trusted: &TrustedProxies) -> Option<IpAddr> {
-    if !trusted.contains(peer) {
+/// A header that proxies forward addresses in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ForwardedHeader {
+    /// `X-Forwarded-For`
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239)
+    Forwarded,
+    /// `X-Real-IP`: a single address, of the hop before; looked at where none of the others is there.
+    XRealIp,
+}
+
+/// Which headers are believed, and which of them a request has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForwardedHeaders(u8);
+
+/// A text that names no such header.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("no header that proxies forward addresses in: {0:?} (x-forwarded-for, forwarded or x-real-ip)")]
+pub struct ForwardedHeaderError(String);
+
+/// What a chain says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chain {
+    /// Nothing: the field is missing or empty.
+    Silent,
+    Client(IpAddr),
+    /// The entry that decides is not an address, or there are too many hops.
+    Undecided,
+}
+
+/// The client's address as trusted proxies tell it, canonical; `None` if `peer` is not one, or what they say names
+/// nobody. If every hop is trusted, the first of them is the client. `present` are the headers to look at, and
+/// `proxied_for` is what a PROXY header said.
+pub(super) fn forwarded_for(
+    peer: IpAddr,
+    proxied_for: Option<IpAddr>,
+    request: &Request,
+    present: ForwardedHeaders,
+    trusted: &TrustedProxies,
+) -> Option<IpAddr> {
+    if (present == ForwardedHeaders::default() && proxied_for.is_none()) || !trusted.contains(peer) {
         return None;
     }
-    let mut client = None;
-    for (hop, entry) in request.values("x-forwarded-for").rev().flat_map(Entries).enumerate() {
-        if hop == MAX_HOPS {
-            return None;
-        }
-        let entry = entry.trim_ascii();
-        if entry.is_empty() {
-            continue;
-        }
-        let address = address(entry)?;
-        client = Some(address);
+    let hop = proxied_for.map(|address| address.to_canonical());
+    if hop.is_some_and(|address| !trusted.contains(address)) {
+        return hop;
+    }
+    let chain = |header, chain: fn(&Request, &TrustedProxies) -> Chain| {
+        if present.contains(header) { chain(request, trusted) } else { Chain::Silent }
+    };
+    let told = match (
+        chain(ForwardedHeader::XForwardedFor, x_forwarded_for),
+        chain(ForwardedHeader::Forwarded, forwarded),
+    ) {
+        (Chain::Silent, Chain::Silent) => chain(ForwardedHeader::XRealIp, x_real_ip),
+        (told, Chain::Silent) | (Chain::Silent, told) => told,
+        (one, other) if one == other => one,
+        _ => Chain::Undecided,
+    };
+    match told {
+        Chain::Client(address) => Some(address),
+        Chain::Silent => hop,
+        Chain::Undecided => None,
+    }
+}
+
+fn x_forwarded_for(request: &Request, trusted: &TrustedProxies) -> Chain {
+    let entries = request.values(ForwardedHeader::XForwardedFor.name()).rev().flat_map(Entries);
+    walk(entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()).map(address), trusted)
+}
+
+fn x_real_ip(request: &Request, trusted: &TrustedProxies) -> Chain {
+    walk(request.values(ForwardedHeader::XRealIp.name()).rev().map(address), trusted)
+}
+
+fn forwarded(request: &Request, trusted: &TrustedProxies) -> Chain {
+    let fields = request.values(ForwardedHeader::Forwarded.name()).rev();
+    walk(fields.flat_map(|field| Elements::of(field).rev()).map(node_for), trusted)
+}
+
+/// Follows `hops`, the nearest first.
+fn walk(hops: impl Iterator<Item = Option<IpAddr>>, trusted: &TrustedProxies) -> Chain {
+    let mut chain = Chain::Silent;
+    for (hop, address) in hops.enumerate() {
+        let Some(address) = address.filter(|_| hop < MAX_HOPS) else { return Chain::Undecided };
+        chain = Chain::Client(address);
         if !trusted.contains(address) {
             break;
         }
     }
-    client
+    chain
 }
 
-/// The entries of one field, last one first. An entry that is too long to be an address ends the work on it:
-/// it comes out cut, which is no address either.
+/// The entries of one `X-Forwarded-For`, last one first. An entry that is too long to be an address ends the work on
+/// it: it comes out cut, which is no address either.
 struct Entries<'a>(&'a [u8]);
 
 impl<'a> Iterator for Entries<'a> {
@@ -62,110 +138,153 @@ impl<'a> Iterator for Entries<'a> {
     }
 }
 
+/// The last elements of one `Forwarded`, in order. Quotes can only be told from left to right, so all of the field is
+/// looked at and its end is kept. If somebody opens a quote and never closes it, nothing in the field is believed: the
+/// one element that is left is all of it, and names nobody.
+struct Elements<'a> {
+    kept: [&'a [u8]; MAX_HOPS + 1],
+    found: usize,
+}
+
+impl<'a> Elements<'a> {
+    fn of(field: &'a [u8]) -> Elements<'a> {
+        let mut elements = Elements { kept: [&[]; MAX_HOPS + 1], found: 0 };
+        let mut start = 0;
+        for (at, quoted) in Unquoted::new(field, b',') {
+            if quoted {
+                return Elements { kept: [field; MAX_HOPS + 1], found: 1 };
+            }
+            elements.push(&field[start..at]);
+            start = at + 1;
+        }
+        elements
+    }
+
+    fn push(&mut self, element: &'a [u8]) {
+        let element = element.trim_ascii();
+        if !element.is_empty() {
+            self.kept[self.found % self.kept.len()] = element;
+            self.found += 1;
+        }
+    }
+
+    fn rev(self) -> impl Iterator<Item = &'a [u8]> {
+        let most = self.kept.len();
+        let oldest = self.found.saturating_sub(most);
+        (oldest..self.found).rev().map(move |number| self.kept[number % most])
+    }
+}
+
+/// The places of `separator` outside quoted strings, and of the end. The flag tells that the end is inside one.
+struct Unquoted<'a> {
+    field: &'a [u8],
+    separator: u8,
+    at: usize,
+    quoted: bool,
+    done: bool,
+}
+
+impl<'a> Unquoted<'a> {
+    fn new(field: &'a [u8], separator: u8) -> Unquoted<'a> {
+        Unquoted { field, separator, at: 0, quoted: false, done: false }
+    }
+}
+
+impl Iterator for Unquoted<'_> {
+    type Item = (usize, bool);
+
+    fn next(&mut self) -> Option<(usize, bool)> {
+        while let Some(&byte) = self.field.get(self.at) {
+            let here = self.at;
+            self.at += 1;
+            match byte {
+                b'\\' if self.quoted => self.at += 1,
+                b'"' => self.quoted = !self.quoted,
+                byte if byte == self.separator && !self.quoted => return Some((here, false)),
+                _ => {}
+            }
+        }
+        let first = !std::mem::replace(&mut self.done, true);
+        first.then_some((self.field.len(), self.quoted))
+    }
+}
+
+/// The address in the `for` parameter of one element of `Forwarded`. Names (`_hidden`, `unknown`) are none, and an
+/// element with two of them names nobody.
+fn node_for(element: &[u8]) -> Option<IpAddr> {
+    let mut node = None;
+    let mut start = 0;
+    for (at, _) in Unquoted::new(element, b';') {
+        let pair = element[start..at].trim_ascii();
+        start = at + 1;
+        let Some(equals) = memchr::memchr(b'=', pair) else { continue };
+        let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+        if name.trim_ascii().eq_ignore_ascii_case(b"for") && node.replace(value.trim_ascii()).is_some() {
+            return None;
+        }
+    }
+    let node = node?;
+    address(node.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(node))
+}
+
 /// Reads `ip`, `ip:port`, `[v6]` and `[v6]:port`.
 fn address(entry: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(entry).ok()?;
+    let text = std::str::from_utf8(entry.get(..entry.len().min(MAX_ENTRY + 1))?).ok()?;
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let address =
         bare.parse::<IpAddr>().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|at| at.ip()))?;
     Some(address.to_canonical())
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
+impl ForwardedHeader {
+    /// Every one.
+    pub const ALL: [ForwardedHeader; 3] =
+        [ForwardedHeader::XForwardedFor, ForwardedHeader::Forwarded, ForwardedHeader::XRealIp];
 
-    use super::*;
-    use crate::{
-        client::{ClientKey, Clients},
-        http::exchange::Header,
-    };
-
-    fn request(fields: &[&[u8]]) -> Request {
-        let mut request = Request::default();
-        for value in fields {
-            let start = u16::try_from(request.head.len()).unwrap();
-            request.head.extend_from_slice(b"X-Forwarded-For");
-            let middle = u16::try_from(request.head.len()).unwrap();
-            request.head.extend_from_slice(value);
-            let end = u16::try_from(request.head.len()).unwrap();
-            request.headers.push(Header { name: start..middle, value: middle..end });
-        }
-        request
-    }
-
-    fn key(peer: &str, fields: &[&str]) -> String {
-        let fields: Vec<&[u8]> = fields.iter().map(|field| field.as_bytes()).collect();
-        let trusted = TrustedProxies::new([
-            TrustedProxies::parse("127.0.0.0/8").unwrap(),
-            TrustedProxies::parse("10.0.0.0/8").unwrap(),
-            TrustedProxies::parse("2001:db8:1::/48").unwrap(),
-        ]);
-        Clients::of(peer.parse().unwrap(), &request(&fields), &trusted).keys()[0].to_string()
-    }
-
-    #[test]
-    fn a_chain_is_believed_hop_by_hop() {
-        let cases: &[(&str, &[&str], &str)] = &[
-            ("203.0.113.9", &[], "peer:203.0.113.9"),
-            ("::ffff:203.0.113.9", &[], "peer:203.0.113.9"),
-            ("203.0.113.9", &["198.51.100.1"], "peer:203.0.113.9"),
-            ("127.0.0.1", &[], "peer:127.0.0.1"),
-            ("127.0.0.1", &["198.51.100.1"], "forwarded:198.51.100.1"),
-            ("::ffff:127.0.0.1", &["::ffff:198.51.100.1"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["198.51.100.1:4711"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["[2001:db8::7]:4711"], "forwarded:2001:db8::7"),
-            ("127.0.0.1", &["[2001:db8::7]"], "forwarded:2001:db8::7"),
-            ("127.0.0.1", &["2001:db8::7"], "forwarded:2001:db8::7"),
-            ("127.0.0.1", &["1.1.1.1, 198.51.100.1"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["1.1.1.1, 198.51.100.1 , 10.0.0.4"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["1.1.1.1", "198.51.100.1", "10.0.0.4"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["198.51.100.1,,\t,"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["nonsense, 198.51.100.1"], "forwarded:198.51.100.1"),
-            ("127.0.0.1", &["198.51.100.1, nonsense"], "peer:127.0.0.1"),
-            ("127.0.0.1", &["nonsense, 10.0.0.4"], "peer:127.0.0.1"),
-            ("127.0.0.1", &["198.51.100.256"], "peer:127.0.0.1"),
-            ("127.0.0.1", &["unknown"], "peer:127.0.0.1"),
-            ("127.0.0.1", &[""], "peer:127.0.0.1"),
-            ("127.0.0.1", &["127.0.0.7"], "forwarded:127.0.0.7"),
-            ("127.0.0.1", &["10.0.0.9, 10.0.0.4"], "forwarded:10.0.0.9"),
-        ];
-        for (peer, fields, expected) in cases {
-            assert_eq!(key(peer, fields), *expected, "{peer} {fields:?}");
-        }
-    }
-
-    #[test]
-    fn a_chain_that_is_too_long_gets_the_peer() {
-        let chain = |hops: usize| format!("198.51.100.1{}", ", 10.0.0.1".repeat(hops - 1));
-        assert_eq!(key("127.0.0.1", &[&chain(32)]), "forwarded:198.51.100.1");
-        assert_eq!(key("127.0.0.1", &[&chain(33)]), "peer:127.0.0.1");
-        assert_eq!(key("127.0.0.1", &[&",".repeat(60_000)]), "peer:127.0.0.1");
-        assert_eq!(key("127.0.0.1", &[&"1".repeat(60_000)]), "peer:127.0.0.1");
-        assert_eq!(key("127.0.0.1", &[&format!("{},1.1.1.1", "1".repeat(60_000))]), "forwarded:1.1.1.1");
-    }
-
-    #[test]
-    fn different_keys_have_different_bytes() {
-        let address = "198.51.100.1".parse().unwrap();
-        assert_ne!(ClientKey::Peer(address).to_bytes(), ClientKey::Forwarded(address).to_bytes());
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_give_a_key(fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4)) {
-            let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-            Clients::of("127.0.0.1".parse().unwrap(), &request(&fields), &TrustedProxies::default());
-        }
-
-        #[test]
-        fn what_an_untrusted_client_claims_never_matters(
-            claim in "[ -~]{0,80}",
-            client in 0_u32..0x0a00_0000,
-        ) {
-            let client = IpAddr::from(client.to_be_bytes());
-            let field = format!("{claim}, {client}");
-            prop_assert_eq!(key("127.0.0.1", &[&field]), format!("forwarded:{}", client));
+    /// Its name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            ForwardedHeader::XForwardedFor => "x-forwarded-for",
+            ForwardedHeader::Forwarded => "forwarded",
+            ForwardedHeader::XRealIp => "x-real-ip",
         }
     }
 }
+
+impl fmt::Display for ForwardedHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ForwardedHeader {
+    type Err = ForwardedHeaderError;
+
+    fn from_str(text: &str) -> Result<ForwardedHeader, ForwardedHeaderError> {
+        let named = |header: &ForwardedHeader| header.name().eq_ignore_ascii_case(text.trim());
+        ForwardedHeader::ALL.into_iter().find(named).ok_or_else(|| ForwardedHeaderError(text.to_owned()))
+    }
+}
+
+impl ForwardedHeaders {
+    /// With `header` among them.
+    pub fn insert(&mut self, header: ForwardedHeader) {
+        self.0 |= 1 << header as u8;
+    }
+
+    /// Whether `header` is among them.
+    pub fn contains(self, header: ForwardedHeader) -> bool {
+        self.0 & 1 << header as u8 != 0
+    }
+}
+
+impl FromIterator<ForwardedHeader> for ForwardedHeaders {
+    fn from_iter<I: IntoIterator<Item = ForwardedHeader>>(headers: I) -> ForwardedHeaders {
+        let mut all = ForwardedHeaders::default();
+        headers.into_iter().for_each(|header| all.insert(header));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests;

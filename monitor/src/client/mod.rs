@@ -1,98 +1,212 @@
-//! Who called: the client keys of an exchange.
+//! Who called: the client keys of an exchange, all at once.
 //!
-//! A call has one key for now: the address that trusted proxies forwarded, else the TCP peer. A trusted proxy
-//! in front of everyone is not counted as a client itself: it would be one client that reads every account.
+//! A call is seen through several lenses: the address it came from, that address's network, and each credential in it.
+//! All count side by side, so that a client that changes one of them is still the same through the others.
+//!
+//! The address is that of the TCP peer, or the one that trusted proxies forwarded ([`forwarded`]). A trusted proxy in
+//! front of everyone is not counted as a client itself: it would be one client that reads every account.
+//!
+//! Credentials leave this module as keyed hashes only.
 
+mod authorization;
+mod cookie;
+mod credentials;
+mod fields;
 pub mod forwarded;
+mod key;
+mod source;
+mod token;
 pub mod trusted;
 
-use std::{fmt, net::IpAddr};
+use std::net::IpAddr;
 
-pub use forwarded::forwarded_for;
+use ipnet::IpNet;
+
+pub use fields::Traits;
+pub use forwarded::ForwardedHeader;
+pub use key::{ClientKey, Credential, CredentialKind};
+pub use source::{Source, SourceError, Sources};
 pub use trusted::{TrustedProxies, TrustedProxyError};
 
-use crate::http::exchange::Request;
+use crate::{hash::HashKey, http::exchange::Exchange};
+use credentials::Credentials;
+use fields::{Field, Fields};
+use forwarded::ForwardedHeaders;
 
-/// One way of telling who called. A call has several at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ClientKey {
-    /// The TCP peer. Nobody can choose it freely.
-    Peer(IpAddr),
-    /// The address that a trusted proxy forwarded.
-    Forwarded(IpAddr),
+/// An address, its network, and the credentials.
+const MOST_KEYS: usize = 2 + credentials::MOST;
+
+/// Values of `Authorization` that are looked at. Servers refuse more than one, or take the first or the last.
+const AUTHORIZATIONS: usize = 2;
+
+/// How callers are told apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub trusted_proxies: TrustedProxies,
+    /// The headers in which they forward addresses.
+    pub forwarded_headers: Vec<ForwardedHeader>,
+    /// Bits of an IPv4 address that make its network, 0 to 32.
+    pub prefix_v4: u8,
+    /// Bits of an IPv6 address that make its network, 0 to 128.
+    pub prefix_v6: u8,
+    pub credentials: Sources,
+}
+
+/// Tells who called.
+#[derive(Debug)]
+pub struct Lenses {
+    trusted: TrustedProxies,
+    prefix_v4: u8,
+    prefix_v6: u8,
+    fields: Fields,
+    credentials: Credentials,
+    refused_chains: u64,
 }
 
 /// The keys of one call, without allocation.
 #[derive(Clone, Copy, Debug)]
 pub struct Clients {
-    keys: [ClientKey; 1],
+    keys: [ClientKey; MOST_KEYS],
+    count: u8,
+    counted: u8,
+    address: IpAddr,
+    /// The call carries something that may be a credential.
+    pub authenticated: bool,
+    pub traits: Traits,
 }
 
-/// A key as bytes to hash: one of its kind, sixteen of its address.
-pub(crate) const KEY_BYTES: usize = 17;
+/// What could not be attributed as claimed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Calls from trusted proxies whose forwarded address named nobody: they count as the proxy's own.
+    pub refused_chains: u64,
+    /// Credentials beyond the few that count of one call.
+    pub credentials_dropped: u64,
+}
 
-impl ClientKey {
-    /// The lens: `peer` or `forwarded`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            ClientKey::Peer(_) => "peer",
-            ClientKey::Forwarded(_) => "forwarded",
+/// Loopback is trusted to forward, /24 and /64 are networks, and credentials stand in the usual places.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            trusted_proxies: TrustedProxies::default(),
+            forwarded_headers: ForwardedHeader::ALL.to_vec(),
+            prefix_v4: 24,
+            prefix_v6: 64,
+            credentials: Sources::default(),
         }
-    }
-
-    /// What tells this client from others of its kind, as text.
-    pub fn id(&self) -> String {
-        self.address().to_string()
-    }
-
-    /// The address in the key.
-    pub fn address(&self) -> IpAddr {
-        match self {
-            ClientKey::Peer(address) | ClientKey::Forwarded(address) => *address,
-        }
-    }
-
-    /// The key as bytes to hash; different keys give different bytes.
-    pub(crate) fn to_bytes(self) -> [u8; KEY_BYTES] {
-        let (kind, address) = match self {
-            ClientKey::Peer(address) => (0, address),
-            ClientKey::Forwarded(address) => (1, address),
-        };
-        let octets = match address {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-            IpAddr::V6(v6) => v6.octets(),
-        };
-        let mut bytes = [0; KEY_BYTES];
-        bytes[0] = kind;
-        bytes[1..].copy_from_slice(&octets);
-        bytes
     }
 }
 
-impl fmt::Display for ClientKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind(), self.address())
+impl Lenses {
+    /// Lenses as `settings` say; `key` hashes credentials.
+    pub fn new(settings: Settings, key: HashKey) -> Lenses {
+        let Settings { trusted_proxies, forwarded_headers, prefix_v4, prefix_v6, credentials } = settings;
+        Lenses {
+            trusted: trusted_proxies,
+            prefix_v4: prefix_v4.min(32),
+            prefix_v6: prefix_v6.min(128),
+            fields: Fields::new(&forwarded_headers, &credentials),
+            credentials: Credentials::new(credentials, key),
+            refused_chains: 0,
+        }
+    }
+
+    /// Who made the call. `query` is that of its target.
+    pub fn of(&mut self, exchange: &Exchange<'_>, query: &[u8]) -> Clients {
+        let request = exchange.request;
+        let peer = exchange.endpoints.client.ip().to_canonical();
+        let mut present = ForwardedHeaders::default();
+        let mut traits = Traits::default();
+        let mut cookies = false;
+        let mut authorizations = 0;
+        self.credentials.clear();
+        for (name, value) in fields::of(request) {
+            traits.field(name);
+            match self.fields.find(name) {
+                None => {}
+                Some(Field::UserAgent) => traits.agent(value),
+                Some(Field::Forwarded(header)) => present.insert(header),
+                Some(Field::Cookie) => cookies = true,
+                Some(Field::Authorization) if authorizations < AUTHORIZATIONS => {
+                    authorizations += 1;
+                    self.credentials.authorization(value);
+                }
+                Some(Field::Authorization) => {}
+                Some(Field::Credential(kind)) => self.credentials.field(name, kind, value),
+            }
+        }
+        if cookies {
+            self.credentials.cookies(request, |name| self.fields.find(name));
+        }
+        if !query.is_empty() {
+            self.credentials.query(query);
+        }
+        let forwarded = forwarded::forwarded_for(peer, exchange.proxied_for, request, present, &self.trusted);
+        let refused = forwarded.is_none() && present != ForwardedHeaders::default();
+        if refused && self.trusted.contains(peer) {
+            self.refused_chains += 1;
+        }
+        self.clients(peer, forwarded, authorizations > 0, traits)
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        Counters { refused_chains: self.refused_chains, credentials_dropped: self.credentials.dropped() }
+    }
+
+    /// The keys of a call from `peer` without anything in it.
+    #[cfg(test)]
+    pub(crate) fn test_clients(&self, peer: IpAddr) -> Clients {
+        self.clients(peer, None, false, Traits::default())
+    }
+
+    fn clients(&self, peer: IpAddr, forwarded: Option<IpAddr>, authorized: bool, traits: Traits) -> Clients {
+        let address = forwarded.unwrap_or(peer);
+        let length = if address.is_ipv4() { self.prefix_v4 } else { self.prefix_v6 };
+        let network = IpNet::new_assert(address, length).trunc();
+        let mut clients = Clients {
+            keys: [ClientKey::Peer(peer); MOST_KEYS],
+            count: 0,
+            counted: 0,
+            address,
+            authenticated: authorized || !self.credentials.found().is_empty(),
+            traits,
+        };
+        clients.push(forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded));
+        for &credential in self.credentials.found() {
+            clients.push(ClientKey::Credential(credential));
+        }
+        // A subscriber has a whole /64 to call from. An IPv4 network holds many people, and more calls from it than
+        // from one of them are no sign by themselves: it is told, but has no limit of its own.
+        clients.push(ClientKey::Prefix(network));
+        clients.counted = clients.count - u8::from(address.is_ipv4());
+        clients
     }
 }
 
 impl Clients {
-    /// Who sent `request` from the TCP peer `peer`.
-    pub fn of(peer: IpAddr, request: &Request, trusted: &TrustedProxies) -> Clients {
-        let peer = peer.to_canonical();
-        let key = match forwarded_for(peer, request, trusted) {
-            Some(address) => ClientKey::Forwarded(address),
-            None => ClientKey::Peer(peer),
-        };
-        Clients { keys: [key] }
-    }
-
     /// The address that the call came from, as far as trusted hops tell.
     pub fn address(&self) -> IpAddr {
-        self.keys[0].address()
+        self.address
     }
 
-    /// The keys that count.
+    /// Every key: the address, the credentials, and the network.
     pub fn keys(&self) -> &[ClientKey] {
-        &self.keys
+        &self.keys[..usize::from(self.count)]
+    }
+
+    /// The keys that limits apply to.
+    pub fn counted(&self) -> &[ClientKey] {
+        &self.keys[..usize::from(self.counted)]
+    }
+
+    fn push(&mut self, key: ClientKey) {
+        if let Some(slot) = self.keys.get_mut(usize::from(self.count)) {
+            *slot = key;
+            self.count += 1;
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,35 +69,42 @@ impl Detector {
         self.counters.observations += 1;
         let now = self.clock.observe(observation.at);
         self.sweep(now, out);
-        let Some(object) = observation.object else {
+        if observation.objects.is_empty() {
             self.counters.without_object += 1;
             return;
-        };
+        }
         if !outcome::is_touch(observation.status) {
             self.counters.refused += 1;
             return;
         }
         let route = self.key.hash(observation.route.as_bytes());
-        let touch = Node {
-            hash: self.key.hash(object.as_bytes()),
-            at: now,
-            older: NONE,
-            newer: NONE,
-            pair: NONE,
-            weight: weight(observation.sampling),
-            call: 0,
-        };
         for &client in observation.clients {
             // Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
             let hash = self.key.hash(&client.to_bytes()) ^ route.rotate_left(17);
-            let number = match self.pairs.find(hash, &client, observation.route) {
-                Some(number) => number,
-                None => {
-                    self.make_room_for_pair(now, out);
-                    self.pairs.insert(hash, client, observation.route.clone(), now)
+            for (index, object) in observation.objects.iter().enumerate() {
+                // Making room for an object may cost the pair.
+                let number = match self.pairs.find(hash, &client, observation.route) {
+                    Some(number) => number,
+                    None => {
+                        self.make_room_for_pair(now, out);
+                        self.pairs.insert(hash, client, observation.route.clone(), now)
+                    }
+                };
+                if index == 0 {
+                    let pair = self.pairs.pair_mut(number);
+                    pair.calls = pair.calls.wrapping_add(1);
                 }
-            };
-            self.touch(number, Node { pair: number, ..touch }, observation, object, out);
+                let touch = Node {
+                    hash: self.key.hash(object.as_bytes()),
+                    at: now,
+                    older: NONE,
+                    newer: NONE,
+                    pair: number,
+                    weight: weight(observation.sampling),
+                    call: 0,
+                };
+                self.touch(number, touch, observation, object, out);
+            }
         }
     }
 
@@ -137,7 +144,6 @@ impl Detector {
         let limits = self.limits.as_slice();
         self.pairs.touch(number, touch.at);
         let pair = self.pairs.pair_mut(number);
-        pair.calls = pair.calls.wrapping_add(1);
         touch.call = pair.calls;
         let new = pair.track.touch(&mut self.objects, touch, &self.lengths);
         if new == 0 {

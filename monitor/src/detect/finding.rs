@@ -4,8 +4,17 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{client::ClientKey, time::Timestamp};
 
-/// The rule that this detector applies.
+/// A client touched more objects than a limit allows.
 pub const DISTINCT_OBJECTS: &str = "distinct-objects";
+
+/// A route answers with data although no credential came with the calls.
+pub const OPEN_DOOR: &str = "open-door";
+
+/// A route answers that the OpenAPI document does not know.
+pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
+/// Every rule.
+pub const RULES: [&str; 3] = [DISTINCT_OBJECTS, OPEN_DOOR, UNKNOWN_ROUTE];
 
 /// The objects touched are numbers that lie close together.
 pub const SEQUENTIAL_WALK: &str = "sequential-walk";
@@ -21,7 +30,7 @@ pub enum Phase {
     Ends,
 }
 
-/// A client touched more distinct objects of a route than a limit allows.
+/// What a rule found. Of rules about routes, the client is the first that showed it, and there is no window or limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub phase: Phase,

@@ -5,6 +5,8 @@
 //! each window's place in that order, so that all windows slide exactly, in constant amortised time for each
 //! observation. Pairs beyond the bounds are forgotten, least recently active first (`pairs`), and counted.
 //!
+//! Beside it stand rules about routes, whoever calls them ([`notice`]).
+//!
 //! What stands behind the seam (sketches, rules, lenses) may change; [`Observation`] and [`Finding`] are the
 //! contract.
 
@@ -15,6 +17,7 @@ mod evidence;
 pub mod finding;
 mod levels;
 pub mod limit;
+pub mod notice;
 mod objects;
 pub mod observation;
 mod pairs;
@@ -24,4 +27,5 @@ pub use bounds::{Bounds, Counters};
 pub use detector::Detector;
 pub use finding::{Finding, Phase};
 pub use limit::{Limit, LimitError, Limits};
+pub use notice::Notices;
 pub use observation::Observation;

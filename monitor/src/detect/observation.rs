@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::{client::ClientKey, time::Timestamp};
+use crate::{
+    client::{ClientKey, Traits},
+    object::Objects,
+    time::Timestamp,
+};
 
 /// One call, reduced to what detection needs.
 #[derive(Clone, Copy, Debug)]
@@ -12,10 +16,12 @@ pub struct Observation<'a> {
     pub clients: &'a [ClientKey],
     /// The address it came from, as far as trusted hops tell.
     pub address: IpAddr,
+    /// What tells programs apart that share an address. No key by itself.
+    pub traits: Traits,
     /// The route's template with its method: `GET /v1/customers/{id}`.
     pub route: &'a Arc<str>,
-    /// The account in the call, canonical; `None` where the route has none.
-    pub object: Option<&'a str>,
+    /// The accounts in the call, canonical; none where the route has none. A batch has many.
+    pub objects: &'a Objects,
     /// The final status; `None` when the answer had not come within the deadline.
     pub status: Option<u16>,
     /// Bytes of the response, as far as known.

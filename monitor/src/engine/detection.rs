@@ -1,106 +1,158 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     alert::{self, Alert, Alerts},
-    client::{ClientKey, Clients, TrustedProxies},
-    detect::{self, Bounds, Detector, Finding, Limits, Observation},
+    client::{self, ClientKey, Clients, Lenses},
+    detect::{
+        self, Bounds, Detector, Finding, Limits, Notices, Observation,
+        finding::{OPEN_DOOR, UNKNOWN_ROUTE},
+        notice::Shown,
+    },
     hash::HashKey,
     http::exchange::Exchange,
-    route::{self, Attribution, Router},
+    object::Objects,
+    route::{self, Attribution, NeverMatches, Origin, Router, Summary, Touch, outcome, target::Target},
+    stream::ConnectionId,
     time::Timestamp,
 };
 
 /// How detection is set up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
-    pub trusted_proxies: TrustedProxies,
+    pub clients: client::Settings,
+    pub routes: route::Settings,
     pub limits: Limits,
     pub bounds: Bounds,
-    /// Routes that are learned at most.
-    pub max_routes: usize,
 }
 
 /// Attribution, detection and alerts.
 #[derive(Debug)]
 pub struct Detection {
-    trusted_proxies: TrustedProxies,
+    key: HashKey,
+    lenses: Lenses,
     router: Router,
     detector: Detector,
+    notices: Notices,
     alerts: Alerts,
     attribution: Attribution,
+    clients: Option<Clients>,
+    /// The exchange that `attribution` and `clients` are of.
+    attributed: Option<(ConnectionId, u32, Timestamp)>,
+    recalled: Vec<route::Recalled>,
     findings: Vec<Finding>,
+    never: Vec<NeverMatches>,
 }
 
 /// Who called what, and whose account it was.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributed<'a> {
     pub route: &'a Arc<str>,
-    pub object: Option<&'a str>,
+    pub objects: &'a Objects,
     pub clients: Clients,
 }
 
 /// What every part counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    pub clients: client::Counters,
     pub routes: route::Counters,
     pub detector: detect::Counters,
     pub alerts: alert::Counters,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            trusted_proxies: TrustedProxies::default(),
-            limits: Limits::default(),
-            bounds: Bounds::default(),
-            max_routes: 1_024,
+impl Detection {
+    /// Detection as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
+    pub fn new(settings: Settings, key: HashKey) -> Detection {
+        let Settings { clients, routes, limits, bounds } = settings;
+        let (router, never) = Router::new(routes, key);
+        Detection {
+            key,
+            lenses: Lenses::new(clients, key),
+            router,
+            detector: Detector::new(limits, bounds, key),
+            notices: Notices::new(key),
+            alerts: Alerts::new(bounds.open, key),
+            attribution: Attribution::default(),
+            clients: None,
+            attributed: None,
+            recalled: Vec::new(),
+            findings: Vec::new(),
+            never,
         }
     }
-}
 
-impl Detection {
-    /// Detection as `settings` say; `key` keys every table that traffic fills.
-    pub fn new(settings: Settings, key: HashKey) -> Detection {
-        Detection {
-            trusted_proxies: settings.trusted_proxies,
-            router: Router::new(settings.max_routes, key),
-            detector: Detector::new(settings.limits, settings.bounds, key),
-            alerts: Alerts::new(settings.bounds.open, key),
-            attribution: Attribution::default(),
-            findings: Vec::new(),
-        }
+    /// Rules of the operator that no call can ever match.
+    pub fn never_match(&self) -> &[NeverMatches] {
+        &self.never
     }
 
     /// Takes in one exchange and appends the alerts that it leads to. To be called once for each exchange.
     pub fn call(&mut self, exchange: &Exchange<'_>, out: &mut Vec<Alert>) {
-        let clients = self.attribute(exchange).clients;
+        let clients = self.attribute(exchange, true);
+        self.recalled.extend(self.router.recalled());
+        for recalled in std::mem::take(&mut self.recalled) {
+            self.recall(&recalled);
+        }
         let observation = Observation {
             at: exchange.at,
-            clients: clients.keys(),
+            clients: clients.counted(),
             address: clients.address(),
+            traits: clients.traits,
             route: &self.attribution.route,
-            object: self.attribution.object(),
+            objects: &self.attribution.objects,
             status: exchange.status,
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
         self.detector.observe(&observation, &mut self.findings);
+        if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
+            let touch = Touch {
+                at: exchange.at,
+                clients,
+                response_bytes: exchange.response_bytes,
+                sampling: exchange.sampling,
+            };
+            self.router.remember(self.attribution.id, touch);
+        }
         self.raise(out);
     }
 
-    /// Who sent the exchange and what it was about, for logs. Nothing is counted.
-    pub fn attribute(&mut self, exchange: &Exchange<'_>) -> Attributed<'_> {
-        let peer: IpAddr = exchange.endpoints.client.ip();
-        let clients = Clients::of(peer, exchange.request, &self.trusted_proxies);
-        self.router.attribute(exchange.request, exchange.status, &mut self.attribution);
-        Attributed { route: &self.attribution.route, object: self.attribution.object(), clients }
+    /// Takes in one exchange that is complete: what it says about its route. To be called once for each exchange, after
+    /// [`Detection::call`].
+    pub fn complete(&mut self, exchange: &Exchange<'_>, out: &mut Vec<Alert>) -> Attributed<'_> {
+        let clients = match self.clients {
+            Some(clients) if self.attributed == Some(identity(exchange)) => clients,
+            _ => self.attribute(exchange, false),
+        };
+        let Attribution { route, id, objects } = &self.attribution;
+        let has_object = !objects.is_empty();
+        let open = !clients.authenticated && has_data(exchange);
+        let caller = self.key.hash(&clients.keys()[0].to_bytes());
+        self.router.routes_mut().see(*id, exchange, has_object, open, caller);
+        let origin = self.router.routes().origin(*id);
+        let is_static = self.router.routes().is_static(*id);
+        let mut show = |rule| {
+            let (at, client, address) = (exchange.at, clients.keys()[0], clients.address());
+            let shown = Shown { rule, at, route, client, address, object: objects.iter().next() };
+            self.notices.show(&shown, &mut self.findings);
+        };
+        if open && has_object && !is_static {
+            show(OPEN_DOOR);
+        }
+        let answered = matches!(exchange.status, Some(200..=299));
+        if answered && self.router.has_document() && origin == Origin::Learned && !is_static {
+            show(UNKNOWN_ROUTE);
+        }
+        self.raise(out);
+        Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients }
     }
 
     /// Lets time pass: resolves alerts. Once a second is enough.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.detector.tick(now, &mut self.findings);
+        self.notices.tick(now, &mut self.findings);
         self.raise(out);
     }
 
@@ -109,13 +161,49 @@ impl Detection {
         self.detector.set_loss(loss);
     }
 
+    /// Every route that has been called.
+    pub fn routes(&self) -> Vec<Summary> {
+        self.router.routes().summaries(self.router.has_document())
+    }
+
     /// What has been counted.
     pub fn counters(&self) -> Counters {
+        let mut alerts = self.alerts.counters();
+        alerts.suppressed += self.notices.suppressed();
         Counters {
+            clients: self.lenses.counters(),
             routes: self.router.counters(),
             detector: self.detector.counters(),
-            alerts: self.alerts.counters(),
+            alerts,
         }
+    }
+
+    /// Who sent the exchange and what it was about; counts only if it is to `learn`.
+    fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
+        let query = Target::of(exchange.request).query();
+        let clients = self.lenses.of(exchange, query);
+        self.router.attribute(exchange, learn, &mut self.attribution);
+        self.clients = Some(clients);
+        self.attributed = Some(identity(exchange));
+        clients
+    }
+
+    /// An earlier call turned out to have touched an object.
+    fn recall(&mut self, recalled: &route::Recalled) {
+        let touch = &recalled.touch;
+        let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
+        let observation = Observation {
+            at: touch.at,
+            clients: touch.clients.counted(),
+            address: touch.clients.address(),
+            traits: touch.clients.traits,
+            route: self.router.routes().name(recalled.route),
+            objects: &objects,
+            status: None,
+            response_bytes: touch.response_bytes,
+            sampling: touch.sampling,
+        };
+        self.detector.observe(&observation, &mut self.findings);
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {
@@ -128,6 +216,16 @@ impl Attributed<'_> {
     pub fn client_keys(&self) -> &[ClientKey] {
         self.clients.keys()
     }
+}
+
+/// What tells an exchange from others that are under way.
+fn identity(exchange: &Exchange<'_>) -> (ConnectionId, u32, Timestamp) {
+    (exchange.connection, exchange.start, exchange.at)
+}
+
+/// Whether the answer carried data.
+fn has_data(exchange: &Exchange<'_>) -> bool {
+    matches!(exchange.status, Some(200 | 203 | 206..=209)) && exchange.request.method() != b"HEAD"
 }
 
 #[cfg(test)]

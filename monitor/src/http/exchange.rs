@@ -54,6 +54,8 @@ pub struct Exchange<'a> {
     /// connection wrote it: to be believed only from a trusted peer.
     pub proxied_for: Option<IpAddr>,
     pub request: &'a Request,
+    /// The TCP sequence number of its first byte: tells it from others of the connection that are under way.
+    pub start: u32,
     /// When the first byte of the request was seen.
     pub at: Timestamp,
     /// The final status code; `None` when there was no response, or its head was not captured.
@@ -94,7 +96,7 @@ impl Request {
         self.values("host").next()
     }
 
-    fn slice(&self, range: &Range<u16>) -> &[u8] {
+    pub(crate) fn slice(&self, range: &Range<u16>) -> &[u8] {
         self.head.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
     }
 }

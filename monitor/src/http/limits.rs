@@ -40,7 +40,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             head: 4096,
-            body: 512,
+            body: 4096,
             connections: 131_072,
             buffered_per_connection: 256 * 1024,
             buffered: 16 * 1024 * 1024,

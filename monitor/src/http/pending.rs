@@ -69,6 +69,7 @@ impl Pending {
             endpoints,
             proxied_for,
             request: &self.request,
+            start: self.start,
             at: self.origin.at,
             status: self.status,
             request_bytes: self.bytes,

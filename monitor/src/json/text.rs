@@ -8,6 +8,11 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// A string that was not written with escapes: a backslash in it is one.
+    pub fn plain_of(raw: &'a [u8]) -> Text<'a> {
+        Text { raw, has_escapes: false }
+    }
+
     /// Takes a string off the text behind its opening quote, with the closing quote. Gives the string and the
     /// rest; `None` if it does not end. Control characters, which RFC 8259 wants escaped, are let through as
     /// some parsers do.

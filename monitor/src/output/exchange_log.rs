@@ -6,7 +6,10 @@
 //! `\xhh`, and a backslash that would read as such an escape as `\x5c`. `duration_us` runs from the request's
 //! first byte to the response's last. `client` is the list of keys that the call was attributed to.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
 
 use super::{
     json::{self, Clock},
@@ -15,6 +18,7 @@ use super::{
 use crate::{
     client::ClientKey,
     http::{Exchange, Version},
+    object::Objects,
 };
 
 /// Lines are handed over when this much has gathered: one write for some 200 lines.
@@ -31,7 +35,7 @@ const DELAY: Duration = Duration::from_millis(200);
 pub struct Record<'a> {
     pub exchange: &'a Exchange<'a>,
     pub route: &'a str,
-    pub object: Option<&'a str>,
+    pub objects: &'a Objects,
     pub clients: &'a [ClientKey],
 }
 
@@ -89,7 +93,7 @@ impl ExchangeLog {
 
 /// Appends the record as one line.
 fn line(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
-    let Record { exchange, route, object, clients } = record;
+    let Record { exchange, route, objects, clients } = record;
     let request = exchange.request;
     out.extend_from_slice(br#"{"at":"#);
     clock.write(out, exchange.at);
@@ -120,7 +124,7 @@ fn line(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     out.extend_from_slice(br#","route":"#);
     json::text(out, route);
     out.extend_from_slice(br#","object":"#);
-    or_null(out, *object, json::text);
+    objects_of(out, objects);
     out.extend_from_slice(br#","request_bytes":"#);
     json::number(out, exchange.request_bytes);
     out.extend_from_slice(br#","response_bytes":"#);
@@ -141,15 +145,31 @@ fn line(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
 }
 
 fn client_key(out: &mut Vec<u8>, client: &ClientKey) {
-    let (kind, address) = match client {
-        ClientKey::Peer(address) => ("peer", address),
-        ClientKey::Forwarded(address) => ("forwarded", address),
-    };
     out.extend_from_slice(br#"{"kind":""#);
-    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(client.kind().as_bytes());
     out.extend_from_slice(br#"","id":""#);
-    json::address(out, *address);
+    match client {
+        ClientKey::Peer(address) | ClientKey::Forwarded(address) => json::address(out, *address),
+        // A `Vec` takes every write.
+        ClientKey::Prefix(network) => drop(write!(out, "{network}")),
+        ClientKey::Credential(credential) => drop(write!(out, "{credential}")),
+    }
     out.extend_from_slice(br#""}"#);
+}
+
+/// The object, or all of a batch with commas between them, which canonical objects have none of.
+fn objects_of(out: &mut Vec<u8>, objects: &Objects) {
+    if objects.is_empty() {
+        return out.extend_from_slice(b"null");
+    }
+    out.push(b'"');
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        json::content(out, object);
+    }
+    out.push(b'"');
 }
 
 fn or_null<T>(out: &mut Vec<u8>, value: Option<T>, write: impl FnOnce(&mut Vec<u8>, T)) {
@@ -191,6 +211,7 @@ mod tests {
             },
             proxied_for: None,
             request,
+            start: 1,
             at: Timestamp(1_784_000_000_123_456_789),
             status: Some(200),
             request_bytes: 56,
@@ -208,10 +229,11 @@ mod tests {
             ClientKey::Peer("192.0.2.7".parse().unwrap()),
             ClientKey::Forwarded("2001:db8::7".parse().unwrap()),
         ];
+        let objects: Objects = ["17"].into_iter().collect();
         let record = Record {
             exchange: &exchange(&request),
             route: "GET /v1/customers/{id}",
-            object: Some("17"),
+            objects: &objects,
             clients: &clients,
         };
         let mut out = Vec::new();
@@ -235,7 +257,8 @@ mod tests {
         let request = Request { head: b"GET /".to_vec(), method: 0..3, target: 4..5, ..Request::default() };
         let exchange = Exchange { status: None, last_byte_at: None, ..exchange(&request) };
         let mut out = Vec::new();
-        let record = Record { exchange: &exchange, route: "GET /", object: None, clients: &[] };
+        let record =
+            Record { exchange: &exchange, route: "GET /", objects: &Objects::default(), clients: &[] };
         line(&mut out, &mut Clock::default(), &record);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         for field in ["host", "version", "status", "object", "duration_us"] {

@@ -78,6 +78,16 @@ pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     drop(serde_json::to_writer(out, text));
 }
 
+/// Appends printable ASCII as part of a JSON string.
+pub(super) fn content(out: &mut Vec<u8>, text: &str) {
+    for &byte in text.as_bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+}
+
 /// Appends a number in decimal.
 pub(super) fn number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];

@@ -6,7 +6,15 @@
 
 /// Extensions that stand behind an identifier in APIs (`/customers/17.json`). Not those of images, styles and
 /// scripts, whose numbered names are the parts of one page.
-const EXTENSIONS: [&str; 8] = [".json", ".xml", ".csv", ".pdf", ".vcf", ".ics", ".yaml", ".txt"];
+const EXTENSIONS: [&str; 10] =
+    [".json", ".xml", ".csv", ".pdf", ".vcf", ".ics", ".yaml", ".txt", ".html", ".htm"];
+
+/// Extensions of static files: the parts of pages, and what is the same for everyone.
+const STATIC: [&str; 30] = [
+    "avif", "bmp", "css", "eot", "gif", "gz", "htm", "html", "ico", "jpeg", "jpg", "js", "less", "map",
+    "mjs", "mp3", "mp4", "mpg", "ogg", "otf", "png", "svg", "tar", "ttf", "wasm", "wav", "webm", "webp",
+    "woff", "woff2",
+];
 
 /// If `segment` of a canonical path is an identifier, the identifier and what follows it (an extension).
 pub fn find(segment: &str) -> Option<(&str, &str)> {
@@ -16,6 +24,24 @@ pub fn find(segment: &str) -> Option<(&str, &str)> {
     let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
     let (stem, extension) = segment.split_at(segment.len() - extension.len());
     is_identifier(stem).then_some((stem, extension))
+}
+
+/// Whether each element of a list with commas is an identifier, and there are several: `1,2,3`.
+pub fn is_list(segment: &str) -> bool {
+    segment.contains(',') && segment.split(',').filter(|one| !one.is_empty()).all(is_identifier)
+}
+
+/// The extension of a static file, with its point: `.png`. In lower case, as `folded` has to be.
+pub fn static_extension(folded: &str) -> Option<&str> {
+    let point = folded.rfind('.').filter(|&point| point > 0)?;
+    STATIC.binary_search(&&folded[point + 1..]).is_ok().then_some(&folded[point..])
+}
+
+/// Whether `text` is of a form whose case does not matter: UUIDs, ULIDs, hexadecimal digests, e-mail addresses.
+pub fn is_caseless(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().any(u8::is_ascii_uppercase)
+        && (is_uuid(text) || is_hex(bytes) || is_ulid(bytes) || is_email(text))
 }
 
 /// Whether `text` has the form of a UUID, in any case.

@@ -1,36 +1,49 @@
 //! Which operation, and whose account: routes and objects.
 //!
-//! A route is a method and a path template, `GET /v1/customers/{id}`: the canonical path ([`path`]) with each
-//! segment that looks like an identifier ([`identifier`]) taken out. The object is what was taken out: the
-//! identifiers of the path in order, then the values of query parameters with names of identifiers
-//! ([`query`]) by name, joined by `/`. Everything in it counts, so that a walk over any one of them shows
-//! whatever the others do.
+//! A route is a method and a path template, `GET /v1/customers/{id}`. It is the one that the operator declared, else
+//! the one that an OpenAPI document declares ([`declared`]), else it is learned ([`learned`]): the canonical path
+//! ([`path`]) with each segment taken out that looks like an identifier ([`identifier`]), names a language or a static
+//! file ([`shape`]), or takes too many values. Calls to GraphQL have the operation in their route.
 //!
-//! Spelling does not matter: percent-encoding, doubled slashes, dot segments, `;parameters`, trailing slashes,
-//! fragments, and parameters without an identifier's name lead to the same route and object. Digits stay as
-//! they are on the wire (`007` is not `7`): a client that varies them only raises its own count.
+//! The objects of a call are what was taken out of its path, with the values of parameters that hold objects
+//! ([`crate::object`]).
 //!
-//! Routes do not depend on the order of traffic as long as they are few enough ([`table`]).
+//! Spelling does not matter: percent-encoding, doubled slashes, dot segments, `;parameters`, trailing slashes, letter
+//! case, fragments, and parameters that hold no object lead to the same route and object.
 
+mod callers;
+mod declared;
 pub mod identifier;
+mod learned;
+mod locale;
 pub mod openapi;
 pub mod outcome;
 pub mod path;
-pub mod query;
-pub mod table;
+mod routes;
+mod shape;
+pub(crate) mod target;
+mod template;
 
-use std::{fmt::Write, sync::Arc};
+use std::{ops::Range, sync::Arc};
 
-pub use table::{Counters, OTHER};
+pub use declared::NeverMatches;
+pub use learned::{NAMES, Recalled};
+pub use routes::{OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use template::{Template, TemplateError};
 
-use self::{path::CanonicalPath, query::Query, table::Table};
-use crate::{hash::HashKey, http::exchange::Request};
-
-/// What stands for an identifier in a template.
-const PARAMETER: &str = "{id}";
-
-/// The longest template that is kept; what is longer belongs to [`OTHER`].
-const MAX_TEMPLATE: usize = 512;
+use self::{
+    declared::Declared,
+    learned::{Call, Learned, MAX_TEMPLATE},
+    path::CanonicalPath,
+    routes::{Proof, Route},
+    shape::{Kind, Shape},
+    target::Target,
+};
+use crate::{
+    hash::HashKey,
+    http::exchange::Exchange,
+    object::{Body, Names, Objects, Reader},
+};
 
 /// Methods with routes of their own: RFC 9110, PATCH (RFC 5789) and QUERY. All others share one label.
 const METHODS: [&str; 10] =
@@ -39,198 +52,265 @@ const METHODS: [&str; 10] =
 /// The label of all other methods.
 const OTHER_METHOD: &str = "~OTHER";
 
-/// Gives each request its route and object.
-#[derive(Debug)]
-pub struct Router {
-    table: Table,
-    path: CanonicalPath,
-    query: Query,
-    template: String,
+/// How routes and objects are found.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Routes that the operator declared.
+    pub rules: Vec<Template>,
+    /// Routes of an OpenAPI document; `None` without one.
+    pub document: Option<Vec<Template>>,
+    pub names: Names,
+    /// Routes that are learned at most.
+    pub most: usize,
 }
 
-/// A request's route and object. Kept by the caller and filled again for each request: nothing is allocated
+/// Nothing declared, 10,000 routes: some 5 MiB.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { rules: Vec::new(), document: None, names: Names::default(), most: 10_000 }
+    }
+}
+
+/// Gives each request its route and objects.
+#[derive(Debug)]
+pub struct Router {
+    rules: Declared,
+    document: Option<Declared>,
+    learned: Learned,
+    routes: Routes,
+    path: CanonicalPath,
+    shape: Shape,
+    reader: Reader,
+    places: Vec<(usize, Range<usize>)>,
+    /// Routes of targets that are no paths: two for each method at most.
+    special: Vec<(&'static str, &'static str, RouteId)>,
+    bodies: Bodies,
+}
+
+/// A request's route and objects. Kept by the caller and filled again for each request: nothing is allocated
 /// once its buffers have grown.
 #[derive(Clone, Debug)]
 pub struct Attribution {
     /// The route's template with its method, or [`OTHER`].
     pub route: Arc<str>,
-    object: String,
+    pub id: RouteId,
+    /// The accounts in the call; none where the route has none.
+    pub objects: Objects,
+}
+
+/// What has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Routes learned.
+    pub routes: u64,
+    /// Calls that got [`OTHER`], because there were too many routes or the template was too long.
+    pub overflowed: u64,
+    /// Bodies by how well they could be read.
+    pub bodies: Bodies,
+}
+
+/// Bodies of requests by how well they could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bodies {
+    pub read: u64,
+    /// What came behind the cap did not count.
+    pub cut: u64,
+    pub opaque: u64,
 }
 
 impl Router {
-    /// A router that learns at most `max_routes` routes.
-    pub fn new(max_routes: usize, key: HashKey) -> Router {
-        Router {
-            table: Table::new(max_routes, key),
+    /// A router as `settings` say, and the rules that can never match.
+    pub fn new(settings: Settings, key: HashKey) -> (Router, Vec<NeverMatches>) {
+        let Settings { rules, document, names, most } = settings;
+        let mut router = Router {
+            rules: Declared::new(Origin::Rule),
+            document: document.is_some().then(|| Declared::new(Origin::Openapi)),
+            learned: Learned::new(most, key),
+            routes: Routes::default(),
             path: CanonicalPath::default(),
-            query: Query::default(),
-            template: String::new(),
+            shape: Shape::default(),
+            reader: Reader::new(names),
+            places: Vec::new(),
+            special: Vec::new(),
+            bodies: Bodies::default(),
+        };
+        let mut never = Vec::new();
+        for rule in &rules {
+            never.extend(router.rules.add(rule, &mut router.routes).err());
         }
-    }
-
-    /// Finds the route and object of `request`, which was answered with `status`.
-    pub fn attribute(&mut self, request: &Request, status: Option<u16>, attribution: &mut Attribution) {
-        attribution.object.clear();
-        self.template.clear();
-        let method = METHODS.into_iter().find(|method| method.as_bytes() == request.method());
-        self.template.push_str(method.unwrap_or(OTHER_METHOD));
-        self.template.push(' ');
-        match Target::of(request) {
-            Target::Authority => self.template.push_str("{authority}"),
-            Target::Asterisk => self.template.push('*'),
-            Target::Resource { path, query } => {
-                self.path.parse(path);
-                write_template(&self.path, &mut self.template, &mut attribution.object);
-                self.query.parse(query, &mut attribution.object);
+        if let Some(declared) = &mut router.document {
+            for template in document.iter().flatten() {
+                // A document is not the operator's to mend, and its servers may well repeat a path.
+                let _ = declared.add(template, &mut router.routes);
             }
         }
-        let has_object = !attribution.object.is_empty();
-        attribution.route = if self.template.len() <= MAX_TEMPLATE {
-            self.table.route(&self.template, has_object, status)
-        } else {
-            self.table.too_long()
-        };
+        (router, never)
     }
 
-    /// How full the table of routes is, and what did not fit.
+    /// Finds the route and objects of a request. If it `learn`s, the call counts: its route may be new.
+    pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool, attribution: &mut Attribution) {
+        let request = exchange.request;
+        let method = METHODS.into_iter().find(|method| method.as_bytes() == request.method());
+        let method = method.unwrap_or(OTHER_METHOD);
+        self.path.parse(match Target::of(request) {
+            Target::Resource { path, .. } => path,
+            Target::Authority | Target::Asterisk => b"",
+        });
+        let query = Target::of(request).query();
+        let cut =
+            request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
+        self.places.clear();
+        let raw = std::str::from_utf8(request.method()).unwrap_or(OTHER_METHOD);
+        let body = if let Some(name) = Target::of(request).name() {
+            self.reader.start(false, false);
+            let body = self.reader.read(b"", &request.body, cut);
+            self.reader.objects(false, &mut attribution.objects);
+            attribution.id = self.special(method, name);
+            body
+        } else if let Some(hit) = self.declared(raw) {
+            self.reader.start(false, hit.has_object && hit.origin == Origin::Rule);
+            for (segment, range) in self.places.drain(..) {
+                self.reader.path(&self.path.segment(segment).text[range]);
+            }
+            let body = self.reader.read(query, &request.body, cut);
+            self.reader.objects(hit.is_list, &mut attribution.objects);
+            attribution.id = hit.route;
+            body
+        } else {
+            self.shape.template.clear();
+            self.shape.template.push_str(method);
+            self.shape.template.push(' ');
+            self.shape.take(&self.path, MAX_TEMPLATE);
+            self.reader.start(self.serves_graphql(), false);
+            let body = self.reader.read(query, &request.body, cut);
+            self.learned(method, exchange.status, learn, attribution);
+            body
+        };
+        if learn {
+            match body {
+                Body::Empty => {}
+                Body::Read => self.bodies.read += 1,
+                Body::Cut => self.bodies.cut += 1,
+                Body::Opaque => self.bodies.opaque += 1,
+            }
+        }
+        let name = self.routes.name(attribution.id);
+        if !Arc::ptr_eq(&attribution.route, name) {
+            attribution.route = Arc::clone(name);
+        }
+    }
+
+    /// Remembers a call that touched nothing, in case that a part of its path turns out to be an object.
+    pub fn remember(&mut self, route: RouteId, touch: Touch) {
+        if self.routes.origin(route) == Origin::Learned && !self.routes.is_static(route) {
+            self.routes.remember(route, touch);
+        }
+    }
+
+    /// Moves out earlier calls that have turned out to have touched objects.
+    pub fn recalled(&mut self) -> std::vec::Drain<'_, Recalled> {
+        self.learned.recalled()
+    }
+
+    /// Every route, with what has been seen of it.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The same, to add to it.
+    pub fn routes_mut(&mut self) -> &mut Routes {
+        &mut self.routes
+    }
+
+    /// Whether there is an OpenAPI document.
+    pub fn has_document(&self) -> bool {
+        self.document.is_some()
+    }
+
+    /// How many routes there are, what did not fit, and what could not be read.
     pub fn counters(&self) -> Counters {
-        self.table.counters()
+        Counters {
+            routes: self.learned.len() as u64,
+            overflowed: self.learned.overflowed(),
+            bodies: self.bodies,
+        }
+    }
+
+    /// The declared route of the path, and in `places` where its objects stand.
+    fn declared(&mut self, method: &str) -> Option<Hit> {
+        let Router { rules, document, routes, path, places, .. } = self;
+        for declared in [Some(rules), document.as_mut()].into_iter().flatten().filter(|all| !all.is_empty()) {
+            if let Some(declared::Hit { route, has_object, is_list }) =
+                declared.find(method, path, places, routes)
+            {
+                return Some(Hit { route, has_object, is_list, origin: routes.origin(route) });
+            }
+        }
+        None
+    }
+
+    /// The route that is learned from the path, once query and body have been read.
+    fn learned(&mut self, method: &str, status: Option<u16>, learn: bool, attribution: &mut Attribution) {
+        if let Some(operation) = self.reader.operation() {
+            self.shape.template.push(' ');
+            self.shape.template.push_str(operation);
+        }
+        let by_form = self.shape.kinds.iter().any(|kind| matches!(kind, Kind::Identifier(_)));
+        let has_object = by_form || self.reader.has_object();
+        let call = Call {
+            method,
+            path: &self.path,
+            shape: &self.shape,
+            operation: self.reader.operation(),
+            proof: Proof::of(status, has_object),
+        };
+        let found = self.learned.find(&call, learn, &mut self.routes);
+        let mut is_list = true;
+        for (at, (kind, segment)) in self.shape.kinds.iter().zip(self.path.segments()).enumerate() {
+            is_list = *kind == Kind::Literal;
+            match kind {
+                Kind::Identifier(length) => self.reader.path(&segment.text[..*length]),
+                Kind::Literal if at < 64 && found.names & 1 << at != 0 => {
+                    self.reader.path(segment.folded);
+                    is_list = false;
+                }
+                Kind::Literal | Kind::Locale | Kind::Static(_) => {}
+            }
+        }
+        self.reader.objects(is_list, &mut attribution.objects);
+        attribution.id = found.route;
+    }
+
+    /// The route of a target that is no path.
+    fn special(&mut self, method: &'static str, name: &'static str) -> RouteId {
+        if let Some(&(.., route)) = self.special.iter().find(|(of, known, _)| (*of, *known) == (method, name))
+        {
+            return route;
+        }
+        let route = self.routes.insert(Route::new(format!("{method} {name}").into(), Origin::Learned));
+        self.special.push((method, name, route));
+        route
+    }
+
+    /// Whether the path is one where GraphQL is served, by convention.
+    fn serves_graphql(&self) -> bool {
+        let Some(last) = self.path.len().checked_sub(1) else { return false };
+        let last = self.path.segment(last).folded;
+        last.starts_with("graphql") || last == "gql"
     }
 }
 
-impl Attribution {
-    /// The account in the call; `None` where the route has none.
-    pub fn object(&self) -> Option<&str> {
-        if self.object.is_empty() { None } else { Some(&self.object) }
-    }
+/// A declared route that was hit.
+struct Hit {
+    route: RouteId,
+    has_object: bool,
+    is_list: bool,
+    origin: Origin,
 }
 
 impl Default for Attribution {
     fn default() -> Attribution {
-        Attribution { route: OTHER.into(), object: String::new() }
-    }
-}
-
-/// Writes the template of `path` and appends its identifiers to `object`.
-fn write_template(path: &CanonicalPath, template: &mut String, object: &mut String) {
-    if path.segments().len() == 0 {
-        template.push('/');
-    }
-    for segment in path.segments() {
-        template.push('/');
-        match identifier::find(segment) {
-            Some((id, suffix)) => {
-                template.push_str(PARAMETER);
-                template.push_str(suffix);
-                push_object(object, id);
-            }
-            None => template.push_str(segment),
-        }
-        if template.len() > MAX_TEMPLATE {
-            // No route for it any more, but the rest of the object still counts.
-            template.truncate(MAX_TEMPLATE + 1);
-        }
-    }
-}
-
-/// Appends one identifier to `object`.
-fn push_object(object: &mut String, id: &str) {
-    if !object.is_empty() {
-        object.push('/');
-    }
-    if identifier::is_uuid(id) {
-        id.bytes().for_each(|byte| object.push(char::from(byte.to_ascii_lowercase())));
-    } else {
-        object.push_str(id);
-    }
-}
-
-/// Appends `byte` to canonical text: itself if it is printable ASCII and not one of `reserved`, else encoded.
-fn push_canonical(text: &mut String, byte: u8, reserved: &[u8]) {
-    if byte.is_ascii_graphic() && !reserved.contains(&byte) {
-        text.push(char::from(byte));
-    } else {
-        // Writing to a String does not fail.
-        let _ = write!(text, "%{byte:02X}");
-    }
-}
-
-/// Takes the leading octets that are themselves in canonical text off `rest` and appends them: nearly all of
-/// them are, which makes this worth a way of its own.
-fn push_plain(text: &mut String, rest: &mut &[u8]) {
-    let plain = rest.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(rest.len());
-    let (run, tail) = rest.split_at(plain);
-    text.push_str(std::str::from_utf8(run).unwrap_or_default());
-    *rest = tail;
-}
-
-/// Letters, digits and marks that mean nothing in paths and queries.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = 0_u8;
-    while byte < 128 {
-        plain[byte as usize] =
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@' | b':');
-        byte += 1;
-    }
-    plain
-};
-
-/// Takes the first octet off `rest`: `%31` is one octet. The flag tells whether it was encoded.
-fn next_octet(rest: &mut &[u8]) -> Option<(u8, bool)> {
-    let hex = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    if let [b'%', high, low, tail @ ..] = *rest
-        && let (Some(high), Some(low)) = (hex(high), hex(low))
-    {
-        *rest = tail;
-        return Some((high << 4 | low, true));
-    }
-    let (&first, tail) = rest.split_first()?;
-    *rest = tail;
-    Some((first, false))
-}
-
-/// A request target by its form (RFC 9112, section 3.2).
-enum Target<'a> {
-    /// Origin-form and absolute-form, and whatever else a lenient server might take for a path.
-    Resource { path: &'a [u8], query: &'a [u8] },
-    /// Authority-form: the target of CONNECT.
-    Authority,
-    /// Asterisk-form.
-    Asterisk,
-}
-
-impl<'a> Target<'a> {
-    fn of(request: &'a Request) -> Target<'a> {
-        let target = request.target();
-        if request.method() == b"CONNECT" {
-            return Target::Authority;
-        }
-        if target == b"*" {
-            return Target::Asterisk;
-        }
-        let resource = without_authority(target);
-        let resource = resource.split(|&byte| byte == b'#').next().unwrap_or_default();
-        match memchr::memchr(b'?', resource) {
-            Some(at) => Target::Resource { path: &resource[..at], query: &resource[at + 1..] },
-            None => Target::Resource { path: resource, query: &[] },
-        }
-    }
-}
-
-/// Absolute-form without its scheme and authority; anything else as it is.
-fn without_authority(target: &[u8]) -> &[u8] {
-    if !target.first().is_some_and(u8::is_ascii_alphabetic) {
-        return target;
-    }
-    let scheme =
-        target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
-    match target[scheme..].strip_prefix(b"://") {
-        Some(rest) => {
-            let authority = rest.iter().take_while(|byte| !b"/?#".contains(byte)).count();
-            &rest[authority..]
-        }
-        None => target,
+        Attribution { route: OTHER.into(), id: RouteId::OTHER, objects: Objects::default() }
     }
 }
 

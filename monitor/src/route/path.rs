@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{next_octet, push_canonical, push_plain};
+use crate::percent;
 
 /// Octets that stay encoded: they would read as something else once decoded. Braces, because `{id}` stands for
 /// an identifier in templates.
@@ -13,7 +13,18 @@ const RESERVED: &[u8] = b"%?#;{}";
 #[derive(Debug, Default)]
 pub struct CanonicalPath {
     text: String,
+    /// The same in lower case.
+    folded: String,
     segments: Vec<Range<usize>>,
+}
+
+/// One segment of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment<'a> {
+    pub text: &'a str,
+    /// In lower case. Case does not tell routes apart: some servers ignore it, and would give a client as many routes
+    /// as there are ways to write one.
+    pub folded: &'a str,
 }
 
 impl CanonicalPath {
@@ -29,9 +40,9 @@ impl CanonicalPath {
         let mut in_parameters = false;
         while !rest.is_empty() {
             if !in_parameters {
-                push_plain(&mut self.text, &mut rest);
+                percent::push_plain(&mut self.text, &mut rest);
             }
-            let Some((octet, encoded)) = next_octet(&mut rest) else { break };
+            let Some((octet, encoded)) = percent::next(&mut rest) else { break };
             match octet {
                 b'/' => {
                     self.end_segment(start);
@@ -40,15 +51,34 @@ impl CanonicalPath {
                 }
                 _ if in_parameters => {}
                 b';' if !encoded => in_parameters = true,
-                octet => push_canonical(&mut self.text, octet, RESERVED),
+                octet => percent::push(&mut self.text, octet, RESERVED),
             }
         }
         self.end_segment(start);
+        self.folded.clear();
+        self.folded.push_str(&self.text);
+        self.folded.make_ascii_lowercase();
+    }
+
+    /// How many segments there are.
+    pub fn len(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Whether it is the root.
+    pub fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    /// A segment by its place; there must be one.
+    pub fn segment(&self, at: usize) -> Segment<'_> {
+        let range = self.segments[at].clone();
+        Segment { text: &self.text[range.clone()], folded: &self.folded[range] }
     }
 
     /// The segments in order; none for the root.
-    pub fn segments(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.segments.iter().map(|range| &self.text[range.clone()])
+    pub fn segments(&self) -> impl ExactSizeIterator<Item = Segment<'_>> {
+        (0..self.segments.len()).map(|at| self.segment(at))
     }
 
     fn end_segment(&mut self, start: usize) {
@@ -71,7 +101,7 @@ mod tests {
     fn canonical(path: &[u8]) -> String {
         let mut parsed = CanonicalPath::default();
         parsed.parse(path);
-        parsed.segments().map(|segment| format!("/{segment}")).collect()
+        parsed.segments().map(|segment| format!("/{}", segment.text)).collect()
     }
 
     #[test]

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    http::Request,
+    stream::{ConnectionId, Endpoints},
+    time::Timestamp,
+};
 
 fn request(method: &str, target: &[u8]) -> Request {
     let mut head = method.as_bytes().to_vec();
@@ -12,14 +17,37 @@ fn request(method: &str, target: &[u8]) -> Request {
     Request { head, method, target, ..Request::default() }
 }
 
-fn router(max_routes: usize) -> Router {
-    Router::new(max_routes, HashKey::new([7; 16]))
+fn router(most: usize) -> Router {
+    Router::new(Settings { most, ..Settings::default() }, HashKey::new([7; 16])).0
+}
+
+/// Route and objects of a call, learned from it.
+fn attribute(router: &mut Router, request: &Request, status: u16) -> (String, Vec<String>) {
+    let exchange = Exchange {
+        connection: ConnectionId(1),
+        endpoints: Endpoints {
+            client: "192.0.2.7:50000".parse().unwrap(),
+            server: "192.0.2.1:80".parse().unwrap(),
+        },
+        request,
+        start: 1,
+        proxied_for: None,
+        at: Timestamp(1),
+        status: Some(status),
+        request_bytes: (request.head.len() + request.body.len()) as u64,
+        response_bytes: 100,
+        first_byte_at: None,
+        last_byte_at: None,
+        sampling: 1.0,
+    };
+    let mut attribution = Attribution::default();
+    router.attribute(&exchange, true, &mut attribution);
+    (attribution.route.to_string(), attribution.objects.iter().map(str::to_owned).collect())
 }
 
 fn ask(router: &mut Router, method: &str, target: &[u8], status: u16) -> (String, Option<String>) {
-    let mut attribution = Attribution::default();
-    router.attribute(&request(method, target), Some(status), &mut attribution);
-    (attribution.route.to_string(), attribution.object().map(str::to_owned))
+    let (route, objects) = attribute(router, &request(method, target), status);
+    (route, (!objects.is_empty()).then(|| objects.join(",")))
 }
 
 #[test]
@@ -77,7 +105,7 @@ fn another_spelling_is_no_other_route_nor_object() {
         let expected = ("GET /v1/customers/{id}".to_owned(), Some("17".to_owned()));
         assert_eq!(ask(&mut router, "GET", target.as_bytes(), 200), expected, "{target}");
     }
-    assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0 });
+    assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0, ..Counters::default() });
 }
 
 #[test]
@@ -87,12 +115,12 @@ fn routes_are_bounded_and_the_rest_is_other() {
         ask(&mut router, "GET", format!("/scan{n}x").as_bytes(), 404);
         ask(&mut router, "GET", format!("/page{n}x").as_bytes(), 200);
     }
-    assert_eq!(router.counters(), Counters { routes: 8, overflowed: 192 });
+    assert_eq!(router.counters(), Counters { routes: 8, overflowed: 192, ..Counters::default() });
     assert_eq!(ask(&mut router, "GET", b"/scan99x", 404).0, "~other");
     for n in 0..100 {
         ask(&mut router, "GET", format!("/v1/things{n}x/5").as_bytes(), 200);
     }
-    assert_eq!(router.counters(), Counters { routes: 16, overflowed: 192 + 1 + 92 });
+    assert_eq!(router.counters(), Counters { routes: 16, overflowed: 192 + 1 + 92, ..Counters::default() });
     let (route, object) = ask(&mut router, "GET", b"/v1/things99x/5", 200);
     assert_eq!((route.as_str(), object.as_deref()), ("~other", Some("5")));
 }

@@ -3,7 +3,10 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::ClientKey;
+use crate::{
+    client::{ClientKey, Traits},
+    object::Objects,
+};
 
 const S: u64 = 1_000_000_000;
 
@@ -39,7 +42,8 @@ impl Scene {
             clients: &[ClientKey::Peer(address)],
             address,
             route: &self.route,
-            object: Some(object),
+            traits: Traits::default(),
+            objects: &[object].into_iter().collect::<Objects>(),
             status,
             response_bytes: 100,
             sampling,
@@ -285,7 +289,7 @@ proptest! {
         calls.iter().for_each(|(at, client, object)| scene.call(*at, *client, &object.to_string()));
         let mut first = BTreeMap::new();
         for finding in &scene.findings {
-            let IpAddr::V4(client) = finding.client.address() else { unreachable!() };
+            let ClientKey::Peer(IpAddr::V4(client)) = finding.client else { unreachable!() };
             let at = finding.at.0 - 1_000_000 * S;
             first.entry(u32::from(client)).or_insert((at, finding.limit, finding.distinct));
         }

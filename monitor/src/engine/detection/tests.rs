@@ -38,6 +38,7 @@ fn call(detection: &mut Detection, peer: &str, request: &Request, ns: u64, out: 
         },
         proxied_for: None,
         request,
+        start: ns as u32,
         at: Timestamp(1_700_000_000 * S + ns),
         status: Some(200),
         request_bytes: 100,

@@ -68,8 +68,8 @@ fn a_simple_request_is_a_request() {
 #[test]
 fn the_body_is_kept_up_to_its_cap() {
     let mut wire = Wire::new();
-    wire.send(post("/a", &"y".repeat(2000))).reply(ok("")).finish();
-    assert_eq!(wire.record.bodies, [[b'y'; 512]]);
+    wire.send(post("/a", &"y".repeat(6000))).reply(ok("")).finish();
+    assert_eq!(wire.record.bodies, [[b'y'; 4096]]);
     let mut wire = Wire::new();
     wire.send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
         .reply(ok(""));

@@ -21,6 +21,8 @@ use crate::json::{Nesting, Text};
 pub enum Event<'a> {
     /// An operation begins. Also for the shorthand `{ … }`, which is a query.
     Operation(Kind),
+    /// The definition of a fragment begins.
+    Fragment,
     /// A field is selected.
     Field {
         /// The field's own name, whatever its alias is.
@@ -134,7 +136,8 @@ impl<'a> Events<'a> {
         match token {
             Token::Name(keyword) if !self.defining => {
                 self.defining = true;
-                kind(keyword).map(Event::Operation)
+                let fragment = (keyword == b"fragment").then_some(Event::Fragment);
+                kind(keyword).map(Event::Operation).or(fragment)
             }
             Token::Mark(b'(') => {
                 self.place = Place::Variables;

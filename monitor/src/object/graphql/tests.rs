@@ -14,6 +14,7 @@ fn events(text: &[u8]) -> Vec<String> {
     Events::new(text)
         .map(|event| match event {
             Event::Operation(kind) => format!("{kind:?}"),
+            Event::Fragment => "Fragment".to_owned(),
             Event::Field { name: field, depth } => format!("{depth}.{}", name(field)),
             Event::Argument { name: argument, value: scalar } => {
                 format!("{}={}", name(argument), value(scalar))
@@ -54,7 +55,7 @@ const DOCUMENTS: [(&str, &str); 31] = [
     ("{ c(id: 1) @d(x: \")\", y: {z: [1]}) { n } d }", "Query 1.c id=1 2.n 1.d"),
     ("{ ... on Query { ... @include(if: true) { c(id: 1) { n } } } }", "Query 1.c id=1 2.n"),
     ("{ ... { c } d { ... on T @x { e } f } g }", "Query 1.c 1.d 2.e 2.f 1.g"),
-    ("{ ...F on { a } } fragment F on Query { c(id: 1) { n } }", "Query 1.on 2.a 1.c id=1 2.n"),
+    ("{ ...F on { a } } fragment F on Query { c(id: 1) { n } }", "Query 1.on 2.a Fragment 1.c id=1 2.n"),
     ("{ ...online @d c { n } }", "Query 1.c 2.n"),
     ("query A { a } query B { b } { c }", "Query 1.a Query 1.b Query 1.c"),
     ("#c { x }\n{ # { y\r me #\n: # \" \n you(id#(\n:#)\n 7) }", "Query 1.you id=7"),

@@ -1,7 +1,7 @@
 //! `$ref`: JSON pointers (RFC 6901) in URI fragments.
 
 use super::node::{Node, Value};
-use crate::route::next_octet;
+use crate::percent;
 
 /// How many references may lead on from one to the next.
 pub(super) const MAX_HOPS: usize = 16;
@@ -24,6 +24,6 @@ pub(super) fn resolve<'a>(root: &'a Node, reference: &str) -> Option<&'a Node> {
 
 fn decode(fragment: &str) -> Option<String> {
     let mut rest = fragment.as_bytes();
-    let octets = std::iter::from_fn(|| next_octet(&mut rest)).map(|(octet, _)| octet).collect();
+    let octets = std::iter::from_fn(|| percent::next(&mut rest)).map(|(octet, _)| octet).collect();
     String::from_utf8(octets).ok()
 }

@@ -1,0 +1,229 @@
+//! The flags that say how calls are attributed: to whom, to which route, and whose account it was.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use ipnet::IpNet;
+
+use rollcall::{
+    client::{self, ForwardedHeader, Source, SourceError, Sources, TrustedProxies},
+    object::{Names, ObjectParam},
+    route::{self, NeverMatches, Template, TemplateError, openapi},
+};
+
+use super::{
+    exit::{Exit, Failure},
+    values::{self, Prefixes},
+};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AttributionArgs {
+    /// Route to tell calls by, such as 'GET /v1/customers/{account}/**'; repeatable, or a list. What is in braces is
+    /// the object, * is any segment and ** any number of them. @FILE reads one from each line of a file. Other routes
+    /// are learned.
+    #[arg(
+        long = "route",
+        env = "ROLLCALL_ROUTE",
+        value_name = "TEMPLATE",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    routes: Vec<String>,
+
+    /// OpenAPI document (3.0 or 3.1, JSON or YAML) that describes the API; repeatable, or a list.
+    #[arg(
+        long = "openapi",
+        env = "ROLLCALL_OPENAPI",
+        value_name = "FILE",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    documents: Vec<PathBuf>,
+
+    /// Parameter of query, form, JSON or GraphQL that holds an object, besides those with usual names such as
+    /// customer_id; !NAME is one that doesn't. Repeatable, or a list.
+    #[arg(
+        long = "object-param",
+        env = "ROLLCALL_OBJECT_PARAM",
+        value_name = "NAME",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    object_params: Vec<ObjectParam>,
+
+    /// Where credentials are: authorization, api-key, session, jwt:CLAIM, header:NAME, query:NAME or cookie:NAME;
+    /// repeatable, or a list. Replaces the default.
+    #[arg(
+        long = "client-from",
+        env = "ROLLCALL_CLIENT_FROM",
+        value_name = "SOURCE",
+        value_delimiter = ',',
+        default_value = "authorization,api-key,session,jwt:sub",
+        help_heading = "Attribution"
+    )]
+    sources: Vec<Source>,
+
+    /// Network whose word on forwarded addresses is believed; repeatable, or a list. Replaces the default.
+    #[arg(
+        long = "trusted-proxy",
+        env = "ROLLCALL_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = TrustedProxies::parse,
+        default_value = "127.0.0.0/8,::1",
+        help_heading = "Attribution"
+    )]
+    trusted_proxies: Vec<IpNet>,
+
+    /// Header that trusted proxies forward addresses in; repeatable, or a list. Name just those that yours write.
+    #[arg(
+        long = "forwarded-header",
+        env = "ROLLCALL_FORWARDED_HEADER",
+        value_name = "NAME",
+        value_delimiter = ',',
+        default_value = "x-forwarded-for,forwarded,x-real-ip",
+        help_heading = "Attribution"
+    )]
+    forwarded_headers: Vec<ForwardedHeader>,
+
+    /// Bits of an IPv4 and of an IPv6 address that make the caller's network.
+    #[arg(
+        long = "client-prefix",
+        env = "ROLLCALL_CLIENT_PREFIX",
+        value_name = "BITS,BITS",
+        value_parser = values::prefixes,
+        default_value = "24,64",
+        help_heading = "Attribution"
+    )]
+    prefixes: Prefixes,
+
+    /// Routes that are learned at most, 16 to 100,000; calls to others count as ~other.
+    #[arg(
+        long = "max-routes",
+        env = "ROLLCALL_MAX_ROUTES",
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(16..=100_000),
+        default_value_t = 10_000,
+        help_heading = "Attribution"
+    )]
+    most: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("read routes {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("routes {path}:{line}")]
+    Line {
+        path: PathBuf,
+        line: usize,
+        #[source]
+        source: TemplateError,
+    },
+    #[error("openapi document {path}:{line}")]
+    Operation {
+        path: PathBuf,
+        line: usize,
+        #[source]
+        source: TemplateError,
+    },
+}
+
+impl AttributionArgs {
+    /// How calls are attributed to clients.
+    pub(crate) fn clients(&self) -> Result<client::Settings, Failure> {
+        Ok(client::Settings {
+            trusted_proxies: TrustedProxies::new(self.trusted_proxies.clone()),
+            forwarded_headers: self.forwarded_headers.clone(),
+            prefix_v4: self.prefixes.v4,
+            prefix_v6: self.prefixes.v6,
+            credentials: Sources::new(self.sources.clone())
+                .map_err(|error: SourceError| usage(error, "see --client-from in --help"))?,
+        })
+    }
+
+    /// How calls are attributed to routes and objects.
+    pub(crate) fn routes(&self) -> Result<route::Settings, Failure> {
+        let mut rules = Vec::new();
+        for text in &self.routes {
+            match text.trim().strip_prefix('@') {
+                Some(path) => rules.extend(read_rules(Path::new(path)).map_err(config)?),
+                None => rules.push(
+                    text.parse().map_err(|error: TemplateError| usage(error, "see --route in --help"))?,
+                ),
+            }
+        }
+        let mut document: Option<Vec<Template>> = None;
+        for path in &self.documents {
+            let templates = document.get_or_insert_default();
+            templates.extend(read_document(path)?);
+        }
+        Ok(route::Settings {
+            rules,
+            document,
+            names: Names::new(self.object_params.clone()),
+            most: self.most as usize,
+        })
+    }
+}
+
+/// Says which of the operator's rules are in vain.
+pub(crate) fn warn_of(never: &[NeverMatches]) {
+    for NeverMatches { template, reason } in never {
+        tracing::warn!(route = template, "this route can never match: {reason}");
+    }
+}
+
+/// One template a line; blank lines and those that begin with `#` are left out.
+fn read_rules(path: &Path) -> Result<Vec<Template>, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    let lines = text.lines().map(str::trim).enumerate();
+    lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(at, line)| {
+            line.parse().map_err(|source| Error::Line { path: path.to_owned(), line: at + 1, source })
+        })
+        .collect()
+}
+
+fn read_document(path: &Path) -> Result<Vec<Template>, Failure> {
+    let document = openapi::read(path).map_err(config)?;
+    if document.operations.is_empty() {
+        tracing::warn!(document = %path.display(), "this document describes no operation");
+    }
+    let mut templates = Vec::with_capacity(document.operations.len());
+    for operation in &document.operations {
+        // Some descriptions tell operations apart by what follows the path; calls are told by the path.
+        let path_only = operation.template.split(['?', '#']).next().unwrap_or_default();
+        let text = format!("{} {path_only}", operation.method);
+        match Template::parse(&text, |name| !operation.not_objects.iter().any(|not| not == name)) {
+            Ok(template) => templates.push(template),
+            // Nothing is wrong with the document: Rollcall learns such a route from traffic.
+            Err(
+                error @ (TemplateError::Touching(..) | TemplateError::TooLong(_) | TemplateError::Star(..)),
+            ) => {
+                tracing::warn!(document = %path.display(), line = operation.line, "left out: {error}");
+            }
+            Err(source) => {
+                let (path, line) = (path.to_owned(), operation.line);
+                return Err(config(Error::Operation { path, line, source }));
+            }
+        }
+    }
+    Ok(templates)
+}
+
+fn usage(error: impl Into<anyhow::Error>, advice: &str) -> Failure {
+    Failure::new(Exit::Usage, error).advise(advice)
+}
+
+fn config(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::Config, error).advise("correct the file, or leave it out")
+}

@@ -1,0 +1,138 @@
+//! The header fields that attribution reads, found in one pass over a request's head.
+
+use crate::http::exchange::Request;
+
+use super::{forwarded::ForwardedHeader, key::CredentialKind, source::Sources};
+
+/// What a field is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Field {
+    Authorization,
+    Cookie,
+    UserAgent,
+    Forwarded(ForwardedHeader),
+    Credential(CredentialKind),
+}
+
+/// Names longer than this are looked for one by one. None of the usual ones is.
+const LENGTHS: usize = 32;
+
+/// Names to look for. A request has some ten fields of which one or two matter: their length and first letter rule out
+/// nearly all others.
+#[derive(Debug)]
+pub(super) struct Fields {
+    by_length: [Vec<(Box<[u8]>, Field)>; LENGTHS + 1],
+}
+
+impl Fields {
+    /// The fields that `sources` need, and the usual ones. `headers` are the forwarded ones that are believed.
+    pub(super) fn new(headers: &[ForwardedHeader], sources: &Sources) -> Fields {
+        let mut fields = Fields { by_length: std::array::from_fn(|_| Vec::new()) };
+        fields.add("user-agent", Field::UserAgent);
+        // Tells calls with a credential from those without, whatever it is to be used for.
+        fields.add("authorization", Field::Authorization);
+        if sources.sessions || !sources.cookies.is_empty() {
+            fields.add("cookie", Field::Cookie);
+        }
+        for &header in headers {
+            fields.add(header.name(), Field::Forwarded(header));
+        }
+        for (name, kind) in &sources.fields {
+            fields.add(name, Field::Credential(*kind));
+        }
+        fields
+    }
+
+    fn add(&mut self, name: &str, field: Field) {
+        let bucket = &mut self.by_length[name.len().min(LENGTHS)];
+        if bucket.iter().all(|(known, _)| **known != *name.as_bytes()) {
+            bucket.push((name.as_bytes().into(), field));
+        }
+    }
+
+    /// What the field called `name` is read for, whatever its case.
+    pub(super) fn find(&self, name: &[u8]) -> Option<Field> {
+        let first = name.first()? | 0x20;
+        self.by_length[name.len().min(LENGTHS)]
+            .iter()
+            .find(|(known, _)| known[0] == first && known.eq_ignore_ascii_case(name))
+            .map(|&(_, field)| field)
+    }
+}
+
+/// What tells programs apart that share an address: never an identity by itself, for anybody can copy it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Traits {
+    /// Hash of the `User-Agent`; 0 without one.
+    pub agent: u64,
+    /// Hash of the names of the header fields, in order.
+    pub header_order: u64,
+}
+
+impl Traits {
+    /// Takes in the next field's name: by its length and its ends, which tell the usual ones apart.
+    pub(super) fn field(&mut self, name: &[u8]) {
+        let [first, .., last] = name else { return };
+        let name = (name.len() as u64) << 16 | u64::from(first | 0x20) << 8 | u64::from(last | 0x20);
+        self.header_order = mix(self.header_order, name);
+    }
+
+    pub(super) fn agent(&mut self, value: &[u8]) {
+        let (words, rest) = value.as_chunks::<8>();
+        let word = rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte));
+        let start = value.len() as u64;
+        self.agent = mix(words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word))), word);
+    }
+}
+
+/// Folds the product's halves: cheap, and good enough for what nobody gains by forging.
+fn mix(hash: u64, word: u64) -> u64 {
+    let product = u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * u128::from(word ^ 0xd6e8_feb8_6659_fd93);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// The name and value of each field of `request`, in order.
+pub(super) fn of(request: &Request) -> impl Iterator<Item = (&[u8], &[u8])> {
+    request.headers.iter().map(|header| (request.slice(&header.name), request.slice(&header.value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Source;
+
+    #[test]
+    fn fields_are_found_whatever_their_case() {
+        let long = "x-".to_owned() + &"long-".repeat(10);
+        let sources = [Source::Header(long.clone()), Source::ApiKey];
+        let fields = Fields::new(&[ForwardedHeader::XForwardedFor], &Sources::new(sources).unwrap());
+        for (name, expected) in [
+            ("Authorization", Some(Field::Authorization)),
+            ("X-FORWARDED-FOR", Some(Field::Forwarded(ForwardedHeader::XForwardedFor))),
+            ("x-api-key", Some(Field::Credential(CredentialKind::ApiKey))),
+            (&long, Some(Field::Credential(CredentialKind::Named))),
+            ("Forwarded", None),
+            ("Cookie", None),
+            ("Host", None),
+            ("", None),
+        ] {
+            assert_eq!(fields.find(name.as_bytes()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn traits_tell_programs_apart() {
+        let traits = |names: &[&str], agent: &str| {
+            let mut traits = Traits::default();
+            names.iter().for_each(|name| traits.field(name.as_bytes()));
+            traits.agent(agent.as_bytes());
+            traits
+        };
+        let curl = traits(&["Host", "User-Agent", "Accept"], "curl/8.9.1");
+        assert_eq!(curl, traits(&["host", "user-agent", "accept"], "curl/8.9.1"));
+        assert_ne!(curl.header_order, traits(&["Host", "Accept", "User-Agent"], "").header_order);
+        let agents: std::collections::BTreeSet<_> =
+            (0..1000).map(|n| traits(&[], &"x".repeat(n % 40).replace('x', &n.to_string())).agent).collect();
+        assert!(agents.len() > 950);
+    }
+}

@@ -1,0 +1,149 @@
+//! Client keys: one way of telling who called. A call has several at once.
+
+use std::{fmt, net::IpAddr};
+
+use ipnet::IpNet;
+
+/// One way of telling who called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ClientKey {
+    /// The TCP peer. Nobody can choose it freely.
+    Peer(IpAddr),
+    /// The network of the caller's address, peer or forwarded.
+    Prefix(IpNet),
+    /// The address that a trusted proxy forwarded.
+    Forwarded(IpAddr),
+    /// What the caller proved itself with, or claims to be.
+    Credential(Credential),
+}
+
+/// A credential, as no more than its keyed hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Credential {
+    pub kind: CredentialKind,
+    /// 128 bits under the installation's key: see [`crate::hash::HashKey::identity`].
+    pub hash: [u8; 16],
+}
+
+/// Where a credential stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CredentialKind {
+    /// A bearer token (RFC 6750).
+    Bearer,
+    /// The user of basic authentication (RFC 7617), without the password.
+    Basic,
+    /// `Authorization` of any other scheme.
+    Authorization,
+    /// An API key, in a field or a query parameter with one of the usual names.
+    ApiKey,
+    /// A session cookie with one of the usual names.
+    Session,
+    /// A claim of a JSON Web Token (RFC 7519). Its signature is not checked.
+    Claim,
+    /// A header field, a query parameter or a cookie that the operator named.
+    Named,
+}
+
+impl CredentialKind {
+    /// The name in logs and alerts.
+    pub fn name(self) -> &'static str {
+        match self {
+            CredentialKind::Bearer => "bearer",
+            CredentialKind::Basic => "basic",
+            CredentialKind::Authorization => "authorization",
+            CredentialKind::ApiKey => "api-key",
+            CredentialKind::Session => "session",
+            CredentialKind::Claim => "claim",
+            CredentialKind::Named => "named",
+        }
+    }
+}
+
+/// A key as bytes to hash: its kind, a finer one, and sixteen bytes.
+pub(crate) const KEY_BYTES: usize = 18;
+
+impl ClientKey {
+    /// The lens: `peer`, `prefix`, `forwarded` or `credential`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ClientKey::Peer(_) => "peer",
+            ClientKey::Prefix(_) => "prefix",
+            ClientKey::Forwarded(_) => "forwarded",
+            ClientKey::Credential(_) => "credential",
+        }
+    }
+
+    /// What tells this client from others of its kind, as text.
+    pub fn id(&self) -> String {
+        match self {
+            ClientKey::Peer(address) | ClientKey::Forwarded(address) => address.to_string(),
+            ClientKey::Prefix(network) => network.to_string(),
+            ClientKey::Credential(credential) => credential.to_string(),
+        }
+    }
+
+    /// The key as bytes to hash; different keys give different bytes.
+    pub(crate) fn to_bytes(self) -> [u8; KEY_BYTES] {
+        let (kind, detail, value) = match self {
+            ClientKey::Peer(address) => (0, 0, octets(address)),
+            ClientKey::Forwarded(address) => (1, 0, octets(address)),
+            ClientKey::Prefix(IpNet::V4(network)) => (2, network.prefix_len(), octets(network.addr().into())),
+            ClientKey::Prefix(IpNet::V6(network)) => (3, network.prefix_len(), octets(network.addr().into())),
+            ClientKey::Credential(Credential { kind, hash }) => (4, kind as u8, hash),
+        };
+        let mut bytes = [0; KEY_BYTES];
+        (bytes[0], bytes[1]) = (kind, detail);
+        bytes[2..].copy_from_slice(&value);
+        bytes
+    }
+}
+
+/// An address in 16 bytes. IPv4 ones are mapped: keys hold canonical addresses, so none is there already.
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind(), self.id())
+    }
+}
+
+/// `bearer:` and 32 hexadecimal digits.
+impl fmt::Display for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:032x}", self.kind.name(), u128::from_be_bytes(self.hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn different_keys_have_different_bytes() {
+        let address: IpAddr = "198.51.100.0".parse().unwrap();
+        let credential = |kind| ClientKey::Credential(Credential { kind, hash: [7; 16] });
+        let keys = [
+            ClientKey::Peer(address),
+            ClientKey::Forwarded(address),
+            ClientKey::Prefix("198.51.100.0/24".parse().unwrap()),
+            ClientKey::Prefix("198.51.100.0/25".parse().unwrap()),
+            ClientKey::Prefix("::ffff:198.51.100.0/24".parse().unwrap()),
+            credential(CredentialKind::Bearer),
+            credential(CredentialKind::Basic),
+        ];
+        assert_eq!(keys.map(ClientKey::to_bytes).into_iter().collect::<BTreeSet<_>>().len(), keys.len());
+    }
+
+    #[test]
+    fn a_credential_shows_its_kind_and_its_hash() {
+        let credential = Credential { kind: CredentialKind::ApiKey, hash: *b"\x00\x0123456789abcdef" };
+        assert_eq!(credential.to_string(), "api-key:00013233343536373839616263646566");
+    }
+}

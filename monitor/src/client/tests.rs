@@ -1,0 +1,167 @@
+use std::net::SocketAddr;
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::*;
+use crate::{
+    http::exchange::{Header, Request},
+    stream::{ConnectionId, Endpoints},
+    time::Timestamp,
+};
+
+fn lenses(sources: &[&str]) -> Lenses {
+    let credentials = match sources {
+        [] => Sources::default(),
+        sources => Sources::new(sources.iter().map(|source| source.parse().unwrap())).unwrap(),
+    };
+    Lenses::new(Settings { credentials, ..Settings::default() }, HashKey::new([3; 16]))
+}
+
+fn clients(lenses: &mut Lenses, peer: &str, query: &str, fields: &[(&str, &str)]) -> Clients {
+    let mut request = Request::default();
+    let end = |request: &Request| u16::try_from(request.head.len()).unwrap();
+    for (name, value) in fields {
+        let start = end(&request);
+        request.head.extend_from_slice(name.as_bytes());
+        let middle = end(&request);
+        request.head.extend_from_slice(value.as_bytes());
+        request.headers.push(Header { name: start..middle, value: middle..end(&request) });
+    }
+    let exchange = Exchange {
+        connection: ConnectionId(1),
+        endpoints: Endpoints {
+            client: SocketAddr::new(peer.parse().unwrap(), 40_000),
+            server: SocketAddr::from(([192, 0, 2, 1], 80)),
+        },
+        request: &request,
+        start: 1,
+        proxied_for: None,
+        at: Timestamp(1),
+        status: Some(200),
+        request_bytes: 100,
+        response_bytes: 100,
+        first_byte_at: None,
+        last_byte_at: None,
+        sampling: 1.0,
+    };
+    lenses.of(&exchange, query.as_bytes())
+}
+
+/// The credentials of a call, as logs show them.
+fn credentials(lenses: &mut Lenses, query: &str, fields: &[(&str, &str)]) -> Vec<String> {
+    let clients = clients(lenses, "198.51.100.7", query, fields);
+    let credentials = clients.keys().iter().filter(|key| matches!(key, ClientKey::Credential(_)));
+    credentials.map(ClientKey::id).collect()
+}
+
+fn kinds(credentials: &[String]) -> Vec<&str> {
+    credentials.iter().map(|id| id.split(':').next().unwrap()).collect()
+}
+
+fn token(claims: &str, signature: &str) -> String {
+    let [head, claims] = [r#"{"alg":"HS256"}"#, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    format!("Bearer {head}.{claims}.{signature}")
+}
+
+#[test]
+fn a_call_has_several_keys_at_once() {
+    let mut lenses = lenses(&[]);
+    let fields = [("X-Forwarded-For", "203.0.113.9"), ("Authorization", "Bearer abc"), ("X-Api-Key", "k")];
+    let behind = clients(&mut lenses, "127.0.0.1", "", &fields);
+    let shown: Vec<_> = behind.keys().iter().map(|key| (key.kind(), key.id())).collect();
+    assert_eq!(shown[0], ("forwarded", "203.0.113.9".to_owned()));
+    assert_eq!((shown[1].0, shown[2].0), ("credential", "credential"));
+    assert_eq!(shown[3], ("prefix", "203.0.113.0/24".to_owned()));
+    assert_eq!((behind.address().to_string().as_str(), behind.authenticated), ("203.0.113.9", true));
+    assert_eq!(behind.counted(), &behind.keys()[..3], "an IPv4 network has no limit of its own");
+
+    let direct = clients(&mut lenses, "2001:db8::1:2", "", &fields[..1]);
+    let shown: Vec<_> = direct.keys().iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["peer:2001:db8::1:2", "prefix:2001:db8::/64"]);
+    assert_eq!(direct.counted(), direct.keys(), "a subscriber has a whole /64");
+    assert!(!direct.authenticated);
+    assert_eq!(lenses.counters(), Counters::default());
+    clients(&mut lenses, "127.0.0.1", "", &[("X-Forwarded-For", "unknown")]);
+    assert_eq!(lenses.counters().refused_chains, 1);
+}
+
+#[test]
+fn credentials_are_found_in_their_usual_places() {
+    let mut lenses = lenses(&[]);
+    for (query, fields, expected) in [
+        ("", &[("authorization", "Bearer abc")][..], &["bearer"][..]),
+        ("", &[("Authorization", "Basic YWRhOjE=")], &["basic"]),
+        ("", &[("Authorization", "Token abc")], &["authorization"]),
+        ("", &[("Authorization", "NTLM abc")], &[]),
+        ("", &[("X-API-Key", "abc")], &["api-key"]),
+        ("api_key=abc", &[], &["api-key"]),
+        ("a=b&%61pi_key=abc", &[], &["api-key"]),
+        ("", &[("Cookie", "theme=dark; PHPSESSID=abc")], &["session"]),
+        ("", &[("Cookie", "theme=dark"), ("cookie", "connect.sid=s%3Aabc")], &["session"]),
+        ("key=abc", &[("Cookie", "theme=dark"), ("X-Request-Id", "1")], &[]),
+        ("", &[("Authorization", "")], &[]),
+        ("", &[("X-API-Key", "")], &[]),
+    ] {
+        assert_eq!(kinds(&credentials(&mut lenses, query, fields)), expected, "{query} {fields:?}");
+    }
+}
+
+#[test]
+fn spelling_makes_no_other_credential() {
+    let mut lenses = lenses(&[]);
+    let mut same = |a: (&str, &[(&str, &str)]), b: (&str, &[(&str, &str)])| {
+        credentials(&mut lenses, a.0, a.1) == credentials(&mut lenses, b.0, b.1)
+    };
+    assert!(same(("api_key=abc", &[]), ("x=1&API_KEY=a%62c", &[])));
+    assert!(same(("api_key=abc", &[]), ("", &[("x-api-key", "abc")])), "a key is one wherever it stands");
+    assert!(same(("", &[("Cookie", "sid=s:abc")]), ("", &[("Cookie", "a=b; sid=\"s%3Aabc\"")])));
+    assert!(same(
+        ("", &[("Authorization", "Basic YWRhOjE=")]),
+        ("", &[("Authorization", "basic  YWRhOjI=")])
+    ));
+    assert!(!same(("api_key=abc", &[]), ("api_key=abd", &[])));
+    assert!(!same(("", &[("Cookie", "sid=1")]), ("", &[("Cookie", "session=1")])));
+}
+
+#[test]
+fn a_claim_outlives_its_tokens() {
+    let mut lenses = lenses(&[]);
+    let mut of = |claims: &str, signature: &str| {
+        credentials(&mut lenses, "", &[("Authorization", &token(claims, signature))])
+    };
+    let first = of(r#"{"sub":"ada","iat":1}"#, "c2ln");
+    assert_eq!(kinds(&first), ["bearer", "claim"]);
+    let again = of(r#"{"sub":"ada","iat":1}"#, "c2lo");
+    assert_eq!(first, again, "another signature is no other token");
+    let later = of(r#"{"iat":2,"sub":"ada"}"#, "c2ln");
+    assert_ne!(first[0], later[0]);
+    assert_eq!(first[1], later[1]);
+    assert_ne!(of(r#"{"sub":"bob","iat":1}"#, "c2ln")[1], first[1]);
+    assert_eq!(kinds(&of(r#"{"iat":3}"#, "c2ln")), ["bearer"]);
+    assert_eq!(of(r#"{"sub":"ada","iat":1}"#, "c2ln"), first);
+}
+
+#[test]
+fn the_operator_says_where_to_look() {
+    let mut named = lenses(&["header:X-Account", "query:key", "cookie:who", "jwt:uid"]);
+    let fields = [
+        ("X-Account", "1"),
+        ("Cookie", "who=2; PHPSESSID=9"),
+        ("X-API-Key", "9"),
+        ("Authorization", &token(r#"{"uid":4}"#, "c2ln")),
+    ];
+    let found = credentials(&mut named, "key=3&api_key=9", &fields);
+    assert_eq!(kinds(&found), ["named", "claim", "named", "named"]);
+    let only = credentials(&mut lenses(&["jwt:sub"]), "", &[("Authorization", "Bearer abc")]);
+    assert_eq!(only, [""; 0]);
+}
+
+#[test]
+fn what_is_too_much_is_counted() {
+    let mut lenses = lenses(&[]);
+    let cookies: Vec<String> = (0..9).map(|n| format!("session{n}={n}")).collect();
+    let found =
+        credentials(&mut lenses, "", &[("Cookie", &cookies.join(";")), ("Authorization", "Bearer abc")]);
+    assert_eq!(kinds(&found), ["bearer", "session", "session", "session"], "cookies come last");
+    assert_eq!(lenses.counters().credentials_dropped, 6);
+}

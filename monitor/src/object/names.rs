@@ -1,0 +1,319 @@
+//! Names of parameters: which hold objects, and which turn the pages of a list.
+//!
+//! Names are judged alike wherever they stand: in the query, in a form, in JSON, as arguments of GraphQL.
+
+use std::{fmt, str::FromStr};
+
+/// Names of accounts and of what leads to one, in lower case.
+const OBJECTS: [&str; 34] = [
+    "id",
+    "ids",
+    "uid",
+    "uids",
+    "uuid",
+    "uuids",
+    "guid",
+    "guids",
+    "user",
+    "users",
+    "userid",
+    "userids",
+    "username",
+    "login",
+    "account",
+    "accountid",
+    "acct",
+    "customer",
+    "customerid",
+    "member",
+    "memberid",
+    "subscriber",
+    "patient",
+    "patientid",
+    "msisdn",
+    "imsi",
+    "iccid",
+    "phone",
+    "mobile",
+    "email",
+    "mail",
+    "ssn",
+    "iban",
+    "orderid",
+];
+
+/// What comes before `_id` in names that mark calls, visits and applications rather than accounts: their
+/// values may all differ without anybody having been read.
+const EXCEPT: [&str; 22] = [
+    "request",
+    "req",
+    "trace",
+    "span",
+    "correlation",
+    "session",
+    "visit",
+    "visitor",
+    "event",
+    "message",
+    "transaction",
+    "txn",
+    "client",
+    "app",
+    "application",
+    "api",
+    "device",
+    "utm",
+    "tracking",
+    "click",
+    "campaign",
+    "page",
+];
+
+/// Endings that mean identifier, and identifiers.
+const ENDINGS: [&str; 20] = [
+    "_id", "-id", ".id", "_ID", "-ID", "Id", "ID", "_ids", "-ids", ".ids", "_IDs", "Ids", "IDs", "_uuid",
+    "Uuid", "_uuids", "Uuids", "_no", "_number", "Number",
+];
+
+/// Names that say which part of a list is asked for, in lower case and without separators.
+const PAGES: [&str; 24] = [
+    "page",
+    "pageno",
+    "pagenumber",
+    "pageindex",
+    "pagetoken",
+    "nextpage",
+    "nextpagetoken",
+    "nexttoken",
+    "cursor",
+    "nextcursor",
+    "offset",
+    "start",
+    "startindex",
+    "startat",
+    "skip",
+    "after",
+    "before",
+    "startingafter",
+    "endingbefore",
+    "continuation",
+    "continuationtoken",
+    "marker",
+    "sinceid",
+    "maxid",
+];
+
+/// What parts words in names.
+const SEPARATORS: [char; 3] = ['_', '-', '.'];
+
+/// The longest parameter name that is looked at.
+pub(super) const LONGEST_NAME: usize = 64;
+
+/// What a parameter is to detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// An object, or several.
+    Object,
+    /// A place in a list.
+    Page,
+    Nothing,
+}
+
+/// A name that the operator gave: `--object-param`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectParam {
+    name: String,
+    /// It holds an object; else it does not, whatever it looks like.
+    holds: bool,
+}
+
+/// Why a text is none.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "not the name of a parameter: {0:?} (write a name like customer_no, or !NAME to leave one out; at most {LONGEST_NAME} characters)"
+)]
+pub struct ObjectParamError(String);
+
+impl FromStr for ObjectParam {
+    type Err = ObjectParamError;
+
+    fn from_str(text: &str) -> Result<ObjectParam, ObjectParamError> {
+        let trimmed = text.trim();
+        let name = trimmed.strip_prefix('!').unwrap_or(trimmed);
+        let usable = (1..=LONGEST_NAME).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"&=?#!\"".contains(&byte));
+        if !usable {
+            return Err(ObjectParamError(text.to_owned()));
+        }
+        Ok(ObjectParam { name: name.to_ascii_lowercase(), holds: name.len() == trimmed.len() })
+    }
+}
+
+/// As [`ObjectParam::from_str`] reads it.
+impl fmt::Display for ObjectParam {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.holds { "" } else { "!" }, self.name)
+    }
+}
+
+/// What names mean: as the operator said, else by convention.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Vec<ObjectParam>);
+
+impl Names {
+    /// The conventions, and `given` before them.
+    pub fn new(given: Vec<ObjectParam>) -> Names {
+        Names(given)
+    }
+
+    /// What the parameter called `name` holds. With `given_only`, conventions don't count.
+    pub(super) fn judge(&self, name: &[u8], given_only: bool) -> Holds {
+        let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.len() <= LONGEST_NAME) else {
+            return Holds::Nothing;
+        };
+        let inner = innermost(name);
+        let given = |param: &&ObjectParam| {
+            param.name.eq_ignore_ascii_case(name) || param.name.eq_ignore_ascii_case(inner)
+        };
+        match self.0.iter().find(given) {
+            Some(param) if param.holds => Holds::Object,
+            Some(_) => Holds::Nothing,
+            None if given_only => Holds::Nothing,
+            None if is_page(inner) || is_page_of(name) => Holds::Page,
+            None if is_object(inner) => Holds::Object,
+            None => Holds::Nothing,
+        }
+    }
+}
+
+/// The name without `[]` behind it, or what stands inside its last brackets: `id` of `filter[id]`.
+pub(super) fn innermost(name: &str) -> &str {
+    let name = name.strip_suffix("[]").unwrap_or(name);
+    match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+        // `ids[0]`: an index is no name.
+        Some((outer, inner)) if inner.bytes().all(|byte| byte.is_ascii_digit()) => innermost(outer),
+        Some((_, inner)) => inner,
+        None => name,
+    }
+}
+
+/// Whether `name`, without brackets, is by convention that of an object: one of [`OBJECTS`], or has one of the
+/// [`ENDINGS`] but for [`EXCEPT`].
+fn is_object(name: &str) -> bool {
+    if OBJECTS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+        return true;
+    }
+    let stem =
+        ENDINGS.into_iter().find_map(|ending| name.strip_suffix(ending)).filter(|stem| !stem.is_empty());
+    let Some(stem) = stem else { return false };
+    let word = stem.trim_end_matches(SEPARATORS).rsplit(SEPARATORS).next().unwrap_or(stem);
+    let ends_with = |except: &&str| {
+        let at = word.len().checked_sub(except.len());
+        at.and_then(|at| word.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(except))
+    };
+    !EXCEPT.iter().any(|except| ends_with(except))
+}
+
+fn is_page(name: &str) -> bool {
+    let mut bare = [0; 20];
+    let mut length = 0;
+    for byte in name.bytes().filter(|byte| !b"_-.".contains(byte)) {
+        let Some(slot) = bare.get_mut(length) else { return false };
+        *slot = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    PAGES.iter().any(|page| page.as_bytes() == &bare[..length])
+}
+
+/// `page[number]` and `page[offset]` of JSON:API.
+fn is_page_of(name: &str) -> bool {
+    matches!(name, "page[number]" | "page[offset]" | "page[cursor]" | "page[after]" | "page[before]")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(name: &str) -> Holds {
+        Names::default().judge(name.as_bytes(), false)
+    }
+
+    #[test]
+    fn names_of_identifiers_hold_objects() {
+        for name in [
+            "id",
+            "ID",
+            "customer_id",
+            "customerId",
+            "userID",
+            "account-id",
+            "msisdn",
+            "email",
+            "uuid",
+            "filter[id]",
+            "ids[]",
+            "ids",
+            "ids[0]",
+            "customerIds",
+            "customer_ids",
+            "filter[customer][ids][]",
+            "account_no",
+        ] {
+            assert_eq!(judge(name), Holds::Object, "{name}");
+        }
+    }
+
+    #[test]
+    fn other_names_hold_none() {
+        for name in [
+            "",
+            "q",
+            "paid",
+            "grid",
+            "void",
+            "request_id",
+            "requestId",
+            "x_trace_id",
+            "session_id",
+            "Session_Id",
+            "client_id",
+            "client_ids",
+            "utm_id",
+            "_",
+            "_id",
+            "limit",
+            "per_page",
+            "pages",
+            "é_id\u{0}é",
+            &"a".repeat(65),
+        ] {
+            let holds = judge(name);
+            assert!(holds == Holds::Nothing || name.starts_with('é'), "{name}: {holds:?}");
+        }
+    }
+
+    #[test]
+    fn pages_of_lists_are_told() {
+        for name in
+            ["page", "Page", "page_token", "pageToken", "cursor", "offset", "starting_after", "page[number]"]
+        {
+            assert_eq!(judge(name), Holds::Page, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_operator_comes_first() {
+        let given = ["!email", "Voucher", "page"].map(|text| text.parse().unwrap());
+        let names = Names::new(given.to_vec());
+        let judge = |name: &str, given_only| names.judge(name.as_bytes(), given_only);
+        assert_eq!(judge("email", false), Holds::Nothing);
+        assert_eq!(judge("voucher", false), Holds::Object);
+        assert_eq!(judge("vouchers", false), Holds::Nothing);
+        assert_eq!(judge("filter[voucher]", true), Holds::Object);
+        assert_eq!(judge("page", false), Holds::Object);
+        assert_eq!((judge("id", false), judge("id", true)), (Holds::Object, Holds::Nothing));
+        for text in ["", "!", "a=b", "a b", &"a".repeat(65)] {
+            text.parse::<ObjectParam>().unwrap_err();
+        }
+    }
+}

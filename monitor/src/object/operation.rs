@@ -1,0 +1,181 @@
+//! GraphQL: the operation that a call executes, and the objects in its arguments.
+//!
+//! The name that a client gives to its operation says nothing: it may choose another one each time. What the server
+//! executes is the fields at the root, so these name the call's route. Of several, the first by alphabet that has
+//! objects in its arguments: a client can only choose among fields that exist.
+
+use super::{
+    graphql::{self, Event, Kind},
+    names::Holds,
+    reader::Reader,
+};
+use crate::json::{Scanner, Text, Token, Value};
+
+/// The longest name of a field that becomes part of a route.
+const LONGEST: usize = 96;
+
+/// The operation of a call, as far as it is known.
+#[derive(Debug, Default)]
+pub(super) struct Operation {
+    name: String,
+    /// How good a name it is.
+    rank: Rank,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    #[default]
+    None,
+    /// Of a persisted operation: its text is not sent, and the server knows it by name.
+    Persisted,
+    /// A field of a fragment, which may stand at the root.
+    Fragment,
+    Root,
+    RootWithObjects,
+}
+
+impl Operation {
+    pub(super) fn clear(&mut self) {
+        self.name.clear();
+        self.rank = Rank::None;
+    }
+
+    /// How the route shows it: `query customer`.
+    pub(super) fn name(&self) -> Option<&str> {
+        (self.rank != Rank::None).then_some(&self.name)
+    }
+
+    /// The name of an operation whose text is not sent.
+    pub(super) fn persisted(&mut self, name: &[u8]) {
+        self.offer(Rank::Persisted, "persisted", name);
+    }
+
+    fn offer(&mut self, rank: Rank, kind: &str, field: &[u8]) {
+        let Ok(field) = std::str::from_utf8(field) else { return };
+        let usable = (1..=LONGEST).contains(&field.len())
+            && field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+        // `__typename` and the like can be added to anything.
+        if !usable || (field.starts_with("__") && self.rank > Rank::None) {
+            return;
+        }
+        let other = self.name.split(' ').next_back().unwrap_or_default();
+        if rank > self.rank || (rank == self.rank && field < other) || other.starts_with("__") {
+            self.name.clear();
+            self.name.push_str(kind);
+            self.name.push(' ');
+            self.name.push_str(field);
+            self.rank = self.rank.max(rank);
+        }
+    }
+}
+
+impl Reader {
+    /// Reads the documents in a body of JSON, and remembers the variables that hold objects.
+    pub(super) fn documents(&mut self, body: &[u8]) {
+        if !self.graphql {
+            return;
+        }
+        let mut key = None;
+        for token in Scanner::new(body) {
+            match token {
+                Token::Key(name) => key = Some(name),
+                Token::String(text) if key.is_some_and(|key| key.is("query")) => {
+                    self.escaped(text, Reader::document);
+                }
+                Token::String(text) if key.is_some_and(|key| key.is("operationName")) => {
+                    self.escaped(text, |reader, name| reader.operation.persisted(name));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads one document.
+    pub(super) fn document(&mut self, text: &[u8]) {
+        if !graphql::is_document(text) {
+            return;
+        }
+        let judge = |reader: &Reader, name: &[u8]| reader.names.judge(name, reader.given_only);
+        for event in graphql::Events::new(text) {
+            if let Event::Argument { name, value: graphql::Value::Variable(variable) } = event {
+                let holds = judge(self, name);
+                if holds != Holds::Nothing {
+                    self.variables.push((variable.into(), holds));
+                }
+            }
+        }
+        self.variables.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut kind = "query";
+        let mut in_operation = false;
+        let mut root: &[u8] = &[];
+        for event in graphql::Events::new(text) {
+            match event {
+                Event::Operation(of) => {
+                    in_operation = true;
+                    kind = match of {
+                        Kind::Query => "query",
+                        Kind::Mutation => "mutation",
+                        Kind::Subscription => "subscription",
+                    };
+                }
+                Event::Fragment => in_operation = false,
+                Event::Field { name, depth: 1 } => {
+                    root = if in_operation { name } else { &[] };
+                    let rank = if in_operation { Rank::Root } else { Rank::Fragment };
+                    self.operation.offer(rank, kind, name);
+                }
+                Event::Field { .. } => {}
+                Event::Argument { name, value } => {
+                    let holds = judge(self, name);
+                    if holds == Holds::Object {
+                        self.operation.offer(Rank::RootWithObjects, kind, root);
+                    }
+                    self.argument(holds, name, value);
+                }
+                Event::Default { variable, name, value } => {
+                    let by_use = self.wanted(Text::plain_of(variable));
+                    let holds = by_use.unwrap_or_else(|| judge(self, name));
+                    self.argument(holds, name, value);
+                }
+            }
+        }
+    }
+
+    /// What the variable called `name` holds, by the arguments that it is used for.
+    pub(super) fn wanted(&self, name: Text<'_>) -> Option<Holds> {
+        // Names of variables have no need of escapes, and can be written with them all the same.
+        let mut decoded = Vec::new();
+        let name = name.plain().unwrap_or_else(|| {
+            name.decode_into(&mut decoded);
+            &decoded
+        });
+        let at = self.variables.partition_point(|(known, _)| **known < *name);
+        self.variables.get(at).filter(|(known, _)| **known == *name).map(|&(_, holds)| holds)
+    }
+
+    fn argument(&mut self, holds: Holds, name: &[u8], value: graphql::Value<'_>) {
+        match value {
+            graphql::Value::Number(number) => self.scalar(holds, name, Value::Number(number)),
+            graphql::Value::String(text) => self.scalar(holds, name, Value::String(text)),
+            graphql::Value::Block(text) => {
+                self.scalar(holds, name, Value::String(Text::plain_of(text.trim_ascii())))
+            }
+            // Values of enumerations are few.
+            graphql::Value::Variable(_) | graphql::Value::Name(_) => {}
+        }
+    }
+
+    /// Hands on a text of JSON without its escapes.
+    fn escaped(&mut self, text: Text<'_>, read: impl FnOnce(&mut Reader, &[u8])) {
+        match text.plain() {
+            Some(plain) => read(self, plain),
+            None => {
+                let mut decoded = std::mem::take(&mut self.document);
+                decoded.clear();
+                text.decode_into(&mut decoded);
+                read(self, &decoded);
+                self.document = decoded;
+            }
+        }
+    }
+}

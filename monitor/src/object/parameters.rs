@@ -1,0 +1,253 @@
+//! What was found in one call, and the objects that it makes.
+//!
+//! All that was found counts: an object is the identifiers of the path in order, then the values of parameters by
+//! name, joined by `/`, so that a walk over any one of them shows whatever the others do. Of a parameter that is there
+//! several times, or holds a list, each value makes an object of its own.
+
+use super::value;
+
+/// Parameters of one call that are brought in order. Far above real use; more are left as they came, each an object of
+/// its own, so that nobody makes us sort thousands, nor hides one behind others.
+const MAX_SORTED: usize = 64;
+
+/// A part of [`Parameters::text`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    start: u32,
+    end: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Parameter {
+    name: Part,
+    value: Part,
+    /// Stands in the path, where place tells and not the name.
+    in_path: bool,
+}
+
+/// What was found in one call. Filled again for each: nothing is allocated once the buffers have grown.
+#[derive(Debug, Default)]
+pub struct Parameters {
+    text: String,
+    found: Vec<Parameter>,
+    pages: Vec<Parameter>,
+}
+
+/// The objects of one call, in canonical form. Filled again for each.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Parameters {
+    /// Forgets what was found.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.found.clear();
+        self.pages.clear();
+    }
+
+    /// An identifier in the path, canonical already but for its [form](value). Lists are parted.
+    pub(crate) fn path(&mut self, identifier: &str) {
+        for one in identifier.split(',').filter(|one| !one.is_empty()) {
+            let start = self.text.len();
+            value::push_form(&mut self.text, one);
+            let value = self.part(start);
+            self.found.push(Parameter { name: Part::default(), value, in_path: true });
+        }
+        // One list counts as a list; several identifiers are one object.
+        if identifier.contains(',') {
+            let list = identifier.split(',').filter(|one| !one.is_empty()).count();
+            let first = self.found.len() - list;
+            for parameter in &mut self.found[first..] {
+                parameter.in_path = false;
+            }
+        }
+    }
+
+    /// A value of a parameter that holds objects: decoded octets. Lists with commas are parted.
+    pub(super) fn object(&mut self, name: &[u8], octets: &[u8]) {
+        let name = self.name(name);
+        for one in octets.split(|&byte| byte == b',') {
+            let one = one.trim_ascii();
+            if !one.is_empty() {
+                let start = self.text.len();
+                value::push(&mut self.text, one);
+                let value = self.part(start);
+                self.found.push(Parameter { name, value, in_path: false });
+            }
+        }
+    }
+
+    /// A number of JSON or GraphQL.
+    pub(super) fn number(&mut self, name: &[u8], number: &[u8]) {
+        let name = self.name(name);
+        let start = self.text.len();
+        value::push_number(&mut self.text, number);
+        let value = self.part(start);
+        self.found.push(Parameter { name, value, in_path: false });
+    }
+
+    /// A value of a parameter that says which part of a list is asked for.
+    pub(super) fn page(&mut self, name: &[u8], octets: &[u8]) {
+        if !octets.is_empty() {
+            let name = self.name(name);
+            let start = self.text.len();
+            value::push(&mut self.text, octets);
+            let value = self.part(start);
+            self.pages.push(Parameter { name, value, in_path: false });
+        }
+    }
+
+    /// Whether anything but places in lists was found.
+    pub(super) fn has_object(&self) -> bool {
+        !self.found.is_empty()
+    }
+
+    /// Makes `objects` of what was found. Places in a list count only `with_pages`.
+    pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
+        objects.clear();
+        let Parameters { text, found, pages } = self;
+        let part = |part: Part| &text[part.start as usize..part.end as usize];
+        let push = |text: &mut String, value: &str| {
+            if !text.is_empty() {
+                text.push('/');
+            }
+            text.push_str(value);
+        };
+        let base = &mut objects.text;
+        let sorted = found.len() <= MAX_SORTED;
+        match found.len() {
+            0 | 1 => {}
+            2..=MAX_SORTED => {
+                found.sort_by(|a, b| b.in_path.cmp(&a.in_path).then_with(|| part(a.name).cmp(part(b.name))))
+            }
+            _ => found.sort_by_key(|parameter| !parameter.in_path),
+        }
+        let in_path = found.partition_point(|parameter| parameter.in_path);
+        let named = &found[in_path..];
+        let groups = || named.chunk_by(|a, b| sorted && part(a.name) == part(b.name));
+        let is_scalar = |group: &[Parameter]| sorted && group.len() == 1;
+        found[..in_path].iter().for_each(|parameter| push(base, part(parameter.value)));
+        groups().filter(|group| is_scalar(group)).for_each(|group| push(base, part(group[0].value)));
+        if with_pages && pages.len() <= MAX_SORTED {
+            pages.sort_by(|a, b| part(a.name).cmp(part(b.name)));
+            for page in pages.iter() {
+                push(base, part(page.name));
+                base.push('=');
+                base.push_str(part(page.value));
+            }
+        }
+        let lists = groups().filter(|group| !is_scalar(group)).flatten();
+        let base_length = base.len();
+        let mut any = false;
+        for parameter in lists {
+            any = true;
+            let start = objects.ends.last().map_or(0, |&end| end as usize);
+            if start > 0 {
+                objects.text.extend_from_within(..base_length);
+            }
+            if base_length > 0 {
+                objects.text.push('/');
+            }
+            objects.text.push_str(part(parameter.value));
+            objects.ends.push(objects.text.len() as u32);
+        }
+        if !any && base_length > 0 {
+            objects.ends.push(base_length as u32);
+        }
+    }
+
+    /// The same name in the form that values are grouped by.
+    fn name(&mut self, name: &[u8]) -> Part {
+        let start = self.text.len();
+        for &byte in name {
+            // Names that hold anything are ASCII or become it here; none of them needs to be read back.
+            self.text.push(char::from(byte.to_ascii_lowercase()));
+        }
+        self.part(start)
+    }
+
+    fn part(&self, start: usize) -> Part {
+        // Heads and bodies are capped far below 4 GiB.
+        Part { start: start as u32, end: self.text.len() as u32 }
+    }
+}
+
+impl Objects {
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, object: &str) {
+        self.text.push_str(object);
+        self.ends.push(self.text.len() as u32);
+    }
+
+    /// Whether the call touches none.
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// How many there are, repeats included.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Each, as often as it was named.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.text[start as usize..end as usize])
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Objects {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(all: I) -> Objects {
+        let mut objects = Objects::default();
+        all.into_iter().for_each(|object| objects.push(object));
+        objects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(path: &[&str], named: &[(&str, &str)], pages: &[(&str, &str)]) -> Vec<String> {
+        let mut parameters = Parameters::default();
+        path.iter().for_each(|identifier| parameters.path(identifier));
+        named.iter().for_each(|(name, value)| parameters.object(name.as_bytes(), value.as_bytes()));
+        pages.iter().for_each(|(name, value)| parameters.page(name.as_bytes(), value.as_bytes()));
+        let mut objects = Objects::default();
+        objects.push("left over");
+        parameters.objects(true, &mut objects);
+        objects.iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn everything_in_a_call_is_one_object_but_for_lists() {
+        assert_eq!(objects(&[], &[], &[]), [""; 0]);
+        assert_eq!(objects(&["17", "4"], &[], &[]), ["17/4"]);
+        assert_eq!(objects(&["3"], &[("b", "2"), ("a", "1")], &[]), ["3/1/2"]);
+        assert_eq!(objects(&[], &[("id", "7"), ("id", "8")], &[]), ["7", "8"]);
+        assert_eq!(objects(&[], &[("ids", "1,2, 3,")], &[]), ["1", "2", "3"]);
+        assert_eq!(objects(&["3"], &[("ids", "1,2"), ("shop", "x")], &[]), ["3/x/1", "3/x/2"]);
+        assert_eq!(objects(&["1,2,3"], &[], &[]), ["1", "2", "3"]);
+        assert_eq!(objects(&["9", "1,2"], &[], &[]), ["9/1", "9/2"]);
+        assert_eq!(objects(&[], &[], &[("page", "02")]), ["page=2"]);
+        assert_eq!(objects(&["3"], &[], &[("page", "2")]), ["3/page=2"]);
+    }
+
+    #[test]
+    fn nothing_hides_behind_many_others() {
+        let many: Vec<(String, &str)> = (0..1000).map(|n| (format!("n{n}_id"), "1")).collect();
+        let mut named: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        named.push(("id", "7"));
+        let all = objects(&["3"], &named, &[]);
+        assert_eq!((all.len(), all.last().map(String::as_str)), (1001, Some("3/7")));
+    }
+}

@@ -1,0 +1,95 @@
+//! Finds the parameters of a call that hold objects, in its query and its body.
+
+use super::{
+    body::Body,
+    names::{Holds, Names},
+    operation::Operation,
+    parameters::{Objects, Parameters},
+};
+use crate::percent;
+
+/// A reader with its buffers. Filled again for each call.
+#[derive(Debug, Default)]
+pub struct Reader {
+    pub(super) names: Names,
+    pub(crate) parameters: Parameters,
+    /// Only names that the operator gave count: a rule says which part of the path is the object.
+    pub(super) given_only: bool,
+    /// The path is one where GraphQL is served.
+    pub(super) graphql: bool,
+    pub(super) operation: Operation,
+    /// Variables of GraphQL that hold objects or places in lists, sorted.
+    pub(super) variables: Vec<(Box<[u8]>, Holds)>,
+    pub(super) decoded: Vec<u8>,
+    pub(super) document: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader to which `names` say what parameters hold.
+    pub fn new(names: Names) -> Reader {
+        Reader { names, ..Reader::default() }
+    }
+
+    /// Starts over, for a call to a path that serves GraphQL or does not.
+    pub fn start(&mut self, graphql: bool, given_only: bool) {
+        self.parameters.clear();
+        self.graphql = graphql;
+        self.given_only = given_only;
+        if graphql {
+            self.operation.clear();
+            self.variables.clear();
+        }
+    }
+
+    /// An identifier in the path, canonical.
+    pub fn path(&mut self, identifier: &str) {
+        self.parameters.path(identifier);
+    }
+
+    /// Reads query and body; `cut` tells that the body was longer than what is there. How well the body could be read.
+    pub fn read(&mut self, query: &[u8], body: &[u8], cut: bool) -> Body {
+        if !query.is_empty() {
+            if self.graphql {
+                self.graphql_query(query);
+            }
+            self.parameters(query);
+        }
+        if body.is_empty() { Body::Empty } else { self.body(body, cut) }
+    }
+
+    /// Whether anything but places in lists was found.
+    pub fn has_object(&self) -> bool {
+        self.parameters.has_object()
+    }
+
+    /// What names the operation of a call to GraphQL: `query customer`.
+    pub fn operation(&self) -> Option<&str> {
+        if self.graphql { self.operation.name() } else { None }
+    }
+
+    /// Makes `objects` of what was found. Places in a list count only `with_pages`.
+    pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
+        self.parameters.objects(with_pages, objects);
+    }
+
+    /// GraphQL over GET: document and variables are parameters.
+    fn graphql_query(&mut self, query: &[u8]) {
+        for wanted in [&b"query"[..], b"operationName", b"variables"] {
+            for parameter in query.split(|&byte| byte == b'&') {
+                let Some(value) = parameter.strip_prefix(wanted).and_then(|rest| rest.strip_prefix(b"="))
+                else {
+                    continue;
+                };
+                let mut text = Vec::new();
+                let spaced: Vec<u8> =
+                    value.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+                percent::decode(&spaced, &mut text);
+                match wanted {
+                    b"query" => self.document(&text),
+                    b"variables" => self.variables_of(&text),
+                    _ => self.operation.persisted(&text),
+                }
+            }
+        }
+    }
+}

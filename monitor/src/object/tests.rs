@@ -1,0 +1,165 @@
+use super::*;
+
+/// What a call to `path` finds in its query and body.
+fn read(graphql: bool, query: &str, body: &[u8], cut: bool) -> (Vec<String>, Option<String>, Body) {
+    let mut reader = Reader::new(Names::default());
+    reader.start(graphql, false);
+    let outcome = reader.read(query.as_bytes(), body, cut);
+    let mut objects = Objects::default();
+    reader.objects(true, &mut objects);
+    (objects.iter().map(str::to_owned).collect(), reader.operation().map(str::to_owned), outcome)
+}
+
+fn objects(query: &str, body: &str) -> Vec<String> {
+    read(false, query, body.as_bytes(), false).0
+}
+
+#[test]
+fn queries_hold_objects() {
+    for (query, expected) in [
+        ("id=7", &["7"][..]),
+        ("ID=7", &["7"]),
+        ("%69d=%37", &["7"]),
+        ("x=1&customer_id=7&page=3", &["7/page=3"]),
+        ("msisdn=%2B12025550143", &["+12025550143"]),
+        ("email=A%40example.org", &["a@example.org"]),
+        ("uuid=550E8400-E29B-41D4-A716-446655440000", &["550e8400-e29b-41d4-a716-446655440000"]),
+        ("filter[id]=7", &["7"]),
+        ("ids[]=7&ids[]=8", &["7", "8"]),
+        ("ids=1,2,3", &["1", "2", "3"]),
+        ("ids=1%2C2", &["1", "2"]),
+        ("b_id=2&a_id=1", &["1/2"]),
+        ("a_id=1&b_id=2", &["1/2"]),
+        ("id=7&id=8", &["7", "8"]),
+        ("id=007", &["7"]),
+        ("page=2", &["page=2"]),
+        ("cursor=abc&limit=5", &["cursor=abc"]),
+        ("", &[]),
+        ("&", &[]),
+        ("id", &[]),
+        ("id=", &[]),
+        ("q=42&paid=1&request_id=5", &[]),
+    ] {
+        assert_eq!(objects(query, ""), expected, "{query}");
+    }
+    assert!(objects(&format!("{}id=1", "a=b&".repeat(3000)), "").contains(&"1".to_owned()));
+}
+
+#[test]
+fn bodies_hold_objects() {
+    for (body, expected) in [
+        (r#"{"id":7}"#, &["7"][..]),
+        (r#"{"customer":{"id":"7","name":"Ada"}}"#, &["7"]),
+        (r#"{"a_id":1,"b_id":"2"}"#, &["1/2"]),
+        (r#"{"ids":[1,2,3]}"#, &["1", "2", "3"]),
+        (r#"[{"id":1},{"id":2}]"#, &["1", "2"]),
+        ("[1,2,3]", &["1", "2", "3"]),
+        (
+            r#"["a1b2c3d4","word","550E8400-E29B-41D4-A716-446655440000"]"#,
+            &["a1b2c3d4", "550e8400-e29b-41d4-a716-446655440000"],
+        ),
+        (r#"{"ids":[{"x":1},5]}"#, &["5"]),
+        (r#"{"ids":[[1],[2]]}"#, &["1", "2"]),
+        (r#"{"\u0069d":"\u0037"}"#, &["7"]),
+        (r#"{"id":7.0}"#, &["7"]),
+        (r#"{"filter":{"customer_id":{"eq":7}}}"#, &[]),
+        (r#"{"id":null,"name":"x","request_id":5}"#, &[]),
+        ("\u{feff}{\"id\":7}", &["7"]),
+        ("id=7&x=1", &["7"]),
+        ("customer_id=7&email=a%40example.org", &["7/a@example.org"]),
+        ("--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n7\r\n--b--\r\n", &["7"]),
+        ("hello id=7", &[]),
+        ("", &[]),
+    ] {
+        assert_eq!(objects("", body), expected, "{body}");
+    }
+    let wide: Vec<u8> = r#"{"id":7}"#.bytes().flat_map(|byte| [byte, 0]).collect();
+    assert_eq!(read(false, "", &wide, false).0, ["7"], "some parsers take UTF-16");
+}
+
+#[test]
+fn how_far_a_body_was_read_is_told() {
+    for (body, cut, expected) in [
+        (&b""[..], false, Body::Empty),
+        (b"{\"id\":7}", false, Body::Read),
+        (b"{\"id\":7,\"x", true, Body::Cut),
+        (b"a=1&id=", true, Body::Cut),
+        (b"a=1", false, Body::Read),
+        (b"\x1f\x8b\x08", false, Body::Opaque),
+        (b"\x00\x01\x02\x03", false, Body::Opaque),
+        (b"plain text", false, Body::Opaque),
+        (b"{nonsense", false, Body::Opaque),
+    ] {
+        assert_eq!(read(false, "", body, cut).2, expected, "{}", body.escape_ascii());
+    }
+    assert_eq!(read(false, "", b"{\"id\":7,\"x", true).0, ["7"]);
+}
+
+#[test]
+fn graphql_names_its_operation_by_what_it_executes() {
+    for (body, expected, operation) in [
+        (r#"{"query":"{ customer(id: 7) { name } }"}"#, &["7"][..], Some("query customer")),
+        (r#"{"query":"query Rotating1 { customer(id: 7) { name } }"}"#, &["7"], Some("query customer")),
+        (
+            r#"{"operationName":"Q","variables":{"x":7},"query":"query Q($x: ID!) { customer(id: $x) { name } }"}"#,
+            &["7"],
+            Some("query customer"),
+        ),
+        (r#"{"query":"query($x: ID! = 7) { customer(id: $x) { name } }"}"#, &["7"], Some("query customer")),
+        (
+            r#"{"query":"query($in: In) { customer(input: $in) { name } }","variables":{"in":{"id":7}}}"#,
+            &["7"],
+            Some("query customer"),
+        ),
+        (
+            r#"{"query":"{ a: customer(id: 1) { x } b: customer(id: 2) { x } }"}"#,
+            &["1", "2"],
+            Some("query customer"),
+        ),
+        (r#"{"query":"{ customers(ids: [1, 2]) { x } }"}"#, &["1", "2"], Some("query customers")),
+        (
+            r#"{"query":"{ viewer { login } customer(id: 7) { x } aardvark }"}"#,
+            &["7"],
+            Some("query customer"),
+        ),
+        (
+            r#"{"query":"query { ...F } fragment F on Query { customer(id: 7) { x } }"}"#,
+            &["7"],
+            Some("query customer"),
+        ),
+        (r#"{"query":"mutation { rename(id: \"7\") { id } }"}"#, &["7"], Some("mutation rename")),
+        (
+            r#"{"query":"{ customers(first: 10, after: \"abc\") { id } }"}"#,
+            &["after=abc"],
+            Some("query customers"),
+        ),
+        (
+            r#"{"operationName":"GetCustomer","variables":{"id":7},"extensions":{"persistedQuery":{}}}"#,
+            &["7"],
+            Some("persisted GetCustomer"),
+        ),
+        (
+            r#"[{"query":"{ customer(id: 1) { x } }"},{"query":"{ customer(id: 2) { x } }"}]"#,
+            &["1", "2"],
+            Some("query customer"),
+        ),
+        (r#"{"query":"{ __typename }"}"#, &[], Some("query __typename")),
+        (r#"{"query":"{ __typename viewer { login } }"}"#, &[], Some("query viewer")),
+        (r#"{"a":1}"#, &[], None),
+    ] {
+        let (objects, named, _) = read(true, "", body.as_bytes(), false);
+        assert_eq!(
+            (&*objects, named.as_deref()),
+            (&expected.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()[..], operation),
+            "{body}"
+        );
+    }
+    let (objects, operation, _) = read(
+        true,
+        "query=query(%24x:ID!)%7Bcustomer(id:%24x)%7Bx%7D%7D&variables=%7B%22x%22:7%7D",
+        b"",
+        false,
+    );
+    assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query customer")));
+    assert_eq!(read(true, "", b"query { customer(id: 7) { x } }", false).0, ["7"], "application/graphql");
+}

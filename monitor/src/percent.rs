@@ -1,0 +1,77 @@
+//! Percent-encoding (RFC 3986, section 2.1): one canonical text for every way to write the same octets.
+//!
+//! Canonical text is printable ASCII. Octets that don't print, and those that the caller reserves as they would read
+//! as something else, stay encoded, in capitals.
+
+use std::fmt::Write as _;
+
+/// Letters, digits and marks that mean nothing in paths and queries.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        plain[byte as usize] =
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@' | b':');
+        byte += 1;
+    }
+    plain
+};
+
+/// Appends `byte` to canonical text: itself if it is printable ASCII and not one of `reserved`, else encoded.
+pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
+    if byte.is_ascii_graphic() && !reserved.contains(&byte) {
+        text.push(char::from(byte));
+    } else {
+        // Writing to a String does not fail.
+        let _ = write!(text, "%{byte:02X}");
+    }
+}
+
+/// Takes the leading octets that are themselves in canonical text off `rest` and appends them: nearly all of
+/// them are, which makes this worth a way of its own.
+pub fn push_plain(text: &mut String, rest: &mut &[u8]) {
+    let plain = rest.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(rest.len());
+    let (run, tail) = rest.split_at(plain);
+    text.push_str(std::str::from_utf8(run).unwrap_or_default());
+    *rest = tail;
+}
+
+/// Takes the first octet off `rest`: `%31` is one octet. The flag tells whether it was encoded.
+pub fn next(rest: &mut &[u8]) -> Option<(u8, bool)> {
+    let hex = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    if let [b'%', high, low, tail @ ..] = *rest
+        && let (Some(high), Some(low)) = (hex(high), hex(low))
+    {
+        *rest = tail;
+        return Some((high << 4 | low, true));
+    }
+    let (&first, tail) = rest.split_first()?;
+    *rest = tail;
+    Some((first, false))
+}
+
+/// Appends the octets of `text`, decoded once, to `octets`.
+pub fn decode(mut text: &[u8], octets: &mut Vec<u8>) {
+    while let Some(at) = memchr::memchr(b'%', text) {
+        octets.extend_from_slice(&text[..at]);
+        text = &text[at..];
+        octets.extend(next(&mut text).map(|(octet, _)| octet));
+    }
+    octets.extend_from_slice(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_are_decoded_once() {
+        for (text, octets) in
+            [("", ""), ("a", "a"), ("%61", "a"), ("a%2561%", "a%61%"), ("%zz%4", "%zz%4"), ("%%61", "%a")]
+        {
+            let mut decoded = Vec::new();
+            decode(text.as_bytes(), &mut decoded);
+            assert_eq!(decoded, octets.as_bytes(), "{text}");
+        }
+    }
+}

@@ -29,6 +29,8 @@ const LONGEST: Duration = Duration::from_secs(25);
 const AFTERWARDS: Duration = Duration::from_secs(4);
 const GLANCE: Duration = Duration::from_millis(20);
 
+const ALERTS: &str = "rollcall_alerts_total";
+
 /// The fields of an alert, in the order in which it is written.
 const FIELDS: [&str; 19] = [
     "v",
@@ -193,15 +195,13 @@ fn conclude(api: &MiniServer, metrics: &Metrics, report: &Report) -> Result<()> 
     let reported = report.calls(api.port())?;
     println!("\nThe API served {} calls; Rollcall reported {} of them.", served.len(), reported.len());
     println!("From /metrics:");
-    for name in [
-        "rollcall_segments_seen_total",
-        "rollcall_exchanges_total",
-        "rollcall_requests_lost_total",
-        "rollcall_alerts_total",
-    ] {
+    for name in ["rollcall_segments_seen_total", "rollcall_exchanges_total", "rollcall_requests_lost_total"] {
         if metrics.has(name) {
             println!("  {name} {}", metrics.sum(name, &[]));
         }
+    }
+    for (rule, count) in metrics.by(ALERTS, "rule").into_iter().filter(|(_, count)| *count > 0.0) {
+        println!("  {ALERTS}{{rule={rule:?}}} {count}");
     }
     println!(
         "\nOn a host of yours:\n\

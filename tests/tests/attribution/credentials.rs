@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail, ensure};
 use rollcall_tests::{
     Report,
-    daemon::{DISTINCT_OBJECTS, State},
+    daemon::{DISTINCT_OBJECTS, OPEN_DOOR, State},
 };
 use serde_json::Value;
 
@@ -146,6 +146,8 @@ fn run(state: &State) -> Result<Run> {
         alerted.iter().any(|alert| alert["client"]["kind"] == "credential" && alert["client"]["id"] == *id),
         "no alert about {id}: {alerted:?}"
     );
+    // A single account was read without a credential: that is no open door.
+    assert_eq!(report.alerts_of(OPEN_DOOR, "open").len(), 0, "{:?}", report.alerts);
     Ok(Run { report, metrics, told })
 }
 

@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rollcall_tests::{
     Behaviour, Client, Daemon, MiniServer, Namespace, Report,
     daemon::{DISTINCT_OBJECTS, OPEN_DOOR},
@@ -43,6 +43,44 @@ fn made_up_forwarded_addresses_hide_nobody() -> Result<()> {
         let behind = with_nginx.then(|| format!("forwarded:{CALLER}"));
         let expected: BTreeSet<_> = behind.into_iter().chain([format!("peer:{CALLER}")]).collect();
         assert_eq!(alerted(&report)?, expected);
+    }
+    Ok(())
+}
+
+/// The part of a list, or the accounts, that the calls of a walk name instead of an account in the path.
+#[test]
+fn pages_cursors_and_batches_are_walks_too() -> Result<()> {
+    let batch = |size: usize| (0..size).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    let pages = (1..=WALK).map(|page| request("GET", &format!("/v1/customers?page={page}"), &[], ""));
+    let cursors =
+        (0..WALK).map(|at| request("GET", &format!("/v1/customers?limit=20&cursor=next{at}x"), &[], ""));
+    let one_call = request("GET", &format!("/v1/customers?ids={}", batch(WALK)), &[], "");
+    let body = format!(r#"{{"ids":[{}]}}"#, batch(WALK));
+    let one_body = request("POST", "/v1/customers/search", &[], &body);
+    let aliases: String = (0..WALK).map(|id| format!("c{id}: customer(id: {id}) {{ name }} ")).collect();
+    let one_document = request("POST", "/graphql", &[], &format!(r#"{{"query":"{{ {aliases}}}"}}"#));
+    for (what, route, requests) in [
+        ("pages", "GET /v1/customers", pages.collect::<Vec<_>>()),
+        ("cursors", "GET /v1/customers", cursors.collect()),
+        ("a batch in the query", "GET /v1/customers", vec![one_call]),
+        ("a batch in the body", "POST /v1/customers/search", vec![one_body]),
+        ("a batch of aliases", "POST /graphql query customer", vec![one_document]),
+    ] {
+        let scene = Scene::start(false, &[])?;
+        let mut client = scene.client()?;
+        for request in &requests {
+            client.send(request)?;
+            client.response()?;
+        }
+        scene.daemon.wait_for_alert(DISTINCT_OBJECTS)?;
+        let (seen, report) = scene.finish(requests.len())?;
+        let named: usize = seen.iter().map(|seen| seen.served.accounts.len()).sum();
+        assert_eq!(named, WALK, "{what}");
+        let [alert] = report.alerts_of(DISTINCT_OBJECTS, "open")[..] else {
+            bail!("{what}: not one alert: {:?}", report.alerts);
+        };
+        assert_eq!(alert["route"], route, "{what}");
+        assert_eq!(alert["client"]["id"], CALLER.to_string(), "{what}");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ with keep-alive, a thread a connection; a header of the PROXY protocol in front 
 import base64
 import email.parser
 import email.policy
+import http.cookies
 import http.server
 import json
 import re
@@ -195,13 +196,14 @@ def caller(call):
         return "token " + credential
     if scheme.lower() == "basic":
         return "user " + base64.b64decode(credential).decode().split(":")[0]
+    if scheme.lower() == "digest":
+        return "user " + re.search(r'username="([^"]*)"', credential)[1]
     key = call.headers.get("X-Api-Key") or call.query.get("api_key", [None])[0]
     if key:
         return "key " + key
-    for cookie in call.headers.get("Cookie", "").split(";"):
-        name, _, value = cookie.strip().partition("=")
-        if name == "sessionid":
-            return "session " + value
+    session = http.cookies.SimpleCookie(call.headers.get("Cookie", "")).get("sessionid")
+    if session:
+        return "session " + session.value
     staff = call.headers.get("X-Staff")
     return "staff " + staff if staff else None
 
@@ -224,7 +226,10 @@ class Call(http.server.BaseHTTPRequestHandler):
 
     def serve(self):
         self.method, target, _ = self.requestline.split(" ")
-        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            self.body = b"".join(self.chunks())
+        else:
+            self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         resource, _, query = re.sub(r"^\w+://[^/?]*", "", target).partition("?")
         self.query = urllib.parse.parse_qs(query)
         self.query = {name.lower(): values for name, values in self.query.items()}
@@ -252,6 +257,13 @@ class Call(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.method != "HEAD":
             self.wfile.write(answer)
+
+    def chunks(self):
+        while size := int(self.rfile.readline().split(b";")[0], 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = serve
 

@@ -20,7 +20,7 @@ const BOB: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJib2IiLCJpYXQiOjF9.Ym9ic3NpZ25
 const WALK: usize = 30;
 
 /// What must not be found in anything that Rollcall writes: the credentials, and what they say when decoded.
-const SECRETS: [&str; 15] = [
+const SECRETS: [&str; 16] = [
     "opaque-token-1",
     "opaque-token-2",
     "eyJzdWIiOiJhZGEiLCJpYXQiOjF9",
@@ -36,6 +36,7 @@ const SECRETS: [&str; 15] = [
     "the-session-1",
     "the-session-2",
     "another-cookie",
+    "nonce-one",
 ];
 
 /// What is sent, how the application calls whom it takes for the caller, and the kinds of credentials in it.
@@ -57,6 +58,11 @@ fn cases() -> Vec<Case> {
         case("/v1/customers/17", "Authorization", &format!("{scheme} {value}"), Some(caller), kinds)
     };
     let key = |target, name, value, caller| case(target, name, value, Some(caller), &["api-key"][..]);
+    let digest = |nonce: &str| {
+        format!(
+            r#"username="ada-lovelace", realm="x", nonce="{nonce}", uri="/v1/customers/17", response="the-{nonce}-response""#
+        )
+    };
     let cookie = |value, caller| case("/v1/customers/17", "Cookie", value, Some(caller), &["session"][..]);
     vec![
         authorization("Bearer", "opaque-token-1", "token opaque-token-1", &["bearer"]),
@@ -69,12 +75,16 @@ fn cases() -> Vec<Case> {
         authorization("Basic", "YWRhLWxvdmVsYWNlOmZpcnN0LXBhc3N3b3Jk", "user ada-lovelace", &["basic"]),
         authorization("Basic", "YWRhLWxvdmVsYWNlOnNlY29uZC1wYXNzd29yZA==", "user ada-lovelace", &["basic"]),
         authorization("Basic", "Ym9iOmZpcnN0LXBhc3N3b3Jk", "user bob", &["basic"]),
+        // Each request is signed anew.
+        authorization("Digest", &digest("nonce-one"), "user ada-lovelace", &["authorization"]),
+        authorization("Digest", &digest("nonce-two"), "user ada-lovelace", &["authorization"]),
         key("/v1/customers/17", "X-Api-Key", "the-api-key-1", "key the-api-key-1"),
         key("/v1/customers/17?api_key=the-api-key-1", "", "", "key the-api-key-1"),
         key("/v1/customers/17?x=1&api_key=the%2Dapi-key-%31", "", "", "key the-api-key-1"),
         key("/v1/customers/17", "x-api-key", "the-api-key-2", "key the-api-key-2"),
         cookie("theme=another-cookie; sessionid=the-session-1", "session the-session-1"),
         cookie("sessionid=the-session-1; lang=another-cookie", "session the-session-1"),
+        cookie("sessionid=\"the-session-1\"", "session the-session-1"),
         cookie("sessionid=the-session-2", "session the-session-2"),
         case("/v1/customers/17", "Cookie", "theme=another-cookie", None, &[]),
         case("/v1/customers/17", "", "", None, &[]),
@@ -125,23 +135,24 @@ fn run(state: &State) -> Result<Run> {
     let (_, metrics) = scene.daemon.page("/metrics")?;
     let (seen, report) = scene.finish(cases.len() + WALK)?;
     let mut told = Vec::new();
-    // Whom the application knows has one hash, and shares it with nobody.
-    let mut hashes: BTreeMap<&str, String> = BTreeMap::new();
+    // Whom the application knows by one kind of credential has one hash, and shares it with nobody.
+    let mut hashes: BTreeMap<String, String> = BTreeMap::new();
     for (Case { caller, kinds, target, .. }, Seen { served, front, back }) in cases.iter().zip(&seen) {
         assert_eq!(served.caller.as_deref(), *caller, "{target}");
         let found = credentials(back, "forwarded")?;
         assert_eq!(found, credentials(front.as_ref().context("nginx is there")?, "peer")?, "{target}");
         let found_kinds: Vec<&str> = found.iter().map(|(kind, _)| kind.as_str()).collect();
         assert_eq!(found_kinds, *kinds, "{caller:?}");
-        if let (Some(caller), Some((_, hash))) = (*caller, found.last()) {
-            assert_eq!(hashes.entry(caller).or_insert_with(|| hash.clone()), hash, "{caller}");
+        if let (Some(caller), Some((kind, hash))) = (*caller, found.last()) {
+            let caller = format!("{kind} of {caller}");
+            assert_eq!(hashes.entry(caller.clone()).or_insert_with(|| hash.clone()), hash, "{caller}");
         }
         told.push(found);
     }
     let different: BTreeSet<_> = hashes.values().collect();
     assert_eq!(different.len(), hashes.len(), "two callers share a hash: {hashes:?}");
     let alerted = report.alerts_of(DISTINCT_OBJECTS, "open");
-    let id = format!("bearer:{}", hashes["token opaque-token-1"]);
+    let id = format!("bearer:{}", hashes["bearer of token opaque-token-1"]);
     ensure!(
         alerted.iter().any(|alert| alert["client"]["kind"] == "credential" && alert["client"]["id"] == *id),
         "no alert about {id}: {alerted:?}"

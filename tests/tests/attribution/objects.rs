@@ -179,6 +179,25 @@ fn bodies() -> Vec<Case> {
             "search",
             &["ada@example.org"],
         ),
+        curl(
+            "JSON by curl, in chunks",
+            search,
+            &["--header", "Transfer-Encoding: chunked", "--data", r#"{"id":17}"#],
+            "search",
+            &["17"],
+        ),
+        Case {
+            what: "JSON in many chunks",
+            sent: Sent::Bytes(
+                [
+                    &request("POST", search, &[("Transfer-Encoding", "chunked")], "")[..],
+                    b"1\r\n{\r\n3;x=y\r\n\"id\r\n4\r\n\":17\r\n1\r\n}\r\n0\r\n\r\n",
+                ]
+                .concat(),
+            ),
+            operation: "search",
+            accounts: &["17"],
+        },
         curl("a multipart form by curl", search, &["--form", "note=x", "--form", "id=17"], "search", &["17"]),
         curl("JSON by curl, called a form", search, &["--data", r#"{"id":17}"#], "search", &["17"]),
     ]

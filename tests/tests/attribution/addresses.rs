@@ -149,7 +149,8 @@ fn a_proxy_header_names_the_client_if_the_peer_is_trusted() -> Result<()> {
     };
     let v4 = binary(0x11, &[203, 0, 113, 7, 127, 0, 0, 1]);
     let v6 = binary(0x21, &["2001:db8::7", "2001:db8::1"].map(octets).concat());
-    let cases: [(&str, Ipv4Addr, &[u8], &[(&str, &str)], &str, &str); 8] = [
+    type Case<'a> = (&'a str, Ipv4Addr, &'a [u8], &'a [(&'a str, &'a str)], &'a str, &'a str);
+    let cases: [Case<'_>; 8] = [
         (
             "version 1",
             PROXY,

@@ -71,6 +71,7 @@ fn help_says_what_it_said() {
         ("run", vec!["run", "--help"]),
         ("replay", vec!["replay", "--help"]),
         ("check", vec!["check", "--help"]),
+        ("routes", vec!["routes", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));

@@ -23,6 +23,8 @@ pub struct Counters {
     pub without_object: u64,
     /// Of these, calls with one that were refused or failed: nothing was read.
     pub refused: u64,
+    /// Objects that did not count, as their call had too many.
+    pub objects_beyond: u64,
     /// Pairs forgotten before their time because the bound on pairs or objects was reached.
     pub pairs_evicted: u64,
     /// Objects forgotten before their time, without their pair: its counts are too low from then on.

@@ -141,10 +141,6 @@ impl Whole {
 }
 
 impl Output for Alerts {
-    fn wants_exchanges(&self) -> bool {
-        false
-    }
-
     fn exchange(&mut self, _: &Exchange<'_>, _: &Attributed<'_>) {}
 
     fn alert(&mut self, _: &Alert) {

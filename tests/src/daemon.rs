@@ -23,6 +23,13 @@ use crate::{
     program::{self, Running},
 };
 
+/// The rule about clients that read too many accounts.
+pub const DISTINCT_OBJECTS: &str = "distinct-objects";
+/// The notice that a route gives data to whoever asks.
+pub const OPEN_DOOR: &str = "open-door";
+/// The notice that a route is missing in the OpenAPI document.
+pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
 pub struct Daemon {
@@ -140,6 +147,13 @@ impl Daemon {
         self.lines("alerts.jsonl")
     }
 
+    /// Waits for an alert of `rule`.
+    pub fn wait_for_alert(&self, rule: &str) -> Result<Value> {
+        deadline::until(&format!("an alert of {rule}"), || {
+            Ok(self.alerts()?.into_iter().find(|alert| alert["rule"] == rule))
+        })
+    }
+
     /// Where the alerts are written.
     pub fn alert_file(&self) -> PathBuf {
         self.folder.path().join("alerts.jsonl")
@@ -218,9 +232,9 @@ impl Report {
             .with_context(|| format!("{}\nthe daemon's log:\n{}", self.metrics.summary(), self.log))
     }
 
-    /// Alerts in `state`.
-    pub fn alerts_in(&self, state: &str) -> Vec<&Value> {
-        self.alerts.iter().filter(|alert| alert["state"] == state).collect()
+    /// Alerts of `rule` in `state`.
+    pub fn alerts_of(&self, rule: &str, state: &str) -> Vec<&Value> {
+        self.alerts.iter().filter(|alert| alert["rule"] == rule && alert["state"] == state).collect()
     }
 }
 

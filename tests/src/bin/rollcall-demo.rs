@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use rollcall_tests::{Client, Daemon, Metrics, MiniServer, Report, program};
+use rollcall_tests::{Client, Daemon, Metrics, MiniServer, Report, daemon::OPEN_DOOR, program};
 use serde_json::Value;
 
 /// The pace of the breach that Rollcall was made for: 902,000 accounts a day.
@@ -120,27 +120,43 @@ fn demonstrate() -> Result<bool> {
     Ok(finished)
 }
 
-/// Shows alerts as they come, until some time after the first.
+/// Shows alerts as they come, until some time after the first about a client.
 fn watch(daemon: &Daemon, api: &MiniServer) -> Result<bool> {
     let start = Instant::now();
     let mut end = start + LONGEST;
     let mut shown = 0;
+    let mut alerted = false;
     while Instant::now() < end {
         if INTERRUPTED.load(Ordering::Relaxed) {
             return Ok(false);
         }
         for alert in daemon.alerts()?.iter().skip(shown) {
+            shown += 1;
+            if alert["severity"] == "info" {
+                notice(alert, start.elapsed());
+                continue;
+            }
             show(alert, start.elapsed(), api);
-            if shown == 0 {
+            if !alerted {
+                alerted = true;
                 end = Instant::now() + AFTERWARDS;
                 println!("The walk goes on …");
             }
-            shown += 1;
         }
         thread::sleep(GLANCE);
     }
-    ensure!(shown > 0, "no alert within {LONGEST:?}. The daemon's log:\n{}", daemon.log());
+    ensure!(alerted, "no alert within {LONGEST:?}. The daemon's log:\n{}", daemon.log());
     Ok(true)
+}
+
+/// What is worth knowing about the API, whoever calls it: a line will do.
+fn notice(alert: &Value, after: Duration) {
+    let meaning = match alert["rule"].as_str() {
+        Some(OPEN_DOOR) => "it answers with accounts, and nobody had to say who they are",
+        _ => "worth a look",
+    };
+    let (rule, route) = (text(&alert["rule"]), text(&alert["route"]));
+    println!("{:.1} s: a notice in passing, {rule} on {route}: {meaning}", after.as_secs_f64());
 }
 
 fn show(alert: &Value, after: Duration, api: &MiniServer) {
@@ -159,7 +175,6 @@ fn show(alert: &Value, after: Duration, api: &MiniServer) {
         println!();
         return;
     }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     println!(
         "{:.1} s: the alert's next line: state {}, client {}, {} accounts so far",
         after.as_secs_f64(),
@@ -167,6 +182,10 @@ fn show(alert: &Value, after: Duration, api: &MiniServer) {
         text(client),
         alert["distinct"]
     );
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn conclude(api: &MiniServer, metrics: &Metrics, report: &Report) -> Result<()> {

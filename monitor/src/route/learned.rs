@@ -23,8 +23,9 @@ use super::{
 };
 use crate::hash::HashKey;
 
-/// Words in one place that are still words of the API. Large public APIs have some 70 resources side by side.
-pub const NAMES: usize = 100;
+/// Words in one place that are still words of the API. Of 2,640 public descriptions, 4 have more than 200 in one place;
+/// 999 places of 1,000 have 62 at most.
+pub const NAMES: usize = 200;
 
 /// The longest template that is kept; what is longer belongs to [`OTHER`](super::OTHER).
 pub(super) const MAX_TEMPLATE: usize = 512;

@@ -43,6 +43,37 @@ pub struct Counters {
     pub open: u64,
 }
 
+impl Counters {
+    /// With what a detector for other keys of the same observations holds.
+    pub fn with(self, other: Counters) -> Counters {
+        // A counter that is added must find its place here.
+        let Counters {
+            observations: _,
+            without_object: _,
+            refused: _,
+            objects_beyond: _,
+            clock_set_back: _,
+            pairs_evicted,
+            objects_evicted,
+            findings_suppressed,
+            pairs,
+            objects,
+            watched,
+            open,
+        } = other;
+        Counters {
+            pairs_evicted: self.pairs_evicted + pairs_evicted,
+            objects_evicted: self.objects_evicted + objects_evicted,
+            findings_suppressed: self.findings_suppressed + findings_suppressed,
+            pairs: self.pairs + pairs,
+            objects: self.objects + objects,
+            watched: self.watched + watched,
+            open: self.open + open,
+            ..self
+        }
+    }
+}
+
 impl Default for Bounds {
     fn default() -> Bounds {
         Bounds { pairs: 65_536, objects: 1_000_000, open: 10_000 }

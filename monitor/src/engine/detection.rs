@@ -33,7 +33,10 @@ pub struct Detection {
     key: HashKey,
     lenses: Lenses,
     router: Router,
-    detector: Detector,
+    /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
+    addresses: Detector,
+    /// Counts by credential.
+    credentials: Detector,
     notices: Notices,
     alerts: Alerts,
     attribution: Attribution,
@@ -71,7 +74,8 @@ impl Detection {
             key,
             lenses: Lenses::new(clients, key),
             router,
-            detector: Detector::new(limits, bounds, key),
+            addresses: Detector::new(limits.clone(), bounds, key),
+            credentials: Detector::new(limits, bounds, key),
             notices: Notices::new(key),
             alerts: Alerts::new(bounds.open, key),
             attribution: Attribution::default(),
@@ -97,7 +101,7 @@ impl Detection {
         }
         let observation = Observation {
             at: exchange.at,
-            clients: clients.counted(),
+            clients: clients.by_address(),
             address: clients.address(),
             traits: clients.traits,
             route: &self.attribution.route,
@@ -106,7 +110,9 @@ impl Detection {
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
-        self.detector.observe(&observation, &mut self.findings);
+        self.addresses.observe(&observation, &mut self.findings);
+        let observation = Observation { clients: clients.by_credential(), ..observation };
+        self.credentials.observe(&observation, &mut self.findings);
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -151,14 +157,16 @@ impl Detection {
 
     /// Lets time pass: resolves alerts. Once a second is enough.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.detector.tick(now, &mut self.findings);
+        self.addresses.tick(now, &mut self.findings);
+        self.credentials.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
         self.raise(out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
-        self.detector.set_loss(loss);
+        self.addresses.set_loss(loss);
+        self.credentials.set_loss(loss);
     }
 
     /// Every route that has been called.
@@ -173,7 +181,7 @@ impl Detection {
         Counters {
             clients: self.lenses.counters(),
             routes: self.router.counters(),
-            detector: self.detector.counters(),
+            detector: self.addresses.counters().with(self.credentials.counters()),
             alerts,
         }
     }
@@ -194,7 +202,7 @@ impl Detection {
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
             at: touch.at,
-            clients: touch.clients.counted(),
+            clients: touch.clients.by_address(),
             address: touch.clients.address(),
             traits: touch.clients.traits,
             route: self.router.routes().name(recalled.route),
@@ -203,7 +211,9 @@ impl Detection {
             response_bytes: touch.response_bytes,
             sampling: touch.sampling,
         };
-        self.detector.observe(&observation, &mut self.findings);
+        self.addresses.observe(&observation, &mut self.findings);
+        let observation = Observation { clients: touch.clients.by_credential(), ..observation };
+        self.credentials.observe(&observation, &mut self.findings);
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {

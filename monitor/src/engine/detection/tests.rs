@@ -14,16 +14,20 @@ fn detection() -> Detection {
 }
 
 fn request(target: &str, forwarded: Option<&str>) -> Request {
+    request_with(target, "x-forwarded-for", forwarded.unwrap_or_default())
+}
+
+fn request_with(target: &str, name: &str, value: &str) -> Request {
     let mut head = b"GET ".to_vec();
     let end = |head: &Vec<u8>| u16::try_from(head.len()).unwrap();
     head.extend_from_slice(target.as_bytes());
     let target = 4..end(&head);
     let mut headers = Vec::new();
-    if let Some(forwarded) = forwarded {
+    if !value.is_empty() {
         let start = end(&head);
-        head.extend_from_slice(b"x-forwarded-for");
+        head.extend_from_slice(name.as_bytes());
         let middle = end(&head);
-        head.extend_from_slice(forwarded.as_bytes());
+        head.extend_from_slice(value.as_bytes());
         headers.push(Header { name: start..middle, value: middle..end(&head) });
     }
     Request { method: 0..3, target, headers, head, ..Request::default() }
@@ -190,4 +194,27 @@ fn a_route_that_the_document_lacks_is_told() {
         .collect();
     assert!(documented.contains(&("GET /v1/customers/{customerId}".to_owned(), Some(true))));
     assert!(documented.contains(&("GET /v1/export".to_owned(), Some(false))));
+}
+
+#[test]
+fn made_up_credentials_push_no_address_out() {
+    let settings = Settings { bounds: Bounds { pairs: 8, objects: 64, open: 8 }, ..Settings::default() };
+    let mut detection = Detection::new(settings, HashKey::new([5; 16]));
+    let mut out = Vec::new();
+    for n in 0..21_u64 {
+        call(
+            &mut detection,
+            "203.0.113.9",
+            &request(&format!("/v1/customers/{n}"), None),
+            n * S / 10,
+            &mut out,
+        );
+        for token in 0..100 {
+            let flood = request_with("/v1/customers/1", "authorization", &format!("Bearer {n}-{token}"));
+            call(&mut detection, "198.51.100.7", &flood, n * S / 10, &mut out);
+        }
+    }
+    let clients: Vec<_> = out.iter().map(|alert| alert.client.id.as_str()).collect();
+    assert_eq!(clients, ["203.0.113.9"]);
+    assert!(detection.counters().detector.pairs_evicted > 1_000);
 }

@@ -1,6 +1,6 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     alert::{self, Alert, Alerts},
@@ -44,6 +44,8 @@ pub struct Detection {
     /// The exchange that `attribution` and `clients` are of.
     attributed: Option<(ConnectionId, u32, Timestamp)>,
     recalled: Vec<route::Recalled>,
+    /// The shortest window.
+    shortest: Duration,
     findings: Vec<Finding>,
     never: Vec<NeverMatches>,
 }
@@ -70,6 +72,7 @@ impl Detection {
     pub fn new(settings: Settings, key: HashKey) -> Detection {
         let Settings { clients, routes, limits, bounds } = settings;
         let (router, never) = Router::new(routes, key);
+        let shortest = limits.as_slice()[0].window;
         Detection {
             key,
             lenses: Lenses::new(clients, key),
@@ -82,6 +85,7 @@ impl Detection {
             clients: None,
             attributed: None,
             recalled: Vec::new(),
+            shortest,
             findings: Vec::new(),
             never,
         }
@@ -97,7 +101,10 @@ impl Detection {
         let clients = self.attribute(exchange, true);
         self.recalled.extend(self.router.recalled());
         for recalled in std::mem::take(&mut self.recalled) {
-            self.recall(&recalled);
+            // The detector's time never runs backwards: an older call would count as one of now.
+            if exchange.at.since(recalled.touch.at) <= self.shortest {
+                self.recall(&recalled);
+            }
         }
         let observation = Observation {
             at: exchange.at,
@@ -186,8 +193,9 @@ impl Detection {
         }
     }
 
-    /// Who sent the exchange and what it was about; counts only if it is to `learn`.
-    fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
+    /// Who sent the exchange, and, for [`Detection::call`] and [`Detection::complete`] to go on with, what it was about;
+    /// counts only if it is to `learn`. They call it themselves: public for what measures it.
+    pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
         let query = Target::of(exchange.request).query();
         let clients = self.lenses.of(exchange, query);
         self.router.attribute(exchange, learn, &mut self.attribution);

@@ -157,6 +157,22 @@ fn a_walk_over_names_is_counted_from_its_start() {
 }
 
 #[test]
+fn a_slow_reader_of_many_pages_raises_no_alert() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    let page = |n: u64| {
+        let letters = (0..3).map(|at| char::from(b'a' + (n / 26_u64.pow(at) % 26) as u8));
+        format!("/docs/x{}", letters.collect::<String>())
+    };
+    for n in 0..=route::NAMES as u64 {
+        call(&mut detection, "203.0.113.9", &request(&page(n), None), n * 60 * S, &mut out);
+    }
+    assert_eq!(out, []);
+    assert_eq!(detection.counters().detector.clock_set_back, 0);
+    assert_eq!(detection.counters().detector.objects, 1, "the others are from before the shortest window");
+}
+
+#[test]
 fn an_open_door_is_told_once_and_not_of_files() {
     let mut detection = detection();
     let mut out = Vec::new();

@@ -116,6 +116,194 @@ fn usage_errors_are_claps_own() {
     }
 }
 
+/// Runs `replay` and `run` with these flags, which neither goes on with: the one message that both give.
+fn refusal(scratch: &Scratch, flags: &[&str], expected: i32) -> String {
+    let capture = scratch.file("a.pcap", &capture());
+    let state = scratch.path("state");
+    let [replayed, ran] = [&["replay", &capture][..], &["run", "--state-dir", &state]].map(|verb| {
+        let (code, stdout, stderr) = outcome(&mut rollcall(&[verb, flags].concat()));
+        assert_eq!((code, stdout.as_str()), (expected, ""), "{flags:?}: {stderr}");
+        // What comes behind it is clap's hint.
+        let message = stderr.strip_suffix("\n\nFor more information, try '--help'.\n").unwrap_or(&stderr);
+        assert_eq!(message.trim_end().lines().count(), 1, "{flags:?}: {stderr}");
+        message.trim_end().to_owned()
+    });
+    assert_eq!(replayed, ran);
+    replayed
+}
+
+#[test]
+fn flags_of_attribution_that_mean_nothing_are_one_clear_line() {
+    let scratch = Scratch::new();
+    for (flags, message) in [
+        (
+            &["--route", "v1"][..],
+            "rollcall: route \"v1\": the path must begin with /, like GET /v1/customers/{account}; see --route in --help",
+        ),
+        (
+            &["--route", "GET /ok", "--route", "/a/{x"],
+            "rollcall: route \"/a/{x\": the braces in segment \"{x\" don't match; see --route in --help",
+        ),
+        (
+            &["--route", "/a/**/b"],
+            "rollcall: route \"/a/**/b\": ** stands for all that follows, so it must be the last segment; \
+             see --route in --help",
+        ),
+        (
+            &["--trusted-proxy", "10.0.0.0/8,10.0.0.0/40"],
+            "error: invalid value '10.0.0.0/40' for '--trusted-proxy <CIDR>': not a network: \"10.0.0.0/40\" (write an \
+             address or a prefix, like 10.0.0.0/8 or 2001:db8::1)",
+        ),
+        (
+            &["--forwarded-header", "x-client-ip"],
+            "error: invalid value 'x-client-ip' for '--forwarded-header <NAME>': no header that proxies forward addresses \
+             in: \"x-client-ip\" (x-forwarded-for, forwarded or x-real-ip)",
+        ),
+        (
+            &["--client-from", "token"],
+            "error: invalid value 'token' for '--client-from <SOURCE>': no source of credentials: \"token\" (authorization, \
+             api-key, session, jwt:CLAIM, header:NAME, query:NAME or cookie:NAME)",
+        ),
+        (
+            &["--client-from", "header:X Y"],
+            "error: invalid value 'header:X Y' for '--client-from <SOURCE>': source \"header:X Y\": ' ' can't be part of a \
+             header field's or cookie's name",
+        ),
+        (
+            &["--client-from", "cookie:"],
+            "error: invalid value 'cookie:' for '--client-from <SOURCE>': source \"cookie:\" has no name behind the colon",
+        ),
+        (
+            &["--client-from", "jwt:a,jwt:b,jwt:c"],
+            "rollcall: more than 2 claims of tokens; choose those that name people; see --client-from in --help",
+        ),
+        (
+            &["--object-param", "a=b"],
+            "error: invalid value 'a=b' for '--object-param <NAME>': not the name of a parameter: \"a=b\" (write a name \
+             like customer_no, or !NAME to leave one out; at most 64 characters)",
+        ),
+        (
+            &["--object-param", "!"],
+            "error: invalid value '!' for '--object-param <NAME>': not the name of a parameter: \"!\" (write a name like \
+             customer_no, or !NAME to leave one out; at most 64 characters)",
+        ),
+        (
+            &["--client-prefix", "33,64"],
+            "error: invalid value '33,64' for '--client-prefix <BITS,BITS>': expected two numbers of bits such as 24,64: 1 \
+             to 32 and 1 to 128",
+        ),
+        (
+            &["--client-prefix", "24"],
+            "error: invalid value '24' for '--client-prefix <BITS,BITS>': expected two numbers of bits such as 24,64: 1 to \
+             32 and 1 to 128",
+        ),
+        (&["--max-routes", "1"], "error: invalid value '1' for '--max-routes <N>': 1 is not in 16..=100000"),
+    ] {
+        assert_eq!(refusal(&scratch, flags, 2), message);
+    }
+}
+
+#[test]
+fn a_file_of_routes_that_is_wrong_is_named_with_its_line() {
+    let scratch = Scratch::new();
+    let missing = scratch.path("missing");
+    let query = scratch.file("query", b"# routes\n\nGET /a/{id}\n  GET /b?x={id}\n");
+    let binary = scratch.file("binary", b"GET /a\n\xff\xfe\n");
+    for (file, message) in [
+        (&missing, format!("rollcall: read routes {missing}: No such file or directory (os error 2)")),
+        (
+            &query,
+            format!(
+                "rollcall: routes {query}:4: route \"GET /b?x={{id}}\": a template is a path; leave out what begins \
+                 with '?' (see --object-param for parameters)"
+            ),
+        ),
+        (&binary, format!("rollcall: read routes {binary}: stream did not contain valid UTF-8")),
+    ] {
+        let expected = format!("{message}; correct the file, or leave it out");
+        assert_eq!(refusal(&scratch, &["--route", "/ok", "--route", &format!("@{file}")], 10), expected);
+    }
+}
+
+#[test]
+fn an_openapi_document_that_is_wrong_is_named_with_its_line() {
+    let scratch = Scratch::new();
+    for (name, content, message) in [
+        ("unclosed.yaml", &b"openapi: 3.0.0\npaths:\n  /a: {get: {}\n"[..], "3: unclosed bracket '{'"),
+        ("tab.yaml", b"openapi: 3.0.0\npaths:\n\t/a: {}\n", "3: "),
+        ("cut.json", b"{\"openapi\":\"3.0.0\",\n\"paths\":{", "2: "),
+        ("swagger.yaml", b"swagger: \"2.0\"\npaths: {}\n", "1: is Swagger 2.0; convert it to OpenAPI 3"),
+        (
+            "future.yaml",
+            b"openapi: 4.0.0\npaths: {}\n",
+            "1: is OpenAPI \"4.0.0\"; versions 3.0, 3.1 and 3.2 can be read",
+        ),
+        (
+            "braces.yaml",
+            b"openapi: 3.0.0\npaths:\n  /a/{x: {get: {}}\n",
+            "3: path \"/a/{x\" has unbalanced braces",
+        ),
+        ("text.yaml", b"hello", "1: the document is not a mapping"),
+        ("empty.yaml", b"", "1: the document is empty"),
+        ("binary.yaml", b"\xff\xfe\x00", "1: not UTF-8 text"),
+    ] {
+        let file = scratch.file(name, content);
+        let found = refusal(&scratch, &["--openapi", &file], 10);
+        let start = format!("rollcall: openapi document {file}:{message}");
+        assert!(found.starts_with(&start), "{found}");
+        assert!(found.ends_with("; correct the file, or leave it out"), "{found}");
+    }
+    let missing = scratch.path("missing.yaml");
+    assert_eq!(
+        refusal(&scratch, &["--openapi", &missing], 10),
+        format!(
+            "rollcall: read openapi document {missing}: No such file or directory (os error 2); correct the file, or \
+             leave it out"
+        )
+    );
+}
+
+#[test]
+fn a_rule_in_vain_is_warned_about_and_no_more() {
+    let scratch = Scratch::new();
+    let file = scratch.file("a.pcap", &capture());
+    let touching = scratch
+        .file("touching.yaml", b"openapi: 3.0.0\npaths:\n  /a/{x}{y}: {get: {}}\n  /b/{x}: {get: {}}\n");
+    let nothing = scratch.file("nothing.yaml", b"openapi: 3.0.0\npaths: {}\n");
+    for (flags, warnings) in [
+        (&["--route", "GET /v1/{x}"][..], &[][..]),
+        (
+            &["--route", "/v1/{x},/v1/{y}"],
+            &["\"/v1/{x}\" takes the same paths and comes before it route=\"/v1/{y}\""],
+        ),
+        (
+            &["--route", "/a/../b", "--route", "CONNECT /x"],
+            &[
+                "paths are looked at without dot segments, ;parameters and encoded slashes route=\"/a/../b\"",
+                "the target of CONNECT is no path route=\"CONNECT /x\"",
+            ],
+        ),
+        (
+            &["--openapi", &touching],
+            &[
+                "left out: route \"GET /a/{x}{y}\": two parameters touch in segment \"{x}{y}\": nothing tells where the \
+               first ends document=",
+            ],
+        ),
+        (&["--openapi", &nothing], &["this document describes no operation document="]),
+    ] {
+        let (code, _, stderr) = outcome(&mut rollcall(&[&["replay", &file], flags].concat()));
+        assert_eq!(code, 0, "{stderr}");
+        let mut lines: Vec<&str> = stderr.lines().collect();
+        let summary = lines.pop().unwrap();
+        assert!(summary.starts_with("rollcall: 1 packets, "), "{stderr}");
+        assert_eq!(lines.len(), warnings.len(), "{stderr}");
+        for (line, warning) in lines.iter().zip(warnings) {
+            assert!(line.contains("WARN") && line.contains(warning), "{line}");
+        }
+    }
+}
+
 #[test]
 fn the_environment_sets_flags() {
     let (code, _, stderr) = outcome(rollcall(&["run"]).env("ROLLCALL_LIMIT", "20/10s,x"));

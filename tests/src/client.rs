@@ -2,12 +2,12 @@
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpStream},
+    net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     os::fd::AsRawFd,
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
 
 use crate::{
     deadline::{self, patience},
@@ -40,12 +40,14 @@ impl Client {
         Client::over(stream)
     }
 
-    /// Connects from an IPv4 address of this host's choice: all of 127.0.0.0/8 is there to choose from.
-    pub fn connect_from(source: Ipv4Addr, server: SocketAddrV4) -> Result<Client> {
-        let socket = socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        let source = SockaddrIn::from(SocketAddrV4::new(source, 0));
-        socket::bind(socket.as_raw_fd(), &source).with_context(|| format!("bind to {source}"))?;
-        socket::connect(socket.as_raw_fd(), &SockaddrIn::from(server))
+    /// Connects from an address of this host's choice: all of 127.0.0.0/8 is there to choose from.
+    pub fn connect_from(source: impl Into<IpAddr>, server: impl Into<SocketAddr>) -> Result<Client> {
+        let (source, server) = (SocketAddr::new(source.into(), 0), server.into());
+        let family = if server.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let socket = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+        socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(source))
+            .with_context(|| format!("bind to {source}"))?;
+        socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(server))
             .with_context(|| format!("connect to {server}"))?;
         Client::over(TcpStream::from(socket))
     }

@@ -5,7 +5,7 @@ use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
 };
@@ -52,6 +52,24 @@ pub struct Report {
     /// Its stderr and stdout.
     pub log: String,
     ports: Vec<u16>,
+    folder: TempDir,
+}
+
+/// What one daemon leaves to the next: its state directory.
+#[derive(Debug)]
+pub struct State(TempDir);
+
+impl State {
+    /// An empty one.
+    pub fn new() -> Result<State> {
+        let folder = tempfile::Builder::new().prefix("rollcall-state-").tempdir();
+        Ok(State(folder.context("make a state directory")?))
+    }
+
+    /// Each of its files, as a failure may show its path, with its content.
+    pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        files(self.0.path())
+    }
 }
 
 /// The binary under test.
@@ -77,15 +95,25 @@ impl Daemon {
 
     /// Starts `rollcall run`, watching `ports` (all if empty), with further arguments, and waits for `/readyz`.
     pub fn start(ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
-        Daemon::launch(ports, arguments, true)
+        Daemon::launch(ports, arguments, true, None)
+    }
+
+    /// As [`Daemon::start`], with the state of the daemons that ran on it before.
+    pub fn start_with(state: &State, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        Daemon::launch(ports, arguments, true, Some(state))
     }
 
     /// Starts `rollcall run` as it runs by default, save for its ports: without a log of exchanges.
     pub fn by_default(ports: &[u16]) -> Result<Daemon> {
-        Daemon::launch(ports, &[], false)
+        Daemon::launch(ports, &[], false, None)
     }
 
-    fn launch(ports: &[u16], arguments: &[&str], exchange_log: bool) -> Result<Daemon> {
+    fn launch(
+        ports: &[u16],
+        arguments: &[&str],
+        exchange_log: bool,
+        state: Option<&State>,
+    ) -> Result<Daemon> {
         let binary = binary();
         program::require_root()?;
         let folder =
@@ -93,7 +121,8 @@ impl Daemon {
         let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
         let mut command = Command::new(&binary);
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
-        command.arg("--state-dir").arg(folder.path().join("state"));
+        let state = state.map_or_else(|| folder.path().join("state"), |state| state.0.path().join("state"));
+        command.arg("--state-dir").arg(state);
         if exchange_log {
             command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
         }
@@ -178,7 +207,9 @@ impl Daemon {
         ensure!(status.success(), "the daemon ended on SIGTERM with {status}");
         self.stopped = true;
         let (exchanges, alerts) = (self.exchanges()?, self.alerts()?);
-        Ok(Report { exchanges, alerts, metrics, log: self.log(), ports: std::mem::take(&mut self.ports) })
+        let (log, ports) = (self.log(), std::mem::take(&mut self.ports));
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir()?);
+        Ok(Report { exchanges, alerts, metrics, log, ports, folder })
     }
 
     /// Kills the daemon as the kernel would, which leaves it no time for anything.
@@ -232,10 +263,42 @@ impl Report {
             .with_context(|| format!("{}\nthe daemon's log:\n{}", self.metrics.summary(), self.log))
     }
 
+    /// The exchanges with the server on `port`, in the order in which they began.
+    pub fn exchanges_of(&self, port: u16) -> Result<Vec<&Value>> {
+        let mut found = Vec::new();
+        for exchange in &self.exchanges {
+            if calls::port(exchange, "server_port")? == port {
+                found.push(exchange);
+            }
+        }
+        found.sort_by_key(|exchange| exchange["at"].as_str());
+        Ok(found)
+    }
+
+    /// Each file that the daemon wrote, with its content: logs, alerts, and state unless it was given.
+    pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+        files(self.folder.path())
+    }
+
     /// Alerts of `rule` in `state`.
     pub fn alerts_of(&self, rule: &str, state: &str) -> Vec<&Value> {
         self.alerts.iter().filter(|alert| alert["rule"] == rule && alert["state"] == state).collect()
     }
+}
+
+/// The files in a folder and in those below it.
+fn files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(files(&path)?);
+        } else {
+            let content = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+            found.push((path, content));
+        }
+    }
+    Ok(found)
 }
 
 /// Status and body of a small page.

@@ -1,7 +1,7 @@
 //! The harness of Rollcall's end-to-end tests: the daemon under test, servers that know what they served, and
 //! clients that can send what an ordinary client cannot.
 //!
-//! A test starts a server ([`MiniServer`], [`Nginx`]), a [`Daemon`] that watches the server's port, drives it
+//! A test starts a server ([`MiniServer`], [`Nginx`], [`Accounts`]), a [`Daemon`] that watches the server's port, drives it
 //! with a client ([`Client`], [`RawNetwork`]), stops the daemon and compares the exchanges that it reported
 //! with the calls that the server logged: the same calls, on the same connections, in the same order, and no
 //! other ([`calls`]). Stopping also checks the daemon's own accounting ([`Metrics`]).
@@ -9,6 +9,7 @@
 //! Everything waits on events with a deadline ([`deadline`]); nothing is skipped: without root or without a
 //! program that it needs, a test fails and says so.
 
+pub mod accounts;
 pub mod bpf;
 pub mod calls;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod server;
 pub mod status;
 pub mod veth;
 
+pub use accounts::Accounts;
 pub use calls::Call;
 pub use client::Client;
 pub use daemon::{Daemon, Report};

@@ -71,6 +71,11 @@ impl Namespace {
         self.enter(|| fs::write(&file, value).with_context(|| format!("write {value} to {file}")))
     }
 
+    /// Gives its loopback interface one more address, and with it the address's /64.
+    pub fn add_loopback(&self, address: Ipv6Addr) -> Result<()> {
+        self.enter(|| add_address_v6("lo", address))
+    }
+
     /// The namespace's descriptor.
     pub(crate) fn handle(&self) -> &File {
         &self.handle

@@ -197,7 +197,7 @@ fn configuration(setup: &Setup, root: &str, addresses: &[SocketAddr], status: So
          events {{ worker_connections {}; }}\n\
          http {{\n\
          {temporary}\n\
-         log_format calls '$remote_addr\\t$remote_port\\t$request_method\\t$request_uri\\t$status\\t$bytes_sent';\n\
+         log_format calls '$remote_addr\\t$remote_port\\t$request\\t$status\\t$bytes_sent';\n\
          client_max_body_size 8m; keepalive_requests 100000000; keepalive_timeout 1h; tcp_nodelay on;\n\
          {servers}\
          server {{ listen {status}; access_log off; location / {{ stub_status; }} }}\n\
@@ -208,9 +208,12 @@ fn configuration(setup: &Setup, root: &str, addresses: &[SocketAddr], status: So
 
 fn parse(line: &str) -> Result<Logged> {
     let fields: Vec<&str> = line.split('\t').collect();
-    let [client, port, method, target, status, bytes] = fields[..] else {
+    let [client, port, line, status, bytes] = fields[..] else {
         bail!("{} fields", fields.len());
     };
+    let (method, rest) = line.split_once(' ').with_context(|| format!("no target in {line:?}"))?;
+    // HTTP/0.9 has no version.
+    let target = rest.rsplit_once(" HTTP/").map_or(rest, |(target, _)| target);
     let status = Some(status.parse()?);
     let call = Call { port: port.parse()?, method: method.to_owned(), target: target.to_owned(), status };
     Ok(Logged { client: client.parse()?, call, bytes: bytes.parse()? })

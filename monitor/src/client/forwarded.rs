@@ -139,8 +139,9 @@ impl<'a> Iterator for Entries<'a> {
 }
 
 /// The last elements of one `Forwarded`, in order. Quotes can only be told from left to right, so all of the field is
-/// looked at and its end is kept. If somebody opens a quote and never closes it, nothing in the field is believed: the
-/// one element that is left is all of it, and names nobody.
+/// looked at and its end is kept. If somebody opens a quote and never closes it, nothing in the field is believed: what a
+/// proxy appended is inside the quotes, and what stands before them is the client's own. The one element that is left
+/// names nobody.
 struct Elements<'a> {
     kept: [&'a [u8]; MAX_HOPS + 1],
     found: usize,
@@ -152,7 +153,7 @@ impl<'a> Elements<'a> {
         let mut start = 0;
         for (at, quoted) in Unquoted::new(field, b',') {
             if quoted {
-                return Elements { kept: [field; MAX_HOPS + 1], found: 1 };
+                return Elements { kept: [b"?"; MAX_HOPS + 1], found: 1 };
             }
             elements.push(&field[start..at]);
             start = at + 1;

@@ -34,6 +34,11 @@ impl Reader {
         let text = body.trim_ascii_start();
         match text {
             [] => Body::Empty,
+            // Before JSON: `{ customer …` begins like it, and is none.
+            text if self.graphql && super::graphql::is_document(text) => {
+                self.document(text);
+                read
+            }
             [b'{' | b'[' | 0xef, ..] => match self.json(text) {
                 End::Whole => Body::Read,
                 End::Cut => Body::Cut,
@@ -43,10 +48,6 @@ impl Reader {
                 for field in multipart::Fields::new(text) {
                     self.take(field.name, field.value);
                 }
-                read
-            }
-            text if self.graphql && super::graphql::is_document(text) => {
-                self.document(text);
                 read
             }
             text if is_form(text) => {

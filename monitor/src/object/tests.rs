@@ -161,5 +161,9 @@ fn graphql_names_its_operation_by_what_it_executes() {
         false,
     );
     assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query customer")));
-    assert_eq!(read(true, "", b"query { customer(id: 7) { x } }", false).0, ["7"], "application/graphql");
+    for body in ["query { customer(id: 7) { x } }", "{ customer(id: 7) { x } }", "{customer(id:7){x}}"] {
+        let (objects, operation, outcome) = read(true, "", body.as_bytes(), false);
+        assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query customer")), "{body}");
+        assert_eq!(outcome, Body::Read, "application/graphql: {body}");
+    }
 }

@@ -71,6 +71,7 @@ fn help_says_what_it_said() {
         ("run", vec!["run", "--help"]),
         ("replay", vec!["replay", "--help"]),
         ("check", vec!["check", "--help"]),
+        ("routes", vec!["routes", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));
@@ -106,7 +107,7 @@ fn usage_errors_are_claps_own() {
         (vec!["run", "--web.telemetry-path", "/healthz"], "that path answers something else"),
         (vec!["run", "--log.level", "loud"], "possible values: error, warn, info, debug, trace"),
         (vec!["replay"], "<FILE>..."),
-        (vec!["replay", "x.pcap", "--state-dir", "/tmp"], "unexpected argument '--state-dir' found"),
+        (vec!["replay", "x.pcap", "--sample", "1"], "unexpected argument '--sample' found"),
         (vec![], "Usage: rollcall <COMMAND>"),
     ] {
         let (code, stdout, stderr) = outcome(&mut rollcall(&arguments));

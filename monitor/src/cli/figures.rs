@@ -127,6 +127,7 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                 observations,
                 without_object,
                 refused,
+                objects_beyond,
                 pairs_evicted,
                 objects_evicted,
                 findings_suppressed,
@@ -145,6 +146,7 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
         &["counted", "no_object", "refused"],
         &[observations - without_object - refused, without_object, refused],
     );
+    samples.push(&metrics::DETECTOR_OBJECTS_BEYOND, &[], objects_beyond);
     samples.push(&metrics::DETECTOR_PAIRS, &[], pairs);
     samples.push(&metrics::DETECTOR_OBJECTS, &[], objects);
     samples.push_each(

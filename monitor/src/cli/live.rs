@@ -7,7 +7,7 @@ use rollcall::{
     http::Directive,
     kernel::{Attachment, Capture, Consumer, Statistics, Stop},
     output::{
-        Health,
+        Answering, Health, Inventory, Routes,
         metrics::{self, Metrics},
     },
     stream::{ConnectionId, Segment},
@@ -28,6 +28,8 @@ const LOSS_WINDOW: usize = 60;
 pub(crate) struct Live {
     engine: Engine<Outputs>,
     health: Arc<Health>,
+    inventory: Arc<Inventory>,
+    answering: Answering,
     statistics: Arc<Statistics>,
     figures: Arc<Mutex<Figures>>,
     loss: Loss,
@@ -38,6 +40,7 @@ impl Live {
     pub(crate) fn new(
         engine: Engine<Outputs>,
         health: Arc<Health>,
+        inventory: Arc<Inventory>,
         capture: &Capture,
         metrics: &Metrics,
         args: &RunArgs,
@@ -54,7 +57,15 @@ impl Live {
                 show(&figures, &statistics.read(), samples);
             });
         }
-        Live { engine, health, statistics, figures, loss: Loss::default() }
+        Live {
+            engine,
+            health,
+            inventory,
+            answering: Answering::default(),
+            statistics,
+            figures,
+            loss: Loss::default(),
+        }
     }
 
     /// Until `stop`; then detaches, evaluates what had been captured, and writes everything.
@@ -63,6 +74,7 @@ impl Live {
         let outcome = capture.run(&mut self, stop);
         drop(attachment);
         self.health.set_attached(false);
+        self.inventory.close();
         capture.drain(&mut self);
         self.engine.finish(Timestamp::now());
         self.publish(0, 0);
@@ -92,6 +104,13 @@ impl Consumer for Live {
         }
         self.engine.settle(now);
         self.engine.output().tick();
+        let engine = &mut self.engine;
+        self.answering.answer(&self.inventory, now, || Routes {
+            v: 1,
+            at: now,
+            overflowed_calls: engine.counters().detection.routes.overflowed,
+            routes: engine.routes(),
+        });
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {

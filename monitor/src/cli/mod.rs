@@ -9,6 +9,7 @@ mod logging;
 mod options;
 mod pipeline;
 mod replay;
+mod routes;
 mod run;
 mod state;
 mod values;
@@ -42,6 +43,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Tells whether this host is fit for `rollcall run`, and what to do if not. Changes nothing.
     Check(check::CheckArgs),
+    /// Prints the routes that the daemon on this host has seen: the API inventory.
+    Routes(routes::RoutesArgs),
     /// Prints the version and what it was built from.
     Version,
 }
@@ -54,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
         Command::Check(args) => check::check(&args),
+        Command::Routes(args) => routes::routes(&args),
         Command::Version => version(),
     };
     match outcome {
@@ -68,7 +72,7 @@ pub(crate) fn main() -> ExitCode {
 /// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
 fn parse() -> Cli {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "check"] {
+    for name in ["run", "replay", "check", "routes"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     let matches = command.clone().get_matches();

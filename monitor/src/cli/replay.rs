@@ -13,6 +13,7 @@ use super::{
     logging,
     options::{EngineArgs, LogArgs},
     pipeline::{self, Outputs, Replay, Writing},
+    state::{self, Key},
 };
 
 #[derive(Debug, Args)]
@@ -24,6 +25,11 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     engine: EngineArgs,
 
+    /// Directory with the key of a daemon, with which its hashes of credentials can be compared [default: none; a
+    /// constant key, which makes two replays alike].
+    #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -31,12 +37,15 @@ pub(crate) struct ReplayArgs {
 /// Reads every file, and goes on to the next when one is damaged: all failures are reported, the first one's code is
 /// the exit code.
 pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
-    let ReplayArgs { files, engine, log } = args;
+    let ReplayArgs { files, engine, state_dir, log } = args;
     logging::start(&log);
+    // No traffic chooses what it collides with in a file that has been written: any key will do for that.
+    let key = match &state_dir {
+        Some(directory) => state::open(directory)?,
+        None => Key::default(),
+    };
     let outputs = Outputs::open(&engine, Writing::Direct, None)?;
-    // No traffic chooses what it collides with in a file that has been written: any key will do, and a constant
-    // one makes two replays alike.
-    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, [0; 16], outputs)?);
+    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, key, outputs)?);
     let mut reader = Reader::new();
     let mut failures = Vec::new();
     for file in &files {

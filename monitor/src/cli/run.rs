@@ -11,7 +11,7 @@ use clap::Args;
 use rollcall::{
     kernel::{self, Stop},
     output::{
-        Health,
+        Health, Inventory,
         metrics::Metrics,
         web::{self, Site},
     },
@@ -54,7 +54,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
 
-    /// Address to serve /metrics, /healthz and /readyz on.
+    /// Address to serve /metrics, /healthz, /readyz and /api/v1/routes on.
     #[arg(
         long = "web.listen-address",
         env = "ROLLCALL_WEB_LISTEN_ADDRESS",
@@ -89,7 +89,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let engine = pipeline::engine(&args.engine, key, outputs)?;
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
-    let live = Live::new(engine, Arc::clone(&health), &capture, &metrics, &args);
+    let inventory = Arc::new(Inventory::default());
+    let live = Live::new(engine, Arc::clone(&health), Arc::clone(&inventory), &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -111,7 +112,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         };
         thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?
     };
-    let site = Arc::new(Site { telemetry_path: args.telemetry_path, metrics, health });
+    let site = Arc::new(Site { telemetry_path: args.telemetry_path, metrics, health, inventory });
     tracing::info!(address = %args.listen_address, "serving metrics");
     runtime.block_on(async {
         tokio::pin!(capture_done);

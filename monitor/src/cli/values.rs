@@ -91,7 +91,7 @@ pub(super) fn telemetry_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.contains(['?', '#', ' ']) {
         return Err("expected a path such as /metrics".to_owned());
     }
-    if ["/", "/healthz", "/readyz"].contains(&text) {
+    if ["/", "/healthz", "/readyz"].contains(&text) || text.starts_with("/api/") {
         return Err("that path answers something else".to_owned());
     }
     Ok(text.to_owned())

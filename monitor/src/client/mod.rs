@@ -68,7 +68,6 @@ pub struct Lenses {
 pub struct Clients {
     keys: [ClientKey; MOST_KEYS],
     count: u8,
-    counted: u8,
     address: IpAddr,
     /// The call carries something that may be a credential.
     pub authenticated: bool,
@@ -167,19 +166,15 @@ impl Lenses {
         let mut clients = Clients {
             keys: [ClientKey::Peer(peer); MOST_KEYS],
             count: 0,
-            counted: 0,
             address,
             authenticated: authorized || !self.credentials.found().is_empty(),
             traits,
         };
         clients.push(forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded));
+        clients.push(ClientKey::Prefix(network));
         for &credential in self.credentials.found() {
             clients.push(ClientKey::Credential(credential));
         }
-        // A subscriber has a whole /64 to call from. An IPv4 network holds many people, and more calls from it than
-        // from one of them are no sign by themselves: it is told, but has no limit of its own.
-        clients.push(ClientKey::Prefix(network));
-        clients.counted = clients.count - u8::from(address.is_ipv4());
         clients
     }
 }
@@ -190,14 +185,20 @@ impl Clients {
         self.address
     }
 
-    /// Every key: the address, the credentials, and the network.
+    /// Every key: the address, its network, and the credentials.
     pub fn keys(&self) -> &[ClientKey] {
         &self.keys[..usize::from(self.count)]
     }
 
-    /// The keys that limits apply to.
-    pub fn counted(&self) -> &[ClientKey] {
-        &self.keys[..usize::from(self.counted)]
+    /// The keys of the address that limits apply to. A subscriber has a whole /64 to call from; an IPv4 network holds
+    /// many people, and more calls from it than from one of them are no sign by themselves: it has no limit.
+    pub fn by_address(&self) -> &[ClientKey] {
+        &self.keys[..if self.address.is_ipv4() { 1 } else { 2 }]
+    }
+
+    /// The keys that a client can make up.
+    pub fn by_credential(&self) -> &[ClientKey] {
+        &self.keys()[2..]
     }
 
     fn push(&mut self, key: ClientKey) {

@@ -70,15 +70,16 @@ fn a_call_has_several_keys_at_once() {
     let behind = clients(&mut lenses, "127.0.0.1", "", &fields);
     let shown: Vec<_> = behind.keys().iter().map(|key| (key.kind(), key.id())).collect();
     assert_eq!(shown[0], ("forwarded", "203.0.113.9".to_owned()));
-    assert_eq!((shown[1].0, shown[2].0), ("credential", "credential"));
-    assert_eq!(shown[3], ("prefix", "203.0.113.0/24".to_owned()));
+    assert_eq!(shown[1], ("prefix", "203.0.113.0/24".to_owned()));
+    assert_eq!((shown[2].0, shown[3].0), ("credential", "credential"));
     assert_eq!((behind.address().to_string().as_str(), behind.authenticated), ("203.0.113.9", true));
-    assert_eq!(behind.counted(), &behind.keys()[..3], "an IPv4 network has no limit of its own");
+    assert_eq!(behind.by_address(), &behind.keys()[..1], "an IPv4 network has no limit of its own");
+    assert_eq!(behind.by_credential(), &behind.keys()[2..]);
 
     let direct = clients(&mut lenses, "2001:db8::1:2", "", &fields[..1]);
     let shown: Vec<_> = direct.keys().iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["peer:2001:db8::1:2", "prefix:2001:db8::/64"]);
-    assert_eq!(direct.counted(), direct.keys(), "a subscriber has a whole /64");
+    assert_eq!(direct.by_address(), direct.keys(), "a subscriber has a whole /64");
     assert!(!direct.authenticated);
     assert_eq!(lenses.counters(), Counters::default());
     clients(&mut lenses, "127.0.0.1", "", &[("X-Forwarded-For", "unknown")]);

@@ -23,6 +23,8 @@ pub struct Counters {
     pub without_object: u64,
     /// Of these, calls with one that were refused or failed: nothing was read.
     pub refused: u64,
+    /// Objects that did not count, as their call had too many.
+    pub objects_beyond: u64,
     /// Pairs forgotten before their time because the bound on pairs or objects was reached.
     pub pairs_evicted: u64,
     /// Objects forgotten before their time, without their pair: its counts are too low from then on.
@@ -39,6 +41,37 @@ pub struct Counters {
     pub watched: u64,
     /// Open findings now.
     pub open: u64,
+}
+
+impl Counters {
+    /// With what a detector for other keys of the same observations holds.
+    pub fn with(self, other: Counters) -> Counters {
+        // A counter that is added must find its place here.
+        let Counters {
+            observations: _,
+            without_object: _,
+            refused: _,
+            objects_beyond: _,
+            clock_set_back: _,
+            pairs_evicted,
+            objects_evicted,
+            findings_suppressed,
+            pairs,
+            objects,
+            watched,
+            open,
+        } = other;
+        Counters {
+            pairs_evicted: self.pairs_evicted + pairs_evicted,
+            objects_evicted: self.objects_evicted + objects_evicted,
+            findings_suppressed: self.findings_suppressed + findings_suppressed,
+            pairs: self.pairs + pairs,
+            objects: self.objects + objects,
+            watched: self.watched + watched,
+            open: self.open + open,
+            ..self
+        }
+    }
 }
 
 impl Default for Bounds {

@@ -18,6 +18,10 @@ use crate::{hash::HashKey, route::outcome, time::Timestamp};
 /// for breath is one alert.
 const SHORTEST_QUIET: Duration = Duration::from_secs(300);
 
+/// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
+/// work for each two bytes that it sends.
+const OBJECTS_PER_CALL: usize = 512;
+
 /// How often ends are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -77,11 +81,12 @@ impl Detector {
             self.counters.refused += 1;
             return;
         }
+        self.counters.objects_beyond += observation.objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
         let route = self.key.hash(observation.route.as_bytes());
         for &client in observation.clients {
             // Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
             let hash = self.key.hash(&client.to_bytes()) ^ route.rotate_left(17);
-            for (index, object) in observation.objects.iter().enumerate() {
+            for (index, object) in observation.objects.iter().take(OBJECTS_PER_CALL).enumerate() {
                 // Making room for an object may cost the pair.
                 let number = match self.pairs.find(hash, &client, observation.route) {
                     Some(number) => number,

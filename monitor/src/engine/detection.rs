@@ -1,6 +1,6 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     alert::{self, Alert, Alerts},
@@ -33,7 +33,10 @@ pub struct Detection {
     key: HashKey,
     lenses: Lenses,
     router: Router,
-    detector: Detector,
+    /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
+    addresses: Detector,
+    /// Counts by credential.
+    credentials: Detector,
     notices: Notices,
     alerts: Alerts,
     attribution: Attribution,
@@ -41,6 +44,8 @@ pub struct Detection {
     /// The exchange that `attribution` and `clients` are of.
     attributed: Option<(ConnectionId, u32, Timestamp)>,
     recalled: Vec<route::Recalled>,
+    /// The shortest window.
+    shortest: Duration,
     findings: Vec<Finding>,
     never: Vec<NeverMatches>,
 }
@@ -67,17 +72,20 @@ impl Detection {
     pub fn new(settings: Settings, key: HashKey) -> Detection {
         let Settings { clients, routes, limits, bounds } = settings;
         let (router, never) = Router::new(routes, key);
+        let shortest = limits.as_slice()[0].window;
         Detection {
             key,
             lenses: Lenses::new(clients, key),
             router,
-            detector: Detector::new(limits, bounds, key),
+            addresses: Detector::new(limits.clone(), bounds, key),
+            credentials: Detector::new(limits, bounds, key),
             notices: Notices::new(key),
             alerts: Alerts::new(bounds.open, key),
             attribution: Attribution::default(),
             clients: None,
             attributed: None,
             recalled: Vec::new(),
+            shortest,
             findings: Vec::new(),
             never,
         }
@@ -93,11 +101,14 @@ impl Detection {
         let clients = self.attribute(exchange, true);
         self.recalled.extend(self.router.recalled());
         for recalled in std::mem::take(&mut self.recalled) {
-            self.recall(&recalled);
+            // The detector's time never runs backwards: an older call would count as one of now.
+            if exchange.at.since(recalled.touch.at) <= self.shortest {
+                self.recall(&recalled);
+            }
         }
         let observation = Observation {
             at: exchange.at,
-            clients: clients.counted(),
+            clients: clients.by_address(),
             address: clients.address(),
             traits: clients.traits,
             route: &self.attribution.route,
@@ -106,7 +117,9 @@ impl Detection {
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
-        self.detector.observe(&observation, &mut self.findings);
+        self.addresses.observe(&observation, &mut self.findings);
+        let observation = Observation { clients: clients.by_credential(), ..observation };
+        self.credentials.observe(&observation, &mut self.findings);
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -151,14 +164,16 @@ impl Detection {
 
     /// Lets time pass: resolves alerts. Once a second is enough.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.detector.tick(now, &mut self.findings);
+        self.addresses.tick(now, &mut self.findings);
+        self.credentials.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
         self.raise(out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
-        self.detector.set_loss(loss);
+        self.addresses.set_loss(loss);
+        self.credentials.set_loss(loss);
     }
 
     /// Every route that has been called.
@@ -173,13 +188,14 @@ impl Detection {
         Counters {
             clients: self.lenses.counters(),
             routes: self.router.counters(),
-            detector: self.detector.counters(),
+            detector: self.addresses.counters().with(self.credentials.counters()),
             alerts,
         }
     }
 
-    /// Who sent the exchange and what it was about; counts only if it is to `learn`.
-    fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
+    /// Who sent the exchange, and, for [`Detection::call`] and [`Detection::complete`] to go on with, what it was about;
+    /// counts only if it is to `learn`. They call it themselves: public for what measures it.
+    pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
         let query = Target::of(exchange.request).query();
         let clients = self.lenses.of(exchange, query);
         self.router.attribute(exchange, learn, &mut self.attribution);
@@ -194,7 +210,7 @@ impl Detection {
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
             at: touch.at,
-            clients: touch.clients.counted(),
+            clients: touch.clients.by_address(),
             address: touch.clients.address(),
             traits: touch.clients.traits,
             route: self.router.routes().name(recalled.route),
@@ -203,7 +219,9 @@ impl Detection {
             response_bytes: touch.response_bytes,
             sampling: touch.sampling,
         };
-        self.detector.observe(&observation, &mut self.findings);
+        self.addresses.observe(&observation, &mut self.findings);
+        let observation = Observation { clients: touch.clients.by_credential(), ..observation };
+        self.credentials.observe(&observation, &mut self.findings);
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {

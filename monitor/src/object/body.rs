@@ -2,14 +2,11 @@
 //! many servers don't look at it.
 
 use super::{
-    multipart,
+    identifier, multipart,
     names::{Holds, LONGEST_NAME},
     reader::Reader,
 };
-use crate::{
-    json::{End, Scanner, Text, Token, Value},
-    route::identifier,
-};
+use crate::json::{End, Scanner, Text, Token, Value};
 
 /// How well a body could be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

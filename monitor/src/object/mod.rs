@@ -9,6 +9,7 @@
 
 mod body;
 pub mod graphql;
+pub mod identifier;
 pub mod multipart;
 pub mod names;
 mod operation;

@@ -6,7 +6,8 @@
 
 use std::fmt::Write as _;
 
-use crate::{percent, route::identifier};
+use super::identifier;
+use crate::percent;
 
 /// Octets of values that stay encoded: parts of an object are joined by `/`, objects of a call are listed with commas.
 const RESERVED: &[u8] = b"%/,";

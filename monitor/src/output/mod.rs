@@ -8,6 +8,7 @@
 mod alert_log;
 mod exchange_log;
 pub mod health;
+pub mod inventory;
 mod json;
 mod line_file;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod web;
 pub use alert_log::AlertLog;
 pub use exchange_log::{ExchangeLog, Record};
 pub use health::Health;
+pub use inventory::{Answering, Inventory, Routes};
 pub use line_file::LineFile;
 pub use queue::Queue;
 pub use sink::{Error, Sink, Stats};

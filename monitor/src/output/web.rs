@@ -1,4 +1,4 @@
-//! The web server: `/metrics`, `/healthz` and `/readyz`.
+//! The web server: `/metrics`, `/healthz`, `/readyz` and `/api/v1/routes`.
 //!
 //! It serves from the daemon's own process, so it is bounded in every way: few connections at a time, the oldest of which
 //! makes room for a new one; one request a connection; a deadline for its head and for the whole of it. A scrape
@@ -28,6 +28,7 @@ use tokio::{net::TcpStream, task::AbortHandle, time};
 
 use super::{
     health::{Health, STALL},
+    inventory::Inventory,
     metrics::{Metrics, TEXT_FORMAT},
 };
 
@@ -40,12 +41,19 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The response must have been taken by then.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The engine comes round once a second at least, and answers once a second at most.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The path of the API inventory.
+const ROUTES: &str = "/api/v1/routes";
+
 /// What the answers come from.
 pub struct Site {
     /// The path of the metrics, usually `/metrics`.
     pub telemetry_path: String,
     pub metrics: Metrics,
     pub health: Arc<Health>,
+    pub inventory: Arc<Inventory>,
 }
 
 /// The address can't be listened on.
@@ -95,8 +103,8 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, stop: impl Future<Out
 
 async fn converse(stream: TcpStream, site: Arc<Site>) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = site.answer(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(response) }
+        let site = Arc::clone(&site);
+        async move { Ok::<_, Infallible>(site.answer(request.method(), request.uri().path()).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -111,9 +119,9 @@ async fn converse(stream: TcpStream, site: Arc<Site>) {
 }
 
 impl Site {
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    async fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
         let is_metrics = path == self.telemetry_path;
-        if !is_metrics && !["/", "/healthz", "/readyz"].contains(&path) {
+        if !is_metrics && !["/", "/healthz", "/readyz", ROUTES].contains(&path) {
             return plain(StatusCode::NOT_FOUND, "not found\n");
         }
         if method != Method::GET && method != Method::HEAD {
@@ -125,7 +133,11 @@ impl Site {
             _ if is_metrics => self.metrics(),
             "/healthz" => self.healthz(),
             "/readyz" => self.readyz(),
-            _ => plain(StatusCode::OK, format!("rollcall: see {}, /healthz, /readyz\n", self.telemetry_path)),
+            ROUTES => self.routes().await,
+            _ => {
+                let text = format!("rollcall: see {}, /healthz, /readyz, {ROUTES}\n", self.telemetry_path);
+                plain(StatusCode::OK, text)
+            }
         }
     }
 
@@ -150,6 +162,22 @@ impl Site {
         }
     }
 
+    async fn routes(&self) -> Response<Full<Bytes>> {
+        let answer = time::timeout(ANSWER_TIMEOUT, self.inventory.ask()).await;
+        let Ok(Ok(routes)) = answer else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "the engine does not answer\n");
+        };
+        match serde_json::to_vec(&*routes) {
+            Ok(mut json) => {
+                json.push(b'\n');
+                let mut response = plain(StatusCode::OK, json);
+                response.headers_mut().insert(CONTENT_TYPE, JSON_TYPE);
+                response
+            }
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("routes: {error}\n")),
+        }
+    }
+
     fn readyz(&self) -> Response<Full<Bytes>> {
         if self.health.is_attached() {
             plain(StatusCode::OK, "ok\n")
@@ -163,6 +191,7 @@ const ALLOWED: hyper::header::HeaderValue = hyper::header::HeaderValue::from_sta
 const METRICS_TYPE: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static(TEXT_FORMAT);
 const PLAIN_TYPE: hyper::header::HeaderValue =
     hyper::header::HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON_TYPE: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("application/json");
 const NO_STORE: hyper::header::HeaderValue = hyper::header::HeaderValue::from_static("no-store");
 
 fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -11,7 +11,7 @@
 //! were answered, a quarter for other answered ones (pages, images), a quarter for those that were only ever refused.
 //! What finds no room is [`OTHER`](super::OTHER), and counted.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::HashTable;
 
@@ -23,8 +23,9 @@ use super::{
 };
 use crate::hash::HashKey;
 
-/// Words in one place that are still words of the API. Large public APIs have some 70 resources side by side.
-pub const NAMES: usize = 100;
+/// Words in one place that are still words of the API. Of 2,640 public descriptions, 4 have more than 200 in one place;
+/// 999 places of 1,000 have 62 at most.
+pub const NAMES: usize = 200;
 
 /// The longest template that is kept; what is longer belongs to [`OTHER`](super::OTHER).
 pub(super) const MAX_TEMPLATE: usize = 512;
@@ -42,6 +43,8 @@ pub(super) struct Learned {
     overflowed: u64,
     /// Places with too many words, still to be seen to.
     crowded: VecDeque<(u32, Place)>,
+    /// Calls of routes that had to move, until all have moved.
+    moved: Vec<Moved>,
     recalled: Vec<Recalled>,
     way: Vec<u32>,
 }
@@ -67,7 +70,7 @@ enum Place {
 }
 
 /// A route ends here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct End {
     method: Box<str>,
     operation: Option<Box<str>>,
@@ -91,6 +94,14 @@ pub(super) struct Found {
     pub(super) names: u64,
 }
 
+/// What is known of a route that had to move: the name that it had, and its latest calls.
+#[derive(Debug)]
+struct Moved {
+    name: Arc<str>,
+    end: End,
+    touches: Vec<Touch>,
+}
+
 /// A call from before it was known that it had an object.
 #[derive(Clone, Debug)]
 pub struct Recalled {
@@ -112,6 +123,7 @@ impl Learned {
             used: [0; 3],
             overflowed: 0,
             crowded: VecDeque::new(),
+            moved: Vec::new(),
             recalled: Vec::new(),
             way: Vec::new(),
         }
@@ -320,6 +332,19 @@ impl Learned {
                 self.place(end, routes);
             }
         }
+        self.recall();
+    }
+
+    /// Calls of routes that have moved become calls of the routes that these are now. Only once nothing is crowded any
+    /// more: until then a route may move again, or become part of another.
+    fn recall(&mut self) {
+        for Moved { name, end, touches } in std::mem::take(&mut self.moved) {
+            let object = self.go(&mut keys(&name)).join("/");
+            let Some(end) = self.end_of_way().end(&end.method, end.operation.as_deref()) else { continue };
+            let route = end.route;
+            let recalled = |touch| Recalled { route, object: object.clone(), touch };
+            self.recalled.extend(touches.into_iter().map(recalled));
+        }
         // In the order of time, whatever the order of routes was.
         self.recalled.sort_by_key(|recalled| recalled.touch.at);
     }
@@ -353,17 +378,21 @@ impl Learned {
 
     /// Finds the new place of a route, where there may be one already.
     fn place(&mut self, end: End, routes: &mut Routes) {
-        let End { method, operation, route } = end;
+        let route = end.route;
         let mut keys = keys(&routes.get(route).name);
-        let names = self.go(&mut keys);
+        self.go(&mut keys);
         let hash = routes.get(route).hash;
         if let Ok(entry) = self.index.find_entry(hash, |&(_, other)| other == route) {
             entry.remove();
         }
-        let known = self.end_of_way().end(&method, operation.as_deref()).map(|end| end.route);
+        let known = self.end_of_way().end(&end.method, end.operation.as_deref()).map(|end| end.route);
         let proof = routes.get(route).proof;
         let touches = std::mem::take(&mut routes.get_mut(route).recent);
-        let route = match known {
+        if !touches.is_empty() {
+            let name = Arc::clone(&routes.get(route).name);
+            self.moved.push(Moved { name, end: end.clone(), touches });
+        }
+        match known {
             Some(known) => {
                 if let Some(removed) = routes.remove(route) {
                     let Route { seen, proof, .. } = removed;
@@ -374,20 +403,12 @@ impl Learned {
                         self.raise(known, proof, routes);
                     }
                 }
-                known
             }
             None => {
-                routes.get_mut(route).name = name(&method, &keys, operation.as_deref()).into();
-                self.end_of_way().ends.push(End { method, operation, route });
-                route
+                routes.get_mut(route).name = name(&end.method, &keys, end.operation.as_deref()).into();
+                self.end_of_way().ends.push(end);
             }
-        };
-        let object = names.join("/");
-        self.recalled.extend(touches.into_iter().map(|touch| Recalled {
-            route,
-            object: object.clone(),
-            touch,
-        }));
+        }
         if proof > Proof::Refused {
             self.answered();
         }

@@ -1,6 +1,7 @@
 //! The shape of a path: which of its segments are identifiers by their form, and which name things.
 
-use super::{identifier, locale, path::CanonicalPath};
+use super::{locale, path::CanonicalPath};
+use crate::object::identifier;
 
 /// What stands for an identifier in a template.
 pub(super) const IDENTIFIER: &str = "{id}";

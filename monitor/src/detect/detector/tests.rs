@@ -51,6 +51,22 @@ impl Scene {
         self.detector.observe(&observation, &mut self.findings);
     }
 
+    fn batch(&mut self, ns: u64, client: u32, objects: &Objects) {
+        let address = IpAddr::from(client.to_be_bytes());
+        let observation = Observation {
+            at: Timestamp(ns.saturating_add(1_000_000 * S)),
+            clients: &[ClientKey::Peer(address)],
+            address,
+            traits: Traits::default(),
+            route: &self.route,
+            objects,
+            status: Some(200),
+            response_bytes: 100,
+            sampling: 1.0,
+        };
+        self.detector.observe(&observation, &mut self.findings);
+    }
+
     fn tick(&mut self, seconds: u64) {
         self.detector.tick(Timestamp((1_000_000 + seconds) * S), &mut self.findings);
     }
@@ -59,6 +75,20 @@ impl Scene {
     fn found(&self) -> Vec<(Phase, u32, u64)> {
         self.findings.iter().map(|finding| (finding.phase, finding.limit, finding.distinct)).collect()
     }
+}
+
+#[test]
+fn a_batch_is_as_many_objects_and_one_call() {
+    let mut scene = Scene::new(&["30/60s"], Bounds::default());
+    let ids = |ids: std::ops::Range<u32>| -> Vec<String> { ids.map(|id| id.to_string()).collect() };
+    scene.batch(0, 1, &ids(0..30).iter().map(String::as_str).collect());
+    assert_eq!(scene.found(), []);
+    scene.batch(1, 1, &ids(29..31).iter().map(String::as_str).collect());
+    assert_eq!(scene.found(), [(Phase::Begins, 30, 31)]);
+    assert_eq!(scene.findings[0].requests, 2);
+    scene.batch(2, 2, &ids(0..2_000).iter().map(String::as_str).collect());
+    assert_eq!(scene.detector.counters().objects_beyond, 2_000 - 512);
+    assert_eq!(scene.detector.counters().objects, 31 + 512);
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use super::*;
 use crate::{
-    alert::State,
+    alert::{Severity, State},
     http::exchange::{Header, Request},
     stream::{ConnectionId, Endpoints},
 };
@@ -14,31 +14,35 @@ fn detection() -> Detection {
 }
 
 fn request(target: &str, forwarded: Option<&str>) -> Request {
+    request_with(target, "x-forwarded-for", forwarded.unwrap_or_default())
+}
+
+fn request_with(target: &str, name: &str, value: &str) -> Request {
     let mut head = b"GET ".to_vec();
     let end = |head: &Vec<u8>| u16::try_from(head.len()).unwrap();
     head.extend_from_slice(target.as_bytes());
     let target = 4..end(&head);
     let mut headers = Vec::new();
-    if let Some(forwarded) = forwarded {
+    if !value.is_empty() {
         let start = end(&head);
-        head.extend_from_slice(b"x-forwarded-for");
+        head.extend_from_slice(name.as_bytes());
         let middle = end(&head);
-        head.extend_from_slice(forwarded.as_bytes());
+        head.extend_from_slice(value.as_bytes());
         headers.push(Header { name: start..middle, value: middle..end(&head) });
     }
     Request { method: 0..3, target, headers, head, ..Request::default() }
 }
 
-fn call(detection: &mut Detection, peer: &str, request: &Request, ns: u64, out: &mut Vec<Alert>) {
-    let exchange = Exchange {
+fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchange<'a> {
+    Exchange {
         connection: ConnectionId(1),
         endpoints: Endpoints {
             client: SocketAddr::new(peer.parse().unwrap(), 40_000),
             server: SocketAddr::from(([127, 0, 0, 1], 80)),
         },
-        proxied_for: None,
         request,
         start: ns as u32,
+        proxied_for: None,
         at: Timestamp(1_700_000_000 * S + ns),
         status: Some(200),
         request_bytes: 100,
@@ -46,8 +50,11 @@ fn call(detection: &mut Detection, peer: &str, request: &Request, ns: u64, out: 
         first_byte_at: None,
         last_byte_at: None,
         sampling: 1.0,
-    };
-    detection.call(&exchange, out);
+    }
+}
+
+fn call(detection: &mut Detection, peer: &str, request: &Request, ns: u64, out: &mut Vec<Alert>) {
+    detection.call(&exchange(peer, request, ns), out);
 }
 
 #[test]
@@ -118,4 +125,112 @@ fn the_same_input_gives_the_same_output() {
     let first = run();
     assert!(first.len() > 1_000);
     assert_eq!(first, run());
+}
+
+/// A complete call without credential: detection first, then what it says about its route.
+fn whole(detection: &mut Detection, peer: &str, target: &str, ns: u64, out: &mut Vec<Alert>) {
+    let request = request(target, None);
+    let exchange = exchange(peer, &request, ns);
+    detection.call(&exchange, out);
+    detection.complete(&exchange, out);
+}
+
+#[test]
+fn a_walk_over_names_is_counted_from_its_start() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    let name = |n: usize| {
+        let letters = (0..6).map(|at| char::from(b'a' + ((n * 7919 + 13) / 26_usize.pow(at) % 26) as u8));
+        format!("/users/{}", letters.collect::<String>())
+    };
+    for n in 0..route::NAMES {
+        whole(&mut detection, "203.0.113.9", &name(n), n as u64 * S / 100, &mut out);
+    }
+    assert_eq!(out, [], "they may be words of the API");
+    whole(&mut detection, "203.0.113.9", &name(route::NAMES), 3 * S, &mut out);
+    let alerts: Vec<_> = out.iter().filter(|alert| alert.rule == "distinct-objects").collect();
+    assert_eq!(alerts[0].state, State::Open);
+    assert_eq!(&*alerts[0].route, "GET /users/{name}");
+    let most = alerts.iter().map(|alert| alert.distinct).max().unwrap();
+    assert!(most > route::NAMES as u64 / 2, "{most} of {}", route::NAMES + 1);
+    assert_eq!(detection.routes().len(), 1, "they are one route");
+}
+
+#[test]
+fn a_slow_reader_of_many_pages_raises_no_alert() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    let page = |n: u64| {
+        let letters = (0..3).map(|at| char::from(b'a' + (n / 26_u64.pow(at) % 26) as u8));
+        format!("/docs/x{}", letters.collect::<String>())
+    };
+    for n in 0..=route::NAMES as u64 {
+        call(&mut detection, "203.0.113.9", &request(&page(n), None), n * 60 * S, &mut out);
+    }
+    assert_eq!(out, []);
+    assert_eq!(detection.counters().detector.clock_set_back, 0);
+    assert_eq!(detection.counters().detector.objects, 1, "the others are from before the shortest window");
+}
+
+#[test]
+fn an_open_door_is_told_once_and_not_of_files() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    for n in 0..15_u64 {
+        whole(&mut detection, "203.0.113.9", &format!("/v1/customers/{n}"), n * S, &mut out);
+        whole(&mut detection, "203.0.113.9", &format!("/images/{n}.png"), n * S, &mut out);
+    }
+    let told: Vec<_> =
+        out.iter().map(|alert| (alert.rule, alert.severity, alert.state, alert.requests)).collect();
+    assert_eq!(told, [("open-door", Severity::Info, State::Open, 3)]);
+    assert_eq!(&*out[0].route, "GET /v1/customers/{id}");
+    let routes = detection.routes();
+    let customers = routes.iter().find(|summary| &*summary.route == "GET /v1/customers/{id}").unwrap();
+    assert_eq!((customers.calls, customers.open_calls, customers.callers), (15, 15, 1));
+    assert_eq!(customers.documented, None);
+    assert!(routes.iter().any(|summary| &*summary.route == "GET /images/*.png" && summary.is_static));
+}
+
+#[test]
+fn a_route_that_the_document_lacks_is_told() {
+    let document = ["GET /v1/customers/{customerId}", "GET /v1/health"].map(|text| text.parse().unwrap());
+    let routes = route::Settings { document: Some(document.to_vec()), ..route::Settings::default() };
+    let settings = Settings { routes, ..Settings::default() };
+    let mut detection = Detection::new(settings, HashKey::new([5; 16]));
+    let mut out = Vec::new();
+    for target in ["/v1/customers/7", "/v1/health", "/v1/export", "/v1/export", "/logo.png"] {
+        whole(&mut detection, "203.0.113.9", target, S, &mut out);
+    }
+    let told: Vec<_> = out.iter().map(|alert| (alert.rule, &*alert.route)).collect();
+    assert_eq!(told, [("unknown-route", "GET /v1/export")]);
+    let documented: Vec<_> = detection
+        .routes()
+        .into_iter()
+        .map(|summary| (summary.route.to_string(), summary.documented))
+        .collect();
+    assert!(documented.contains(&("GET /v1/customers/{customerId}".to_owned(), Some(true))));
+    assert!(documented.contains(&("GET /v1/export".to_owned(), Some(false))));
+}
+
+#[test]
+fn made_up_credentials_push_no_address_out() {
+    let settings = Settings { bounds: Bounds { pairs: 8, objects: 64, open: 8 }, ..Settings::default() };
+    let mut detection = Detection::new(settings, HashKey::new([5; 16]));
+    let mut out = Vec::new();
+    for n in 0..21_u64 {
+        call(
+            &mut detection,
+            "203.0.113.9",
+            &request(&format!("/v1/customers/{n}"), None),
+            n * S / 10,
+            &mut out,
+        );
+        for token in 0..100 {
+            let flood = request_with("/v1/customers/1", "authorization", &format!("Bearer {n}-{token}"));
+            call(&mut detection, "198.51.100.7", &flood, n * S / 10, &mut out);
+        }
+    }
+    let clients: Vec<_> = out.iter().map(|alert| alert.client.id.as_str()).collect();
+    assert_eq!(clients, ["203.0.113.9"]);
+    assert!(detection.counters().detector.pairs_evicted > 1_000);
 }

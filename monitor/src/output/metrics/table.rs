@@ -74,6 +74,8 @@ families! {
 
     /// Calls taken in by the detector: `counted` as an object read, `no_object` on their route, or `refused` by the server.
     DETECTOR_OBSERVATIONS: Counter "rollcall_detector_observations_total" ["kind"];
+    /// Objects that did not count, as one call named more than 512.
+    DETECTOR_OBJECTS_BEYOND: Counter "rollcall_detector_objects_beyond_total" [];
     /// Pairs of client and route that the detector follows.
     DETECTOR_PAIRS: Gauge "rollcall_detector_pairs" [];
     /// Objects that it remembers.

@@ -34,6 +34,14 @@ impl Scene {
         (self.routes.name(found.route).to_string(), values)
     }
 
+    /// A call of a route without objects is remembered.
+    fn remember(&mut self, route: &str, at: u64) {
+        let index = &self.learned.index;
+        let &(_, id) = index.iter().find(|(_, id)| **self.routes.name(*id) == *route).unwrap();
+        let at = crate::time::Timestamp(at);
+        self.routes.remember(id, Touch { at, clients: clients(), response_bytes: 1, sampling: 1.0 });
+    }
+
     fn names(&self) -> Vec<String> {
         let nodes = self.learned.nodes.iter();
         let mut names: Vec<String> =
@@ -134,20 +142,39 @@ fn earlier_calls_are_recalled() {
     for n in 0..=NAMES {
         let (route, values) = scene.call(&format!("/users/{}", word(n)), 200);
         if values.is_empty() {
-            let id = scene.learned.index.iter().find(|(_, id)| **scene.routes.name(*id) == *route).unwrap().1;
-            let touch = Touch {
-                at: crate::time::Timestamp(n as u64),
-                clients: clients(),
-                response_bytes: 1,
-                sampling: 1.0,
-            };
-            scene.routes.remember(id, touch);
+            scene.remember(&route, n as u64);
         }
     }
     let recalled: Vec<_> = scene.learned.recalled().collect();
     let objects: Vec<_> = recalled.iter().map(|recalled| recalled.object.clone()).collect();
     assert_eq!(objects, (0..NAMES).map(word).collect::<Vec<_>>());
     assert!(recalled.iter().all(|recalled| **scene.routes.name(recalled.route) == *"GET /users/{name}"));
+}
+
+#[test]
+fn calls_of_a_route_that_moves_twice_are_recalled_whole() {
+    let mut scene = Scene::new(100_000);
+    for n in 0..=NAMES {
+        for m in [2 * n, 2 * n + 1] {
+            let target = format!("/repos/{}/{}", word(n), word(m));
+            let (route, values) = scene.call(&target, 200);
+            if values.is_empty() {
+                scene.remember(&route, m as u64);
+            }
+        }
+        if n < NAMES {
+            assert_eq!(scene.learned.recalled().len(), 0);
+        }
+    }
+    assert_eq!(scene.names(), ["GET /repos/{name}/{name}"]);
+    let recalled: Vec<_> = scene.learned.recalled().collect();
+    let objects: Vec<_> = recalled.iter().map(|recalled| recalled.object.clone()).collect();
+    let expected: Vec<_> = (0..2 * NAMES).map(|m| format!("{}/{}", word(m / 2), word(m))).collect();
+    assert_eq!(objects, expected);
+    for Recalled { route, .. } in recalled {
+        assert_eq!(**scene.routes.name(route), *"GET /repos/{name}/{name}");
+    }
+    scene.check();
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! `rollcall routes`: the API inventory of the daemon that runs here.
+
+use std::{
+    io::{self, Write},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use clap::{Args, ValueEnum};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::{net::TcpStream, time};
+
+use super::{
+    exit::{Exit, Failure},
+    values,
+};
+
+/// The daemon answers within a second or two, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(crate) struct RoutesArgs {
+    /// Address that the daemon serves on.
+    #[arg(
+        long = "web.listen-address",
+        env = "ROLLCALL_WEB_LISTEN_ADDRESS",
+        value_name = "ADDRESS",
+        value_parser = values::listen_address,
+        default_value = "127.0.0.1:9847"
+    )]
+    address: SocketAddr,
+
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+
+    /// Routes that were only ever refused, too: what scanners tried.
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// What the daemon answers, as it is.
+    Json,
+}
+
+/// What of the answer is shown.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    overflowed_calls: u64,
+    routes: Vec<Row>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    route: String,
+    origin: String,
+    documented: Option<bool>,
+    calls: u64,
+    calls_with_objects: u64,
+    callers: u64,
+    statuses: Statuses,
+    open_calls: u64,
+    first_seen: String,
+    last_seen: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Statuses {
+    #[serde(rename = "2xx")]
+    successful: u64,
+    #[serde(rename = "3xx")]
+    redirected: u64,
+    #[serde(rename = "4xx")]
+    refused: u64,
+    #[serde(rename = "5xx")]
+    failed: u64,
+    unknown: u64,
+}
+
+/// Asks the daemon and prints what it says.
+pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
+    let address = reachable(args.address);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let body = runtime
+        .block_on(async { time::timeout(PATIENCE, fetch(address)).await })
+        .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", PATIENCE.as_secs())))
+        .with_context(|| format!("ask the daemon on {address}"))
+        .map_err(|error| {
+            Failure::new(Exit::Failed, error)
+                .advise("see whether it runs, and give its address with --web.listen-address")
+        })?;
+    let mut text = match args.format {
+        Format::Json => String::from_utf8_lossy(&body).trim_end().to_owned(),
+        Format::Table => {
+            let answer: Answer = serde_json::from_slice(&body).context("read what the daemon answered")?;
+            table(&answer, args.all)
+        }
+    };
+    text.push('\n');
+    match io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written.context("print the routes")?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Where a daemon can be reached that listens on `address`.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+async fn fetch(address: SocketAddr) -> anyhow::Result<Bytes> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let request =
+        Request::get("/api/v1/routes").header(HOST, address.to_string()).body(Empty::<Bytes>::new())?;
+    let response = sender.send_request(request).await?;
+    match response.status() {
+        StatusCode::OK => Ok(response.into_body().collect().await?.to_bytes()),
+        StatusCode::NOT_FOUND => {
+            Err(anyhow!("it has no /api/v1/routes: it is no Rollcall, or another version"))
+        }
+        status => Err(anyhow!("it answered {status}")),
+    }
+}
+
+fn table(answer: &Answer, all: bool) -> String {
+    let heads = [
+        "ROUTE", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX", "3XX", "4XX", "5XX", "?", "OPEN",
+        "FIRST", "LAST",
+    ];
+    let answered =
+        |row: &&Row| all || row.statuses.successful + row.statuses.redirected + row.statuses.unknown > 0;
+    let mut rows: Vec<&Row> = answer.routes.iter().filter(answered).collect();
+    rows.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.route.cmp(&b.route)));
+    let hidden = answer.routes.len() - rows.len();
+    let mut cells = vec![heads.map(str::to_owned)];
+    cells.extend(rows.iter().map(|row| {
+        let Row { route, origin, documented, calls, calls_with_objects, callers, statuses, .. } = row;
+        let Statuses { successful, redirected, refused, failed, unknown } = statuses;
+        let documented = match documented {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "-",
+        };
+        // To the second: `2026-07-14T03:33:20`.
+        let short = |time: &str| time.get(..19).unwrap_or(time).to_owned();
+        [
+            route.clone(),
+            origin.clone(),
+            documented.to_owned(),
+            calls.to_string(),
+            calls_with_objects.to_string(),
+            callers.to_string(),
+            successful.to_string(),
+            redirected.to_string(),
+            refused.to_string(),
+            failed.to_string(),
+            unknown.to_string(),
+            row.open_calls.to_string(),
+            short(&row.first_seen),
+            short(&row.last_seen),
+        ]
+    }));
+    let widths: Vec<usize> =
+        (0..heads.len()).map(|at| cells.iter().map(|row| row[at].len()).max().unwrap_or_default()).collect();
+    let mut lines: Vec<String> = cells
+        .iter()
+        .map(|row| {
+            let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
+                0..=2 => format!("{cell:width$}"),
+                _ => format!("{cell:>width$}"),
+            });
+            shown.collect::<Vec<_>>().join("  ")
+        })
+        .collect();
+    if hidden > 0 {
+        lines.push(format!("{hidden} more were only ever refused: --all shows them"));
+    }
+    if answer.overflowed_calls > 0 {
+        lines.push(format!(
+            "{} calls count as ~other, as there was no room for their routes: see --max-routes",
+            answer.overflowed_calls
+        ));
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_a_table() {
+        let answer = r#"{"v":1,"at":"2026-07-14T03:33:20.000000Z","overflowed_calls":2,"routes":[
+            {"route":"GET /v1/customers/{id}","origin":"learned","documented":false,"static":false,"calls":120,
+             "calls_with_objects":120,"callers":3,"statuses":{"1xx":0,"2xx":118,"3xx":0,"4xx":2,"5xx":0,"unknown":0},
+             "open_calls":7,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"},
+            {"route":"GET /wp-login.php","origin":"learned","documented":false,"static":false,"calls":9,
+             "calls_with_objects":0,"callers":1,"statuses":{"1xx":0,"2xx":0,"3xx":0,"4xx":9,"5xx":0,"unknown":0},
+             "open_calls":0,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"}]}"#;
+        let answer: Answer = serde_json::from_str(answer).unwrap();
+        let lines: Vec<String> = table(&answer, false).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 4, "{lines:#?}");
+        let cells: Vec<&str> = lines[1].split_whitespace().collect();
+        assert_eq!(
+            cells,
+            [
+                "GET",
+                "/v1/customers/{id}",
+                "learned",
+                "NO",
+                "120",
+                "120",
+                "3",
+                "118",
+                "0",
+                "2",
+                "0",
+                "0",
+                "7",
+                "2026-07-14T03:33:20",
+                "2026-07-14T03:34:20"
+            ]
+        );
+        assert_eq!(lines[2], "1 more were only ever refused: --all shows them");
+        assert_eq!(
+            lines[3],
+            "2 calls count as ~other, as there was no room for their routes: see --max-routes"
+        );
+        assert_eq!(table(&answer, true).lines().count(), 4);
+    }
+
+    #[test]
+    fn a_daemon_that_listens_everywhere_is_asked_here() {
+        for (listens, asked) in
+            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("192.0.2.1:1", "192.0.2.1:1")]
+        {
+            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

@@ -94,11 +94,11 @@ fn cases() -> Vec<Case> {
 /// Credentials of an exchange by kind, as their hashes; its address and network are as they have to be.
 fn credentials(exchange: &Value, address: &str) -> Result<Vec<(String, String)>> {
     let keys = keys(exchange);
-    let [first, middle @ .., last] = &keys[..] else { bail!("too few keys: {exchange}") };
+    let [first, second, rest @ ..] = &keys[..] else { bail!("too few keys: {exchange}") };
     assert_eq!(*first, format!("{address}:{CALLER}"), "{exchange}");
-    assert_eq!(last, "prefix:127.0.0.0/24", "{exchange}");
+    assert_eq!(second, "prefix:127.0.0.0/24", "{exchange}");
     let mut found = Vec::new();
-    for key in middle {
+    for key in rest {
         let credential = key.strip_prefix("credential:").with_context(|| format!("no credential: {key}"))?;
         let (kind, hash) = credential.split_once(':').with_context(|| format!("no hash: {key}"))?;
         ensure!(hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()), "no hash: {key}");

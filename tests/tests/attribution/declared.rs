@@ -157,7 +157,7 @@ fn callers_are_told_by_the_header_that_the_operator_names() -> Result<()> {
             let address = if hop == "before nginx" { "peer" } else { "forwarded" };
             let keys = keys(exchange);
             ensure!(keys.len() == 3 && keys[0] == format!("{address}:{CALLER}"), "{keys:?}");
-            let hash = keys[1].strip_prefix("credential:named:").with_context(|| format!("{keys:?}"))?;
+            let hash = keys[2].strip_prefix("credential:named:").with_context(|| format!("{keys:?}"))?;
             hashes.push(hash.to_owned());
         }
     }

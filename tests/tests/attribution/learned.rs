@@ -54,7 +54,7 @@ fn a_walk_over_names_is_alerted_with_what_was_called_before() -> Result<()> {
                 .filter(|alert| about(alert))
                 .filter_map(|alert| alert["distinct"].as_u64())
                 .max();
-            assert!(most >= Some(160), "{client}: {most:?} of {WALK}: {:?}", report.alerts);
+            assert!(most >= Some(80), "{client}: {most:?} of {WALK}: {:?}", report.alerts);
         }
     }
     Ok(())

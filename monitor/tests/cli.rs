@@ -120,7 +120,8 @@ fn usage_errors_are_claps_own() {
 fn refusal(scratch: &Scratch, flags: &[&str], expected: i32) -> String {
     let capture = scratch.file("a.pcap", &capture());
     let state = scratch.path("state");
-    let [replayed, ran] = [&["replay", &capture][..], &["run", "--state-dir", &state]].map(|verb| {
+    let run = ["run", "--state-dir", &state, "--web.listen-address", "127.0.0.1:0"];
+    let [replayed, ran] = [&["replay", &capture][..], &run].map(|verb| {
         let (code, stdout, stderr) = outcome(&mut rollcall(&[verb, flags].concat()));
         assert_eq!((code, stdout.as_str()), (expected, ""), "{flags:?}: {stderr}");
         // What comes behind it is clap's hint.

@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     marker::PhantomData,
-    net::{Ipv4Addr, Ipv6Addr},
+    net::{Ipv4Addr, Ipv6Addr, UdpSocket},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     thread,
 };
@@ -15,7 +15,7 @@ use nix::{
     sched::{CloneFlags, setns, unshare},
 };
 
-use crate::program::require_root;
+use crate::{deadline, program::require_root};
 
 /// The calling thread's stay in a [`Namespace`], ended when dropped.
 #[derive(Debug)]
@@ -117,7 +117,8 @@ pub(crate) fn add_address_v4(interface: &str, address: Ipv4Addr) -> Result<()> {
     Ok(())
 }
 
-/// Gives an interface of the calling thread's namespace an address in a /64.
+/// Gives an interface of the calling thread's namespace, which is up, an address in a /64, and waits until it can be
+/// used.
 pub(crate) fn add_address_v6(interface: &str, address: Ipv6Addr) -> Result<()> {
     /// `struct in6_ifreq` of linux/ipv6.h.
     #[repr(C)]
@@ -130,7 +131,12 @@ pub(crate) fn add_address_v6(interface: &str, address: Ipv6Addr) -> Result<()> {
     let index = nix::net::if_::if_nametoindex(interface).with_context(|| format!("index of {interface}"))?;
     let mut request = In6Ifreq { address: address.octets(), prefix_length: 64, index: i32::try_from(index)? };
     ioctl(&socket, libc::SIOCSIFADDR, &mut request)
-        .with_context(|| format!("address {address} on {interface}"))
+        .with_context(|| format!("address {address} on {interface}"))?;
+    // Even where no other host is asked whether it has the address, a worker of the kernel's has to say so first; until
+    // then the address is tentative, and nothing can listen on it.
+    deadline::until(&format!("{address} to be usable"), || {
+        Ok(UdpSocket::bind((address, 0)).is_ok().then_some(()))
+    })
 }
 
 fn control_socket(family: i32) -> Result<OwnedFd> {

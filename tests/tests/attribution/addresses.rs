@@ -150,7 +150,7 @@ fn a_proxy_header_names_the_client_if_the_peer_is_trusted() -> Result<()> {
     let v4 = binary(0x11, &[203, 0, 113, 7, 127, 0, 0, 1]);
     let v6 = binary(0x21, &["2001:db8::7", "2001:db8::1"].map(octets).concat());
     type Case<'a> = (&'a str, Ipv4Addr, &'a [u8], &'a [(&'a str, &'a str)], &'a str, &'a str);
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 9] = [
         (
             "version 1",
             PROXY,
@@ -170,6 +170,7 @@ fn a_proxy_header_names_the_client_if_the_peer_is_trusted() -> Result<()> {
         ("version 1, unknown", PROXY, b"PROXY UNKNOWN\r\n", &[], "peer", "127.0.0.1"),
         ("version 2", PROXY, &v4, &[], "forwarded", "203.0.113.7"),
         ("version 2, IPv6", PROXY, &v6, &[], "forwarded", "2001:db8::7"),
+        ("version 2, the proxy itself", PROXY, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0", &[], "peer", "127.0.0.1"),
         ("and a header of the client's", PROXY, &v4, &[(XFF, "198.51.100.1")], "forwarded", "203.0.113.7"),
         ("an untrusted peer", CALLER, &v4, &[], "peer", "127.0.0.66"),
         (

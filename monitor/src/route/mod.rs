@@ -151,16 +151,17 @@ impl Router {
         let request = exchange.request;
         let method = METHODS.into_iter().find(|method| method.as_bytes() == request.method());
         let method = method.unwrap_or(OTHER_METHOD);
-        self.path.parse(match Target::of(request) {
+        let target = Target::of(request);
+        self.path.parse(match target {
             Target::Resource { path, .. } => path,
             Target::Authority | Target::Asterisk => b"",
         });
-        let query = Target::of(request).query();
+        let query = target.query();
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
         self.places.clear();
         let raw = std::str::from_utf8(request.method()).unwrap_or(OTHER_METHOD);
-        let body = if let Some(name) = Target::of(request).name() {
+        let body = if let Some(name) = target.name() {
             self.reader.start(false, false);
             let body = self.reader.read(b"", &request.body, cut);
             self.reader.objects(false, &mut attribution.objects);

@@ -265,14 +265,13 @@ impl Router {
             proof: Proof::of(status, has_object),
         };
         let found = self.learned.find(&call, learn, &mut self.routes);
-        let mut is_list = true;
-        for (at, (kind, segment)) in self.shape.kinds.iter().zip(self.path.segments()).enumerate() {
-            is_list = *kind == Kind::Literal;
+        let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
+        for (at, kind) in self.shape.kinds.iter().enumerate() {
             match kind {
-                Kind::Identifier(length) => self.reader.path(&segment.text[..*length]),
-                Kind::Literal if at < 64 && found.names & 1 << at != 0 => {
-                    self.reader.path(segment.folded);
-                    is_list = false;
+                Kind::Identifier(length) => self.reader.path(&self.path.segment(at).text[..*length]),
+                Kind::Literal if found.names != 0 && at < 64 && found.names & 1 << at != 0 => {
+                    self.reader.path(self.path.segment(at).folded);
+                    is_list &= at + 1 < self.shape.kinds.len();
                 }
                 Kind::Literal | Kind::Locale | Kind::Static(_) => {}
             }

@@ -98,6 +98,7 @@ impl CanonicalPath {
     }
 
     /// A segment by its place; there must be one.
+    #[inline]
     pub fn segment(&self, at: usize) -> Segment<'_> {
         let range = self.segments[at].clone();
         Segment { text: &self.text[range.clone()], folded: &self.folded[range] }

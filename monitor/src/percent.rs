@@ -17,6 +17,11 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// Whether canonical text has `byte` as it is, wherever it stands.
+pub fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
+}
+
 /// Appends `byte` to canonical text: itself if it is printable ASCII and not one of `reserved`, else encoded.
 pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
     if byte.is_ascii_graphic() && !reserved.contains(&byte) {

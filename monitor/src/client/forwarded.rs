@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::TrustedProxies;
-use crate::http::exchange::Request;
+use crate::http::exchange::{Header, Request};
 
 /// Hops that are walked. Real chains have up to five; a longer one is somebody's attempt to make us work.
 const MAX_HOPS: usize = 32;
@@ -34,9 +34,9 @@ pub enum ForwardedHeader {
     XRealIp,
 }
 
-/// Which headers are believed, and which of them a request has.
+/// Which of these headers a request has, and where: its first field and the one behind its last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ForwardedHeaders(u8);
+pub(super) struct ForwardedHeaders([(usize, usize); 3]);
 
 /// A text that names no such header.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -63,21 +63,19 @@ pub(super) fn forwarded_for(
     present: ForwardedHeaders,
     trusted: &TrustedProxies,
 ) -> Option<IpAddr> {
-    if (present == ForwardedHeaders::default() && proxied_for.is_none()) || !trusted.contains(peer) {
+    if (present.is_empty() && proxied_for.is_none()) || !trusted.contains(peer) {
         return None;
     }
     let hop = proxied_for.map(|address| address.to_canonical());
     if hop.is_some_and(|address| !trusted.contains(address)) {
         return hop;
     }
-    let chain = |header, chain: fn(&Request, &TrustedProxies) -> Chain| {
-        if present.contains(header) { chain(request, trusted) } else { Chain::Silent }
-    };
-    let told = match (
-        chain(ForwardedHeader::XForwardedFor, x_forwarded_for),
-        chain(ForwardedHeader::Forwarded, forwarded),
-    ) {
-        (Chain::Silent, Chain::Silent) => chain(ForwardedHeader::XRealIp, x_real_ip),
+    let values = |header| present.values(header, request);
+    let x_forwarded_for = values(ForwardedHeader::XForwardedFor).flat_map(Entries).map(<[u8]>::trim_ascii);
+    let x_forwarded_for = x_forwarded_for.filter(|entry| !entry.is_empty()).map(address);
+    let forwarded = values(ForwardedHeader::Forwarded).flat_map(|field| Elements::of(field).rev());
+    let told = match (walk(x_forwarded_for, trusted), walk(forwarded.map(node_for), trusted)) {
+        (Chain::Silent, Chain::Silent) => walk(values(ForwardedHeader::XRealIp).map(address), trusted),
         (told, Chain::Silent) | (Chain::Silent, told) => told,
         (one, other) if one == other => one,
         _ => Chain::Undecided,
@@ -87,20 +85,6 @@ pub(super) fn forwarded_for(
         Chain::Silent => hop,
         Chain::Undecided => None,
     }
-}
-
-fn x_forwarded_for(request: &Request, trusted: &TrustedProxies) -> Chain {
-    let entries = request.values(ForwardedHeader::XForwardedFor.name()).rev().flat_map(Entries);
-    walk(entries.map(<[u8]>::trim_ascii).filter(|entry| !entry.is_empty()).map(address), trusted)
-}
-
-fn x_real_ip(request: &Request, trusted: &TrustedProxies) -> Chain {
-    walk(request.values(ForwardedHeader::XRealIp.name()).rev().map(address), trusted)
-}
-
-fn forwarded(request: &Request, trusted: &TrustedProxies) -> Chain {
-    let fields = request.values(ForwardedHeader::Forwarded.name()).rev();
-    walk(fields.flat_map(|field| Elements::of(field).rev()).map(node_for), trusted)
 }
 
 /// Follows `hops`, the nearest first.
@@ -268,22 +252,28 @@ impl FromStr for ForwardedHeader {
 }
 
 impl ForwardedHeaders {
-    /// With `header` among them.
-    pub fn insert(&mut self, header: ForwardedHeader) {
-        self.0 |= 1 << header as u8;
+    /// The request's field number `at` is a `header`.
+    pub(super) fn insert(&mut self, header: ForwardedHeader, at: usize) {
+        let (first, end) = &mut self.0[header as usize];
+        if *end == 0 {
+            *first = at;
+        }
+        *end = at + 1;
     }
 
-    /// Whether `header` is among them.
-    pub fn contains(self, header: ForwardedHeader) -> bool {
-        self.0 & 1 << header as u8 != 0
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|&(_, end)| end == 0)
     }
-}
 
-impl FromIterator<ForwardedHeader> for ForwardedHeaders {
-    fn from_iter<I: IntoIterator<Item = ForwardedHeader>>(headers: I) -> ForwardedHeaders {
-        let mut all = ForwardedHeaders::default();
-        headers.into_iter().for_each(|header| all.insert(header));
-        all
+    /// The values of `header` in `request`, the last one first.
+    fn values<'a>(&self, header: ForwardedHeader, request: &'a Request) -> impl Iterator<Item = &'a [u8]> {
+        let (first, end) = self.0[header as usize];
+        let fields = request.headers.get(first..end).unwrap_or_default();
+        let name = header.name().as_bytes();
+        let named =
+            move |field: &&Header| fields.len() == 1 || request.slice(&field.name).eq_ignore_ascii_case(name);
+        fields.iter().rev().filter(named).map(|field| request.slice(&field.value))
     }
 }
 

@@ -119,12 +119,12 @@ impl Lenses {
         let mut cookies = false;
         let mut authorizations = 0;
         self.credentials.clear();
-        for (name, value) in fields::of(request) {
+        for (at, (name, value)) in fields::of(request).enumerate() {
             traits.field(name);
             match self.fields.find(name) {
                 None => {}
                 Some(Field::UserAgent) => traits.agent(value),
-                Some(Field::Forwarded(header)) => present.insert(header),
+                Some(Field::Forwarded(header)) => present.insert(header, at),
                 Some(Field::Cookie) => cookies = true,
                 Some(Field::Authorization) if authorizations < AUTHORIZATIONS => {
                     authorizations += 1;
@@ -141,8 +141,7 @@ impl Lenses {
             self.credentials.query(query);
         }
         let forwarded = forwarded::forwarded_for(peer, exchange.proxied_for, request, present, &self.trusted);
-        let refused = forwarded.is_none() && present != ForwardedHeaders::default();
-        if refused && self.trusted.contains(peer) {
+        if forwarded.is_none() && !present.is_empty() && self.trusted.contains(peer) {
             self.refused_chains += 1;
         }
         self.clients(peer, forwarded, authorizations > 0, traits)

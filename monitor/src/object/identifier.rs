@@ -18,9 +18,14 @@ const STATIC: [&str; 30] = [
 
 /// If `segment` of a canonical path is an identifier, the identifier and what follows it (an extension).
 pub fn find(segment: &str) -> Option<(&str, &str)> {
+    // Most segments are words, and each form has one of these in it.
+    if !segment.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@') {
+        return None;
+    }
     if is_identifier(segment) {
         return Some((segment, ""));
     }
+    memchr::memchr(b'.', segment.as_bytes())?;
     let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
     let (stem, extension) = segment.split_at(segment.len() - extension.len());
     is_identifier(stem).then_some((stem, extension))
@@ -28,12 +33,13 @@ pub fn find(segment: &str) -> Option<(&str, &str)> {
 
 /// Whether each element of a list with commas is an identifier, and there are several: `1,2,3`.
 pub fn is_list(segment: &str) -> bool {
-    segment.contains(',') && segment.split(',').filter(|one| !one.is_empty()).all(is_identifier)
+    memchr::memchr(b',', segment.as_bytes()).is_some()
+        && segment.split(',').filter(|one| !one.is_empty()).all(is_identifier)
 }
 
 /// The extension of a static file, with its point: `.png`. In lower case, as `folded` has to be.
 pub fn static_extension(folded: &str) -> Option<&str> {
-    let point = folded.rfind('.').filter(|&point| point > 0)?;
+    let point = memchr::memrchr(b'.', folded.as_bytes()).filter(|&point| point > 0)?;
     STATIC.binary_search(&&folded[point + 1..]).is_ok().then_some(&folded[point..])
 }
 
@@ -140,7 +146,8 @@ fn is_token(bytes: &[u8]) -> bool {
 
 /// `someone@example.org`; not `@scope` nor `package@1.2.3`.
 fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.split_once('@') else { return false };
+    let Some(at) = memchr::memchr(b'@', text.as_bytes()) else { return false };
+    let (local, domain) = (&text[..at], &text[at + 1..]);
     let Some((host, tld)) = domain.rsplit_once('.') else { return false };
     !local.is_empty()
         && !host.is_empty()

@@ -50,19 +50,18 @@ impl Parameters {
 
     /// An identifier in the path, canonical already but for its [form](value). Lists are parted.
     pub(crate) fn path(&mut self, identifier: &str) {
+        if memchr::memchr(b',', identifier.as_bytes()).is_none() {
+            let start = self.text.len();
+            value::push_form(&mut self.text, identifier);
+            let value = self.part(start);
+            return self.found.push(Parameter { name: Part::default(), value, in_path: true });
+        }
+        // One list counts as a list; several identifiers are one object.
         for one in identifier.split(',').filter(|one| !one.is_empty()) {
             let start = self.text.len();
             value::push_form(&mut self.text, one);
             let value = self.part(start);
-            self.found.push(Parameter { name: Part::default(), value, in_path: true });
-        }
-        // One list counts as a list; several identifiers are one object.
-        if identifier.contains(',') {
-            let list = identifier.split(',').filter(|one| !one.is_empty()).count();
-            let first = self.found.len() - list;
-            for parameter in &mut self.found[first..] {
-                parameter.in_path = false;
-            }
+            self.found.push(Parameter { name: Part::default(), value, in_path: false });
         }
     }
 
@@ -109,6 +108,13 @@ impl Parameters {
     pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
         objects.clear();
         let Parameters { text, found, pages } = self;
+        if found.len() + pages.len() <= 1 && pages.is_empty() {
+            // Most calls name one object or none.
+            if let Some(Parameter { value, .. }) = found.first() {
+                objects.push(&text[value.start as usize..value.end as usize]);
+            }
+            return;
+        }
         let part = |part: Part| &text[part.start as usize..part.end as usize];
         let push = |text: &mut String, value: &str| {
             if !text.is_empty() {

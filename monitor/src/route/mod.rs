@@ -151,16 +151,17 @@ impl Router {
         let request = exchange.request;
         let method = METHODS.into_iter().find(|method| method.as_bytes() == request.method());
         let method = method.unwrap_or(OTHER_METHOD);
-        self.path.parse(match Target::of(request) {
+        let target = Target::of(request);
+        self.path.parse(match target {
             Target::Resource { path, .. } => path,
             Target::Authority | Target::Asterisk => b"",
         });
-        let query = Target::of(request).query();
+        let query = target.query();
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
         self.places.clear();
         let raw = std::str::from_utf8(request.method()).unwrap_or(OTHER_METHOD);
-        let body = if let Some(name) = Target::of(request).name() {
+        let body = if let Some(name) = target.name() {
             self.reader.start(false, false);
             let body = self.reader.read(b"", &request.body, cut);
             self.reader.objects(false, &mut attribution.objects);
@@ -264,14 +265,13 @@ impl Router {
             proof: Proof::of(status, has_object),
         };
         let found = self.learned.find(&call, learn, &mut self.routes);
-        let mut is_list = true;
-        for (at, (kind, segment)) in self.shape.kinds.iter().zip(self.path.segments()).enumerate() {
-            is_list = *kind == Kind::Literal;
+        let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
+        for (at, kind) in self.shape.kinds.iter().enumerate() {
             match kind {
-                Kind::Identifier(length) => self.reader.path(&segment.text[..*length]),
-                Kind::Literal if at < 64 && found.names & 1 << at != 0 => {
-                    self.reader.path(segment.folded);
-                    is_list = false;
+                Kind::Identifier(length) => self.reader.path(&self.path.segment(at).text[..*length]),
+                Kind::Literal if found.names != 0 && at < 64 && found.names & 1 << at != 0 => {
+                    self.reader.path(self.path.segment(at).folded);
+                    is_list &= at + 1 < self.shape.kinds.len();
                 }
                 Kind::Literal | Kind::Locale | Kind::Static(_) => {}
             }

@@ -35,6 +35,36 @@ impl CanonicalPath {
     pub fn parse(&mut self, path: &[u8]) {
         self.text.clear();
         self.segments.clear();
+        if !self.parse_plain(path) {
+            self.parse_any(path);
+        }
+        self.folded.clear();
+        self.folded.push_str(&self.text);
+        self.folded.make_ascii_lowercase();
+    }
+
+    /// The way of nearly all paths: nothing in it is encoded or in the way. False if something is.
+    fn parse_plain(&mut self, path: &[u8]) -> bool {
+        let mut start = 0;
+        for (at, &byte) in path.iter().enumerate() {
+            if byte == b'/' {
+                if start < at {
+                    self.segments.push(start..at);
+                }
+                start = at + 1;
+            } else if !percent::is_plain(byte) || (byte == b'.' && start == at) {
+                self.segments.clear();
+                return false;
+            }
+        }
+        if start < path.len() {
+            self.segments.push(start..path.len());
+        }
+        self.text.push_str(std::str::from_utf8(path).unwrap_or_default());
+        true
+    }
+
+    fn parse_any(&mut self, path: &[u8]) {
         let mut rest = path;
         let mut start = 0;
         let mut in_parameters = false;
@@ -55,9 +85,6 @@ impl CanonicalPath {
             }
         }
         self.end_segment(start);
-        self.folded.clear();
-        self.folded.push_str(&self.text);
-        self.folded.make_ascii_lowercase();
     }
 
     /// How many segments there are.
@@ -71,6 +98,7 @@ impl CanonicalPath {
     }
 
     /// A segment by its place; there must be one.
+    #[inline]
     pub fn segment(&self, at: usize) -> Segment<'_> {
         let range = self.segments[at].clone();
         Segment { text: &self.text[range.clone()], folded: &self.folded[range] }

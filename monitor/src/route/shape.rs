@@ -41,7 +41,8 @@ impl Shape {
         }
         let last = path.len().saturating_sub(1);
         for (at, segment) in path.segments().enumerate() {
-            let kind = kind(segment.text, segment.folded, at == last, self.may_be_locale(at, last, path));
+            let kind =
+                kind(segment.text, segment.folded, at == last, at < 2 && may_be_locale(at, last, path));
             self.kinds.push(kind);
             self.template.push('/');
             push(&mut self.template, kind, segment.folded);
@@ -51,12 +52,12 @@ impl Shape {
             }
         }
     }
+}
 
-    /// Languages stand first, or behind versions and the like, and something follows them.
-    fn may_be_locale(&self, at: usize, last: usize, path: &CanonicalPath) -> bool {
-        let before = || path.segment(at - 1).folded;
-        at < last && (at == 0 || at == 1 && (before() == "api" || is_version(before())))
-    }
+/// Languages stand first, or behind versions and the like, and something follows them.
+fn may_be_locale(at: usize, last: usize, path: &CanonicalPath) -> bool {
+    let before = || path.segment(at - 1).folded;
+    at < last && (at == 0 || at == 1 && (before() == "api" || is_version(before())))
 }
 
 fn kind(text: &str, folded: &str, is_last: bool, may_be_locale: bool) -> Kind {

@@ -26,9 +26,10 @@ fn trusted() -> TrustedProxies {
 
 fn client(peer: &str, proxied_for: Option<&str>, fields: &[(&str, &[u8])]) -> String {
     let peer = peer.parse::<IpAddr>().unwrap().to_canonical();
-    let named =
-        |header: &ForwardedHeader| fields.iter().any(|(name, _)| header.name().eq_ignore_ascii_case(name));
-    let present = ForwardedHeader::ALL.into_iter().filter(named).collect();
+    let mut present = ForwardedHeaders::default();
+    for (at, (name, _)) in fields.iter().enumerate() {
+        name.parse().into_iter().for_each(|header| present.insert(header, at));
+    }
     let proxied_for = proxied_for.map(|address| address.parse().unwrap());
     match forwarded_for(peer, proxied_for, &request(fields), present, &trusted()) {
         Some(address) => format!("forwarded:{address}"),

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::anyhow;
 use clap::Args;
 use ipnet::IpNet;
 
@@ -154,6 +155,7 @@ impl AttributionArgs {
         let mut rules = Vec::new();
         for text in &self.routes {
             match text.trim().strip_prefix('@') {
+                Some("") => return Err(usage(anyhow!("--route @ names no file"), "write it behind the @")),
                 Some(path) => rules.extend(read_rules(Path::new(path)).map_err(config)?),
                 None => rules.push(
                     text.parse().map_err(|error: TemplateError| usage(error, "see --route in --help"))?,

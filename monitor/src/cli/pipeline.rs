@@ -99,8 +99,8 @@ impl Output for Outputs {
     }
 }
 
-/// An engine set up as the command line says. `key` keys its tables.
-pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Result<Engine<Outputs>, Failure> {
+/// What the command line says an engine is to be like.
+pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     settings.http.head = args.head_cap as usize;
     settings.http.body = args.body_cap as usize;
@@ -108,9 +108,14 @@ pub(crate) fn engine(args: &EngineArgs, key: Key, outputs: Outputs) -> Result<En
     settings.detection.routes = args.attribution.routes()?;
     settings.detection.limits = Limits::new(args.limits.iter().copied())
         .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
+    Ok(settings)
+}
+
+/// An engine. `key` keys its tables, and the hashes of credentials.
+pub(crate) fn engine(settings: Settings, key: Key, outputs: Outputs) -> Engine<Outputs> {
     let engine = Engine::new(settings, HashKey::new(key), outputs);
     attribution::warn_of(engine.never_match());
-    Ok(engine)
+    engine
 }
 
 /// Recorded traffic as it passes through the engine: the recorded time is the time.

@@ -39,13 +39,14 @@ pub(crate) struct ReplayArgs {
 pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     let ReplayArgs { files, engine, state_dir, log } = args;
     logging::start(&log);
+    let settings = pipeline::settings(&engine)?;
     // No traffic chooses what it collides with in a file that has been written: any key will do for that.
     let key = match &state_dir {
         Some(directory) => state::open(directory)?,
         None => Key::default(),
     };
     let outputs = Outputs::open(&engine, Writing::Direct, None)?;
-    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(&engine, key, outputs)?);
+    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, outputs));
     let mut reader = Reader::new();
     let mut failures = Vec::new();
     for file in &files {

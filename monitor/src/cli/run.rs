@@ -81,12 +81,14 @@ pub(crate) struct RunArgs {
 /// Sets everything up, runs until told to stop, and takes it down again.
 pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
+    // What is wrong with the command line is said before anything on this host is.
+    let settings = pipeline::settings(&args.engine)?;
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
-    let engine = pipeline::engine(&args.engine, key, outputs)?;
+    let engine = pipeline::engine(settings, key, outputs);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
     let inventory = Arc::new(Inventory::default());

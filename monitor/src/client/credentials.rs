@@ -21,7 +21,7 @@ pub(super) struct Credentials {
     sources: Sources,
     key: HashKey,
     found: Vec<Credential>,
-    dropped: u64,
+    dropped: u32,
     tokens: Vec<Known>,
     claims: Vec<u8>,
     value: Vec<u8>,
@@ -48,14 +48,15 @@ impl Credentials {
         }
     }
 
-    /// Credentials that did not count, as a call had more than [`MOST`].
-    pub(super) fn dropped(&self) -> u64 {
+    /// Credentials that do not count, as there are more than [`MOST`].
+    pub(super) fn dropped(&self) -> u32 {
         self.dropped
     }
 
     /// Starts over.
     pub(super) fn clear(&mut self) {
         self.found.clear();
+        self.dropped = 0;
     }
 
     /// What has been found.

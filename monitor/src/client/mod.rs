@@ -60,7 +60,6 @@ pub struct Lenses {
     prefix_v6: u8,
     fields: Fields,
     credentials: Credentials,
-    refused_chains: u64,
 }
 
 /// The keys of one call, without allocation.
@@ -71,6 +70,10 @@ pub struct Clients {
     address: IpAddr,
     /// The call carries something that may be a credential.
     pub authenticated: bool,
+    /// What trusted proxies forwarded names nobody.
+    pub refused_chain: bool,
+    /// Credentials beyond the few that count.
+    pub dropped: u32,
     pub traits: Traits,
 }
 
@@ -81,6 +84,14 @@ pub struct Counters {
     pub refused_chains: u64,
     /// Credentials beyond the few that count of one call.
     pub credentials_dropped: u64,
+}
+
+impl Counters {
+    /// Takes in one call.
+    pub fn count(&mut self, clients: &Clients) {
+        self.refused_chains += u64::from(clients.refused_chain);
+        self.credentials_dropped += u64::from(clients.dropped);
+    }
 }
 
 /// Loopback is trusted to forward, /24 and /64 are networks, and credentials stand in the usual places.
@@ -106,7 +117,6 @@ impl Lenses {
             prefix_v6: prefix_v6.min(128),
             fields: Fields::new(&forwarded_headers, &credentials),
             credentials: Credentials::new(credentials, key),
-            refused_chains: 0,
         }
     }
 
@@ -141,15 +151,9 @@ impl Lenses {
             self.credentials.query(query);
         }
         let forwarded = forwarded::forwarded_for(peer, exchange.proxied_for, request, present, &self.trusted);
-        if forwarded.is_none() && !present.is_empty() && self.trusted.contains(peer) {
-            self.refused_chains += 1;
-        }
-        self.clients(peer, forwarded, authorizations > 0, traits)
-    }
-
-    /// What has been counted.
-    pub fn counters(&self) -> Counters {
-        Counters { refused_chains: self.refused_chains, credentials_dropped: self.credentials.dropped() }
+        let mut clients = self.clients(peer, forwarded, authorizations > 0, traits);
+        clients.refused_chain = forwarded.is_none() && !present.is_empty() && self.trusted.contains(peer);
+        clients
     }
 
     /// The keys of a call from `peer` without anything in it.
@@ -167,6 +171,8 @@ impl Lenses {
             count: 0,
             address,
             authenticated: authorized || !self.credentials.found().is_empty(),
+            refused_chain: false,
+            dropped: self.credentials.dropped(),
             traits,
         };
         clients.push(forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded));

@@ -32,6 +32,7 @@ pub struct Settings {
 pub struct Detection {
     key: HashKey,
     lenses: Lenses,
+    counted: client::Counters,
     router: Router,
     /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
     addresses: Detector,
@@ -76,6 +77,7 @@ impl Detection {
         Detection {
             key,
             lenses: Lenses::new(clients, key),
+            counted: client::Counters::default(),
             router,
             addresses: Detector::new(limits.clone(), bounds, key),
             credentials: Detector::new(limits, bounds, key),
@@ -99,6 +101,7 @@ impl Detection {
     /// Takes in one exchange and appends the alerts that it leads to. To be called once for each exchange.
     pub fn call(&mut self, exchange: &Exchange<'_>, out: &mut Vec<Alert>) {
         let clients = self.attribute(exchange, true);
+        self.counted.count(&clients);
         self.recalled.extend(self.router.recalled());
         for recalled in std::mem::take(&mut self.recalled) {
             // The detector's time never runs backwards: an older call would count as one of now.
@@ -186,7 +189,7 @@ impl Detection {
         let mut alerts = self.alerts.counters();
         alerts.suppressed += self.notices.suppressed();
         Counters {
-            clients: self.lenses.counters(),
+            clients: self.counted,
             routes: self.router.counters(),
             detector: self.addresses.counters().with(self.credentials.counters()),
             alerts,

@@ -132,7 +132,13 @@ fn measure(cli: &Cli) -> Result<()> {
     for benchmark in chosen {
         eprintln!("rollcall-bench: {benchmark:?} …");
         match benchmark.run(cli.seconds) {
-            Ok(section) => print!("\n{section}"),
+            Ok(mut section) => {
+                if !all {
+                    // It may be put into a document that was made on another day, on another machine.
+                    section.notes.push(format!("Measured by itself, on {}.", machine::line()?));
+                }
+                print!("\n{section}");
+            }
             Err(error) => {
                 eprintln!("rollcall-bench: {benchmark:?}: {error:#}");
                 failed.push(format!("{benchmark:?}"));

@@ -1,15 +1,21 @@
 //! `bench`: the measurements behind docs/BENCHMARKS.md.
 
-use std::{ffi::OsString, fs, process::Stdio};
+use std::{
+    ffi::OsString,
+    fs,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    cargo,
+    cargo, documents,
     packages::{self, Program},
-    privilege,
+    privilege, sections, test,
     workspace::Workspace,
 };
 
@@ -17,41 +23,97 @@ use crate::{
 const PROGRAMS: [Program; 2] =
     [Program { name: "nginx", package: "nginx" }, Program { name: "wrk", package: "wrk" }];
 
+/// The benchmarks that need no kernel, no servers and no daemon.
+const IN_PROCESS: [&str; 3] = ["ring", ATTRIBUTION, ROUTES];
+const ATTRIBUTION: &str = "attribution";
+const ROUTES: &str = "routes";
+
 #[derive(Args)]
 pub(crate) struct Options {
-    /// throughput, veth, cost, completeness, idle, connections, bulk, ring; all without names.
+    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes; all without names.
     names: Vec<OsString>,
     /// How long each benchmark measures, instead of its own time.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Writes docs/BENCHMARKS.md instead of standard output. All benchmarks have to run for it.
-    #[arg(long, conflicts_with = "names")]
+    /// Writes docs/BENCHMARKS.md instead of standard output: all of it, or the sections of the benchmarks named.
+    #[arg(long)]
     write: bool,
 }
 
+impl Options {
+    /// Whether the benchmark called `name` is to run.
+    fn has(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|named| named == name)
+    }
+
+    fn are_in_process(&self) -> bool {
+        let in_process = |name: &OsString| IN_PROCESS.iter().any(|known| name == known);
+        !self.names.is_empty() && self.names.iter().all(in_process)
+    }
+}
+
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
-    privilege::obtainable("attaching programs to the kernel")?;
-    packages::ensure(&PROGRAMS)?;
-    let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
+    let variables = prepare(workspace, options)?;
     let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
     build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-bench"]);
     let bench = cargo::executable(&mut build, "rollcall-bench")?;
     let mut arguments = options.names.clone();
     arguments.extend(options.seconds.map(|seconds| format!("--seconds={seconds}").into()));
-    let variables = [("ROLLCALL_BIN", rollcall.as_os_str())];
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
+    let mut command = if options.are_in_process() {
+        let mut command = Command::new(&bench);
+        command.args(&arguments).envs(variables.iter().copied());
+        command
+    } else {
+        privilege::command(&bench, &arguments, &variables)?
+    };
     if !options.write {
-        return privilege::exec(&bench, &arguments, &variables);
+        return Err(command.exec()).with_context(|| format!("start {}", bench.display()));
     }
     // Written by whoever called us, not by root.
-    let child = privilege::command(&bench, &arguments, &variables)?.stdout(Stdio::piped()).spawn();
+    let child = command.stdout(Stdio::piped()).spawn();
     let output = child
         .and_then(std::process::Child::wait_with_output)
         .with_context(|| format!("start {}", bench.display()))?;
     if !output.status.success() {
         bail!("not every benchmark ended well: nothing is written");
     }
-    let document = workspace.root.join("docs").join("BENCHMARKS.md");
-    fs::write(&document, output.stdout).with_context(|| format!("write {}", document.display()))?;
+    let found = String::from_utf8(output.stdout).context("read what the benchmarks found")?;
+    write(&workspace.root.join("docs").join("BENCHMARKS.md"), &found, options.names.is_empty())
+}
+
+/// Makes what the benchmarks need, and names the variables that say where it is.
+fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str, PathBuf)>> {
+    let mut variables = Vec::new();
+    if options.are_in_process() {
+        // The library embeds it.
+        build::bpf(workspace)?;
+    } else {
+        privilege::obtainable("attaching programs to the kernel")?;
+        packages::ensure(&PROGRAMS)?;
+        variables.push(("ROLLCALL_BIN", build::monitor(workspace, Profile::Release, Linkage::Dynamic)?));
+    }
+    if options.has(ATTRIBUTION) {
+        let mut build = build::host_cargo(workspace, Linkage::Dynamic, "bench")?;
+        build.args(["--no-run", "--package", "rollcall", "--bench", ATTRIBUTION]);
+        variables.push(("ROLLCALL_ATTRIBUTION_BENCH", cargo::executable(&mut build, ATTRIBUTION)?));
+    }
+    if options.has(ROUTES) {
+        variables.push(("ROLLCALL_OPENAPI_DOCUMENTS", documents::ensure(workspace)?));
+        variables.extend(test::shared_data(workspace).map(|shared| (test::SHARED, shared)));
+    }
+    Ok(variables)
+}
+
+/// Writes what was found: all of `document`, or just the sections that there are in `found`.
+fn write(document: &Path, found: &str, all: bool) -> Result<()> {
+    let text = if all {
+        found.to_owned()
+    } else {
+        let known = fs::read_to_string(document).with_context(|| format!("read {}", document.display()))?;
+        sections::splice(&known, found)
+    };
+    fs::write(document, text).with_context(|| format!("write {}", document.display()))?;
     eprintln!("xtask: {} is written", document.display());
     Ok(())
 }

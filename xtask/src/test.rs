@@ -1,5 +1,7 @@
 //! `test`: every test of the workspace, those that drive the real kernel with real servers and clients too.
 
+use std::{env, path::PathBuf};
+
 use anyhow::Result;
 use clap::Args;
 
@@ -36,7 +38,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
     tests.arg("--workspace").env("ROLLCALL_BIN", rollcall);
-    shared_data(workspace, &mut tests);
+    tests.envs(shared_data(workspace).map(|shared| (SHARED, shared)));
     if !privilege::is_root() {
         // Only the test programs run as root; what cargo builds stays the user's.
         let host = Toolchain::read()?.host.to_uppercase().replace('-', "_");
@@ -45,19 +47,20 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     process::run(tests.arg("--").args(&options.filter).args(&options.arguments))
 }
 
-/// Tells tests where the captures and logs are that aren't part of the repository.
-fn shared_data(workspace: &Workspace, tests: &mut std::process::Command) {
-    const VARIABLE: &str = "ROLLCALL_SHARED";
-    if std::env::var_os(VARIABLE).is_some() {
-        return;
+/// The variable that tells where the captures and logs are that aren't part of the repository.
+pub(crate) const SHARED: &str = "ROLLCALL_SHARED";
+
+/// Where these are, unless the caller's environment says so already.
+pub(crate) fn shared_data(workspace: &Workspace) -> Option<PathBuf> {
+    if env::var_os(SHARED).is_some() {
+        return None;
     }
-    match workspace.root.parent().map(|parent| parent.join("shared")) {
-        Some(shared) if shared.is_dir() => {
-            tests.env(VARIABLE, shared);
-        }
-        _ => eprintln!(
-            "xtask: NOTICE: there is no directory `shared` beside the repository, and {VARIABLE} isn't set: \
-             tests on recorded captures and logs have nothing to read"
-        ),
+    let shared = workspace.root.parent().map(|parent| parent.join("shared")).filter(|shared| shared.is_dir());
+    if shared.is_none() {
+        eprintln!(
+            "xtask: NOTICE: there is no directory `shared` beside the repository, and {SHARED} isn't set: \
+             there are no recorded captures and logs to read"
+        );
     }
+    shared
 }

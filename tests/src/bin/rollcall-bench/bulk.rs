@@ -78,7 +78,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         CHUNK >> 20
     );
     let notes = vec![format!("Exchanges found in the random bytes: {exchanges}.")];
-    Ok(Section { title: "Bulk traffic that is not HTTP", method, figures, notes })
+    Ok(Section { tables: Vec::new(), title: "Bulk traffic that is not HTTP", method, figures, notes })
 }
 
 /// Bytes a second.

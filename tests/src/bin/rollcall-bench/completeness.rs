@@ -41,7 +41,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         "A client's count may be smaller than nginx's by the answers that were under way when it stopped."
             .to_owned(),
     ];
-    Ok(Section { title: "Completeness, CPU time and memory", method, figures, notes })
+    Ok(Section { tables: Vec::new(), title: "Completeness, CPU time and memory", method, figures, notes })
 }
 
 /// What one run has shown.

@@ -8,7 +8,7 @@ use rollcall::kernel::{Measuring, Runs};
 use crate::{
     interrupt,
     monitor::Monitor,
-    report::{Figure, Section, rate},
+    report::{Figure, Section, nanoseconds, rate},
     stage::{Network, Stage},
     summary::Summary,
     wrk::Wrk,
@@ -63,7 +63,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
                   programs, as the kernel measures it (`BPF_ENABLE_STATS`), in slices of a second. Net is without the \
                   35 ns that this adds to each run."
         .to_owned();
-    Ok(Section { title: "Cost in the kernel, per request", method, figures, notes })
+    Ok(Section { tables: Vec::new(), title: "Cost in the kernel, per request", method, figures, notes })
 }
 
 /// One hook's share, per request.
@@ -88,10 +88,6 @@ impl Cost {
 fn per_request(before: Runs, after: Runs, requests: f64) -> Cost {
     let time = (after.time - before.time).as_nanos() as f64;
     Cost { runs: (after.count - before.count) as f64 / requests, time: time / requests }
-}
-
-fn nanoseconds(value: f64) -> String {
-    format!("{value:.0} ns")
 }
 
 fn runs_each(value: f64) -> String {

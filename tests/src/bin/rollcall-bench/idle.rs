@@ -35,6 +35,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
     let metrics = daemon.metrics()?;
     daemon.stop_now(metrics)?;
     Ok(Section {
+        tables: Vec::new(),
         title: "Idle",
         method: format!(
             "The daemon with its default flags and no traffic, for {} s: its CPU time over the time that passes.",

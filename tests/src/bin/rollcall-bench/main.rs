@@ -4,7 +4,9 @@
 //! output. Progress goes to standard error. All load stays on loopback and in network namespaces of our own, and
 //! every process that is started ends with this one.
 
+mod attribution;
 mod bulk;
+mod call;
 mod completeness;
 mod connections;
 mod cost;
@@ -12,10 +14,12 @@ mod hold;
 mod idle;
 mod interrupt;
 mod machine;
+mod memory;
 mod monitor;
 mod paced;
 mod report;
 mod ring;
+mod routes;
 mod stage;
 mod summary;
 mod throughput;
@@ -60,6 +64,10 @@ enum Benchmark {
     Bulk,
     /// Records decoded a second.
     Ring,
+    /// Time and memory of telling who called what.
+    Attribution,
+    /// How well routes and objects are told.
+    Routes,
 }
 
 /// What this program starts itself for.
@@ -82,7 +90,14 @@ impl Benchmark {
             Benchmark::Connections => connections::measure(or(30)),
             Benchmark::Bulk => bulk::measure(or(20)),
             Benchmark::Ring => ring::measure(or(5)),
+            Benchmark::Attribution => attribution::measure(or(5)),
+            Benchmark::Routes => routes::measure(),
         }
+    }
+
+    /// Whether it attaches programs to the kernel.
+    fn is_of_the_kernel(self) -> bool {
+        !matches!(self, Benchmark::Ring | Benchmark::Attribution | Benchmark::Routes)
     }
 }
 
@@ -103,19 +118,27 @@ fn main() -> ExitCode {
 
 /// A benchmark that fails leaves the others their turn; the document says so, and so does the exit status.
 fn measure(cli: &Cli) -> Result<()> {
-    program::require_root()?;
-    // Says how it is to be started before anything is.
-    let _ = daemon::binary();
-    interrupt::catch()?;
-    let cores = machine::keep_to_two_cores()?;
     let all = cli.names.is_empty();
     let chosen = if all { Benchmark::value_variants() } else { &cli.names[..] };
+    if chosen.iter().any(|benchmark| benchmark.is_of_the_kernel()) {
+        program::require_root()?;
+        // Says how it is to be started before anything is.
+        let _ = daemon::binary();
+    }
+    interrupt::catch()?;
+    let cores = machine::keep_to_two_cores()?;
     print!("{}", report::preamble(cores, cli.seconds)?);
     let mut failed = Vec::new();
     for benchmark in chosen {
         eprintln!("rollcall-bench: {benchmark:?} …");
         match benchmark.run(cli.seconds) {
-            Ok(section) => print!("\n{section}"),
+            Ok(mut section) => {
+                if !all {
+                    // It may be put into a document that was made on another day, on another machine.
+                    section.notes.push(format!("Measured by itself, on {}.", machine::line()?));
+                }
+                print!("\n{section}");
+            }
             Err(error) => {
                 eprintln!("rollcall-bench: {benchmark:?}: {error:#}");
                 failed.push(format!("{benchmark:?}"));

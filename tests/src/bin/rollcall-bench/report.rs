@@ -12,8 +12,16 @@ pub(crate) struct Section {
     /// What is measured, and how.
     pub method: String,
     pub figures: Vec<Figure>,
+    /// What doesn't fit the table of figures.
+    pub tables: Vec<Table>,
     /// What a reader has to know besides.
     pub notes: Vec<String>,
+}
+
+/// A table with columns of its own.
+pub(crate) struct Table {
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<Vec<String>>,
 }
 
 /// One line of a section's table.
@@ -65,13 +73,11 @@ impl Figure {
 impl Display for Section {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "## {}\n\n{}\n", self.title, self.method)?;
-        writeln!(
-            f,
-            "| figure | median or value | p10 to p90 | 95 % interval of the median | goal | result |"
-        )?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
-        for Figure { name, value, spread, interval, goal, verdict } in &self.figures {
-            writeln!(f, "| {name} | {value} | {spread} | {interval} | {goal} | {verdict} |")?;
+        if !self.figures.is_empty() {
+            self.figures(f)?;
+        }
+        for table in &self.tables {
+            writeln!(f, "{}{table}", if self.figures.is_empty() { "" } else { "\n" })?;
         }
         if !self.notes.is_empty() {
             writeln!(f)?;
@@ -80,6 +86,28 @@ impl Display for Section {
             writeln!(f, "- {note}")?;
         }
         Ok(())
+    }
+}
+
+impl Section {
+    fn figures(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| figure | median or value | p10 to p90 | 95 % interval of the median | goal | result |"
+        )?;
+        writeln!(f, "|---|---|---|---|---|---|")?;
+        for Figure { name, value, spread, interval, goal, verdict } in &self.figures {
+            writeln!(f, "| {name} | {value} | {spread} | {interval} | {goal} | {verdict} |")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Table {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| {} |", self.columns.join(" | "))?;
+        write!(f, "|{}", "---|".repeat(self.columns.len()))?;
+        self.rows.iter().try_for_each(|row| write!(f, "\n| {} |", row.join(" | ")))
     }
 }
 
@@ -101,6 +129,11 @@ pub(crate) fn preamble(cores: usize, seconds: Option<u64>) -> Result<String> {
 /// A share of one core, in per cent.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.3} %", share * 100.0)
+}
+
+/// A time, in nanoseconds.
+pub(crate) fn nanoseconds(value: f64) -> String {
+    format!("{value:.0} ns")
 }
 
 /// A ratio.
@@ -132,6 +165,7 @@ mod tests {
                 Figure::spread("with", summary, ratio).interval((0.949, 0.953), ratio).goal("≥ 0.96", false),
                 Figure::exact("lost", 0),
             ],
+            tables: vec![Table { columns: vec!["a", "b"], rows: vec![vec!["1".into(), "2".into()]] }],
             notes: vec!["Loopback.".into()],
         };
         assert_eq!(
@@ -141,6 +175,7 @@ mod tests {
              |---|---|---|---|---|---|\n\
              | with | 0.951 | 0.940 to 0.960 | 0.949 to 0.953 | ≥ 0.96 | **not met** |\n\
              | lost | 0 |  |  |  |  |\n\n\
+             | a | b |\n|---|---|\n| 1 | 2 |\n\n\
              - Loopback.\n"
         );
     }

@@ -43,6 +43,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         figures.push(Figure::spread(name, summary, rate).goal("≥ 6 M/s", summary.median >= GOAL));
     }
     Ok(Section {
+        tables: Vec::new(),
         title: "Ring records decoded",
         method: format!(
             "{} MiB of records as the kernel lays them out in the ring, of {RECORD} bytes each ({} bytes of packet), decoded and handed to \

@@ -66,6 +66,15 @@ impl Default for Random {
 }
 
 impl Random {
+    /// Other numbers for each `seed`.
+    pub(crate) fn seeded(seed: u64) -> Random {
+        // Seeds that are alike give states that are not (splitmix64, Steele et al. 2014); zero would stay zero.
+        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Random((state ^ state >> 31) | 1)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;

@@ -75,7 +75,7 @@ fn measure(title: &'static str, network: Network, note: &str, time: Duration) ->
             .interval(against_log.interval, ratio)
             .judged("≥ 1", verdict(&against_log)),
     ];
-    Ok(Section { title, method: method(), figures, notes })
+    Ok(Section { title, method: method(), figures, tables: Vec::new(), notes })
 }
 
 fn method() -> String {

@@ -163,3 +163,25 @@ fn graphql_names_its_operation_by_what_it_executes() {
     assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query customer")));
     assert_eq!(read(true, "", b"query { customer(id: 7) { x } }", false).0, ["7"], "application/graphql");
 }
+
+/// A reader that goes back over what it has read would not come to its end here.
+#[test]
+fn many_documents_in_one_body_take_linear_time() {
+    let document = |n: usize| format!("\"query\":\"{{a(id:$v{n})}}\",");
+    let documents: String = (0..20_000).map(document).collect();
+    let (objects, operation, _) =
+        read(true, "", format!("{{{documents}\"variables\":{{\"v19999\":7}}}}").as_bytes(), false);
+    assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query a")));
+}
+
+#[test]
+fn a_variable_that_holds_an_object_anywhere_holds_one() {
+    for arguments in ["id:$v,page:$v", "page:$v,id:$v"] {
+        let body = format!("{{\"query\":\"{{a({arguments})}}\",\"variables\":{{\"v\":7}}}}");
+        assert_eq!(objects_of_graphql(&body), ["7"], "{arguments}");
+    }
+}
+
+fn objects_of_graphql(body: &str) -> Vec<String> {
+    read(true, "", body.as_bytes(), false).0
+}

@@ -298,6 +298,8 @@ mod tests {
             (&["GET /a", "get /A/"], "\"GET /a\" takes the same paths and comes before it"),
             (&["/a/../b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2Fb"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/a/%2e%2E/b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/.%2f"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/{id};b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2f{id}"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["CONNECT /a"], "the target of CONNECT is no path"),

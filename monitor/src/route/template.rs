@@ -106,8 +106,8 @@ impl Template {
                 segment => {
                     canonical.parse(segment.as_bytes());
                     let folded: Vec<&str> = canonical.segments().map(|segment| segment.folded).collect();
-                    // A dot segment, or nothing but `;parameters`, stays: no path has it, and a warning says so.
-                    let folded = if folded.is_empty() { segment.to_owned() } else { folded.join("/") };
+                    // A dot segment, or nothing but `;parameters`: no path has it, and a warning says so.
+                    let folded = if folded.is_empty() { ".".to_owned() } else { folded.join("/") };
                     template.segments.push(Segment::Literal(folded.into()));
                 }
             }

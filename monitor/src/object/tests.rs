@@ -175,6 +175,14 @@ fn many_documents_in_one_body_take_linear_time() {
 }
 
 #[test]
+fn a_list_in_a_variable_holds_what_the_variable_does() {
+    for variables in [r#"{"v":[7,"8"]}"#, r#"{"v":[[7],["8"]]}"#] {
+        let body = format!("{{\"query\":\"query($v:[ID!]){{a(ids:$v)}}\",\"variables\":{variables}}}");
+        assert_eq!(objects_of_graphql(&body), ["7", "8"], "{variables}");
+    }
+}
+
+#[test]
 fn a_variable_that_holds_an_object_anywhere_holds_one() {
     for arguments in ["id:$v,page:$v", "page:$v,id:$v"] {
         let body = format!("{{\"query\":\"{{a({arguments})}}\",\"variables\":{{\"v\":7}}}}");

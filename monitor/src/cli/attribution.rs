@@ -202,14 +202,16 @@ fn read_document(path: &Path) -> Result<Vec<Template>, Failure> {
     }
     let mut templates = Vec::with_capacity(document.operations.len());
     for operation in &document.operations {
-        // Some descriptions tell operations apart by what follows the path; calls are told by the path.
-        let path_only = operation.template.split(['?', '#']).next().unwrap_or_default();
-        let text = format!("{} {path_only}", operation.method);
+        let text = format!("{} {}", operation.method, operation.path());
         match Template::parse(&text, |name| !operation.not_objects.iter().any(|not| not == name)) {
             Ok(template) => templates.push(template),
             // Nothing is wrong with the document: Rollcall learns such a route from traffic.
             Err(
-                error @ (TemplateError::Touching(..) | TemplateError::TooLong(_) | TemplateError::Star(..)),
+                error @ (TemplateError::Touching(..)
+                | TemplateError::TooLong(_)
+                | TemplateError::Star(..)
+                | TemplateError::OpenAmid(_)
+                | TemplateError::Braces(..)),
             ) => {
                 tracing::warn!(document = %path.display(), line = operation.line, "left out: {error}");
             }

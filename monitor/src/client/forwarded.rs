@@ -195,11 +195,14 @@ impl Iterator for Unquoted<'_> {
 }
 
 /// The address in the `for` parameter of one element of `Forwarded`. Names (`_hidden`, `unknown`) are none, and an
-/// element with two of them names nobody.
+/// element with two of them, or with a quote that is never closed, names nobody.
 fn node_for(element: &[u8]) -> Option<IpAddr> {
     let mut node = None;
     let mut start = 0;
-    for (at, _) in Unquoted::new(element, b';') {
+    for (at, quoted) in Unquoted::new(element, b';') {
+        if quoted {
+            return None;
+        }
         let pair = element[start..at].trim_ascii();
         start = at + 1;
         let Some(equals) = memchr::memchr(b'=', pair) else { continue };

@@ -226,7 +226,7 @@ impl Responses {
             if let Some(request) = target.and_then(|index| pending.get_mut(index)) {
                 request.response_bytes += u64::from(piece.length);
                 request.first_byte_at = request.first_byte_at.or(Some(piece.at));
-                request.last_byte_at = Some(piece.at);
+                request.last_byte_at = request.last_byte_at.max(Some(piece.at));
             }
             return piece.length;
         }

@@ -81,14 +81,17 @@ impl Reader {
     /// Scalars count by the name they stand under, at any depth; elements of lists by the list's. `variables` is the
     /// level at which the variables of an operation stand, as far as it is known.
     fn scalars(&mut self, text: &[u8], mut variables: usize) -> End {
-        let mut names: [Option<Text<'_>>; LEVELS] = [None; LEVELS];
+        // A list without a name, the whole body, is one of objects.
+        let unnamed = if self.given_only { Holds::Nothing } else { Holds::Object };
+        let mut names = [Named(unnamed, Text::plain_of(b"")); LEVELS];
         let mut tokens = Scanner::new(text);
         while let Some(token) = tokens.next() {
             let depth = tokens.depth();
             let level = depth.min(LEVELS - 1);
             match token {
                 Token::Key(name) => {
-                    names[level] = Some(name);
+                    // Judged once, however many elements it names.
+                    names[level] = self.named(name, depth == variables);
                     if self.graphql && variables == usize::MAX && name.is("variables") {
                         variables = depth + 1;
                     }
@@ -96,15 +99,11 @@ impl Reader {
                 // Lists hand their name down to their elements; what stands in an object has a name of its own.
                 Token::BeginArray if depth < LEVELS => names[level] = names[level.saturating_sub(1)],
                 Token::EndObject if depth < variables => variables = usize::MAX,
-                Token::String(text) => {
-                    if let Some(name) = self.named(names[level], depth == variables) {
-                        self.text(name, text);
-                    }
-                }
-                Token::Number(number) => match self.named(names[level], depth == variables) {
-                    Some(Named(Holds::Object, name)) => self.parameters.number(name.raw(), number),
-                    Some(Named(Holds::Page, name)) => self.parameters.page(name.raw(), number),
-                    _ => {}
+                Token::String(text) => self.text(names[level], text),
+                Token::Number(number) => match names[level] {
+                    Named(Holds::Object, name) => self.parameters.number(name.raw(), number),
+                    Named(Holds::Page, name) => self.parameters.page(name.raw(), number),
+                    Named(Holds::Nothing, _) => {}
                 },
                 _ => {}
             }
@@ -112,13 +111,10 @@ impl Reader {
         tokens.end()
     }
 
-    /// What the value under `name` is, if it is anything. A list without a name, the whole body, is one of objects.
-    fn named<'a>(&self, name: Option<Text<'a>>, variable: bool) -> Option<Named<'a>> {
-        let Some(name) = name else {
-            return (!self.given_only).then_some(Named(Holds::Object, Text::plain_of(b"")));
-        };
+    /// What the value under `name` is, if it is anything.
+    fn named<'a>(&self, name: Text<'a>, variable: bool) -> Named<'a> {
         if variable && let Some(holds) = self.wanted(name) {
-            return Some(Named(holds, name));
+            return Named(holds, name);
         }
         let holds = match name.plain() {
             Some(plain) => self.names.judge(plain, self.given_only),
@@ -129,10 +125,13 @@ impl Reader {
                 self.names.judge(&plain, self.given_only)
             }
         };
-        (holds != Holds::Nothing).then_some(Named(holds, name))
+        Named(holds, name)
     }
 
     fn text(&mut self, Named(holds, name): Named<'_>, text: Text<'_>) {
+        if holds == Holds::Nothing {
+            return;
+        }
         let mut decoded = std::mem::take(&mut self.decoded);
         let value = match text.plain() {
             Some(plain) => plain,

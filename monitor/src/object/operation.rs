@@ -99,12 +99,11 @@ impl Reader {
         for event in graphql::Events::new(text) {
             if let Event::Argument { name, value: graphql::Value::Variable(variable) } = event {
                 let holds = judge(self, name);
-                if holds != Holds::Nothing {
-                    self.variables.push((variable.into(), holds));
+                if holds != Holds::Nothing && self.variables.get(variable) != Some(&Holds::Object) {
+                    self.variables.insert(variable.into(), holds);
                 }
             }
         }
-        self.variables.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let mut kind = "query";
         let mut in_operation = false;
         let mut root: &[u8] = &[];
@@ -149,8 +148,7 @@ impl Reader {
             name.decode_into(&mut decoded);
             &decoded
         });
-        let at = self.variables.partition_point(|(known, _)| **known < *name);
-        self.variables.get(at).filter(|(known, _)| **known == *name).map(|&(_, holds)| holds)
+        self.variables.get(name).copied()
     }
 
     fn argument(&mut self, holds: Holds, name: &[u8], value: graphql::Value<'_>) {

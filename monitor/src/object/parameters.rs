@@ -5,10 +5,15 @@
 //! several times, or holds a list, each value makes an object of its own.
 
 use super::value;
+use crate::percent;
 
 /// Parameters of one call that are brought in order. Far above real use; more are left as they came, each an object of
 /// its own, so that nobody makes us sort thousands, nor hides one behind others.
 const MAX_SORTED: usize = 64;
+
+/// Bytes that the elements of lists may repeat of what they have in common: a thousand elements and two UUIDs beside
+/// them. Past it, that is an object of its own beside theirs, or a request of 16 KiB would make objects of 64 MiB.
+const MAX_REPEATED: usize = 64 * 1024;
 
 /// A part of [`Parameters::text`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -146,8 +151,12 @@ impl Parameters {
             }
         }
         let lists = groups().filter(|group| !is_scalar(group)).flatten();
-        let base_length = base.len();
+        let mut base_length = base.len();
         let mut any = false;
+        if base_length * named.len() > MAX_REPEATED {
+            objects.ends.push(base_length as u32);
+            (base_length, any) = (0, true);
+        }
         for parameter in lists {
             any = true;
             let start = objects.ends.last().map_or(0, |&end| end as usize);
@@ -165,12 +174,11 @@ impl Parameters {
         }
     }
 
-    /// The same name in the form that values are grouped by.
+    /// The same name in the form that values are grouped by, and that places in lists show.
     fn name(&mut self, name: &[u8]) -> Part {
         let start = self.text.len();
         for &byte in name {
-            // Names that hold anything are ASCII or become it here; none of them needs to be read back.
-            self.text.push(char::from(byte.to_ascii_lowercase()));
+            percent::push(&mut self.text, byte.to_ascii_lowercase(), value::RESERVED);
         }
         self.part(start)
     }
@@ -246,6 +254,17 @@ mod tests {
         assert_eq!(objects(&["9", "1,2"], &[], &[]), ["9/1", "9/2"]);
         assert_eq!(objects(&[], &[], &[("page", "02")]), ["page=2"]);
         assert_eq!(objects(&["3"], &[], &[("page", "2")]), ["3/page=2"]);
+        assert_eq!(objects(&[], &[], &[("a/b,\u{1b}\u{e9}[Page]", "2")]), ["a%2Fb%2C%1B%C3%A9[page]=2"]);
+    }
+
+    #[test]
+    fn lists_do_not_multiply_what_is_long() {
+        let long = "x".repeat(8_000);
+        let list = "1,".repeat(4_000) + "2";
+        let all = objects(&[&long], &[("ids", &list)], &[]);
+        assert_eq!((all.len(), all[0] == long, &*all[1], &*all[4_001]), (4_002, true, "1", "2"));
+        let all = objects(&[&long], &[("ids", "1,2")], &[]);
+        assert_eq!(all, [format!("{long}/1"), format!("{long}/2")]);
     }
 
     #[test]

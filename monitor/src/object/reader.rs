@@ -1,5 +1,7 @@
 //! Finds the parameters of a call that hold objects, in its query and its body.
 
+use std::collections::BTreeMap;
+
 use super::{
     body::Body,
     names::{Holds, Names},
@@ -18,8 +20,8 @@ pub struct Reader {
     /// The path is one where GraphQL is served.
     pub(super) graphql: bool,
     pub(super) operation: Operation,
-    /// Variables of GraphQL that hold objects or places in lists, sorted.
-    pub(super) variables: Vec<(Box<[u8]>, Holds)>,
+    /// Variables of GraphQL that hold objects or places in lists. One that is used for both holds objects.
+    pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
     pub(super) decoded: Vec<u8>,
     pub(super) document: Vec<u8>,
 }

@@ -167,3 +167,33 @@ fn graphql_names_its_operation_by_what_it_executes() {
         assert_eq!(outcome, Body::Read, "application/graphql: {body}");
     }
 }
+
+/// A reader that goes back over what it has read would not come to its end here.
+#[test]
+fn many_documents_in_one_body_take_linear_time() {
+    let document = |n: usize| format!("\"query\":\"{{a(id:$v{n})}}\",");
+    let documents: String = (0..20_000).map(document).collect();
+    let (objects, operation, _) =
+        read(true, "", format!("{{{documents}\"variables\":{{\"v19999\":7}}}}").as_bytes(), false);
+    assert_eq!((objects, operation.as_deref()), (vec!["7".to_owned()], Some("query a")));
+}
+
+#[test]
+fn a_list_in_a_variable_holds_what_the_variable_does() {
+    for variables in [r#"{"v":[7,"8"]}"#, r#"{"v":[[7],["8"]]}"#] {
+        let body = format!("{{\"query\":\"query($v:[ID!]){{a(ids:$v)}}\",\"variables\":{variables}}}");
+        assert_eq!(objects_of_graphql(&body), ["7", "8"], "{variables}");
+    }
+}
+
+#[test]
+fn a_variable_that_holds_an_object_anywhere_holds_one() {
+    for arguments in ["id:$v,page:$v", "page:$v,id:$v"] {
+        let body = format!("{{\"query\":\"{{a({arguments})}}\",\"variables\":{{\"v\":7}}}}");
+        assert_eq!(objects_of_graphql(&body), ["7"], "{arguments}");
+    }
+}
+
+fn objects_of_graphql(body: &str) -> Vec<String> {
+    read(true, "", body.as_bytes(), false).0
+}

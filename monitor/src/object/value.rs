@@ -10,7 +10,7 @@ use super::identifier;
 use crate::percent;
 
 /// Octets of values that stay encoded: parts of an object are joined by `/`, objects of a call are listed with commas.
-const RESERVED: &[u8] = b"%/,";
+pub(super) const RESERVED: &[u8] = b"%/,";
 
 /// Appends the canonical form of `octets`.
 pub(super) fn push(text: &mut String, octets: &[u8]) {

@@ -20,6 +20,9 @@ const BUFFER: usize = 64 * 1024;
 /// No block is larger, or the file is damaged. Wireshark takes packets of at most 256 KiB, or 128 MiB from D-Bus and USB.
 const LARGEST_BLOCK: usize = 16 * 1024 * 1024;
 
+/// A block of pcapng without content: its kind, and its length before and behind.
+const LEAST_BLOCK: usize = 12;
+
 const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// The pcap header, and as much of a pcapng section header as is needed to know its length.
@@ -70,21 +73,26 @@ pub(super) fn read_from(name: &str, input: impl Read, each: impl FnMut(Frame<'_>
     let input = Cursor::new(start).chain(input);
     if is_ng {
         let reader = PcapNGReader::new(BUFFER, input).map_err(|error| position.explain(error, false))?;
-        packets(reader, position, each)
+        packets(reader, position, LEAST_BLOCK, each)
     } else {
         let reader = LegacyPcapReader::new(BUFFER, input).map_err(|error| position.explain(error, false))?;
-        packets(reader, position, each)
+        packets(reader, position, 0, each)
     }
 }
 
 fn packets(
     mut reader: impl PcapReaderIterator,
     mut position: Position<'_>,
+    least: usize,
     mut each: impl FnMut(Frame<'_>),
 ) -> Result<(), Error> {
     let mut format = Format::default();
     let mut capacity = BUFFER;
     loop {
+        // The parser counts on it, and panics or waits for 4 GiB.
+        if format.claimed_length(reader.data()).is_some_and(|length| length < least) {
+            return Err(position.explain(PcapError::HeaderNotRecognized, false));
+        }
         let error = match reader.next() {
             Ok((size, block)) => {
                 position.packet += u64::from(format::is_packet(&block));

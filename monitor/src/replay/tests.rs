@@ -275,6 +275,14 @@ fn damage_is_told_from_truncation() {
     block[20..24].copy_from_slice(&1000u32.to_le_bytes());
     let (_, outcome, _) = read(&[&head[..], &block, &block].concat());
     assert!(matches!(outcome, Err(Error::Damaged { .. })), "{outcome:?}");
+
+    for length in 0..12_u32 {
+        for kind in [0_u32, 1, 3, 6, 0xbad] {
+            let block = [kind.to_le_bytes(), length.to_le_bytes(), [0; 4]].concat();
+            let (_, outcome, _) = read(&[&head[..], &block].concat());
+            assert!(matches!(outcome, Err(Error::Damaged { .. })), "{kind} {length} {outcome:?}");
+        }
+    }
 }
 
 #[test]

@@ -252,6 +252,8 @@ mod tests {
             "/v1/customers/{account}.json",
             "POST /v1/*/search",
             "/v1/customers/{account}/notes",
+            "/caf\u{e9}/{id}%61",
+            "/\u{e9}t\u{e9}-{id}",
             "/**",
         ]);
         for (method, target, expected) in [
@@ -273,6 +275,8 @@ mod tests {
             ("DELETE", "/v1/customers/17/notes", Some(("DELETE /v1/customers/{account}/notes", "17"))),
             ("DELETE", "/v1/customers/17", Some(("DELETE /**", ""))),
             ("GET", "/", Some(("GET /**", ""))),
+            ("GET", "/caf%c3%a9/17a", Some(("GET /caf\u{e9}/{id}%61", "17"))),
+            ("GET", "/\u{e9}t\u{e9}-17", Some(("GET /\u{e9}t\u{e9}-{id}", "17"))),
         ] {
             let expected = expected.map(|(route, object)| (route.to_owned(), object.to_owned()));
             assert_eq!(scene.find(method, target), expected, "{method} {target}");
@@ -294,6 +298,10 @@ mod tests {
             (&["GET /a", "get /A/"], "\"GET /a\" takes the same paths and comes before it"),
             (&["/a/../b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2Fb"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/a/%2e%2E/b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/.%2f"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/{id};b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/a%2f{id}"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["CONNECT /a"], "the target of CONNECT is no path"),
         ] {
             let (last, others) = templates.split_last().unwrap();

@@ -8,6 +8,9 @@ use crate::percent;
 /// an identifier in templates.
 const RESERVED: &[u8] = b"%?#;{}";
 
+/// The same without the semicolon.
+const UNPARTED: &[u8] = b"%?#{}";
+
 /// A path as its segments, decoded once, without empty ones, dot segments and parameters. A buffer that is
 /// filled again for each path. All text in it is printable ASCII.
 #[derive(Debug, Default)]
@@ -120,6 +123,19 @@ impl CanonicalPath {
             _ => self.segments.push(start..self.text.len()),
         }
     }
+}
+
+/// A part of a segment in its canonical form, in lower case. Slashes that were encoded and the semicolon of parameters
+/// come out as they are, and stand in no canonical segment.
+pub(super) fn folded_part(part: &str) -> String {
+    let mut text = String::new();
+    let mut rest = part.as_bytes();
+    while let Some((octet, encoded)) = percent::next(&mut rest) {
+        let reserved = if encoded { RESERVED } else { UNPARTED };
+        percent::push(&mut text, octet, reserved);
+    }
+    text.make_ascii_lowercase();
+    text
 }
 
 #[cfg(test)]

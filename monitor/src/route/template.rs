@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::path::CanonicalPath;
+use super::path::{self, CanonicalPath};
 
 /// A template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,8 +106,8 @@ impl Template {
                 segment => {
                     canonical.parse(segment.as_bytes());
                     let folded: Vec<&str> = canonical.segments().map(|segment| segment.folded).collect();
-                    // A dot segment, or nothing but `;parameters`, stays: no path has it, and a warning says so.
-                    let folded = if folded.is_empty() { segment.to_owned() } else { folded.join("/") };
+                    // A dot segment, or nothing but `;parameters`: no path has it, and a warning says so.
+                    let folded = if folded.is_empty() { ".".to_owned() } else { folded.join("/") };
                     template.segments.push(Segment::Literal(folded.into()));
                 }
             }
@@ -120,11 +120,14 @@ impl Template {
 
     /// Why no path that reaches the routes can ever match, if none can.
     pub(super) fn never(&self) -> Option<&'static str> {
-        let unclean = |literal: &str| literal == "." || literal == ".." || literal.contains([';', '/']);
-        let dirty = self
-            .segments
-            .iter()
-            .any(|segment| matches!(segment, Segment::Literal(literal) if unclean(literal)));
+        let parted = |text: &str| text.contains([';', '/']);
+        let dirty = self.segments.iter().any(|segment| match segment {
+            Segment::Literal(literal) => &**literal == "." || &**literal == ".." || parted(literal),
+            Segment::Pattern(pieces) => {
+                pieces.iter().any(|piece| matches!(piece, Piece::Text(text) if parted(text)))
+            }
+            Segment::Any => false,
+        });
         if dirty {
             Some("paths are looked at without dot segments, ;parameters and encoded slashes")
         } else if self.method.as_deref() == Some("CONNECT") {
@@ -190,7 +193,7 @@ fn pieces(
                 return Err(TemplateError::Touching(whole(), segment.to_owned()));
             }
             _ if text.is_empty() => {}
-            _ => pieces.push(Piece::Text(text.to_ascii_lowercase().into())),
+            _ => pieces.push(Piece::Text(path::folded_part(text).into())),
         }
         pieces.push(Piece::Parameter { is_object: is_object(name) });
         rest = &tail[close + 1..];
@@ -199,7 +202,7 @@ fn pieces(
         return Err(braces());
     }
     if !rest.is_empty() {
-        pieces.push(Piece::Text(rest.to_ascii_lowercase().into()));
+        pieces.push(Piece::Text(path::folded_part(rest).into()));
     }
     Ok(pieces)
 }

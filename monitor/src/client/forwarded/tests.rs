@@ -101,6 +101,8 @@ fn forwarded_is_read_as_rfc_7239_has_it() {
         ("for=198.51.100.1;for=198.51.100.2", "peer:127.0.0.1"),
         ("for=\"1.1.1.1, for=198.51.100.1", "peer:127.0.0.1"),
         ("for=1.1.1.1;host=\"x, for=198.51.100.1", "peer:127.0.0.1"),
+        ("for=1.1.1.1;\", for=198.51.100.1", "peer:127.0.0.1"),
+        ("for=1.1.1.1;x=\"\\\", for=198.51.100.1", "peer:127.0.0.1"),
         ("", "peer:127.0.0.1"),
     ] {
         assert_eq!(client("127.0.0.1", None, &[("Forwarded", field.as_bytes())]), expected, "{field}");

@@ -25,6 +25,8 @@ struct Record {
     calls: Vec<String>,
     exchanges: Vec<String>,
     sizes: Vec<(u64, u64)>,
+    /// When the first and the last byte of the response were seen.
+    seen: Vec<(Option<Timestamp>, Option<Timestamp>)>,
     bodies: Vec<Vec<u8>>,
     proxied_for: Vec<Option<IpAddr>>,
     directives: Vec<Directive>,
@@ -55,6 +57,7 @@ impl Sink for Record {
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         self.exchanges.push(Record::line(exchange));
         self.sizes.push((exchange.request_bytes, exchange.response_bytes));
+        self.seen.push((exchange.first_byte_at, exchange.last_byte_at));
         self.bodies.push(exchange.request.body.clone());
         self.proxied_for.push(exchange.proxied_for);
         assert!(self.exchanges.len() <= self.calls.len(), "a call before its exchange");

@@ -47,6 +47,18 @@ fn responses_that_come_late_are_matched_to_their_requests() {
 }
 
 #[test]
+fn a_response_that_arrives_out_of_order_ends_when_its_last_byte_was_seen() {
+    let mut wire = Wire::new();
+    wire.send(get("/a"));
+    let start = wire.server;
+    wire.respond_at(start.wrapping_add(4), b"/1.1 200");
+    wire.respond_at(start, b"HTTP");
+    wire.settle().settle().finish();
+    let seen = wire.record.seen[0];
+    assert!(seen.0.is_some() && seen.0 <= seen.1, "{seen:?}");
+}
+
+#[test]
 fn pipelined_requests_get_their_responses_in_order_and_whole_responses_are_asked_for() {
     let mut wire = Wire::new();
     wire.captured = usize::MAX;

@@ -64,11 +64,26 @@ pub struct Operation {
     pub not_objects: Vec<String>,
 }
 
+impl Operation {
+    /// The path of its template, without a query or a fragment behind it: `/items` of `/items{?page}`, too. Calls are
+    /// told by the path.
+    pub fn path(&self) -> &str {
+        let path = self.template.split(['?', '#']).next().unwrap_or_default();
+        path.strip_suffix('{').unwrap_or(path)
+    }
+}
+
 /// Reads the document in the file at `path`.
 pub fn read(path: &Path) -> Result<Document, Error> {
+    let file = File::open(path).map_err(|source| Error::Read { path: path.to_owned(), source })?;
+    read_from(path, file)
+}
+
+/// Reads the document that `input` holds. `path` is for errors.
+pub fn read_from(path: &Path, input: impl Read) -> Result<Document, Error> {
     let failed = |source: io::Error| Error::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::TooLarge(path.to_owned()));
     }

@@ -281,6 +281,19 @@ fn what_is_no_openapi_3_is_refused() {
 }
 
 #[test]
+fn the_path_of_an_operation_ends_before_its_query() {
+    for (written, path) in [
+        ("/items", "/items"),
+        ("/?Action=Get", "/"),
+        ("/items{?page,limit}", "/items"),
+        ("/i/{id}#a", "/i/{id}"),
+    ] {
+        let text = yaml(&format!("paths:\n  \"{written}\": {{get: {{}}}}\n"));
+        assert_eq!(document(&text).operations[0].path(), path, "{written}");
+    }
+}
+
+#[test]
 fn bad_syntax_is_refused_with_its_line() {
     for (text, line) in [
         ("{\n\"openapi\": \"3.0.0\",\n\"paths\": {\n", 3),

@@ -71,7 +71,9 @@ pub fn is_identifier(text: &str) -> bool {
             || is_prefixed_number(bytes)
             || is_ulid(bytes)
             || is_phone(bytes)
-            || is_token(bytes))
+            || is_token(bytes)
+            || is_prefixed_token(bytes)
+            || is_ipv4(text))
         || is_email(text)
 }
 
@@ -128,20 +130,33 @@ fn is_token(bytes: &[u8]) -> bool {
     if body.len() < 16 || !body.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)) {
         return false;
     }
-    let turns = body
-        .iter()
-        .filter(|byte| byte.is_ascii_alphanumeric())
-        .map(u8::is_ascii_digit)
-        .fold((None, 0), |(before, turns), digit| match before {
-            Some(before) if before != digit => (Some(digit), turns + 1),
-            _ => (Some(digit), turns),
-        })
-        .1;
+    // Within a word: in `sts-70-day-03-highlights` there are none.
+    let turn = |[a, b]: &&[u8; 2]| {
+        a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric() && a.is_ascii_digit() != b.is_ascii_digit()
+    };
+    let turns = body.array_windows().filter(turn).count();
     let mixed = body.iter().any(u8::is_ascii_uppercase)
         && body.iter().any(u8::is_ascii_lowercase)
         && body.iter().all(u8::is_ascii_alphanumeric)
         && body.iter().filter(|byte| byte.is_ascii_digit()).count() >= 2;
     turns >= 3 || (mixed && body.len() >= 20)
+}
+
+/// `cus_NffrFeUfNV2Hib`, `sk_test_4eC39HqLyjWDarjtT1zdp7dc`: what it is in lower case, and a random part in mixed case.
+fn is_prefixed_token(bytes: &[u8]) -> bool {
+    let Some(separator) = memchr::memrchr(b'_', bytes) else { return false };
+    let (prefix, random) = (&bytes[..separator], &bytes[separator + 1..]);
+    !prefix.is_empty()
+        && prefix.iter().all(|&byte| byte.is_ascii_lowercase() || byte == b'_')
+        && random.len() >= 10
+        && random.iter().all(u8::is_ascii_alphanumeric)
+        && random.iter().any(u8::is_ascii_uppercase)
+        && random.iter().any(u8::is_ascii_lowercase)
+}
+
+/// `192.0.2.7`; versions have fewer numbers.
+fn is_ipv4(text: &str) -> bool {
+    text.parse::<std::net::Ipv4Addr>().is_ok()
 }
 
 /// `someone@example.org`; not `@scope` nor `package@1.2.3`.
@@ -187,6 +202,9 @@ mod tests {
             "V1StGXR8Z5jdHi6B",
             "eyJpZCI6MTIzNDU2fQ==",
             "-NabcD12efGh34_IjKl",
+            "cus_NffrFeUfNV2Hib",
+            "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+            "192.0.2.7",
         ] {
             assert_eq!(find(id), Some((id, "")), "{id}");
         }
@@ -216,6 +234,9 @@ mod tests {
             "index.html",
             "kibana-dashboard3",
             "logstash-monitorama-2013",
+            "sts-70-day-03-highlights",
+            "is_supported_2fa",
+            "192.0.2",
             "getCustomerProfileV2ById",
             "a",
             "~me",

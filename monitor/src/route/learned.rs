@@ -3,13 +3,14 @@
 //! Identifiers of a known form are taken out of a path before it comes here ([`super::shape`]), so the first call of a
 //! route already has its object. What no form gives away shows by its number: where answered paths differ in one
 //! segment by more than [`NAMES`] words, these are values, `{name}` stands for them, and the routes that there were
-//! become one. The latest calls of each have been kept ([`Routes::remember`]); they are handed on as calls of the new
+//! become one, that of identifiers in this place among them. The latest calls of each have been kept ([`Routes::remember`]); they are handed on as calls of the new
 //! route ([`Learned::recalled`]), so that those who made them have no head start.
 //!
 //! Which routes there are depends on which paths were called, not on the order. Nothing here grows without bound: room
 //! is split by what a route has proved to be, so that nobody fills it with rubbish: half for routes with objects that
 //! were answered, a quarter for other answered ones (pages, images), a quarter for those that were only ever refused.
-//! What finds no room is [`OTHER`](super::OTHER), and counted.
+//! What finds no room is [`OTHER`](super::OTHER), and counted; room is made, if it can be, where most words stand in one
+//! place.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -26,6 +27,12 @@ use crate::hash::HashKey;
 /// Words in one place that are still words of the API. Of 2,640 public descriptions, 4 have more than 200 in one place;
 /// 999 places of 1,000 have 62 at most.
 pub const NAMES: usize = 200;
+
+/// Words in one place that are taken for values when there is no room for more routes.
+const NAMES_IN_NEED: usize = 32;
+
+/// After so many calls without room, it is looked for: that takes a look at every place.
+const LOOK_FOR_ROOM: u64 = 64;
 
 /// The longest template that is kept; what is longer belongs to [`OTHER`](super::OTHER).
 pub(super) const MAX_TEMPLATE: usize = 512;
@@ -171,7 +178,11 @@ impl Learned {
             Some(found) => return found,
             None if self.used[call.proof as usize] >= self.room[call.proof as usize] => {
                 self.overflowed += 1;
-                return Found::default();
+                if self.overflowed % LOOK_FOR_ROOM == 0 {
+                    self.make_room();
+                    self.unify(routes);
+                }
+                return self.look(call).unwrap_or_default();
             }
             None => self.learn(call, hash, routes),
         }
@@ -211,6 +222,9 @@ impl Learned {
                     of.child(shape::NAME)?
                 }
                 Kind::Literal => of.child(segment.folded)?,
+                Kind::Identifier(length) if of.names[place as usize] && length == segment.folded.len() => {
+                    of.child(shape::NAME)?
+                }
                 kind => {
                     key.clear();
                     shape::push(&mut key, kind, segment.folded);
@@ -255,7 +269,7 @@ impl Learned {
         let last = keys.len().saturating_sub(1);
         for (at, key) in keys.iter_mut().enumerate() {
             let place = if at == last { Place::Last } else { Place::Amid };
-            if is_word(key) && self.nodes[node as usize].names[place as usize] {
+            if is_value(key) && self.nodes[node as usize].names[place as usize] {
                 names.push(std::mem::replace(key, shape::NAME.to_owned()));
             }
             node = match self.nodes[node as usize].child(key) {
@@ -305,16 +319,31 @@ impl Learned {
         }
     }
 
+    /// Has the place with the most words unified.
+    fn make_room(&mut self) {
+        let places = self.nodes.iter().enumerate().flat_map(|(node, of)| {
+            [Place::Last, Place::Amid]
+                .map(|place| (of.words[place as usize], node, place, of.names[place as usize]))
+        });
+        let most = places.filter(|&(.., names)| !names).max_by_key(|&(words, node, ..)| (words, node));
+        if let Some((words, node, place, _)) = most
+            && words >= NAMES_IN_NEED
+        {
+            self.crowded.push_back((node as u32, place));
+        }
+    }
+
     /// Makes one of the routes that differ in nothing but a value.
     fn unify(&mut self, routes: &mut Routes) {
         while let Some((node, place)) = self.crowded.pop_front() {
             if std::mem::replace(&mut self.nodes[node as usize].names[place as usize], true) {
                 continue;
             }
-            let words: Vec<(Box<str>, u32)> =
-                self.nodes[node as usize].children.iter().filter(|(key, _)| is_word(key)).cloned().collect();
+            let children = self.nodes[node as usize].children.iter();
+            let values: Vec<u32> =
+                children.filter(|(key, _)| is_value(key)).map(|(_, child)| *child).collect();
             let mut moved = Vec::new();
-            for (_, child) in &words {
+            for child in &values {
                 match place {
                     Place::Last => moved.append(&mut self.nodes[*child as usize].ends),
                     Place::Amid => {
@@ -360,12 +389,12 @@ impl Learned {
         self.free.push(node);
     }
 
-    /// Frees the words of a node that lead nowhere any more.
+    /// Frees the values of a node that lead nowhere any more.
     fn prune(&mut self, node: u32) {
         let mut children = std::mem::take(&mut self.nodes[node as usize].children);
         children.retain(|(key, child)| {
             let Node { children, ends, .. } = &self.nodes[*child as usize];
-            let kept = !is_word(key) || !children.is_empty() || !ends.is_empty();
+            let kept = !is_value(key) || !children.is_empty() || !ends.is_empty();
             if !kept {
                 self.nodes[*child as usize] = Node::default();
                 self.crowded.retain(|(crowded, _)| crowded != child);
@@ -429,6 +458,11 @@ impl Node {
 /// Whether a key is a word, and not what stands for values or files.
 fn is_word(key: &str) -> bool {
     !key.starts_with('{') && !key.starts_with("*.")
+}
+
+/// Whether `{name}` takes its place where words are values.
+fn is_value(key: &str) -> bool {
+    is_word(key) || key == shape::IDENTIFIER
 }
 
 /// A route's name: `POST /graphql query customer`.

@@ -18,8 +18,8 @@ const PLAIN: [bool; 256] = {
 };
 
 /// Whether canonical text has `byte` as it is, wherever it stands.
-pub fn is_plain(byte: u8) -> bool {
-    PLAIN[usize::from(byte)]
+pub const fn is_plain(byte: u8) -> bool {
+    PLAIN[byte as usize]
 }
 
 /// Appends `byte` to canonical text: itself if it is printable ASCII and not one of `reserved`, else encoded.

@@ -22,12 +22,15 @@ const LENGTHS: usize = 32;
 #[derive(Debug)]
 pub(super) struct Fields {
     by_length: [Vec<(Box<[u8]>, Field)>; LENGTHS + 1],
+    /// For each length, a bit for each first letter.
+    initials: [u32; LENGTHS + 1],
 }
 
 impl Fields {
     /// The fields that `sources` need, and the usual ones. `headers` are the forwarded ones that are believed.
     pub(super) fn new(headers: &[ForwardedHeader], sources: &Sources) -> Fields {
-        let mut fields = Fields { by_length: std::array::from_fn(|_| Vec::new()) };
+        let mut fields =
+            Fields { by_length: std::array::from_fn(|_| Vec::new()), initials: [0; LENGTHS + 1] };
         fields.add("user-agent", Field::UserAgent);
         // Tells calls with a credential from those without, whatever it is to be used for.
         fields.add("authorization", Field::Authorization);
@@ -44,7 +47,9 @@ impl Fields {
     }
 
     fn add(&mut self, name: &str, field: Field) {
-        let bucket = &mut self.by_length[name.len().min(LENGTHS)];
+        let length = name.len().min(LENGTHS);
+        self.initials[length] |= name.bytes().next().map_or(0, initial);
+        let bucket = &mut self.by_length[length];
         if bucket.iter().all(|(known, _)| **known != *name.as_bytes()) {
             bucket.push((name.as_bytes().into(), field));
         }
@@ -52,12 +57,20 @@ impl Fields {
 
     /// What the field called `name` is read for, whatever its case.
     pub(super) fn find(&self, name: &[u8]) -> Option<Field> {
-        let first = name.first()? | 0x20;
-        self.by_length[name.len().min(LENGTHS)]
+        let length = name.len().min(LENGTHS);
+        if self.initials[length] & initial(*name.first()?) == 0 {
+            return None;
+        }
+        self.by_length[length]
             .iter()
-            .find(|(known, _)| known[0] == first && known.eq_ignore_ascii_case(name))
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|&(_, field)| field)
     }
+}
+
+/// A bit for a first letter, whatever its case; others share what is left of 32.
+fn initial(letter: u8) -> u32 {
+    1 << (letter & 0x1f)
 }
 
 /// What tells programs apart that share an address: never an identity by itself, for anybody can copy it.
@@ -74,14 +87,18 @@ impl Traits {
     pub(super) fn field(&mut self, name: &[u8]) {
         let [first, .., last] = name else { return };
         let name = (name.len() as u64) << 16 | u64::from(first | 0x20) << 8 | u64::from(last | 0x20);
-        self.header_order = mix(self.header_order, name);
+        self.header_order = (self.header_order.rotate_left(23) ^ name).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     pub(super) fn agent(&mut self, value: &[u8]) {
-        let (words, rest) = value.as_chunks::<8>();
-        let word = rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte));
-        let start = value.len() as u64;
-        self.agent = mix(words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word))), word);
+        let (pairs, rest) = value.as_chunks::<16>();
+        let word = |bytes: &[u8]| bytes.iter().fold(1, |word, &byte| word << 8 | u64::from(byte));
+        let (low, high) = rest.split_at(rest.len() / 2);
+        let hash = pairs.iter().fold(value.len() as u64, |hash, pair| {
+            let pair = u128::from_le_bytes(*pair);
+            mix(hash ^ pair as u64, (pair >> 64) as u64)
+        });
+        self.agent = mix(hash ^ word(low), word(high));
     }
 }
 

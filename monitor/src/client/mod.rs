@@ -129,19 +129,21 @@ impl Lenses {
         let mut cookies = false;
         let mut authorizations = 0;
         self.credentials.clear();
-        for (at, (name, value)) in fields::of(request).enumerate() {
+        for (at, header) in request.headers.iter().enumerate() {
+            let name = request.slice(&header.name);
             traits.field(name);
-            match self.fields.find(name) {
-                None => {}
-                Some(Field::UserAgent) => traits.agent(value),
-                Some(Field::Forwarded(header)) => present.insert(header, at),
-                Some(Field::Cookie) => cookies = true,
-                Some(Field::Authorization) if authorizations < AUTHORIZATIONS => {
+            let Some(field) = self.fields.find(name) else { continue };
+            let value = request.slice(&header.value);
+            match field {
+                Field::UserAgent => traits.agent(value),
+                Field::Forwarded(header) => present.insert(header, at),
+                Field::Cookie => cookies = true,
+                Field::Authorization if authorizations < AUTHORIZATIONS => {
                     authorizations += 1;
                     self.credentials.authorization(value);
                 }
-                Some(Field::Authorization) => {}
-                Some(Field::Credential(kind)) => self.credentials.field(name, kind, value),
+                Field::Authorization => {}
+                Field::Credential(kind) => self.credentials.field(name, kind, value),
             }
         }
         if cookies {

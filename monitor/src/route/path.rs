@@ -16,9 +16,9 @@ const UNPARTED: &[u8] = b"%?#{}";
 #[derive(Debug, Default)]
 pub struct CanonicalPath {
     text: String,
-    /// The same in lower case.
+    /// The same in lower case; empty if it is.
     folded: String,
-    segments: Vec<Range<usize>>,
+    segments: Vec<(Range<usize>, Class)>,
 }
 
 /// One segment of a path.
@@ -28,7 +28,58 @@ pub struct Segment<'a> {
     /// In lower case. Case does not tell routes apart: some servers ignore it, and would give a client as many routes
     /// as there are ways to write one.
     pub folded: &'a str,
+    pub(super) class: Class,
 }
+
+/// Which kinds of octets a segment has: most need no closer look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Class(u8);
+
+impl Class {
+    const DIGIT: u8 = 1;
+    const UPPER: u8 = 2;
+    const POINT: u8 = 4;
+    const AT: u8 = 8;
+    const OTHER: u8 = 16;
+
+    /// Nothing but digits.
+    pub(super) fn is_number(self) -> bool {
+        self.0 == Class::DIGIT
+    }
+
+    /// Each form of identifier has a digit in it, or is an e-mail address.
+    pub(super) fn may_be_identifier(self) -> bool {
+        self.0 & (Class::DIGIT | Class::AT) != 0
+    }
+
+    /// There may be an extension.
+    pub(super) fn has_point(self) -> bool {
+        self.0 & Class::POINT != 0
+    }
+
+    const fn of(byte: u8) -> Class {
+        Class(match byte {
+            b'0'..=b'9' => Class::DIGIT,
+            b'A'..=b'Z' => Class::UPPER,
+            b'.' => Class::POINT,
+            b'@' => Class::AT,
+            _ => Class::OTHER,
+        })
+    }
+}
+
+/// The class of each octet that canonical text has as it is; 0 for others.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        if percent::is_plain(byte) {
+            classes[byte as usize] = Class::of(byte).0;
+        }
+        byte += 1;
+    }
+    classes
+};
 
 impl CanonicalPath {
     /// Reads `path`, the part of a target before `?`.
@@ -37,31 +88,38 @@ impl CanonicalPath {
     /// they look for a location, so that `/v1%2Fcustomers/1` would be a second way to the same account.
     pub fn parse(&mut self, path: &[u8]) {
         self.text.clear();
+        self.folded.clear();
         self.segments.clear();
         if !self.parse_plain(path) {
             self.parse_any(path);
         }
-        self.folded.clear();
-        self.folded.push_str(&self.text);
-        self.folded.make_ascii_lowercase();
+        if self.segments.iter().any(|(_, class)| class.0 & Class::UPPER != 0) {
+            self.folded.push_str(&self.text);
+            self.folded.make_ascii_lowercase();
+        }
     }
 
     /// The way of nearly all paths: nothing in it is encoded or in the way. False if something is.
     fn parse_plain(&mut self, path: &[u8]) -> bool {
         let mut start = 0;
+        let mut class = 0;
         for (at, &byte) in path.iter().enumerate() {
             if byte == b'/' {
                 if start < at {
-                    self.segments.push(start..at);
+                    self.segments.push((start..at, Class(class)));
                 }
-                start = at + 1;
-            } else if !percent::is_plain(byte) || (byte == b'.' && start == at) {
+                (start, class) = (at + 1, 0);
+                continue;
+            }
+            let of = CLASSES[usize::from(byte)];
+            if of == 0 || (byte == b'.' && start == at) {
                 self.segments.clear();
                 return false;
             }
+            class |= of;
         }
         if start < path.len() {
-            self.segments.push(start..path.len());
+            self.segments.push((start..path.len(), Class(class)));
         }
         self.text.push_str(std::str::from_utf8(path).unwrap_or_default());
         true
@@ -103,8 +161,10 @@ impl CanonicalPath {
     /// A segment by its place; there must be one.
     #[inline]
     pub fn segment(&self, at: usize) -> Segment<'_> {
-        let range = self.segments[at].clone();
-        Segment { text: &self.text[range.clone()], folded: &self.folded[range] }
+        let (Range { start, end }, class) = self.segments[at];
+        let text = &self.text[start..end];
+        let folded = if self.folded.is_empty() { text } else { &self.folded[start..end] };
+        Segment { text, folded, class }
     }
 
     /// The segments in order; none for the root.
@@ -120,7 +180,10 @@ impl CanonicalPath {
                 self.text.truncate(start);
                 self.segments.pop();
             }
-            _ => self.segments.push(start..self.text.len()),
+            segment => {
+                let class = segment.bytes().fold(0, |class, byte| class | Class::of(byte).0);
+                self.segments.push((start..self.text.len(), Class(class)));
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! The shape of a path: which of its segments are identifiers by their form, and which name things.
 
-use super::{locale, path::CanonicalPath};
+use super::{
+    locale,
+    path::{CanonicalPath, Segment},
+};
 use crate::object::identifier;
 
 /// What stands for an identifier in a template.
@@ -41,8 +44,7 @@ impl Shape {
         }
         let last = path.len().saturating_sub(1);
         for (at, segment) in path.segments().enumerate() {
-            let kind =
-                kind(segment.text, segment.folded, at == last, at < 2 && may_be_locale(at, last, path));
+            let kind = kind(segment, at == last, at < 2 && may_be_locale(at, last, path));
             self.kinds.push(kind);
             self.template.push('/');
             push(&mut self.template, kind, segment.folded);
@@ -60,14 +62,23 @@ fn may_be_locale(at: usize, last: usize, path: &CanonicalPath) -> bool {
     at < last && (at == 0 || at == 1 && (before() == "api" || is_version(before())))
 }
 
-fn kind(text: &str, folded: &str, is_last: bool, may_be_locale: bool) -> Kind {
-    if let Some((id, _)) = identifier::find(text) {
-        return Kind::Identifier(id.len());
-    }
-    if identifier::is_list(text) {
+fn kind(segment: Segment<'_>, is_last: bool, may_be_locale: bool) -> Kind {
+    let Segment { text, folded, class } = segment;
+    if class.is_number() {
         return Kind::Identifier(text.len());
     }
-    if is_last && let Some(extension) = identifier::static_extension(folded) {
+    if class.may_be_identifier() {
+        if let Some((id, _)) = identifier::find(text) {
+            return Kind::Identifier(id.len());
+        }
+        if identifier::is_list(text) {
+            return Kind::Identifier(text.len());
+        }
+    }
+    if is_last
+        && class.has_point()
+        && let Some(extension) = identifier::static_extension(folded)
+    {
         return Kind::Static(folded.len() - extension.len());
     }
     if may_be_locale && locale::is_locale(folded) { Kind::Locale } else { Kind::Literal }

@@ -18,11 +18,12 @@ const STATIC: [&str; 30] = [
 
 /// If `segment` of a canonical path is an identifier, the identifier and what follows it (an extension).
 pub fn find(segment: &str) -> Option<(&str, &str)> {
-    // Most segments are words, and each form has one of these in it.
-    if !segment.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@') {
+    // Most segments are words, and each form has one of these in it; only numbers are as short as `v1`.
+    let number = is_number(segment.as_bytes());
+    if !number && (segment.len() < 5 || !segment.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@')) {
         return None;
     }
-    if is_identifier(segment) {
+    if number || is_identifier(segment) {
         return Some((segment, ""));
     }
     memchr::memchr(b'.', segment.as_bytes())?;

@@ -145,6 +145,11 @@ fn the_proxy_protocol_is_the_nearest_hop() {
 
 proptest! {
     #[test]
+    fn addresses_are_read_as_the_library_reads_them(text in "[0-9.]{0,16}|([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+        prop_assert_eq!(ipv4(text.as_bytes()), text.parse().ok());
+    }
+
+    #[test]
     fn any_bytes_give_a_key(
         name in prop::sample::select(ForwardedHeader::ALL.to_vec()),
         fields in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 0..4),

@@ -211,7 +211,7 @@ fn is_object(name: &str) -> bool {
         let at = word.len().checked_sub(except.len());
         at.and_then(|at| word.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(except))
     };
-    !EXCEPT.iter().any(|except| ends_with(except))
+    !EXCEPT.iter().any(ends_with)
 }
 
 fn is_page(name: &str) -> bool {

@@ -129,7 +129,7 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
 });
 
 fn take(lasting: &mut Lasting, with_rules: bool, request: &Request, request_bytes: u64) {
-    let peer = if request.head.len() % 2 == 0 { [127, 0, 0, 1] } else { [198, 51, 100, 7] };
+    let peer = if request.head.len().is_multiple_of(2) { [127, 0, 0, 1] } else { [198, 51, 100, 7] };
     let mut alone = detection(with_rules);
     let mut seen = None;
     lasting.at += 10_000_000;
@@ -158,7 +158,7 @@ fn take(lasting: &mut Lasting, with_rules: bool, request: &Request, request_byte
                 && counters.detector.objects <= 1024
                 && counters.routes.routes <= 64
         );
-        if other && lasting.calls % 64 == 0 {
+        if other && lasting.calls.is_multiple_of(64) {
             detection.tick(Timestamp(lasting.at), &mut out);
             assert!(detection.routes().len() < 1000);
         }

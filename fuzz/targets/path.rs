@@ -100,7 +100,9 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
         assert_eq!(plain, of(&[&each_slash(path, b"/x/../"), query].concat()), "parent segments");
         assert_eq!(plain, of(&[path, b"/", query].concat()), "a trailing slash");
         assert_eq!(plain, of(&[b"http://x:80", target].concat()), "absolute form");
-        if let Some(query) = reordered(query) {
+        if let Some(query) = reordered(query)
+            && !has_graphql(path)
+        {
             assert_eq!(plain, of(&[path, &query].concat()), "parameters in another order");
         }
         if !query.is_empty() && !has_graphql(path) {

@@ -28,6 +28,9 @@ const CHECKS: [(&str, Check); 7] = [
     ("documentation", documentation),
 ];
 
+/// The fuzz targets are a workspace of their own.
+const FUZZ: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
+
 pub(crate) fn verb(workspace: &Workspace) -> Result<()> {
     let mut outcomes = Vec::new();
     for (name, check) in CHECKS {
@@ -71,7 +74,8 @@ fn timed(name: &'static str, check: impl FnOnce() -> Result<()>) -> Outcome {
 }
 
 fn formatting(workspace: &Workspace) -> Result<()> {
-    process::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+    process::run(workspace.cargo().args(["fmt", "--all", "--check"]))?;
+    process::run(workspace.cargo().args(["fmt", FUZZ[0], FUZZ[1], "--check"]))
 }
 
 /// Known vulnerabilities are left out: their database is on the internet, which the CI machine cannot reach.
@@ -89,7 +93,9 @@ fn unused_dependencies(workspace: &Workspace) -> Result<()> {
 /// `--locked` makes a forgotten Cargo.lock show here, and not on somebody else's machine.
 fn lints(workspace: &Workspace) -> Result<()> {
     let mut clippy = build::host_cargo(workspace, Linkage::Dynamic, "clippy")?;
-    process::run(clippy.args(["--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+    process::run(clippy.args(["--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    let mut clippy = build::host_cargo(workspace, Linkage::Dynamic, "clippy")?;
+    process::run(clippy.args(FUZZ).args(["--locked", "--", "-D", "warnings"]))
 }
 
 fn documentation(workspace: &Workspace) -> Result<()> {

@@ -30,8 +30,8 @@ const INSTRUMENTATION: [&str; 8] = [
 /// Longer inputs are not tried: heads and bodies are capped there.
 const LONGEST: usize = 16 * 1024;
 
-/// One input may take this long. A parser takes microseconds.
-const TIMEOUT_S: u64 = 5;
+/// One input may take this long. A parser takes microseconds; a virtual machine that is paused takes seconds.
+const TIMEOUT_S: u64 = 30;
 
 #[derive(Args)]
 pub(crate) struct Options {

@@ -211,6 +211,7 @@ fn read_document(path: &Path) -> Result<Vec<Template>, Failure> {
                 | TemplateError::TooLong(_)
                 | TemplateError::Star(..)
                 | TemplateError::OpenAmid(_)
+                | TemplateError::Method(..)
                 | TemplateError::Braces(..)),
             ) => {
                 tracing::warn!(document = %path.display(), line = operation.line, "left out: {error}");

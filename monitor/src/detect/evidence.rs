@@ -55,7 +55,7 @@ impl Evidence {
         if self.addresses.len() < SAMPLES && !self.addresses.contains(&address) {
             self.addresses.push(address);
         }
-        let shown = &object[..object.floor_char_boundary(LONGEST_SAMPLE)];
+        let shown = sample(object);
         if !self.samples.iter().any(|sample| sample == shown) {
             let mut sample = match self.samples.len() {
                 SAMPLES => self.samples.pop_front().unwrap_or_default(),
@@ -97,6 +97,11 @@ impl Evidence {
         let small = gaps.filter(|&gap| gap <= WALKING_GAP * stride).count();
         small * 4 >= (sorted.len() - 1) * 3
     }
+}
+
+/// As much of an object as an alert shows.
+pub(super) fn sample(object: &str) -> &str {
+    &object[..object.floor_char_boundary(LONGEST_SAMPLE)]
 }
 
 /// The number in an object like `1042`, `cust-1042` or `7/1042`: the digits at its end, if letters at most and

@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::{Finding, Phase, finding::OPEN_DOOR};
+use super::{Finding, Phase, evidence, finding::OPEN_DOOR};
 use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
 
 /// Objects that are read without a credential before a door counts as open.
@@ -111,7 +111,7 @@ impl Notices {
             if noted.objects.len() < OPEN_OBJECTS && !noted.objects.contains(&object_hash) {
                 noted.objects.push(object_hash);
             }
-            noted.sample.get_or_insert_with(|| object.to_owned());
+            noted.sample.get_or_insert_with(|| evidence::sample(object).to_owned());
         }
         if noted.rule != OPEN_DOOR || noted.objects.len() == OPEN_OBJECTS {
             noted.begun = true;
@@ -194,6 +194,13 @@ mod tests {
         notices.tick(Timestamp(26 * 3_600 * S), &mut out);
         assert_eq!((out.len(), out[0].phase, out[0].requests), (1, Phase::Ends, 5));
         assert_eq!(show(&mut notices, OPEN_DOOR, "GET /a/{id}", "1", 200_000).len(), 0, "it starts over");
+    }
+
+    #[test]
+    fn a_long_object_is_not_kept_whole() {
+        let mut notices = Notices::new(HashKey::new([1; 16]));
+        let found = show(&mut notices, UNKNOWN_ROUTE, "GET /a/{id}", &"7".repeat(10_000), 9);
+        assert_eq!(found[0].sample_objects, ["7".repeat(128)]);
     }
 
     #[test]

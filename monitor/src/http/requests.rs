@@ -565,9 +565,9 @@ fn resumes(data: &[u8], limits: &Limits) -> bool {
         || (window.len() == limits.head && recognition::recognise(window) == Recognition::Request)
 }
 
-/// Whether a first line without end looks like a request's.
+/// Whether a first line that goes on past the cap looks like a request's: it starts with a method, as far as that is
+/// there. Servers take targets of any form, and lines of other protocols are shorter.
 fn line_is_plausible(line: &[u8]) -> bool {
-    let mut parts = line.splitn(2, |&byte| byte == b' ');
-    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    recognition::plausible(method, target)
+    let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
+    !method.is_empty() && method.iter().all(|&byte| recognition::is_token(byte))
 }

@@ -14,9 +14,14 @@ use crate::{
 impl Connection {
     /// Contiguous bytes are as good as accepted: there is no other direction to tell.
     pub(in crate::http) fn accept_all(&mut self, shared: &mut Shared) {
-        while let Some(end) = self.early.as_ref().and_then(|early| early.front()).map(Block::end) {
+        let place = |front: &Block| (front.seq, front.end());
+        while let Some((seq, end)) = self.early.as_ref().and_then(|early| early.front()).map(place) {
             self.accepted = latest(self.accepted, end);
             self.deliver(self.accepted, shared);
+            // It stands behind a FIN, where TCP takes nothing.
+            if self.early.as_ref().and_then(|early| early.front()).map(place) == Some((seq, end)) {
+                break;
+            }
         }
         self.accepted = latest(self.accepted, self.requests.next);
         self.believe_guess();

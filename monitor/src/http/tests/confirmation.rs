@@ -180,3 +180,17 @@ fn a_file_with_one_direction_only_is_believed() {
     wire.wait(Duration::from_secs(1)).finish();
     wire.expect(&["GET /a -", "GET /b -"]);
 }
+
+#[test]
+fn bytes_behind_a_fin_do_not_hold_up_a_capture_of_one_direction() {
+    let mut wire = Wire::new();
+    let head = get("/a");
+    let base = Segment { received: None, sent: None, ..wire.base(Direction::Request) };
+    let length = head.len() as u32;
+    let asked = Segment { data: head.as_bytes(), length, fin: true, ..base };
+    wire.connections.segment(&asked, &mut wire.record);
+    let behind = Segment { seq: base.seq.wrapping_add(length + 1), fin: false, ..asked };
+    wire.connections.segment(&behind, &mut wire.record);
+    wire.finish();
+    wire.expect(&["GET /a -"]);
+}

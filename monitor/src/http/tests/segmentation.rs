@@ -60,6 +60,33 @@ impl Receiver {
     }
 }
 
+#[test]
+fn a_long_method_hides_nothing_however_it_arrives() {
+    let head = format!("{} /a HTTP/1.1\r\n\r\n", "X".repeat(200));
+    for cut in [1, 64, 65, 80, 81, 150, 200, 201] {
+        let mut wire = Wire::new();
+        wire.send(&head[..cut]).send(&head[cut..]).reply(status(405, ""));
+        wire.send(get("/b")).reply(ok("")).finish();
+        wire.expect(&[&format!("{} /a 405", "X".repeat(200)), "GET /b 200"]);
+    }
+}
+
+#[test]
+fn a_first_line_past_the_cap_hides_nothing_behind_it() {
+    let long = "X".repeat(5000);
+    for line in [
+        format!("{long} /a"),
+        format!("POST https://x/{long}"),
+        format!("{long} HTTPS://x/"),
+        format!("POST x{long}"),
+    ] {
+        let mut wire = Wire::new();
+        wire.send(format!("{line} HTTP/1.1\r\n\r\n")).reply(status(405, ""));
+        wire.send(get("/b")).reply(ok("")).finish();
+        assert_eq!((wire.record.exchanges.len(), &*wire.record.exchanges[1]), (2, "GET /b 200"), "{line}");
+    }
+}
+
 proptest! {
     /// A pipelined stream, cut anywhere, its segments doubled, merged and shuffled, the responses cut and in
     /// any order within a cycle: the exchanges are those of the requests in order.

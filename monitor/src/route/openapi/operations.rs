@@ -40,6 +40,11 @@ pub(super) fn collect(root: &Node) -> Result<Vec<Operation>, Refusal> {
     Ok(collector.operations)
 }
 
+/// Whether a method can stand in a request at all.
+fn is_word(method: &str) -> bool {
+    !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 struct Collector<'a> {
     root: &'a Node,
     /// Those of the document's servers.
@@ -56,6 +61,7 @@ impl<'a> Collector<'a> {
         let items = self.items(&path.value)?;
         for item in &items {
             let others = item.get(OTHER_METHODS).and_then(Node::entries).unwrap_or_default();
+            let others = others.iter().filter(|entry| is_word(&entry.key));
             let fixed = item.entries().unwrap_or_default();
             let fixed = fixed.iter().filter(|entry| METHODS.contains(&&*entry.key));
             for Entry { key: method, value: operation, .. } in fixed.chain(others) {

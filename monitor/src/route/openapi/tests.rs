@@ -281,6 +281,12 @@ fn what_is_no_openapi_3_is_refused() {
 }
 
 #[test]
+fn a_method_that_is_no_word_is_ignored() {
+    let text = yaml("paths:\n  /a: {additionalOperations: {\"M X\": {}, \"\": {}, PURGE: {}}}\n");
+    assert_eq!(operations(&text), ["3 PURGE /a"]);
+}
+
+#[test]
 fn the_path_of_an_operation_ends_before_its_query() {
     for (written, path) in [
         ("/items", "/items"),

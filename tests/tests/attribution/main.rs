@@ -5,6 +5,7 @@
 mod addresses;
 mod credentials;
 mod declared;
+mod inventory;
 mod learned;
 mod objects;
 mod walks;

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use rollcall::route::identifier;
+use rollcall::object::identifier;
 use serde_json::Value;
 
 use crate::summary::Random;

@@ -178,7 +178,7 @@ impl Learned {
             Some(found) => return found,
             None if self.used[call.proof as usize] >= self.room[call.proof as usize] => {
                 self.overflowed += 1;
-                if self.overflowed % LOOK_FOR_ROOM == 0 {
+                if self.overflowed.is_multiple_of(LOOK_FOR_ROOM) {
                     self.make_room();
                     self.unify(routes);
                 }

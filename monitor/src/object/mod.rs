@@ -1,8 +1,8 @@
 //! Whose account: the objects of a call.
 //!
 //! They stand in the path (the router finds those), in the query, and in the body as far as it was captured: forms,
-//! JSON, GraphQL ([`operation`]). Which parameters hold objects is told by their names ([`names`]); what is found
-//! becomes objects in one canonical spelling ([`parameters`], [`value`]).
+//! JSON, GraphQL (`operation`). Which parameters hold objects is told by their names ([`names`]); what is found
+//! becomes objects in one canonical spelling (`parameters`, `value`).
 //!
 //! All of this is text that a client wrote, cut off at a cap, so nothing here fails: what can't be read is passed over,
 //! and how far a body could be read is told ([`Body`]).

@@ -12,7 +12,7 @@ use crate::percent;
 const MAX_SORTED: usize = 64;
 
 /// Bytes that the elements of lists may repeat of what they have in common: a thousand elements and two UUIDs beside
-/// them. Past it, that is an object of its own beside theirs, or a request of 16 KiB would make objects of 64 MiB.
+/// them. Past it, that is an object of its own beside theirs, or a request of 16 KiB would make objects of 32 MiB.
 const MAX_REPEATED: usize = 64 * 1024;
 
 /// A part of [`Parameters::text`].

@@ -2,8 +2,8 @@
 //!
 //! A route is a method and a path template, `GET /v1/customers/{id}`. It is the one that the operator declared, else
 //! the one that an OpenAPI document declares (`declared`), else it is learned (`learned`): the canonical path
-//! ([`path`]) with each segment taken out that looks like an identifier ([`crate::object::identifier`]), names a language or a static
-//! file (`shape`), or takes too many values. Calls to GraphQL have the operation in their route.
+//! ([`path`]) with each segment taken out that looks like an identifier ([`crate::object::identifier`]), names a
+//! language or a static file (`shape`), or takes too many values. Calls to GraphQL have the operation in their route.
 //!
 //! The objects of a call are what was taken out of its path, with the values of parameters that hold objects
 //! ([`crate::object`]).

@@ -30,8 +30,9 @@ use crate::hash::HashKey;
 /// 999 places of 1,000 have 62 at most.
 pub const NAMES: usize = 200;
 
-/// Words in one place that are taken for values when there is no room for more routes.
-const NAMES_IN_NEED: usize = 32;
+/// Words in one place that are taken for values when there is no room for more routes: 999 places of 1,000 in public
+/// descriptions have fewer.
+const NAMES_IN_NEED: usize = 64;
 
 /// After so many calls without room, it is looked for: that takes a look at every place.
 const LOOK_FOR_ROOM: u64 = 64;

@@ -103,8 +103,8 @@ fn identifiers_among_values_share_their_route() {
 
 #[test]
 fn want_of_room_makes_values_of_words() {
-    let mut scene = Scene::new(160);
-    for n in 0..150 {
+    let mut scene = Scene::new(400);
+    for n in 0..170 {
         scene.call(&format!("/repos/{}", word(n)), 200);
     }
     assert_eq!(scene.names(), ["GET /repos/{name}"]);

@@ -8,7 +8,7 @@ use std::{
 use rollcall::{
     http::{Exchange, Header, Limits, Request, Version},
     object::Objects,
-    route::{Attribution, Router},
+    route::{Attribution, Router, target::Target},
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
 };
@@ -61,7 +61,8 @@ pub fn exchange<'a>(request: &'a Request, peer: IpAddr, proxied_for: Option<IpAd
 /// The route and the objects of a call, the latter in alphabetical order.
 pub fn attribute(router: &mut Router, request: &Request) -> (String, Vec<String>) {
     let mut attribution = Attribution { objects: Objects::default(), ..Attribution::default() };
-    router.attribute(&exchange(request, IpAddr::from([198, 51, 100, 7]), None), true, &mut attribution);
+    let exchange = exchange(request, IpAddr::from([198, 51, 100, 7]), None);
+    router.attribute(&exchange, Target::of(request), true, &mut attribution);
     crate::check::volume(&attribution.objects, request.head.len() + request.body.len());
     let mut objects = crate::check::objects(&attribution.objects);
     objects.sort();

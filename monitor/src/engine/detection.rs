@@ -199,9 +199,9 @@ impl Detection {
     /// Who sent the exchange, and, for [`Detection::call`] and [`Detection::complete`] to go on with, what it was about;
     /// counts only if it is to `learn`. They call it themselves: public for what measures it.
     pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
-        let query = Target::of(exchange.request).query();
-        let clients = self.lenses.of(exchange, query);
-        self.router.attribute(exchange, learn, &mut self.attribution);
+        let target = Target::of(exchange.request);
+        let clients = self.lenses.of(exchange, target.query());
+        self.router.attribute(exchange, target, learn, &mut self.attribution);
         self.clients = Some(clients);
         self.attributed = Some(identity(exchange));
         clients

@@ -20,7 +20,7 @@ pub mod outcome;
 pub mod path;
 mod routes;
 mod shape;
-pub(crate) mod target;
+pub mod target;
 mod template;
 
 use std::{ops::Range, sync::Arc};
@@ -43,10 +43,6 @@ use crate::{
     http::exchange::Exchange,
     object::{Body, Names, Objects, Reader},
 };
-
-/// Methods with routes of their own: RFC 9110, PATCH (RFC 5789) and QUERY. All others share one label.
-const METHODS: [&str; 10] =
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY", "TRACE", "CONNECT"];
 
 /// The label of all other methods.
 const OTHER_METHOD: &str = "~OTHER";
@@ -146,12 +142,16 @@ impl Router {
         (router, never)
     }
 
-    /// Finds the route and objects of a request. If it `learn`s, the call counts: its route may be new.
-    pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool, attribution: &mut Attribution) {
+    /// Finds the route and objects of a request to `target`. If it `learn`s, the call counts: its route may be new.
+    pub fn attribute(
+        &mut self,
+        exchange: &Exchange<'_>,
+        target: Target<'_>,
+        learn: bool,
+        attribution: &mut Attribution,
+    ) {
         let request = exchange.request;
-        let method = METHODS.into_iter().find(|method| method.as_bytes() == request.method());
-        let method = method.unwrap_or(OTHER_METHOD);
-        let target = Target::of(request);
+        let method = label(request.method());
         self.path.parse(match target {
             Target::Resource { path, .. } => path,
             Target::Authority | Target::Asterisk => b"",
@@ -160,14 +160,13 @@ impl Router {
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
         self.places.clear();
-        let raw = std::str::from_utf8(request.method()).unwrap_or(OTHER_METHOD);
         let body = if let Some(name) = target.name() {
             self.reader.start(false, false);
             let body = self.reader.read(b"", &request.body, cut);
             self.reader.objects(false, &mut attribution.objects);
             attribution.id = self.special(method, name);
             body
-        } else if let Some(hit) = self.declared(raw) {
+        } else if let Some(hit) = self.declared(request.method()) {
             self.reader.start(false, hit.has_object && hit.origin == Origin::Rule);
             for (segment, range) in self.places.drain(..) {
                 self.reader.path(&self.path.segment(segment).text[range]);
@@ -237,7 +236,11 @@ impl Router {
     }
 
     /// The declared route of the path, and in `places` where its objects stand.
-    fn declared(&mut self, method: &str) -> Option<Hit> {
+    fn declared(&mut self, method: &[u8]) -> Option<Hit> {
+        if self.rules.is_empty() && self.document.is_none() {
+            return None;
+        }
+        let method = std::str::from_utf8(method).unwrap_or(OTHER_METHOD);
         let Router { rules, document, routes, path, places, .. } = self;
         for declared in [Some(rules), document.as_mut()].into_iter().flatten().filter(|all| !all.is_empty()) {
             if let Some(declared::Hit { route, has_object, is_list }) =
@@ -296,6 +299,24 @@ impl Router {
         let Some(last) = self.path.len().checked_sub(1) else { return false };
         let last = self.path.segment(last).folded;
         last.starts_with("graphql") || last == "gql"
+    }
+}
+
+/// The label of a method in learned routes. Those of RFC 9110, PATCH (RFC 5789) and QUERY have routes of their own, all
+/// others share one.
+fn label(method: &[u8]) -> &'static str {
+    match method {
+        b"GET" => "GET",
+        b"POST" => "POST",
+        b"PUT" => "PUT",
+        b"PATCH" => "PATCH",
+        b"DELETE" => "DELETE",
+        b"HEAD" => "HEAD",
+        b"OPTIONS" => "OPTIONS",
+        b"QUERY" => "QUERY",
+        b"TRACE" => "TRACE",
+        b"CONNECT" => "CONNECT",
+        _ => OTHER_METHOD,
     }
 }
 

@@ -4,7 +4,7 @@ use crate::http::exchange::Request;
 
 /// A request target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target<'a> {
+pub enum Target<'a> {
     /// Origin-form and absolute-form, and whatever else a lenient server might take for a path.
     Resource { path: &'a [u8], query: &'a [u8] },
     /// Authority-form: the target of CONNECT.
@@ -15,7 +15,7 @@ pub(crate) enum Target<'a> {
 
 impl<'a> Target<'a> {
     /// The target of `request`.
-    pub(crate) fn of(request: &'a Request) -> Target<'a> {
+    pub fn of(request: &'a Request) -> Target<'a> {
         let target = request.target();
         if request.method() == b"CONNECT" {
             return Target::Authority;
@@ -37,7 +37,7 @@ impl<'a> Target<'a> {
     }
 
     /// What stands for a target that is no path.
-    pub(crate) fn name(self) -> Option<&'static str> {
+    pub fn name(self) -> Option<&'static str> {
         match self {
             Target::Resource { .. } => None,
             Target::Authority => Some("{authority}"),
@@ -46,7 +46,7 @@ impl<'a> Target<'a> {
     }
 
     /// What stands behind `?`.
-    pub(crate) fn query(self) -> &'a [u8] {
+    pub fn query(self) -> &'a [u8] {
         if let Target::Resource { query, .. } = self { query } else { &[] }
     }
 }

@@ -41,7 +41,7 @@ fn attribute(router: &mut Router, request: &Request, status: u16) -> (String, Ve
         sampling: 1.0,
     };
     let mut attribution = Attribution::default();
-    router.attribute(&exchange, true, &mut attribution);
+    router.attribute(&exchange, Target::of(request), true, &mut attribution);
     (attribution.route.to_string(), attribution.objects.iter().map(str::to_owned).collect())
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use rollcall::{
     client::{self, Lenses},
     hash::HashKey,
-    route::{self, Attribution, Router, Touch},
+    route::{self, Attribution, Router, Touch, target::Target},
     time::Timestamp,
 };
 use serde_json::Value;
@@ -152,7 +152,7 @@ fn learn(most: usize, targets: impl Iterator<Item = (String, u16)>) -> Result<u6
             };
             let request = call.request();
             let exchange = call.exchange(&request);
-            router.attribute(&exchange, true, &mut attribution);
+            router.attribute(&exchange, Target::of(exchange.request), true, &mut attribution);
             if status == 200 && attribution.objects.is_empty() {
                 let clients = lenses.of(&exchange, b"");
                 router.remember(

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use rollcall::{
     hash::HashKey,
-    route::{self, Attribution, Router},
+    route::{self, Attribution, Router, target::Target},
 };
 
 use super::{
@@ -94,7 +94,7 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
         let request = made.call.request();
         let exchange = made.call.exchange(&request);
         let start = Instant::now();
-        router.attribute(&exchange, learn, &mut attribution);
+        router.attribute(&exchange, Target::of(exchange.request), learn, &mut attribution);
         longest = longest.max(start.elapsed());
         router.recalled();
         if learn {

@@ -299,6 +299,7 @@ mod tests {
             (&["/a/../b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2Fb"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a/%2e%2E/b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (&["/a/..%2Fb"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/.%2f"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/{id};b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2f{id}"], "paths are looked at without dot segments, ;parameters and encoded slashes"),

@@ -106,9 +106,11 @@ impl Template {
                 segment => {
                     canonical.parse(segment.as_bytes());
                     let folded: Vec<&str> = canonical.segments().map(|segment| segment.folded).collect();
-                    // A dot segment, or nothing but `;parameters`: no path has it, and a warning says so.
-                    let folded = if folded.is_empty() { ".".to_owned() } else { folded.join("/") };
-                    template.segments.push(Segment::Literal(folded.into()));
+                    // A dot segment, an encoded slash, or nothing but `;parameters`: no path has it, and a warning
+                    // says so.
+                    let parted = segment.to_ascii_lowercase().contains("%2f");
+                    let literal = folded.first().filter(|_| !parted).unwrap_or(&".");
+                    template.segments.push(Segment::Literal((*literal).into()));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a process uses: CPU time and memory, as the kernel accounts for them.
 
-use std::{fs, time::Duration};
+use std::{fs, io::ErrorKind, time::Duration};
 
 use anyhow::{Context, Result};
 
@@ -10,7 +10,11 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     let mut sum = 0;
     for thread in fs::read_dir(&folder).with_context(|| format!("list {folder}"))? {
         let file = thread?.path().join("schedstat");
-        let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        let text = match fs::read_to_string(&file) {
+            // The thread has ended since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            text => text.with_context(|| format!("read {}", file.display()))?,
+        };
         let nanoseconds =
             text.split_whitespace().next().with_context(|| format!("{} is empty", file.display()))?;
         sum += nanoseconds.parse::<u64>()?;

@@ -114,7 +114,8 @@ impl Declared {
         let (node, end, open) = self.walk(0, 0, method, path, objects)?;
         let ends = if open { &mut self.nodes[node].open } else { &mut self.nodes[node].ends };
         let End { method: of, routes: known, path, has_object, is_list } = &mut ends[end];
-        let method = of.as_deref().unwrap_or(method);
+        // Methods are the client's to choose: those without a name share a route.
+        let method = of.as_deref().unwrap_or_else(|| super::label(method.as_bytes()));
         let route = match known.iter().find(|(known, _)| known == method) {
             Some(&(_, route)) => route,
             None => {
@@ -275,6 +276,8 @@ mod tests {
             ("DELETE", "/v1/customers/17/notes", Some(("DELETE /v1/customers/{account}/notes", "17"))),
             ("DELETE", "/v1/customers/17", Some(("DELETE /**", ""))),
             ("GET", "/", Some(("GET /**", ""))),
+            ("MADEUP1", "/", Some(("~OTHER /**", ""))),
+            ("MADEUP2", "/", Some(("~OTHER /**", ""))),
             ("GET", "/caf%c3%a9/17a", Some(("GET /caf\u{e9}/{id}%61", "17"))),
             ("GET", "/\u{e9}t\u{e9}-17", Some(("GET /\u{e9}t\u{e9}-{id}", "17"))),
         ] {

@@ -111,7 +111,7 @@ impl Detection {
         }
         let observation = Observation {
             at: exchange.at,
-            clients: clients.by_address(),
+            clients: &[],
             address: clients.address(),
             traits: clients.traits,
             route: &self.attribution.route,
@@ -120,9 +120,8 @@ impl Detection {
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
-        self.addresses.observe(&observation, &mut self.findings);
-        let observation = Observation { clients: clients.by_credential(), ..observation };
-        self.credentials.observe(&observation, &mut self.findings);
+        let detectors = [&mut self.addresses, &mut self.credentials];
+        observe(detectors, &observation, &clients, &mut self.findings);
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -213,7 +212,7 @@ impl Detection {
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
             at: touch.at,
-            clients: touch.clients.by_address(),
+            clients: &[],
             address: touch.clients.address(),
             traits: touch.clients.traits,
             route: self.router.routes().name(recalled.route),
@@ -222,9 +221,8 @@ impl Detection {
             response_bytes: touch.response_bytes,
             sampling: touch.sampling,
         };
-        self.addresses.observe(&observation, &mut self.findings);
-        let observation = Observation { clients: touch.clients.by_credential(), ..observation };
-        self.credentials.observe(&observation, &mut self.findings);
+        let detectors = [&mut self.addresses, &mut self.credentials];
+        observe(detectors, &observation, &touch.clients, &mut self.findings);
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {
@@ -237,6 +235,17 @@ impl Attributed<'_> {
     pub fn client_keys(&self) -> &[ClientKey] {
         self.clients.keys()
     }
+}
+
+/// Hands an observation to each detector, with the keys that it counts.
+fn observe(
+    [addresses, credentials]: [&mut Detector; 2],
+    observation: &Observation<'_>,
+    clients: &Clients,
+    out: &mut Vec<Finding>,
+) {
+    addresses.observe(&Observation { clients: clients.by_address(), ..*observation }, out);
+    credentials.observe(&Observation { clients: clients.by_credential(), ..*observation }, out);
 }
 
 /// What tells an exchange from others that are under way.

@@ -113,7 +113,7 @@ impl Parameters {
     pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
         objects.clear();
         let Parameters { text, found, pages } = self;
-        if found.len() + pages.len() <= 1 && pages.is_empty() {
+        if found.len() <= 1 && pages.is_empty() {
             // Most calls name one object or none.
             if let Some(Parameter { value, .. }) = found.first() {
                 objects.push(&text[value.start as usize..value.end as usize]);

@@ -6,11 +6,8 @@ use hashbrown::{HashTable, hash_table::Entry};
 
 use super::{Alert, Client, Severity, State, VERSION};
 use crate::{
-    client::ClientKey,
-    detect::{
-        Finding, Phase,
-        finding::{DISTINCT_OBJECTS, RULES, SEQUENTIAL_WALK},
-    },
+    client::{ClientKey, KEY_BYTES},
+    detect::{Finding, Phase, Rule},
     hash::HashKey,
     time::Timestamp,
 };
@@ -31,8 +28,8 @@ pub struct Alerts {
 /// What became of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// By rule, in the order of [`RULES`], and by severity.
-    pub opened: [[u64; 3]; RULES.len()],
+    /// By rule, in the order of [`Rule::ALL`], and by severity.
+    pub opened: [[u64; 3]; Rule::ALL.len()],
     pub updated: u64,
     pub resolved: u64,
     /// Findings that became no alert because too many were open.
@@ -56,8 +53,8 @@ impl Counters {
 #[derive(Debug)]
 struct OpenAlert {
     hash: u64,
-    rule: &'static str,
-    client: ClientKey,
+    rule: Rule,
+    client: Option<ClientKey>,
     route: Arc<str>,
     id: u64,
     severity: Severity,
@@ -101,9 +98,7 @@ impl Alerts {
                 let id = self.key.hash(&identity(&finding, Some(finding.at)));
                 let (rule, client, route) = (finding.rule, finding.client, Arc::clone(&finding.route));
                 entry.insert(OpenAlert { hash, rule, client, route, id, severity });
-                if let Some(rule) = RULES.iter().position(|known| *known == rule) {
-                    self.counters.opened[rule][severity as usize] += 1;
-                }
+                self.counters.opened[rule as usize][severity as usize] += 1;
                 (State::Open, severity, id)
             }
         };
@@ -119,9 +114,10 @@ impl Alerts {
 /// Rule, client, route, and when it opened, as bytes of which no two are alike.
 fn identity(finding: &Finding, opened: Option<Timestamp>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
-    bytes.extend_from_slice(finding.rule.as_bytes());
+    bytes.extend_from_slice(finding.rule.name().as_bytes());
     bytes.push(0);
-    bytes.extend_from_slice(&finding.client.to_bytes());
+    // No key's kind is 0xff.
+    bytes.extend_from_slice(&finding.client.map_or([0xff; KEY_BYTES], ClientKey::to_bytes));
     bytes.extend_from_slice(finding.route.as_bytes());
     if let Some(opened) = opened {
         bytes.push(0);
@@ -131,12 +127,12 @@ fn identity(finding: &Finding, opened: Option<Timestamp>) -> Vec<u8> {
 }
 
 fn severity(finding: &Finding) -> Severity {
-    if finding.rule != DISTINCT_OBJECTS {
+    if finding.rule.is_notice() {
         return Severity::Info;
     }
-    let walk = finding.signals.contains(&SEQUENTIAL_WALK);
-    let far_over = finding.distinct >= FAR_OVER * u64::from(finding.limit);
-    if walk || far_over { Severity::Critical } else { Severity::Warning }
+    let far_over =
+        finding.rule == Rule::DistinctObjects && finding.distinct >= FAR_OVER * u64::from(finding.limit);
+    if far_over || !finding.signals.is_empty() { Severity::Critical } else { Severity::Warning }
 }
 
 fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert {
@@ -164,9 +160,9 @@ fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert 
         id: format!("{id:016x}"),
         state,
         severity,
-        rule,
+        rule: rule.name(),
         at,
-        client: Client { kind: client.kind(), id: client.id() },
+        client: client.map_or_else(Client::all, |client| Client { kind: client.kind(), id: client.id() }),
         route,
         window_s: window.as_secs(),
         limit,
@@ -177,7 +173,7 @@ fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert 
         last_seen,
         addresses,
         sample_objects,
-        signals,
+        signals: signals.into_iter().map(Rule::name).collect(),
         loss,
     }
 }

@@ -65,11 +65,17 @@ pub enum Severity {
     Critical,
 }
 
-/// Whom the alert is about.
+/// Whom the alert is about: `all` with the id `*` where it is everybody's calls together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Client {
     pub kind: &'static str,
     pub id: String,
+}
+
+impl Client {
+    fn all() -> Client {
+        Client { kind: "all", id: "*".to_owned() }
+    }
 }
 
 fn as_str<S: Serializer>(route: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,10 +3,7 @@
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     alert, client,
-    detect::{
-        self,
-        finding::{DISTINCT_OBJECTS, RULES},
-    },
+    detect::{self, Rule},
     engine::{Counters, detection},
     http,
     kernel::DirectionStatistics,
@@ -160,12 +157,12 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
     samples.push_each(&metrics::BODIES, &[], &["read", "cut", "opaque"], &[read, cut, opaque]);
     samples.push(&metrics::FORWARDED_REFUSED, &[], refused_chains);
     samples.push(&metrics::CREDENTIALS_DROPPED, &[], credentials_dropped);
-    for (rule, [info, warning, critical]) in RULES.into_iter().zip(opened) {
-        match rule {
-            DISTINCT_OBJECTS => {
-                samples.push_each(&metrics::ALERTS, &[rule], &["warning", "critical"], &[warning, critical]);
-            }
-            _ => samples.push(&metrics::ALERTS, &[rule, "info"], info),
+    for (rule, [info, warning, critical]) in Rule::ALL.into_iter().zip(opened) {
+        let name = rule.name();
+        if rule.is_notice() {
+            samples.push(&metrics::ALERTS, &[name, "info"], info);
+        } else {
+            samples.push_each(&metrics::ALERTS, &[name], &["warning", "critical"], &[warning, critical]);
         }
     }
     samples.push(&metrics::ALERTS_OPEN, &[], open);

@@ -3,9 +3,10 @@
 use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 /// One way of telling who called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum ClientKey {
     /// The TCP peer. Nobody can choose it freely.
     Peer(IpAddr),
@@ -18,7 +19,7 @@ pub enum ClientKey {
 }
 
 /// A credential, as no more than its keyed hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Credential {
     pub kind: CredentialKind,
     /// 128 bits under the installation's key: see [`crate::hash::HashKey::identity`].
@@ -26,7 +27,7 @@ pub struct Credential {
 }
 
 /// Where a credential stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CredentialKind {
     /// A bearer token (RFC 6750).
     Bearer,

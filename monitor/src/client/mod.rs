@@ -24,6 +24,7 @@ use ipnet::IpNet;
 
 pub use fields::Traits;
 pub use forwarded::ForwardedHeader;
+pub(crate) use key::KEY_BYTES;
 pub use key::{ClientKey, Credential, CredentialKind};
 pub use source::{Source, SourceError, Sources};
 pub use trusted::{TrustedProxies, TrustedProxyError};
@@ -187,6 +188,25 @@ impl Lenses {
 }
 
 impl Clients {
+    /// The keys of a call whose caller is known otherwise than from an exchange: a peer, its /24 or /64, and
+    /// credentials, of which the first few count.
+    pub fn new(peer: IpAddr, credentials: &[Credential]) -> Clients {
+        let network = IpNet::new_assert(peer, if peer.is_ipv4() { 24 } else { 64 }).trunc();
+        let mut clients = Clients {
+            keys: [ClientKey::Peer(peer); MOST_KEYS],
+            count: 0,
+            address: peer,
+            authenticated: !credentials.is_empty(),
+            refused_chain: false,
+            dropped: 0,
+            traits: Traits::default(),
+        };
+        clients.push(ClientKey::Peer(peer));
+        clients.push(ClientKey::Prefix(network));
+        credentials.iter().for_each(|&credential| clients.push(ClientKey::Credential(credential)));
+        clients
+    }
+
     /// The address that the call came from, as far as trusted hops tell.
     pub fn address(&self) -> IpAddr {
         self.address

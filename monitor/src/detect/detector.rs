@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    Bounds, Counters, Finding, Limits, Observation, Phase,
+    Bounds, Counters, Finding, Limits, Observation, Phase, Rule,
     clock::Clock,
     evidence::Open,
-    finding::{DISTINCT_OBJECTS, SEQUENTIAL_WALK},
     levels::Rise,
     limit::Limit,
     objects::{NONE, Node, Objects, UNIT},
@@ -227,9 +226,9 @@ impl Detector {
         let stride = pair.track.stride(open.window);
         Some(Finding {
             phase,
-            rule: DISTINCT_OBJECTS,
+            rule: Rule::DistinctObjects,
             at,
-            client: pair.client,
+            client: Some(pair.client),
             route: pair.route.clone(),
             window: open.limit.window,
             limit: open.limit.distinct,
@@ -240,7 +239,7 @@ impl Detector {
             last_seen: self.clock.source(pair.last),
             addresses: evidence.addresses(),
             sample_objects: evidence.samples(),
-            signals: if evidence.is_sequential(stride) { vec![SEQUENTIAL_WALK] } else { Vec::new() },
+            signals: if evidence.is_sequential(stride) { vec![Rule::SequentialWalk] } else { Vec::new() },
             loss: self.loss,
         })
     }

@@ -2,22 +2,79 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{client::ClientKey, time::Timestamp};
 
-/// A client touched more objects than a limit allows.
-pub const DISTINCT_OBJECTS: &str = "distinct-objects";
+/// What a finding says has happened. In the order in which metrics and docs name them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// A client touched more objects than a limit allows.
+    DistinctObjects,
+    /// A client touches one number after the other.
+    SequentialWalk,
+    /// A client asks for objects that are not there, or not for it to see.
+    MissProbing,
+    /// Objects that nobody touches are being touched.
+    FirstTouch,
+    /// Numbers are being touched one after the other, by whoever it is.
+    BlockDensity,
+    /// A route has far more objects touched than it usually has at this hour of the week.
+    RouteDistinct,
+    /// Clients that nobody has seen before come in numbers.
+    KeyFlood,
+    /// A client takes away more data than a limit allows.
+    Volume,
+    /// Too much of the traffic is not seen for the figures to be trusted.
+    Blind,
+    /// A route answers with data although no credential came with the calls.
+    OpenDoor,
+    /// A route answers that the OpenAPI document does not know.
+    UnknownRoute,
+}
 
-/// A route answers with data although no credential came with the calls.
-pub const OPEN_DOOR: &str = "open-door";
+impl Rule {
+    /// Every rule, in order.
+    pub const ALL: [Rule; 11] = [
+        Rule::DistinctObjects,
+        Rule::SequentialWalk,
+        Rule::MissProbing,
+        Rule::FirstTouch,
+        Rule::BlockDensity,
+        Rule::RouteDistinct,
+        Rule::KeyFlood,
+        Rule::Volume,
+        Rule::Blind,
+        Rule::OpenDoor,
+        Rule::UnknownRoute,
+    ];
 
-/// A route answers that the OpenAPI document does not know.
-pub const UNKNOWN_ROUTE: &str = "unknown-route";
+    /// The name in alerts and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::DistinctObjects => "distinct-objects",
+            Rule::SequentialWalk => "sequential-walk",
+            Rule::MissProbing => "miss-probing",
+            Rule::FirstTouch => "first-touch",
+            Rule::BlockDensity => "block-density",
+            Rule::RouteDistinct => "route-distinct",
+            Rule::KeyFlood => "key-flood",
+            Rule::Volume => "volume",
+            Rule::Blind => "blind",
+            Rule::OpenDoor => "open-door",
+            Rule::UnknownRoute => "unknown-route",
+        }
+    }
 
-/// Every rule.
-pub const RULES: [&str; 3] = [DISTINCT_OBJECTS, OPEN_DOOR, UNKNOWN_ROUTE];
+    /// Whether it tells a fact about a route, rather than something that is going on.
+    pub fn is_notice(self) -> bool {
+        matches!(self, Rule::OpenDoor | Rule::UnknownRoute)
+    }
+}
 
-/// The objects touched are numbers that lie close together.
-pub const SEQUENTIAL_WALK: &str = "sequential-walk";
+/// The route of findings that are about all of them.
+pub const ANY_ROUTE: &str = "*";
 
 /// Where in its course the finding stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +91,12 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     pub phase: Phase,
-    pub rule: &'static str,
+    pub rule: Rule,
     /// The time of the observation that led to it, or of the end.
     pub at: Timestamp,
-    pub client: ClientKey,
+    /// Nobody in particular where the rule looks at everybody's calls.
+    pub client: Option<ClientKey>,
+    /// The route, or [`ANY_ROUTE`].
     pub route: Arc<str>,
     /// The shortest window that passed the threshold.
     pub window: Duration,
@@ -57,7 +116,8 @@ pub struct Finding {
     pub addresses: Vec<IpAddr>,
     /// The latest few of the objects.
     pub sample_objects: Vec<String>,
-    pub signals: Vec<&'static str>,
+    /// Other rules that agree.
+    pub signals: Vec<Rule>,
     /// The share of traffic that was lost meanwhile, from 0 to 1.
     pub loss: f64,
 }

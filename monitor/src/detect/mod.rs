@@ -25,7 +25,7 @@ mod track;
 
 pub use bounds::{Bounds, Counters};
 pub use detector::Detector;
-pub use finding::{Finding, Phase};
+pub use finding::{Finding, Phase, Rule};
 pub use limit::{Limit, LimitError, Limits};
 pub use notice::Notices;
 pub use observation::Observation;

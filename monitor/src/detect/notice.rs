@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::{Finding, Phase, evidence, finding::OPEN_DOOR};
+use super::{Finding, Phase, Rule, evidence};
 use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
 
 /// Objects that are read without a credential before a door counts as open.
@@ -37,7 +37,7 @@ pub struct Notices {
 #[derive(Debug)]
 struct Noted {
     hash: u64,
-    rule: &'static str,
+    rule: Rule,
     route: Arc<str>,
     client: ClientKey,
     address: IpAddr,
@@ -53,7 +53,7 @@ struct Noted {
 /// A call that shows something about its route.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown<'a> {
-    pub rule: &'static str,
+    pub rule: Rule,
     pub at: Timestamp,
     pub route: &'a Arc<str>,
     pub client: ClientKey,
@@ -74,7 +74,7 @@ impl Notices {
 
     /// Takes in a call, and appends the finding that it leads to.
     pub fn show(&mut self, shown: &Shown<'_>, out: &mut Vec<Finding>) {
-        let hash = self.key.hash(shown.route.as_bytes()) ^ self.key.hash(shown.rule.as_bytes());
+        let hash = self.key.hash(shown.route.as_bytes()) ^ self.key.hash(shown.rule.name().as_bytes());
         let room = self.noted.len() < MOST;
         let same =
             |noted: &Noted| noted.hash == hash && noted.rule == shown.rule && noted.route == *shown.route;
@@ -113,7 +113,7 @@ impl Notices {
             }
             noted.sample.get_or_insert_with(|| evidence::sample(object).to_owned());
         }
-        if noted.rule != OPEN_DOOR || noted.objects.len() == OPEN_OBJECTS {
+        if noted.rule != Rule::OpenDoor || noted.objects.len() == OPEN_OBJECTS {
             noted.begun = true;
             out.push(noted.finding(Phase::Begins, shown.at));
         }
@@ -139,7 +139,7 @@ impl Noted {
             phase,
             rule: self.rule,
             at,
-            client: self.client,
+            client: Some(self.client),
             route: Arc::clone(&self.route),
             window: Duration::ZERO,
             limit: 0,
@@ -159,17 +159,10 @@ impl Noted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::UNKNOWN_ROUTE;
 
     const S: u64 = 1_000_000_000;
 
-    fn show(
-        notices: &mut Notices,
-        rule: &'static str,
-        route: &str,
-        object: &str,
-        seconds: u64,
-    ) -> Vec<Finding> {
+    fn show(notices: &mut Notices, rule: Rule, route: &str, object: &str, seconds: u64) -> Vec<Finding> {
         let mut out = Vec::new();
         let address = [198, 51, 100, 7].into();
         let shown = Shown {
@@ -188,28 +181,32 @@ mod tests {
     fn a_door_is_open_when_a_few_objects_were_read() {
         let mut notices = Notices::new(HashKey::new([1; 16]));
         for (object, found) in [("1", 0), ("1", 0), ("2", 0), ("3", 1), ("4", 0)] {
-            assert_eq!(show(&mut notices, OPEN_DOOR, "GET /a/{id}", object, 9).len(), found, "{object}");
+            assert_eq!(show(&mut notices, Rule::OpenDoor, "GET /a/{id}", object, 9).len(), found, "{object}");
         }
         let mut out = Vec::new();
         notices.tick(Timestamp(26 * 3_600 * S), &mut out);
         assert_eq!((out.len(), out[0].phase, out[0].requests), (1, Phase::Ends, 5));
-        assert_eq!(show(&mut notices, OPEN_DOOR, "GET /a/{id}", "1", 200_000).len(), 0, "it starts over");
+        assert_eq!(
+            show(&mut notices, Rule::OpenDoor, "GET /a/{id}", "1", 200_000).len(),
+            0,
+            "it starts over"
+        );
     }
 
     #[test]
     fn a_long_object_is_not_kept_whole() {
         let mut notices = Notices::new(HashKey::new([1; 16]));
-        let found = show(&mut notices, UNKNOWN_ROUTE, "GET /a/{id}", &"7".repeat(10_000), 9);
+        let found = show(&mut notices, Rule::UnknownRoute, "GET /a/{id}", &"7".repeat(10_000), 9);
         assert_eq!(found[0].sample_objects, ["7".repeat(128)]);
     }
 
     #[test]
     fn an_unknown_route_is_told_once() {
         let mut notices = Notices::new(HashKey::new([1; 16]));
-        assert_eq!(show(&mut notices, UNKNOWN_ROUTE, "GET /a", "", 1).len(), 1);
-        assert_eq!(show(&mut notices, UNKNOWN_ROUTE, "GET /a", "", 2).len(), 0);
+        assert_eq!(show(&mut notices, Rule::UnknownRoute, "GET /a", "", 1).len(), 1);
+        assert_eq!(show(&mut notices, Rule::UnknownRoute, "GET /a", "", 2).len(), 0);
         for n in 0..2_000 {
-            show(&mut notices, UNKNOWN_ROUTE, &format!("GET /{n}x"), "", 3);
+            show(&mut notices, Rule::UnknownRoute, &format!("GET /{n}x"), "", 3);
         }
         assert_eq!(notices.suppressed(), 2_000 - (MOST as u64 - 1));
     }

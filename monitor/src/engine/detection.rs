@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{
-        self, Bounds, Detector, Finding, Limits, Notices, Observation,
-        finding::{OPEN_DOOR, UNKNOWN_ROUTE},
-        notice::Shown,
-    },
+    detect::{self, Bounds, Detector, Finding, Limits, Notices, Observation, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -154,11 +150,11 @@ impl Detection {
             self.notices.show(&shown, &mut self.findings);
         };
         if open && has_object && !is_static {
-            show(OPEN_DOOR);
+            show(Rule::OpenDoor);
         }
         let answered = matches!(exchange.status, Some(200..=299));
         if answered && self.router.has_document() && origin == Origin::Learned && !is_static {
-            show(UNKNOWN_ROUTE);
+            show(Rule::UnknownRoute);
         }
         self.raise(out);
         Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients }

@@ -6,9 +6,9 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     let at = Timestamp((1_700_000_000 + seconds) * 1_000_000_000);
     Finding {
         phase,
-        rule: "distinct-objects",
+        rule: Rule::DistinctObjects,
         at,
-        client: ClientKey::Peer("198.51.100.7".parse().unwrap()),
+        client: Some(ClientKey::Peer("198.51.100.7".parse().unwrap())),
         route: "GET /v1/customers/{id}".into(),
         window: Duration::from_secs(60),
         limit: 30,
@@ -30,7 +30,8 @@ fn alerts(capacity: usize) -> Alerts {
 
 #[test]
 fn an_alert_is_a_line_of_json() {
-    let alert = alerts(1).alert(Finding { signals: vec![SEQUENTIAL_WALK], ..finding(Phase::Begins, 9, 31) });
+    let alert =
+        alerts(1).alert(Finding { signals: vec![Rule::SequentialWalk], ..finding(Phase::Begins, 9, 31) });
     assert_eq!(
         serde_json::to_string(&alert).unwrap(),
         concat!(
@@ -50,7 +51,7 @@ fn an_alert_opens_is_updated_and_resolved() {
     let mut event = |finding| alerts.alert(finding).map(|alert| (alert.state, alert.severity, alert.id));
     let (state, severity, id) = event(finding(Phase::Begins, 0, 31)).unwrap();
     assert_eq!((state, severity), (State::Open, Severity::Warning));
-    let walk = Finding { signals: vec![SEQUENTIAL_WALK], ..finding(Phase::Grows, 1, 61) };
+    let walk = Finding { signals: vec![Rule::SequentialWalk], ..finding(Phase::Grows, 1, 61) };
     assert_eq!(event(walk), Some((State::Update, Severity::Critical, id.clone())));
     let grows = finding(Phase::Grows, 2, 121);
     assert_eq!(event(grows), Some((State::Update, Severity::Critical, id.clone())), "it does not calm down");
@@ -76,15 +77,17 @@ fn ids_depend_on_everything_that_tells_alerts_apart() {
     assert_eq!(id(base.clone()), id(Finding { distinct: 99, ..base.clone() }));
     assert_ne!(id(base.clone()), id(finding(Phase::Begins, 1, 31)));
     let forwarded = ClientKey::Forwarded("198.51.100.7".parse().unwrap());
-    assert_ne!(id(base.clone()), id(Finding { client: forwarded, ..base.clone() }));
+    assert_ne!(id(base.clone()), id(Finding { client: Some(forwarded), ..base.clone() }));
     assert_ne!(id(base.clone()), id(Finding { route: "GET /".into(), ..base }));
 }
 
 #[test]
 fn open_alerts_are_bounded() {
     let mut alerts = alerts(2);
-    let about =
-        |phase, client: [u8; 4]| Finding { client: ClientKey::Peer(client.into()), ..finding(phase, 0, 31) };
+    let about = |phase, client: [u8; 4]| Finding {
+        client: Some(ClientKey::Peer(client.into())),
+        ..finding(phase, 0, 31)
+    };
     let opened = (0..5).filter(|n| alerts.alert(about(Phase::Begins, [10, 0, 0, *n])).is_some()).count();
     assert_eq!((opened, alerts.counters().open, alerts.counters().suppressed), (2, 2, 3));
     assert!(alerts.alert(about(Phase::Ends, [10, 0, 0, 0])).is_some());

@@ -104,9 +104,9 @@ fn one_more_than_the_limit_is_a_finding() {
     let client = IpAddr::from([0, 0, 0, 1]);
     let expected = Finding {
         phase: Phase::Begins,
-        rule: "distinct-objects",
+        rule: Rule::DistinctObjects,
         at: Timestamp(1_000_031 * S),
-        client: ClientKey::Peer(client),
+        client: Some(ClientKey::Peer(client)),
         route: scene.route.clone(),
         window: Duration::from_secs(60),
         limit: 30,
@@ -118,7 +118,7 @@ fn one_more_than_the_limit_is_a_finding() {
         last_seen: Timestamp(1_000_031 * S),
         addresses: vec![client],
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
-        signals: vec!["sequential-walk"],
+        signals: vec![Rule::SequentialWalk],
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.
@@ -222,7 +222,7 @@ fn a_walk_among_ordinary_clients_is_the_only_finding() {
     calls.sort();
     calls.iter().for_each(|(at, client, object)| scene.call(*at, *client, object));
     assert_eq!(scene.found(), [(Phase::Begins, 20, 21), (Phase::Grows, 20, 41)]);
-    assert!(scene.findings.iter().all(|finding| finding.client.id() == "0.0.3.231"));
+    assert!(scene.findings.iter().all(|finding| finding.client.unwrap().id() == "0.0.3.231"));
     assert_eq!(scene.findings[0].at, Timestamp(1_000_002 * S));
     assert_eq!(scene.detector.counters().pairs, 201);
 }
@@ -251,7 +251,7 @@ fn one_greedy_client_does_not_push_the_others_out() {
     (0..10_000).for_each(|n| scene.call(10 + n, 2, &n.to_string()));
     (10..21).for_each(|n| scene.call(S + n, 1, &n.to_string()));
     let last = scene.findings.last().unwrap();
-    assert_eq!((last.client.id().as_str(), last.distinct), ("0.0.0.1", 21));
+    assert_eq!((last.client.unwrap().id().as_str(), last.distinct), ("0.0.0.1", 21));
     assert_eq!(scene.detector.counters().pairs_evicted, 0);
 }
 
@@ -319,7 +319,7 @@ proptest! {
         calls.iter().for_each(|(at, client, object)| scene.call(*at, *client, &object.to_string()));
         let mut first = BTreeMap::new();
         for finding in &scene.findings {
-            let ClientKey::Peer(IpAddr::V4(client)) = finding.client else { unreachable!() };
+            let Some(ClientKey::Peer(IpAddr::V4(client))) = finding.client else { unreachable!() };
             let at = finding.at.0 - 1_000_000 * S;
             first.entry(u32::from(client)).or_insert((at, finding.limit, finding.distinct));
         }

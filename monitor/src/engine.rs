@@ -110,6 +110,11 @@ impl<O: Output> Engine<O> {
         self.behind.detection.set_loss(loss);
     }
 
+    /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.behind.detection.set_opaque(share);
+    }
+
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.behind.detection.routes()

@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use rollcall::detect::Limit;
-
-use super::{attribution::AttributionArgs, values};
-
-/// The windows of DESIGN, section 6: short ones catch a fast walk at once, the long ones a slow one in the end.
-const LIMITS: &str = "20/10s,30/60s,60/10m,100/1h,300/24h";
+use super::{attribution::AttributionArgs, detection::DetectionArgs, values};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
@@ -50,17 +45,6 @@ pub(crate) struct EngineArgs {
     )]
     pub ports: Vec<u16>,
 
-    /// Alert when a client touches N distinct objects of a route within WINDOW; repeatable, or a list. Replaces the
-    /// default limits.
-    #[arg(
-        long = "limit",
-        env = "ROLLCALL_LIMIT",
-        value_name = "N/WINDOW",
-        value_delimiter = ',',
-        default_value = LIMITS
-    )]
-    pub limits: Vec<Limit>,
-
     /// Bytes of each request's head to look at, 512 to 16KiB.
     #[arg(
         long = "head-cap",
@@ -88,6 +72,9 @@ pub(crate) struct EngineArgs {
     /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
     #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
     pub exchange_log: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub detection: DetectionArgs,
 
     #[command(flatten)]
     pub attribution: AttributionArgs,

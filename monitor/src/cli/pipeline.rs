@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use rollcall::{
     alert::Alert,
-    detect::Limits,
-    engine::{Counters, Engine, Output, Settings, detection::Attributed},
+    engine::{
+        Counters, Engine, Output, Settings,
+        detection::{Attributed, BytesLimit},
+    },
     hash::HashKey,
     http::Exchange,
     output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
@@ -13,12 +15,7 @@ use rollcall::{
     time::Timestamp,
 };
 
-use super::{
-    attribution,
-    exit::{Exit, Failure},
-    options::EngineArgs,
-    state::Key,
-};
+use super::{attribution, exit::Failure, options::EngineArgs, state::Key};
 
 /// Exchanges that may wait for a disk: at 100,000 exchanges of 400 bytes a second, 1.6 seconds.
 const EXCHANGE_QUEUE: u64 = 64 << 20;
@@ -106,8 +103,9 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
     settings.http.body = args.body_cap as usize;
     settings.detection.clients = args.attribution.clients()?;
     settings.detection.routes = args.attribution.routes()?;
-    settings.detection.limits = Limits::new(args.limits.iter().copied())
-        .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
+    settings.detection.policy = args.detection.policy()?;
+    settings.detection.memory = args.detection.memory();
+    settings.detection.bytes_limit = BytesLimit(args.detection.limit_bytes);
     Ok(settings)
 }
 

@@ -46,6 +46,17 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
+    /// Every kind.
+    pub const ALL: [CredentialKind; 7] = [
+        CredentialKind::Bearer,
+        CredentialKind::Basic,
+        CredentialKind::Authorization,
+        CredentialKind::ApiKey,
+        CredentialKind::Session,
+        CredentialKind::Claim,
+        CredentialKind::Named,
+    ];
+
     /// The name in logs and alerts.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,5 +1,7 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Budget, Finding, Observation, Policy,
     blind::Blind,
@@ -27,7 +29,7 @@ pub struct Settings {
 }
 
 /// What the detector counts. All but the last few only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Observations taken in.
     pub observations: u64,
@@ -51,6 +53,13 @@ pub struct Detector {
     key: HashKey,
     policy: Policy,
     bytes_limit: u64,
+    loss: f64,
+    state: State,
+}
+
+/// What a detector has learned from observations: all that has to be kept for another to go on where it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
     clock: Clock,
     routes: Routes,
     /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
@@ -59,38 +68,53 @@ pub struct Detector {
     credentials: Tally,
     blind: Blind,
     counters: Counters,
-    loss: f64,
 }
+
+/// The tables that a detector was to go on with are of other sizes or for other windows than its settings, or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit;
 
 impl Detector {
     /// A detector as `settings` say; `key` keys every table.
     pub fn new(settings: Settings, key: HashKey) -> Detector {
         let Settings { policy, budget, bytes_limit } = settings;
-        let lengths = policy.windows().len();
-        let sizes = budget.tally(lengths);
-        Detector {
-            key,
-            bytes_limit,
+        let sizes = budget.tally(policy.windows().len());
+        let state = State {
             clock: Clock::default(),
             routes: Routes::default(),
-            addresses: Tally::new(sizes, lengths, true, key),
-            credentials: Tally::new(sizes, lengths, false, key),
+            addresses: Tally::new(sizes, &policy, true, key),
+            credentials: Tally::new(sizes, &policy, false, key),
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
-            loss: 0.0,
-            policy,
-        }
+        };
+        Detector { key, policy, bytes_limit, loss: 0.0, state }
+    }
+
+    /// A detector that goes on where the one was that had come to `state`, under the same key. Limits may have changed
+    /// since, windows and budget may not.
+    pub fn restore(settings: Settings, key: HashKey, mut state: State) -> Result<Detector, Unfit> {
+        let Settings { policy, budget, bytes_limit } = settings;
+        let sizes = budget.tally(policy.windows().len());
+        let State { addresses, credentials, .. } = &mut state;
+        let fits =
+            addresses.restore(sizes, &policy, true, key) && credentials.restore(sizes, &policy, false, key);
+        if fits { Ok(Detector { key, policy, bytes_limit, loss: 0.0, state }) } else { Err(Unfit) }
+    }
+
+    /// All that has to be kept for another detector to go on from here.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.
     pub fn set_loss(&mut self, loss: f64) {
         self.loss = loss.clamp(0.0, 1.0);
-        self.blind.set_loss(self.loss);
+        self.state.blind.set_loss(self.loss);
     }
 
     /// Sets the share of traffic that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
-        self.blind.set_opaque(share);
+        self.state.blind.set_opaque(share);
     }
 
     /// The limits in force.
@@ -102,22 +126,22 @@ impl Detector {
     pub fn observe(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
         let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
         let start = out.len();
-        self.counters.observations += 1;
-        let now = self.clock.observe(at);
+        self.state.counters.observations += 1;
+        let now = self.state.clock.observe(at);
         self.pass(now, out);
         let touches = outcome::is_touch(status);
         let refused = outcome::is_refusal(status);
         if objects.is_empty() {
-            self.counters.without_object += 1;
+            self.state.counters.without_object += 1;
         } else if !touches {
-            self.counters.refused += 1;
+            self.state.counters.refused += 1;
         }
         let route_hash = self.key.hash(route.as_bytes());
-        let facts = self.routes.call(route_hash, status, response_bytes);
+        let facts = self.state.routes.call(route_hash, status, response_bytes);
         if objects.is_empty() || !(touches || refused) {
             return;
         }
-        self.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
+        self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
         let identity = clients.by_credential().first().filter(|_| facts.checks_credentials);
         let identity = identity.map(|client| self.key.hash(&client.to_bytes()));
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
@@ -136,11 +160,9 @@ impl Detector {
                 begins_call: index == 0,
                 sampling,
             };
-            let context = Context { policy: &self.policy, clock: &self.clock, bytes_limit: self.bytes_limit };
-            let families = [
-                (&mut self.addresses, clients.by_address()),
-                (&mut self.credentials, clients.by_credential()),
-            ];
+            let State { clock, addresses, credentials, .. } = &mut self.state;
+            let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+            let families = [(addresses, clients.by_address()), (credentials, clients.by_credential())];
             for (tally, keys) in families {
                 for client in keys {
                     if touches {
@@ -164,7 +186,7 @@ impl Detector {
         let start = out.len();
         let touch = Touch {
             at,
-            now: self.clock.time(at),
+            now: self.state.clock.time(at),
             route,
             route_hash: self.key.hash(route.as_bytes()),
             object,
@@ -177,12 +199,13 @@ impl Detector {
             begins_call: false,
             sampling,
         };
-        let context = Context { policy: &self.policy, clock: &self.clock, bytes_limit: self.bytes_limit };
+        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         for client in clients.by_address() {
-            self.addresses.answered(client, &touch, response_bytes, context, out);
+            addresses.answered(client, &touch, response_bytes, context, out);
         }
         for client in clients.by_credential() {
-            self.credentials.answered(client, &touch, response_bytes, context, out);
+            credentials.answered(client, &touch, response_bytes, context, out);
         }
         self.complete(start, out);
     }
@@ -190,26 +213,28 @@ impl Detector {
     /// Lets time pass: ends findings about what has become quiet.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
         let start = out.len();
-        self.pass(self.clock.time(now), out);
+        self.pass(self.state.clock.time(now), out);
         self.complete(start, out);
     }
 
     /// What has been counted.
     pub fn counters(&self) -> Counters {
+        let State { clock, addresses, credentials, counters, .. } = &self.state;
         Counters {
-            clock_set_back: self.clock.set_back(),
-            tally: self.addresses.counters().with(self.credentials.counters()),
-            ..self.counters
+            clock_set_back: clock.set_back(),
+            tally: addresses.counters().with(credentials.counters()),
+            ..*counters
         }
     }
 
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        self.policy.advance(self.clock.source(now));
-        let context = Context { policy: &self.policy, clock: &self.clock, bytes_limit: self.bytes_limit };
-        self.addresses.tick(now, context, out);
-        self.credentials.tick(now, context, out);
-        let blinding = || self.addresses.counters().blinding() + self.credentials.counters().blinding();
-        self.blind.tick(now, self.clock.source(now), blinding, out);
+        let State { clock, addresses, credentials, blind, .. } = &mut self.state;
+        self.policy.advance(clock.source(now));
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        addresses.tick(now, context, out);
+        credentials.tick(now, context, out);
+        let blinding = || addresses.counters().blinding() + credentials.counters().blinding();
+        blind.tick(now, clock.source(now), blinding, out);
     }
 
     /// Adds to findings what all of them say.

@@ -20,7 +20,7 @@ mod sequence;
 mod track;
 mod volume;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,7 @@ pub(super) struct Tally {
     #[serde(skip, default = "no_key")]
     key: HashKey,
     sizes: Sizes,
+    windows: Vec<Duration>,
     /// Whether a key may stand for many people.
     many_people: bool,
     admission: Admission,
@@ -97,28 +98,31 @@ pub(super) struct Seen {
 }
 
 impl Tally {
-    /// Tables of the given sizes, for `lengths` windows.
-    pub(super) fn new(sizes: Sizes, lengths: usize, many_people: bool, key: HashKey) -> Tally {
+    /// Tables of the given sizes, for the windows of `policy`.
+    pub(super) fn new(sizes: Sizes, policy: &Policy, many_people: bool, key: HashKey) -> Tally {
+        let windows = policy.windows().to_vec();
         Tally {
             key,
             sizes,
             many_people,
             admission: Admission::new(sizes.sketch),
-            pairs: Pairs::new(sizes.pairs, lengths),
+            pairs: Pairs::new(sizes.pairs, windows.len()),
             objects: Objects::new(sizes.objects),
+            windows,
             counters: Counters::default(),
             next_sweep: Timestamp::default(),
             next_clearing: Timestamp::default(),
         }
     }
 
-    /// Makes a tally that was read back fit for use; false if it is not one of this size, or damaged.
-    pub(super) fn restore(&mut self, sizes: Sizes, lengths: usize, many_people: bool, key: HashKey) -> bool {
+    /// Makes a tally that was read back fit for use; false if it is not of this size and for these windows, or damaged.
+    pub(super) fn restore(&mut self, sizes: Sizes, policy: &Policy, many_people: bool, key: HashKey) -> bool {
         self.key = key;
         self.sizes == sizes
             && self.many_people == many_people
+            && self.windows == policy.windows()
             && self.admission.fits(sizes.sketch)
-            && self.pairs.restore(sizes.pairs, lengths, self.objects.slots())
+            && self.pairs.restore(sizes.pairs, policy, self.objects.slots())
             && self.objects.restore(sizes.objects, self.pairs.slots())
     }
 

@@ -10,7 +10,11 @@ use super::{
     objects::NONE,
     track::{Track, Window},
 };
-use crate::{client::ClientKey, detect::policy::Profile, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    detect::policy::{Policy, Profile},
+    time::Timestamp,
+};
 
 /// Classes of quiet pairs: those with 1 object, with 2 and 3, with 4 to 7 …, with 128 and more.
 pub(super) const CLASSES: u8 = 8;
@@ -94,7 +98,8 @@ impl Pairs {
     }
 
     /// Makes the index anew, once the rest has been read back; whether all of it fits together.
-    pub(super) fn restore(&mut self, capacity: usize, lengths: usize, objects: usize) -> bool {
+    pub(super) fn restore(&mut self, capacity: usize, policy: &Policy, objects: usize) -> bool {
+        let lengths = policy.windows().len();
         let slots = self.slots.len();
         let known = |number: u32| number == NONE || (number as usize) < slots;
         let fits = self.capacity == capacity
@@ -125,6 +130,8 @@ impl Pairs {
         // One copy of each name, as before.
         let mut names = std::collections::BTreeSet::<Arc<str>>::new();
         for pair in self.slots.iter_mut().flatten() {
+            // Limits may have changed.
+            pair.profile = policy.profile(&pair.client, &pair.route);
             match names.get(&pair.route) {
                 Some(name) => pair.route = Arc::clone(name),
                 None => drop(names.insert(Arc::clone(&pair.route))),

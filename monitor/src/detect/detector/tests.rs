@@ -522,3 +522,48 @@ fn a_route_and_a_partner_have_limits_of_their_own() {
     (100..101).for_each(|n| scene.call(6 * S, 9, &(5_000 + n).to_string()));
     assert_eq!(scene.found(), [(Phase::Begins, 50, 51), (Phase::Begins, 100, 101)]);
 }
+
+#[test]
+fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
+    let settings = || settings(&["GET /v1/customers/{id}=40/10s"], &["0.0.0.9=100/1h"], 4 << 20);
+    let calls = |scene: &mut Scene, range: std::ops::Range<u64>| {
+        for n in range {
+            let (at, random) = (n * S / 20, (n * 7_919 % 100_003).to_string());
+            scene.call(at, (n % 1_500) as u32 + 1_000, &random);
+            scene.make(&Call { credential: Some(n as u32 % 7), ..Call::new(at, n as u32 % 13, &[&random]) });
+            scene.call(at, 400, &(n / 40).to_string());
+            let status = if n % 20 == 0 { Some(404) } else { Some(200) };
+            scene.make(&Call { status, bytes: 100 << 10, ..Call::new(at, 500, &[&random]) });
+        }
+    };
+    let mut straight = Scene::with(settings());
+    calls(&mut straight, 0..12_000);
+    let expected = format!("{:?}", straight.findings);
+    assert!(straight.rules().len() > 10);
+    for step in [1_999, 3_000, 5_555] {
+        let mut scene = Scene::with(settings());
+        let mut from = 0;
+        while from < 12_000 {
+            let to = (from + step).min(12_000);
+            calls(&mut scene, from..to);
+            from = to;
+            let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
+            let state = postcard::from_bytes(&saved).unwrap();
+            scene.detector = Detector::restore(settings(), HashKey::new([1; 16]), state).unwrap();
+        }
+        assert_eq!(format!("{:?}", scene.findings), expected);
+        assert_eq!(scene.detector.counters(), straight.detector.counters());
+    }
+}
+
+#[test]
+fn tables_of_other_sizes_or_windows_are_refused() {
+    let scene = Scene::new(&["20/10s"]);
+    let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
+    let restore = |settings| {
+        Detector::restore(settings, HashKey::new([1; 16]), postcard::from_bytes(&saved).unwrap()).map(drop)
+    };
+    assert_eq!(restore(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), Ok(()));
+    assert_eq!(restore(settings(&["20/11s"], &[], 4 << 20)), Err(Unfit));
+    assert_eq!(restore(settings(&["20/10s"], &[], 8 << 20)), Err(Unfit));
+}

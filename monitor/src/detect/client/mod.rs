@@ -19,6 +19,7 @@ mod room;
 mod sequence;
 mod track;
 mod volume;
+mod watch;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ use self::{
     admission::Admission,
     objects::{NONE, Node, Objects, UNIT},
     pairs::Pairs,
+    watch::Watch,
 };
 use super::{Finding, Policy, clock::Clock};
 use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
@@ -50,6 +52,7 @@ pub(super) struct Tally {
     admission: Admission,
     pairs: Pairs,
     objects: Objects,
+    watch: Watch,
     counters: Counters,
     #[serde(with = "crate::time::nanoseconds")]
     next_sweep: Timestamp,
@@ -109,6 +112,7 @@ impl Tally {
             pairs: Pairs::new(sizes.pairs, windows.len()),
             objects: Objects::new(sizes.objects),
             windows,
+            watch: Watch::default(),
             counters: Counters::default(),
             next_sweep: Timestamp::default(),
             next_clearing: Timestamp::default(),

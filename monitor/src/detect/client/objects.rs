@@ -43,8 +43,8 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Bytes of each object, with its place in the index.
-    pub(super) const BYTES_EACH: usize = size_of::<Node>() + 8;
+    /// Bytes of each object, with its place in the index: up to 16/7 of the 5 bytes that one takes there.
+    pub(super) const BYTES_EACH: usize = size_of::<Node>() + 12;
 
     pub(super) fn new(capacity: usize) -> Objects {
         // Node numbers must stay below NONE.

@@ -81,7 +81,7 @@ impl Pair {
 impl Pairs {
     /// Bytes of each pair, with its windows and its place in the index.
     pub(super) fn bytes_each(lengths: usize) -> usize {
-        size_of::<Option<Pair>>() + lengths * size_of::<Window>() + size_of::<u32>() + 8
+        size_of::<Option<Pair>>() + lengths * size_of::<Window>() + size_of::<u32>() + 12
     }
 
     pub(super) fn new(capacity: usize, lengths: usize) -> Pairs {
@@ -179,6 +179,12 @@ impl Pairs {
         let windows = &mut self.windows[number as usize * self.lengths..][..self.lengths];
         let pair = self.slots[number as usize].as_mut();
         (pair.expect("numbers handed out name pairs until they are removed"), windows)
+    }
+
+    /// The same, if there is such a pair.
+    pub(super) fn get_with_windows(&mut self, number: u32) -> Option<(&mut Pair, &mut [Window])> {
+        self.slots.get(number as usize)?.as_ref()?;
+        Some(self.with_windows(number))
     }
 
     /// The windows of a pair's track.

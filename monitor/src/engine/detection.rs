@@ -1,5 +1,7 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts.
 
+mod stored;
+
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -68,7 +70,18 @@ impl Detection {
     /// Detection as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
     pub fn new(settings: Settings, key: HashKey) -> Detection {
         let Settings { clients, routes, limits, bounds } = settings;
-        let (router, never) = Router::new(routes, key);
+        let router = Router::new(routes, key);
+        Detection::with(clients, router, limits, bounds, key)
+    }
+
+    /// Detection with a router, which may have learned something.
+    fn with(
+        clients: client::Settings,
+        (router, never): (Router, Vec<NeverMatches>),
+        limits: Limits,
+        bounds: Bounds,
+        key: HashKey,
+    ) -> Detection {
         let shortest = limits.as_slice()[0].window;
         Detection {
             key,

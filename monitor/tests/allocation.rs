@@ -42,11 +42,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn detection_in_steady_state_allocates_nothing() {
-    let settings = Settings {
-        policy: Policy::default(),
-        budget: Budget::default(),
-        bytes_limit: 256 << 20,
-    };
+    let settings = Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 };
     let key = HashKey::new([1; 16]);
     let mut detector = Detector::new(settings, key);
     let route: Arc<str> = "GET /v1/customers/{id}".into();

@@ -35,7 +35,12 @@ use self::{
     watch::Watch,
 };
 use super::{Finding, Policy, clock::Clock};
-use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    hash::HashKey,
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
+};
 
 /// Keeps the objects that were missed apart from those that were touched.
 const MISSED: u64 = 0x6d69_7373_6564_2121;
@@ -119,15 +124,28 @@ impl Tally {
         }
     }
 
-    /// Makes a tally that was read back fit for use; false if it is not of this size and for these windows, or damaged.
-    pub(super) fn restore(&mut self, sizes: Sizes, policy: &Policy, many_people: bool, key: HashKey) -> bool {
+    /// Makes a tally that was read back fit for use.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another size, for other windows, or not one that a tally comes to.
+    pub(super) fn restore(
+        &mut self,
+        sizes: Sizes,
+        policy: &Policy,
+        many_people: bool,
+        key: HashKey,
+        names: &mut Names,
+    ) -> Result<(), Inconsistent> {
+        check(self.windows == policy.windows(), "its limits had other windows (--limit)")?;
+        check(self.sizes == sizes, "its tables are of another size (--memory-budget)")?;
+        check(
+            self.many_people == many_people && self.admission.fits(sizes.sketch),
+            "sketches have another size",
+        )?;
         self.key = key;
-        self.sizes == sizes
-            && self.many_people == many_people
-            && self.windows == policy.windows()
-            && self.admission.fits(sizes.sketch)
-            && self.pairs.restore(sizes.pairs, policy, self.objects.slots())
-            && self.objects.restore(sizes.objects, self.pairs.slots())
+        self.pairs.restore(sizes.pairs, policy, self.objects.slots(), names)?;
+        self.objects.restore(sizes.objects, self.pairs.slots())
     }
 
     /// Takes in an object that a client touched.

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::tally::Tally;
+use super::{tally::Tally, verdict::Verdict};
 use crate::{
     detect::{Finding, Phase, Rule, evidence},
     time::Timestamp,
@@ -19,25 +19,6 @@ const QUIET: Duration = Duration::from_secs(300);
 /// A walk, and an hour's count, are quiet after an hour: a slow walk fills the eight numbers of a block that show its order in
 /// some minutes, and each hour's count starts from nothing.
 const LONG_QUIET: Duration = Duration::from_secs(3_600);
-
-/// What a rule says about an event on a route.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
-    pub(super) rule: Rule,
-    /// Which of its several figures the rule speaks of.
-    pub(super) source: u8,
-    /// Worth keeping evidence.
-    pub(super) near: bool,
-    pub(super) over: bool,
-    /// The shortest window, and the limit: so much, and so much more for each second of the window.
-    pub(super) window: Duration,
-    pub(super) limit: f64,
-    pub(super) per_second: f64,
-    /// All that counts if the finding begins now, the first of it, and what counts if it has begun already.
-    pub(super) total: Tally,
-    pub(super) since: Timestamp,
-    pub(super) more: Tally,
-}
 
 /// The event.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +36,11 @@ pub(super) struct Case {
     pub(super) begun: bool,
     tally: Tally,
     window: Duration,
+    /// The limit when it began, and what each second has added since.
     limit: f64,
     per_second: f64,
+    #[serde(with = "crate::time::nanoseconds")]
+    began: Timestamp,
     /// The number of objects at which it has grown.
     next: u64,
     #[serde(with = "crate::time::nanoseconds")]
@@ -80,6 +64,7 @@ impl Case {
             window: Duration::ZERO,
             limit: 0.0,
             per_second: 0.0,
+            began: at,
             next: 0,
             first_seen: at,
             last_seen: at,
@@ -102,11 +87,11 @@ impl Case {
             if !verdict.over {
                 return None;
             }
-            self.begun = true;
+            (self.begun, self.began) = (true, event.at);
             (self.source, self.tally, self.window) = (verdict.source, verdict.total, verdict.window);
             (self.limit, self.per_second, self.first_seen) =
                 (verdict.limit, verdict.per_second, verdict.since);
-            self.next = u64::from(self.limit_of(self.window())) * 2;
+            self.next = u64::from(self.limit()) * 2;
             return Some(Phase::Begins);
         }
         if verdict.source != self.source {
@@ -142,15 +127,14 @@ impl Case {
         route: &Arc<str>,
         signals: Vec<Rule>,
     ) -> Finding {
-        let window = self.window();
         Finding {
             phase,
             rule: self.rule,
             at,
             client: None,
             route: Arc::clone(route),
-            window,
-            limit: self.limit_of(window),
+            window: self.window(),
+            limit: self.limit(),
             distinct: self.tally.estimate(),
             distinct_error: self.tally.error(),
             requests: self.tally.seen,
@@ -174,8 +158,9 @@ impl Case {
         }
     }
 
-    fn limit_of(&self, window: Duration) -> u32 {
-        (self.limit + self.per_second * window.as_secs_f64()) as u32
+    /// The limit for that window.
+    fn limit(&self) -> u32 {
+        (self.limit + self.per_second * self.last_seen.since(self.began).as_secs_f64()) as u32
     }
 
     fn note(&mut self, event: &Event<'_>) {

@@ -45,6 +45,8 @@ pub(super) struct Cusum {
     run: Tally,
     #[serde(with = "crate::time::nanoseconds")]
     since: Timestamp,
+    /// What has flowed out since then.
+    drained: f64,
 }
 
 /// Where the sum stands after an event.
@@ -56,7 +58,7 @@ pub(super) struct Standing {
     /// The events of the excursion, and when it began.
     pub(super) run: Tally,
     pub(super) since: Timestamp,
-    /// Events that would have led here: so many at once, and so many more each second.
+    /// Events that would have been enough by now, and how many more it takes each second.
     pub(super) limit: f64,
     pub(super) per_second: f64,
 }
@@ -70,6 +72,7 @@ impl Cusum {
             settled: false,
             run: Tally::default(),
             since: moment.at,
+            drained: 0.0,
         }
     }
 
@@ -86,7 +89,9 @@ impl Cusum {
     pub(super) fn advance(&mut self, moment: Moment, tuning: &Tuning, learn: bool) {
         let elapsed = moment.at.since(self.leaked);
         if !elapsed.is_zero() {
-            self.level = (self.level - self.reference(tuning) * buckets(elapsed)).max(0.0);
+            let drained = (self.reference(tuning) * buckets(elapsed)).min(self.level);
+            self.level -= drained;
+            self.drained += drained;
             self.leaked = moment.at;
         }
         let most = if self.settled { self.reference(tuning) } else { f64::INFINITY };
@@ -101,7 +106,7 @@ impl Cusum {
         let threshold = tuning.threshold * events.max(1.0);
         if self.settled {
             if self.level <= 0.0 {
-                (self.run, self.since) = (Tally::default(), at);
+                (self.run, self.since, self.drained) = (Tally::default(), at, 0.0);
             }
             self.run.add(weight);
             self.level = (self.level + events).min(threshold);
@@ -111,7 +116,7 @@ impl Cusum {
             over: self.level >= threshold,
             run: self.run,
             since: self.since,
-            limit: threshold,
+            limit: threshold + self.drained,
             per_second: self.reference(tuning) / BUCKET.as_secs_f64(),
         }
     }

@@ -3,20 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    case::{Case, Event, Verdict},
+    case::{Case, Event},
     route::Route,
+    verdict::Verdict,
 };
 use crate::{
     detect::{Finding, Phase, Rule},
     time::Timestamp,
 };
 
-/// Cases at a time, of 2 KiB each at most.
-const MOST: u64 = 256;
-
 /// See the [module](self).
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Desk {
+    /// Cases at a time, of 2 KiB each at most.
+    most: u64,
     /// Cases, and those that have begun.
     held: u64,
     pub(super) open: u64,
@@ -25,6 +25,11 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    /// Room for the cases of so many routes: if all is well, none has one; in an attack, a few have all four.
+    pub(super) fn new(routes: usize) -> Desk {
+        Desk { most: (routes as u64 * 3 / 16).max(4), held: 0, open: 0, suppressed: 0 }
+    }
+
     /// Takes in a verdict, and says whether a finding began.
     pub(super) fn hear(
         &mut self,
@@ -37,7 +42,7 @@ impl Desk {
         let index = match found {
             Some(index) => index,
             None if !verdict.near => return false,
-            None if self.held >= MOST => {
+            None if self.held >= self.most => {
                 self.suppressed += u64::from(verdict.over);
                 return false;
             }

@@ -16,11 +16,13 @@ mod distinct;
 mod frontier;
 mod memory;
 mod mix;
+mod numbers;
 mod rate;
 mod route;
 mod routes;
 mod tally;
 mod text;
+mod verdict;
 mod walk;
 mod week;
 
@@ -29,15 +31,14 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    blocks::{Blocks, Owner, Spot},
-    case::{Event, Verdict},
-    cusum::Standing,
+    blocks::Blocks,
+    case::Event,
     desk::Desk,
     memory::Memory,
     rate::{BUCKET, Moment},
     route::{FRESH, KEYS, Route},
     routes::Routes,
-    tally::Tally,
+    verdict::Verdict,
 };
 use super::{Finding, Rule};
 use crate::time::Timestamp;
@@ -121,11 +122,12 @@ pub(crate) struct Crowd {
 impl Crowd {
     /// Half of `budget`, in bytes, is for the memory of objects, a third for blocks, a sixth for routes.
     pub(crate) fn new(budget: usize) -> Crowd {
+        let routes = Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES));
         Crowd {
-            routes: Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)),
+            desk: Desk::new(routes.capacity()),
+            routes,
             memory: Memory::new(budget / 2),
             blocks: Blocks::new(budget / 3),
-            desk: Desk::default(),
             now: Timestamp::default(),
             watched_since: Timestamp::default(),
             paused: Duration::ZERO,
@@ -147,13 +149,13 @@ impl Crowd {
         let event = Event { at, object: Some(touch.object), address: touch.address };
         if !known {
             let standing = route.fresh.count(at, touch.weight, &FRESH);
-            let verdict = of_rate(Rule::FirstTouch, 0, standing, touch.weight);
+            let verdict = Verdict::of_rate(Rule::FirstTouch, 0, standing, touch.weight);
             self.desk.hear(route, &verdict, &event, out);
         }
         let rises = route.week.touch(hash, at);
         let counting = rises || route.cases.iter().any(|case| case.rule == Rule::RouteDistinct);
         if let Some(limit) = route.week.limit().filter(|_| counting) {
-            let verdict = of_hour(route, limit);
+            let verdict = Verdict::of_hour(route, limit);
             self.desk.hear(route, &verdict, &event, out);
         }
         let mature = route.fresh.is_settled();
@@ -177,7 +179,7 @@ impl Crowd {
         let slot = self.route(route, route_hash, moment, out);
         let Some(route) = self.routes.get_mut(slot) else { return };
         let standing = route.keys[lens as usize].count(moment.at, tally::UNIT, &KEYS);
-        let verdict = of_rate(Rule::KeyFlood, lens as u8, standing, tally::UNIT);
+        let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, tally::UNIT);
         self.desk.hear(route, &verdict, &Event { at: moment.at, object: None, address }, out);
     }
 
@@ -189,11 +191,11 @@ impl Crowd {
 
     /// Lets time pass: ends findings that have become quiet, and hours.
     pub(crate) fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        let hour = self.now.0 / week::HOUR;
         let moment = self.moment(now);
         if moment.at < self.next_sweep {
             return;
         }
+        let hour = (self.next_sweep - SWEEP).0 / week::HOUR;
         self.next_sweep = moment.at + SWEEP;
         let hour_ends = moment.at.0 / week::HOUR != hour;
         for route in self.routes.iter_mut() {
@@ -254,111 +256,6 @@ impl Crowd {
             route.advance(moment, self.watched_since);
         }
         slot
-    }
-
-    /// A number: where it stands, and what its neighbours say.
-    fn number(&mut self, slot: u16, number: u64, weight: u32, event: &Event<'_>, out: &mut Vec<Finding>) {
-        let Some(route) = self.routes.get_mut(slot) else { return };
-        let walked = route.active().any(|rule| rule == Rule::BlockDensity);
-        let new = route.frontier.touch(number, event.at, walked);
-        if new && route.has_frontier(event.at) {
-            return;
-        }
-        let (route_hash, owner) = (route.hash, Owner { slot, serial: route.serial });
-        let now = u32::try_from(event.at.0 / 1_000_000_000).unwrap_or(u32::MAX);
-        for scale in 0..2 {
-            let bit = number >> walk::shift(scale);
-            let spot = Spot { route: route_hash, scale, block: bit / 32 };
-            self.bit(slot, spot, (bit % 32) as u32, owner, weight, now, event, out);
-        }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "all of it describes one bit of one event")]
-    fn bit(
-        &mut self,
-        slot: u16,
-        spot: Spot,
-        bit: u32,
-        owner: Owner,
-        weight: u32,
-        now: u32,
-        event: &Event<'_>,
-        out: &mut Vec<Finding>,
-    ) {
-        if self.blocks.find(spot, now).is_some_and(|block| block.bits & (1 << bit) != 0) {
-            return;
-        }
-        let (block, left) = self.blocks.make(spot, owner, now);
-        let before = *block;
-        block.set(bit, now);
-        let after = *block;
-        if let Some(left) = left
-            && let Some(route) = self.routes.owner_mut(left.owner())
-        {
-            route.backgrounds[usize::from(left.scale())].remove(&left);
-        }
-        // The block may have been made by a route that was in this slot before, or was forgotten and has come back.
-        if before.bits != 0
-            && let Some(route) = self.routes.owner_mut(before.owner())
-        {
-            route.backgrounds[usize::from(spot.scale)].remove(&before);
-        }
-        if let Some(route) = self.routes.owner_mut(after.owner()) {
-            route.backgrounds[usize::from(spot.scale)].add(&after);
-        }
-        let Some(route) = self.routes.get_mut(slot) else { return };
-        let walk = walk::judge(&self.blocks, spot, &route.backgrounds[usize::from(spot.scale)], now);
-        if walk.more == 0 {
-            return;
-        }
-        let verdict = Verdict {
-            rule: Rule::BlockDensity,
-            source: spot.scale,
-            near: walk.near,
-            over: walk.over,
-            window: Duration::from_secs(walk::window(spot.scale).into()),
-            limit: walk::ENOUGH.into(),
-            per_second: 0.0,
-            total: Tally::of(walk.around, weight),
-            since: Timestamp(u64::from(walk.since) * 1_000_000_000),
-            more: Tally::of(walk.more, weight),
-        };
-        let begins = self.desk.hear(route, &verdict, event, out);
-        if begins || route.active().any(|rule| rule == Rule::BlockDensity) {
-            walk::count(&mut self.blocks, spot, begins, now);
-        }
-    }
-}
-
-fn of_rate(rule: Rule, source: u8, standing: Standing, weight: u32) -> Verdict {
-    Verdict {
-        rule,
-        source,
-        near: standing.near,
-        over: standing.over,
-        window: BUCKET,
-        limit: standing.limit,
-        per_second: standing.per_second,
-        total: standing.run,
-        since: standing.since,
-        more: Tally::of(1, weight),
-    }
-}
-
-fn of_hour(route: &Route, limit: u32) -> Verdict {
-    let count = route.week.distinct.count();
-    let variance = (count as f64 * distinct::ERROR).powi(2);
-    Verdict {
-        rule: Rule::RouteDistinct,
-        source: 0,
-        near: count > u64::from(limit) / 4 * 3,
-        over: count > u64::from(limit),
-        window: Duration::from_secs(3_600),
-        limit: limit.into(),
-        per_second: 0.0,
-        total: Tally::new(route.week.touches, count, variance),
-        since: route.week.since,
-        more: Tally::new(1, 0, 0.0),
     }
 }
 

@@ -16,7 +16,10 @@
 //! | 16 workers, ± 30 % | 13.6 / 9.7 | 8 / 5 | |
 //! | at random | 6.5 / 7.9 | | 16 / 17 |
 //!
-//! So one queue that 16 workers share in no order at all looks random, and is left to the rule about first touches.
+//! Where many workers share a queue, blocks of 16 numbers a bit are in order again. Found after (in the tests' simulations):
+//! one walker 56 to 63 accounts; 8 far apart 311 to 419 together, 16 up to 820, 32 up to 1,405; a queue of 4 in flight 152, of 8
+//! some 940; a stride of 2 457, of 10 93, of 16 58, of 20 61, of more none. A range in random order is left to the rule
+//! about first touches.
 //!
 //! **Background.** The mean fill of the route's blocks, save those that are filled in order. Where users' pages read 20
 //! neighbours each, or all of a small API's accounts are active, blocks are full by nature. A few empty blocks are thrown in,

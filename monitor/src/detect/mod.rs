@@ -8,7 +8,6 @@ mod blind;
 pub mod budget;
 mod client;
 mod clock;
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing hands it observations yet"))]
 mod crowd;
 mod detector;
 pub mod finding;
@@ -23,6 +22,7 @@ mod routes;
 
 pub use budget::Budget;
 pub use client::Counters as TallyCounters;
+pub use crowd::Counters as CrowdCounters;
 pub use detector::{Counters, Detector, Settings, State};
 pub use finding::{Finding, Phase, Rule};
 pub use hours::Hours;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{tally::Tally, verdict::Verdict};
 use crate::{
-    detect::{Finding, Phase, Rule, evidence},
+    detect::{Finding, Phase, Rule, client::sample},
     time::Timestamp,
 };
 
@@ -137,6 +137,7 @@ impl Case {
             limit: self.limit(),
             distinct: self.tally.estimate(),
             distinct_error: self.tally.error(),
+            bytes: 0,
             requests: self.tally.seen,
             first_seen: self.first_seen,
             last_seen: self.last_seen,
@@ -168,7 +169,7 @@ impl Case {
         if self.addresses.len() < SHOWN && !self.addresses.contains(&event.address) {
             self.addresses.push(event.address);
         }
-        let Some(shown) = event.object.map(evidence::sample) else { return };
+        let Some(shown) = event.object.map(sample) else { return };
         if self.samples.iter().any(|sample| sample == shown) {
             return;
         }

@@ -45,8 +45,18 @@ pub(super) struct Memory {
 impl Memory {
     /// Two empty generations in `bytes`.
     pub(super) fn new(bytes: usize) -> Memory {
-        let lines = || Lines(vec![Line::default(); (bytes / 2 / size_of::<Line>()).max(1)]);
+        let lines = || Lines(vec![Line::default(); Memory::lines(bytes)]);
         Memory { current: lines(), previous: lines(), set: 0, since: Timestamp::default(), turned: 0 }
+    }
+
+    /// Whether it is one of `bytes`.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        [&self.current, &self.previous].iter().all(|lines| lines.0.len() == Memory::lines(bytes))
+    }
+
+    /// Lines of a generation.
+    fn lines(bytes: usize) -> usize {
+        (bytes / 2 / size_of::<Line>()).max(1)
     }
 
     /// Whether the object with this hash was known; now it is.

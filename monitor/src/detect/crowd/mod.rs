@@ -21,7 +21,6 @@ mod rate;
 mod route;
 mod routes;
 mod tally;
-mod text;
 mod verdict;
 mod walk;
 mod week;
@@ -41,7 +40,10 @@ use self::{
     verdict::Verdict,
 };
 use super::{Finding, Rule};
-use crate::time::Timestamp;
+use crate::{
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
+};
 
 /// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
 /// learned. Shorter pauses, of a restart, change an hour's mean by a sixth at most.
@@ -73,7 +75,7 @@ pub(crate) struct Touch<'a> {
 }
 
 /// Whether an object had been touched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FirstTouch {
     /// Nobody has touched it within memory.
     pub(crate) first: bool,
@@ -89,17 +91,22 @@ pub(crate) enum Lens {
 }
 
 /// What is held and what has been given up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
-    pub(crate) routes: u64,
-    pub(crate) route_evictions: u64,
-    pub(crate) blocks: u64,
-    pub(crate) block_evictions: u64,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Routes with a history.
+    pub routes: u64,
+    /// Routes that lost it.
+    pub route_evictions: u64,
+    /// Blocks of numbers that are filling.
+    pub blocks: u64,
+    /// Blocks that had to be forgotten meanwhile.
+    pub block_evictions: u64,
     /// Generations of the memory that were full or old.
-    pub(crate) generations: u64,
-    pub(crate) open: u64,
+    pub generations: u64,
+    /// Open findings.
+    pub open: u64,
     /// Findings that did not begin, as there are too many.
-    pub(crate) suppressed: u64,
+    pub suppressed: u64,
 }
 
 /// See the [module](self).
@@ -133,6 +140,20 @@ impl Crowd {
             paused: Duration::ZERO,
             next_sweep: Timestamp::default(),
         }
+    }
+
+    /// Takes up one that has been read back.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of `budget` bytes.
+    pub(crate) fn restore(&mut self, budget: usize, names: &mut Names) -> Result<(), Inconsistent> {
+        let fits = self.memory.fits(budget / 2)
+            && self.blocks.capacity() == Blocks::new(budget / 3).capacity()
+            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity();
+        check(fits, "tables of routes are of another size (--memory-budget)")?;
+        self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));
+        Ok(())
     }
 
     /// Takes in a touch, and appends what it leads to.

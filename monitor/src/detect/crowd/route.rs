@@ -34,7 +34,7 @@ const STANDSTILL: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Route {
     pub(super) hash: u64,
-    #[serde(with = "super::text")]
+    #[serde(with = "crate::state::shared")]
     pub(super) name: Arc<str>,
     /// Which of the routes in its slot it is.
     pub(super) serial: u16,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The unit of weights; see [`super::Touch::weight`].
-pub(super) const UNIT: u32 = crate::detect::objects::UNIT;
+pub(super) const UNIT: u32 = crate::detect::client::UNIT;
 
 /// How many events there were, estimated from the ones that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

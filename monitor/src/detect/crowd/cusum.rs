@@ -3,7 +3,8 @@
 //! In continuous time it is a bucket that leaks: each event adds its weight, and the reference rate flows out. The
 //! reference is a multiple of the rate learned over the last hour and an allowance. Learning is robust: a bucket teaches
 //! the reference at most, and the hour's mean counts up to four times the week's, so that whoever comes up slowly, over
-//! hours, can't teach more than that. Who takes weeks can.
+//! hours, can't teach more than that (from a usual one a second up by forty in a day, it is found at 13 a second). Who takes
+//! weeks can.
 //!
 //! It does not judge until it is told that the rate has settled; until then it learns without bounds. What attacks in
 //! those first hours is taken for usual, until the mean has followed.

@@ -1,4 +1,4 @@
-use super::{super::cusum::Tuning, *};
+use super::*;
 
 /// Two hours in which 2,000 objects are read, five a second, and a new one each second.
 fn settled() -> (Scene, u64) {
@@ -72,18 +72,35 @@ fn benign_days_are_silent() {
         let mut dice = Dice::new(seed);
         let moment = |second: u64| Moment { at: at(second as f64), bucket: second / 10 };
         let mut cusum = cusum::Cusum::new(moment(0));
-        cusum.settle();
-        // Settled from the start, it has not learned anything: an hour passes before it is judged.
         for second in 0..7 * DAY {
+            if second == HOUR {
+                cusum.settle();
+            }
             cusum.advance(moment(second), &FRESH, true);
-            let rate = daily(second as f64, 5.0);
-            let count = dice.poisson(rate) as u32;
-            if count > 0 {
-                let standing = cusum.count(at(second as f64), count * tally::UNIT, &Tuning { ..FRESH });
-                assert!(!standing.over || second < 3 * HOUR, "seed {seed}, second {second}");
+            // Those of a second together, so that each is judged with no time to drain.
+            for _ in 0..dice.poisson(daily(second as f64, 5.0)) {
+                let standing = cusum.count(at(second as f64), tally::UNIT, &FRESH);
+                assert!(!standing.over, "seed {seed}, second {second}");
             }
         }
     }
+}
+
+#[test]
+fn who_comes_up_slowly_comes_so_far() {
+    let moment = |second: u64| Moment { at: at(second as f64), bucket: second / 10 };
+    let mut cusum = cusum::Cusum::new(moment(0));
+    // A week of one a second; then, over a day, forty more.
+    let found = (0..8 * DAY).find(|&second| {
+        if second == HOUR {
+            cusum.settle();
+        }
+        cusum.advance(moment(second), &FRESH, true);
+        let rate = 1 + 40 * second.saturating_sub(7 * DAY) / DAY;
+        (0..rate).any(|_| cusum.count(at(second as f64), tally::UNIT, &FRESH).over)
+    });
+    let rate = 40 * (found.unwrap() - 7 * DAY) / DAY;
+    assert!((5..=25).contains(&rate), "{rate} a second");
 }
 
 #[test]

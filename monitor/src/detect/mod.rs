@@ -21,6 +21,7 @@ pub mod notice;
 mod objects;
 pub mod observation;
 mod pairs;
+pub mod peaks;
 mod track;
 
 pub use bounds::{Bounds, Counters};
@@ -29,3 +30,4 @@ pub use finding::{Finding, Phase, Rule};
 pub use limit::{Limit, LimitError, Limits};
 pub use notice::Notices;
 pub use observation::Observation;
+pub use peaks::Peaks;

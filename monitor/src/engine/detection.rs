@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Bounds, Detector, Finding, Limits, Notices, Observation, Rule, notice::Shown},
+    detect::{self, Bounds, Detector, Finding, Limits, Notices, Observation, Peaks, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -45,6 +45,9 @@ pub struct Detection {
     shortest: Duration,
     findings: Vec<Finding>,
     never: Vec<NeverMatches>,
+    /// The keys that the exchange was attributed to when it was recorded; none if it is to be attributed now.
+    recorded: Vec<ClientKey>,
+    peaks: Option<Peaks>,
 }
 
 /// Who called what, and whose account it was.
@@ -86,7 +89,25 @@ impl Detection {
             shortest,
             findings: Vec::new(),
             never,
+            recorded: Vec::new(),
+            peaks: None,
         }
+    }
+
+    /// Has the next exchanges attributed to `keys`, which are those that they were recorded with.
+    pub fn recall_keys(&mut self, keys: &[ClientKey]) {
+        self.recorded.clear();
+        self.recorded.extend_from_slice(keys);
+    }
+
+    /// Hands `peaks` what the detectors get, from now on.
+    pub fn keep_peaks(&mut self, peaks: Peaks) {
+        self.peaks = Some(peaks);
+    }
+
+    /// The peaks, if they are kept.
+    pub fn peaks(&self) -> Option<&Peaks> {
+        self.peaks.as_ref()
     }
 
     /// Rules of the operator that no call can ever match.
@@ -118,6 +139,9 @@ impl Detection {
         };
         let detectors = [&mut self.addresses, &mut self.credentials];
         observe(detectors, &observation, &clients, &mut self.findings);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.observe(&observation, &clients);
+        }
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -195,7 +219,10 @@ impl Detection {
     /// counts only if it is to `learn`. They call it themselves: public for what measures it.
     pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
         let target = Target::of(exchange.request);
-        let clients = self.lenses.of(exchange, target.query());
+        let clients = match &self.recorded[..] {
+            [] => self.lenses.of(exchange, target.query()),
+            keys => self.lenses.recorded(exchange, keys),
+        };
         self.router.attribute(exchange, target, learn, &mut self.attribution);
         self.clients = Some(clients);
         self.attributed = Some(identity(exchange));
@@ -219,6 +246,9 @@ impl Detection {
         };
         let detectors = [&mut self.addresses, &mut self.credentials];
         observe(detectors, &observation, &touch.clients, &mut self.findings);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.observe(&observation, &touch.clients);
+        }
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {

@@ -40,6 +40,21 @@ pub(crate) enum Format {
 /// What the engine looks at, what it says, and where to.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EngineArgs {
+    #[command(flatten)]
+    pub detection: DetectionArgs,
+
+    /// Append alerts to this file, one JSON object a line; - is stdout.
+    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
+    pub alert_file: PathBuf,
+
+    /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
+    #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
+    pub exchange_log: Option<PathBuf>,
+}
+
+/// What the engine looks at, and what is too much.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DetectionArgs {
     /// Server port to watch; repeatable, or a list [default: every port].
     #[arg(
         long = "port",
@@ -80,14 +95,6 @@ pub(crate) struct EngineArgs {
         default_value = "4KiB"
     )]
     pub body_cap: u32,
-
-    /// Append alerts to this file, one JSON object a line; - is stdout.
-    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
-    pub alert_file: PathBuf,
-
-    /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
-    #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
-    pub exchange_log: Option<PathBuf>,
 
     #[command(flatten)]
     pub attribution: AttributionArgs,

@@ -82,7 +82,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
-    let settings = pipeline::settings(&args.engine)?;
+    let settings = pipeline::settings(&args.engine.detection)?;
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
@@ -103,7 +103,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let stop = Stop::new().context("prepare for the stop")?;
     // From here on the kernel fills the ring; everything else stands.
     let attachment = programs.attach()?;
-    tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.ports, "watching");
+    tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.detection.ports, "watching");
     let (done, capture_done) = oneshot::channel();
     let capture = {
         let stop = stop.clone();
@@ -160,7 +160,7 @@ impl Signals {
 /// What the command line asks of the kernel.
 fn options(args: &RunArgs, key: &Key) -> kernel::Options {
     kernel::Options {
-        ports: args.engine.ports.clone(),
+        ports: args.engine.detection.ports.clone(),
         ring_size: args.kernel.ring_size,
         sampling: args.sample,
         // Half of the key: whether a target is sampled shows in no output that a client sees.

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rollcall::{
     alert::Alert,
     client::{self, Source, Sources},
-    detect::Bounds,
+    detect::Budget,
     engine::detection::{Detection, Settings},
     hash::HashKey,
     http::Request,
@@ -99,8 +99,8 @@ fn detection(with_rules: bool) -> Detection {
     }
     let clients =
         client::Settings { credentials: Sources::new(sources).unwrap(), ..client::Settings::default() };
-    let bounds = Bounds { pairs: 64, objects: 1024, open: 16 };
-    Detection::new(Settings { clients, routes, bounds, ..Settings::default() }, HashKey::new([5; 16]))
+    let memory = Budget::new(0);
+    Detection::new(Settings { clients, routes, memory, ..Settings::default() }, HashKey::new([5; 16]))
 }
 
 /// What goes on from input to input: routes that were learned, clients that were seen.

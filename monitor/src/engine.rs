@@ -121,6 +121,11 @@ impl<O: Output> Engine<O> {
         self.behind.detection.set_loss(loss);
     }
 
+    /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.behind.detection.set_opaque(share);
+    }
+
     /// Begins to keep the most objects that any client had, beside detection.
     pub fn keep_peaks(&mut self, peaks: Peaks) {
         self.behind.detection.keep_peaks(peaks);

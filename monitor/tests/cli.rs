@@ -309,7 +309,7 @@ fn a_rule_in_vain_is_warned_about_and_no_more() {
 fn the_environment_sets_flags() {
     let (code, _, stderr) = outcome(rollcall(&["run"]).env("ROLLCALL_LIMIT", "20/10s,x"));
     assert_eq!(code, 2);
-    assert!(stderr.contains("invalid value 'x' for '--limit <N/WINDOW>'"), "{stderr}");
+    assert!(stderr.contains("invalid value 'x' for '--limit <[ROUTE=]N/WINDOW>'"), "{stderr}");
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub struct Alert {
     pub distinct: u64,
     pub distinct_error: u64,
     pub requests: u64,
+    pub bytes: u64,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
     pub addresses: Vec<IpAddr>,

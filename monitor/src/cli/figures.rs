@@ -3,7 +3,7 @@
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     alert, client,
-    detect::{self, Rule},
+    detect::{self, Rule, TallyCounters},
     engine::{Counters, detection},
     http,
     kernel::DirectionStatistics,
@@ -125,14 +125,22 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                 without_object,
                 refused,
                 objects_beyond,
-                pairs_evicted,
-                objects_evicted,
-                findings_suppressed,
-                clock_set_back: _,
-                pairs,
-                objects,
-                watched: _,
-                open: _,
+                clock_set_back,
+                bytes,
+                tally:
+                    TallyCounters {
+                        not_admitted,
+                        evicted_idle,
+                        evicted_busy,
+                        thinned,
+                        findings_suppressed,
+                        sketches_cleared,
+                        pairs,
+                        objects,
+                        watched,
+                        open: _,
+                        admission,
+                    },
             },
         clients: client::Counters { refused_chains, credentials_dropped },
         alerts: alert::Counters { opened, updated: _, resolved: _, suppressed, open },
@@ -144,14 +152,16 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
         &[observations - without_object - refused, without_object, refused],
     );
     samples.push(&metrics::DETECTOR_OBJECTS_BEYOND, &[], objects_beyond);
+    samples.push(&metrics::DETECTOR_MEMORY_BYTES, &[], bytes);
     samples.push(&metrics::DETECTOR_PAIRS, &[], pairs);
     samples.push(&metrics::DETECTOR_OBJECTS, &[], objects);
-    samples.push_each(
-        &metrics::DETECTOR_EVICTIONS,
-        &[],
-        &["pairs", "objects"],
-        &[pairs_evicted, objects_evicted],
-    );
+    samples.push(&metrics::DETECTOR_WATCHED, &[], watched);
+    samples.push(&metrics::DETECTOR_ADMISSION, &[], admission);
+    samples.push(&metrics::DETECTOR_NOT_ADMITTED, &[], not_admitted);
+    samples.push_each(&metrics::DETECTOR_EVICTIONS, &[], &["idle", "busy"], &[evicted_idle, evicted_busy]);
+    samples.push(&metrics::DETECTOR_THINNED, &[], thinned);
+    samples.push(&metrics::DETECTOR_SKETCHES_CLEARED, &[], sketches_cleared);
+    samples.push(&metrics::DETECTOR_CLOCK_SET_BACK, &[], clock_set_back);
     samples.push(&metrics::ROUTES, &[], routes);
     samples.push(&metrics::ROUTES_OVERFLOWED, &[], overflowed);
     samples.push_each(&metrics::BODIES, &[], &["read", "cut", "opaque"], &[read, cut, opaque]);

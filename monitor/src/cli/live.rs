@@ -1,7 +1,12 @@
 //! Live traffic on its way through the engine, and the figures that the web server shows of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     engine::Engine,
     http::Directive,
@@ -21,8 +26,11 @@ use super::{
     run::RunArgs,
 };
 
-/// Seconds over which the share of lost requests is taken.
-const LOSS_WINDOW: usize = 60;
+/// Seconds over which shares of traffic are taken.
+const SHARE_WINDOW: usize = 60;
+
+/// Packets by which it is told how much of the traffic can't be read.
+const FEWEST_PACKETS: u64 = 1_000;
 
 /// The engine at the end of a [`Capture`].
 pub(crate) struct Live {
@@ -32,7 +40,11 @@ pub(crate) struct Live {
     answering: Answering,
     statistics: Arc<Statistics>,
     figures: Arc<Mutex<Figures>>,
-    loss: Loss,
+    /// Ports were named: what they carry is meant to be read.
+    has_ports: bool,
+    loss: Share,
+    opaque: Share,
+    next_shares: Timestamp,
 }
 
 impl Live {
@@ -64,7 +76,10 @@ impl Live {
             answering: Answering::default(),
             statistics,
             figures,
-            loss: Loss::default(),
+            has_ports: !args.engine.ports.is_empty(),
+            loss: Share::default(),
+            opaque: Share::default(),
+            next_shares: Timestamp::default(),
         }
     }
 
@@ -96,11 +111,20 @@ impl Consumer for Live {
 
     fn settle(&mut self, now: Timestamp) {
         self.health.tick();
-        if self.loss.is_due(now) {
+        if now >= self.next_shares {
+            self.next_shares = now + Duration::from_secs(1);
             let http = self.engine.counters().http;
-            let lost = self.statistics.read()[0].requests_lost + http.lost_requests;
-            let loss = self.loss.share(lost, http.exchanges);
-            self.engine.set_loss(loss);
+            let [requests, _] = self.statistics.read();
+            self.engine.set_loss(self.loss.of(
+                requests.requests_lost + http.lost_requests,
+                http.exchanges,
+                0,
+            ));
+            if self.has_ports {
+                let count = |outcome: Outcome| requests.outcomes[outcome as usize];
+                let (opaque, read) = (count(Outcome::NotHttp), count(Outcome::Submitted));
+                self.engine.set_opaque(self.opaque.of(opaque, read, FEWEST_PACKETS));
+            }
         }
         self.engine.settle(now);
         self.engine.output().tick();
@@ -126,30 +150,22 @@ impl Consumer for Live {
     }
 }
 
-/// The share of requests that were lost lately.
+/// A share of what came lately.
 #[derive(Default)]
-struct Loss {
-    /// Lost and reported requests so far, second by second.
-    history: Vec<(u64, u64)>,
-    last: Timestamp,
+struct Share {
+    /// What belongs to it and what does not so far, second by second.
+    history: VecDeque<(u64, u64)>,
 }
 
-impl Loss {
-    fn is_due(&mut self, now: Timestamp) -> bool {
-        let due = now.since(self.last).as_secs() >= 1;
-        if due {
-            self.last = now;
+impl Share {
+    /// The share that `part` has of `part` and `rest`, both counted from the start; 0 while both are fewer than `fewest`.
+    fn of(&mut self, part: u64, rest: u64, fewest: u64) -> f64 {
+        if self.history.len() == SHARE_WINDOW {
+            self.history.pop_front();
         }
-        due
-    }
-
-    fn share(&mut self, lost: u64, reported: u64) -> f64 {
-        if self.history.len() == LOSS_WINDOW {
-            self.history.remove(0);
-        }
-        self.history.push((lost, reported));
-        let (lost_before, reported_before) = self.history[0];
-        let (lost, reported) = (lost - lost_before, reported - reported_before);
-        if lost == 0 { 0.0 } else { lost as f64 / (lost + reported) as f64 }
+        self.history.push_back((part, rest));
+        let (part_before, rest_before) = self.history[0];
+        let (part, rest) = (part - part_before, rest - rest_before);
+        if part == 0 || part + rest < fewest { 0.0 } else { part as f64 / (part + rest) as f64 }
     }
 }

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod check;
+mod detection;
 mod exit;
 mod figures;
 mod live;

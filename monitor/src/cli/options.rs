@@ -4,12 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use rollcall::detect::Limit;
-
-use super::{attribution::AttributionArgs, values};
-
-/// The windows of DESIGN, section 6: short ones catch a fast walk at once, the long ones a slow one in the end.
-const LIMITS: &str = "20/10s,30/60s,60/10m,100/1h,300/24h";
+use super::{attribution::AttributionArgs, detection::DetectionArgs, values};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LogArgs {
@@ -37,24 +32,9 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What the engine looks at, what it says, and where to.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct EngineArgs {
-    #[command(flatten)]
-    pub detection: DetectionArgs,
-
-    /// Append alerts to this file, one JSON object a line; - is stdout.
-    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
-    pub alert_file: PathBuf,
-
-    /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
-    #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
-    pub exchange_log: Option<PathBuf>,
-}
-
 /// What the engine looks at, and what is too much.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct DetectionArgs {
+pub(crate) struct EngineArgs {
     /// Server port to watch; repeatable, or a list [default: every port].
     #[arg(
         long = "port",
@@ -64,17 +44,6 @@ pub(crate) struct DetectionArgs {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub ports: Vec<u16>,
-
-    /// Alert when a client touches N distinct objects of a route within WINDOW; repeatable, or a list. Replaces the
-    /// default limits.
-    #[arg(
-        long = "limit",
-        env = "ROLLCALL_LIMIT",
-        value_name = "N/WINDOW",
-        value_delimiter = ',',
-        default_value = LIMITS
-    )]
-    pub limits: Vec<Limit>,
 
     /// Bytes of each request's head to look at, 512 to 16KiB.
     #[arg(
@@ -97,7 +66,22 @@ pub(crate) struct DetectionArgs {
     pub body_cap: u32,
 
     #[command(flatten)]
+    pub detection: DetectionArgs,
+
+    #[command(flatten)]
     pub attribution: AttributionArgs,
+}
+
+/// What is written, and where to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Append alerts to this file, one JSON object a line; - is stdout.
+    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
+    pub alert_file: PathBuf,
+
+    /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
+    #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
+    pub exchange_log: Option<PathBuf>,
 }
 
 /// What the kernel side is given.

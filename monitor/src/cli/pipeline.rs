@@ -4,8 +4,10 @@ use std::{path::Path, time::Duration};
 
 use rollcall::{
     alert::Alert,
-    detect::Limits,
-    engine::{Engine, Output, Settings, detection::Attributed},
+    engine::{
+        Engine, Output, Settings,
+        detection::{Attributed, BytesLimit},
+    },
     hash::HashKey,
     http::Exchange,
     output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
@@ -16,8 +18,8 @@ use rollcall::{
 
 use super::{
     attribution,
-    exit::{Exit, Failure},
-    options::{DetectionArgs, EngineArgs},
+    exit::Failure,
+    options::{EngineArgs, OutputArgs},
     state::Key,
 };
 
@@ -45,7 +47,7 @@ pub(crate) struct Outputs {
 impl Outputs {
     /// Opens the logs. Their metrics go to `metrics`.
     pub(crate) fn open(
-        args: &EngineArgs,
+        args: &OutputArgs,
         writing: Writing,
         metrics: Option<&Metrics>,
     ) -> Result<Outputs, Error> {
@@ -101,14 +103,15 @@ impl Output for Outputs {
 }
 
 /// What the command line says an engine is to be like.
-pub(crate) fn settings(args: &DetectionArgs) -> Result<Settings, Failure> {
+pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
     let mut settings = Settings::default();
     settings.http.head = args.head_cap as usize;
     settings.http.body = args.body_cap as usize;
     settings.detection.clients = args.attribution.clients()?;
     settings.detection.routes = args.attribution.routes()?;
-    settings.detection.limits = Limits::new(args.limits.iter().copied())
-        .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
+    settings.detection.policy = args.detection.policy()?;
+    settings.detection.memory = args.detection.memory();
+    settings.detection.bytes_limit = BytesLimit(args.detection.limit_bytes);
     Ok(settings)
 }
 

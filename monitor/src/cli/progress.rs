@@ -64,10 +64,7 @@ impl Progress {
     pub(crate) fn begin(&self, bytes: Option<u64>) {
         let Some(shown) = &self.0 else { return };
         let (bar, template) = match bytes {
-            Some(bytes) => (
-                ProgressBar::new(bytes),
-                "{bar:30} {bytes} of {total_bytes}, {eta} to go, {msg}",
-            ),
+            Some(bytes) => (ProgressBar::new(bytes), "{bar:30} {bytes} of {total_bytes}, {eta} to go, {msg}"),
             None => (ProgressBar::no_length(), "{spinner} {bytes} in {elapsed}, {msg}"),
         };
         // A template that can't be read leaves the default in place.

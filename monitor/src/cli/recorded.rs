@@ -19,7 +19,13 @@ pub(crate) struct RecordedArgs {
     files: Vec<PathBuf>,
 
     /// What the files are [default: told by how each begins].
-    #[arg(id = "recorded-format", long = "format", env = "ROLLCALL_FORMAT", value_enum, value_name = "FORMAT")]
+    #[arg(
+        id = "recorded-format",
+        long = "format",
+        env = "ROLLCALL_FORMAT",
+        value_enum,
+        value_name = "FORMAT"
+    )]
     format: Option<Format>,
 }
 
@@ -140,7 +146,12 @@ impl Recorded {
         let access_log::Summary { lines, calls, unread, first, last, late, named } = &self.logs;
         let mut text = format!("rollcall: {lines} lines, {calls} calls");
         if let (Some(first), Some(last)) = (first, last) {
-            text.push_str(&format!(" in {} from {} to {}", span(*first, *last), second(*first), second(*last)));
+            text.push_str(&format!(
+                " in {} from {} to {}",
+                span(*first, *last),
+                second(*first),
+                second(*last)
+            ));
         }
         text.push_str(&format!(", {routes} routes, {raised}"));
         let mut text = with_reasons(text, "unread", &unread.reasons());

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     exit::{Exit, Failure},
     logging,
-    options::{EngineArgs, LogArgs},
+    options::{EngineArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Replay, Writing},
     progress::{Beside, Progress},
     recorded::RecordedArgs,
@@ -22,6 +22,9 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     engine: EngineArgs,
 
+    #[command(flatten)]
+    outputs: OutputArgs,
+
     /// Directory with the key of a daemon, with which its hashes of credentials can be compared [default: none; a
     /// constant key, which makes two replays alike].
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR")]
@@ -34,18 +37,17 @@ pub(crate) struct ReplayArgs {
 /// Reads every file, and goes on to the next when one is damaged: all failures are reported, the first one's code is
 /// the exit code.
 pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
-    let ReplayArgs { recorded, engine, state_dir, log } = args;
+    let ReplayArgs { recorded, engine, outputs, state_dir, log } = args;
     logging::start(&log);
-    let settings = pipeline::settings(&engine.detection)?;
+    let settings = pipeline::settings(&engine)?;
     // No traffic chooses what it collides with in a file that has been written: any key will do for that.
     let key = match &state_dir {
         Some(directory) => state::open(directory)?,
         None => Key::default(),
     };
-    let progress = Progress::on_terminal(engine.exchange_log.as_deref() == Some(Path::new("-")));
-    let outputs = Beside::new(Outputs::open(&engine, Writing::Direct, None)?, progress.clone());
-    let mut replay =
-        Replay::new(engine.detection.ports.clone(), pipeline::engine(settings, key, outputs));
+    let progress = Progress::on_terminal(outputs.exchange_log.as_deref() == Some(Path::new("-")));
+    let outputs = Beside::new(Outputs::open(&outputs, Writing::Direct, None)?, progress.clone());
+    let mut replay = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, outputs));
     let mut read = recorded.read(&mut replay, &progress);
     let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
     let lost = replay.into_output().output.finish();

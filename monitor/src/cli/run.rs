@@ -26,7 +26,7 @@ use super::{
     exit::{Exit, Failure},
     live::Live,
     logging,
-    options::{EngineArgs, KernelArgs, LogArgs},
+    options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Writing},
     state::{self, Key},
     values,
@@ -36,6 +36,9 @@ use super::{
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
     pub(crate) kernel: KernelArgs,
@@ -82,12 +85,12 @@ pub(crate) struct RunArgs {
 pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
-    let settings = pipeline::settings(&args.engine.detection)?;
+    let settings = pipeline::settings(&args.engine)?;
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
-    let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
+    let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
     let engine = pipeline::engine(settings, key, outputs);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
@@ -103,7 +106,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let stop = Stop::new().context("prepare for the stop")?;
     // From here on the kernel fills the ring; everything else stands.
     let attachment = programs.attach()?;
-    tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.detection.ports, "watching");
+    tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.ports, "watching");
     let (done, capture_done) = oneshot::channel();
     let capture = {
         let stop = stop.clone();
@@ -160,7 +163,7 @@ impl Signals {
 /// What the command line asks of the kernel.
 fn options(args: &RunArgs, key: &Key) -> kernel::Options {
     kernel::Options {
-        ports: args.engine.detection.ports.clone(),
+        ports: args.engine.ports.clone(),
         ring_size: args.kernel.ring_size,
         sampling: args.sample,
         // Half of the key: whether a target is sampled shows in no output that a client sees.

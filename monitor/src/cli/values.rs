@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 /// Parses a number of bytes: `4096`, `4KiB`, `8MiB`, `1GiB`. `K`, `M` and `G` mean the same.
-fn bytes(text: &str) -> Result<u64, String> {
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
     const FORM: &str = "expected a number of bytes such as 512, 4KiB or 8MiB";
     let text = text.trim();
     let unit_at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
@@ -42,6 +42,14 @@ pub(super) fn head_cap(text: &str) -> Result<u32, String> {
 /// Bytes of a request body that are kept.
 pub(super) fn body_cap(text: &str) -> Result<u32, String> {
     within(bytes(text)?, 0, 16 << 10)
+}
+
+/// Bytes of memory for detection.
+pub(super) fn memory_budget(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size @ 0x40_0000..=0x4_0000_0000 => Ok(size),
+        _ => Err("must be between 4MiB and 16GiB".to_owned()),
+    }
 }
 
 /// Lengths of the prefixes that make a caller's network.

@@ -46,6 +46,17 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
+    /// Every kind.
+    pub const ALL: [CredentialKind; 7] = [
+        CredentialKind::Bearer,
+        CredentialKind::Basic,
+        CredentialKind::Authorization,
+        CredentialKind::ApiKey,
+        CredentialKind::Session,
+        CredentialKind::Claim,
+        CredentialKind::Named,
+    ];
+
     /// The name in logs and alerts.
     pub fn name(self) -> &'static str {
         match self {
@@ -58,13 +69,6 @@ impl CredentialKind {
             CredentialKind::Named => "named",
         }
     }
-
-    /// The kind that is called `name`.
-    fn of(name: &str) -> Option<CredentialKind> {
-        use CredentialKind::{ApiKey, Authorization, Basic, Bearer, Claim, Named, Session};
-        let all = [Bearer, Basic, Authorization, ApiKey, Session, Claim, Named];
-        all.into_iter().find(|kind| kind.name() == name)
-    }
 }
 
 impl Credential {
@@ -73,7 +77,8 @@ impl Credential {
         let (kind, hash) = text.split_once(':')?;
         let is_digits = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
         let hash = u128::from_str_radix(hash, 16).ok().filter(|_| is_digits)?;
-        Some(Credential { kind: CredentialKind::of(kind)?, hash: hash.to_be_bytes() })
+        let kind = CredentialKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        Some(Credential { kind, hash: hash.to_be_bytes() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The detector's time: that of the observations, made to run forward.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::Timestamp;
 
 /// How far observations lie apart that are merely out of order: calls come in when they are answered, and one
@@ -12,7 +14,7 @@ const SET_BACK: u32 = 32;
 /// Time that never runs backwards. An observation from before the latest one counts as happening with it.
 /// When the source's clock is set back, the detector's goes on from where it is, rather than standing still,
 /// with windows that never empty, until the source has caught up.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Clock {
     latest: u64,
     /// What the source's clock has lost in all.

@@ -1,326 +1,248 @@
-//! The detector: distinct objects for each pair of a client key and a route, over all windows at once.
+//! The detector: every rule about clients and about routes, in fixed memory.
 
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Bounds, Counters, Finding, Limits, Observation, Phase, Rule,
+    Budget, Finding, Observation, Policy,
+    blind::Blind,
+    client::{self, Context, Tally, Touch},
     clock::Clock,
-    evidence::Open,
-    levels::Rise,
-    limit::Limit,
-    objects::{NONE, Node, Objects, UNIT},
-    pairs::{Pair, Pairs, Standing},
+    routes::Routes,
 };
 use crate::{hash::HashKey, route::outcome, time::Timestamp};
-
-/// A finding ends no sooner than this after the last new object over a limit, so that a client that pauses
-/// for breath is one alert.
-const SHORTEST_QUIET: Duration = Duration::from_secs(300);
 
 /// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
 /// work for each two bytes that it sends.
 const OBJECTS_PER_CALL: usize = 512;
 
-/// How often ends are looked for.
-const SWEEP: Duration = Duration::from_secs(1);
+/// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
+/// see them first.
+const LEAST_VOLUME: u64 = 4_096;
 
-/// Idle pairs forgotten in one sweep, so that no sweep takes long.
-const SWEPT_PAIRS: usize = 4_096;
+/// How detection is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub policy: Policy,
+    pub budget: Budget,
+    /// Bytes of answers about new objects that a client may take from a route within an hour.
+    pub bytes_limit: u64,
+}
 
-/// Pairs with evidence that have no open finding, at most: each takes about 1 KiB.
-const WATCHED: usize = 8_192;
+/// What the detector counts. All but the last few only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Observations taken in.
+    pub observations: u64,
+    /// Of these, calls without an object.
+    pub without_object: u64,
+    /// Of these, calls with one that were refused or failed: nothing was read.
+    pub refused: u64,
+    /// Objects that did not count, as their call had too many.
+    pub objects_beyond: u64,
+    /// Times that the source's clock was set back.
+    pub clock_set_back: u64,
+    /// Of both families of client keys.
+    pub tally: client::Counters,
+    /// Bytes that the tables take, fixed at the start.
+    pub bytes: u64,
+}
 
 /// See the [module](super).
 #[derive(Debug)]
 pub struct Detector {
-    limits: Limits,
-    lengths: Vec<Duration>,
-    pub(super) bounds: Bounds,
     key: HashKey,
-    clock: Clock,
-    pub(super) pairs: Pairs,
-    pub(super) objects: Objects,
-    pub(super) counters: Counters,
+    policy: Policy,
+    bytes_limit: u64,
     loss: f64,
-    next_sweep: Timestamp,
+    state: State,
 }
 
+/// What a detector has learned from observations: all that has to be kept for another to go on where it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    clock: Clock,
+    routes: Routes,
+    /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
+    addresses: Tally,
+    /// Counts by credential.
+    credentials: Tally,
+    blind: Blind,
+    counters: Counters,
+}
+
+/// The tables that a detector was to go on with are of other sizes or for other windows than its settings, or damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit;
+
 impl Detector {
-    /// A detector that applies `limits` within `bounds`.
-    pub fn new(limits: Limits, bounds: Bounds, key: HashKey) -> Detector {
-        Detector {
-            lengths: limits.as_slice().iter().map(|limit| limit.window).collect(),
-            limits,
-            bounds,
-            key,
+    /// A detector as `settings` say; `key` keys every table.
+    pub fn new(settings: Settings, key: HashKey) -> Detector {
+        let Settings { policy, budget, bytes_limit } = settings;
+        let sizes = budget.tally(policy.windows().len());
+        let state = State {
             clock: Clock::default(),
-            pairs: Pairs::new(bounds.pairs),
-            objects: Objects::new(bounds.objects),
-            counters: Counters::default(),
-            loss: 0.0,
-            next_sweep: Timestamp::default(),
-        }
+            routes: Routes::default(),
+            addresses: Tally::new(sizes, &policy, true, key),
+            credentials: Tally::new(sizes, &policy, false, key),
+            blind: Blind::default(),
+            counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
+        };
+        Detector { key, policy, bytes_limit, loss: 0.0, state }
+    }
+
+    /// A detector that goes on where the one was that had come to `state`, under the same key. Limits may have changed
+    /// since, windows and budget may not.
+    pub fn restore(settings: Settings, key: HashKey, mut state: State) -> Result<Detector, Unfit> {
+        let Settings { policy, budget, bytes_limit } = settings;
+        let sizes = budget.tally(policy.windows().len());
+        let State { addresses, credentials, .. } = &mut state;
+        let fits =
+            addresses.restore(sizes, &policy, true, key) && credentials.restore(sizes, &policy, false, key);
+        if fits { Ok(Detector { key, policy, bytes_limit, loss: 0.0, state }) } else { Err(Unfit) }
+    }
+
+    /// All that has to be kept for another detector to go on from here.
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.
     pub fn set_loss(&mut self, loss: f64) {
         self.loss = loss.clamp(0.0, 1.0);
+        self.state.blind.set_loss(self.loss);
+    }
+
+    /// Sets the share of traffic that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.state.blind.set_opaque(share);
+    }
+
+    /// The limits in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// Takes in one observation and appends what it leads to.
     pub fn observe(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
-        self.counters.observations += 1;
-        let now = self.clock.observe(observation.at);
-        self.sweep(now, out);
-        if observation.objects.is_empty() {
-            self.counters.without_object += 1;
+        let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
+        let start = out.len();
+        self.state.counters.observations += 1;
+        let now = self.state.clock.observe(at);
+        self.pass(now, out);
+        let touches = outcome::is_touch(status);
+        let refused = outcome::is_refusal(status);
+        if objects.is_empty() {
+            self.state.counters.without_object += 1;
+        } else if !touches {
+            self.state.counters.refused += 1;
+        }
+        let route_hash = self.key.hash(route.as_bytes());
+        let facts = self.state.routes.call(route_hash, status, response_bytes);
+        if objects.is_empty() || !(touches || refused) {
             return;
         }
-        if !outcome::is_touch(observation.status) {
-            self.counters.refused += 1;
-            return;
-        }
-        self.counters.objects_beyond += observation.objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
-        let route = self.key.hash(observation.route.as_bytes());
-        for &client in observation.clients {
-            // Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
-            let hash = self.key.hash(&client.to_bytes()) ^ route.rotate_left(17);
-            for (index, object) in observation.objects.iter().take(OBJECTS_PER_CALL).enumerate() {
-                // Making room for an object may cost the pair.
-                let number = match self.pairs.find(hash, &client, observation.route) {
-                    Some(number) => number,
-                    None => {
-                        self.make_room_for_pair(now, out);
-                        self.pairs.insert(hash, client, observation.route.clone(), now)
+        self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
+        let identity = clients.by_credential().first().filter(|_| facts.checks_credentials);
+        let identity = identity.map(|client| self.key.hash(&client.to_bytes()));
+        for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
+            let touch = Touch {
+                at,
+                now,
+                route,
+                route_hash,
+                object,
+                object_hash: self.key.hash(object.as_bytes()),
+                number: client::number(object),
+                address: clients.address(),
+                identity,
+                is_first: false,
+                is_empty: facts.looks_empty,
+                begins_call: index == 0,
+                sampling,
+            };
+            let State { clock, addresses, credentials, .. } = &mut self.state;
+            let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+            let families = [(addresses, clients.by_address()), (credentials, clients.by_credential())];
+            for (tally, keys) in families {
+                for client in keys {
+                    if touches {
+                        tally.touch(client, &touch, context, out);
+                    } else {
+                        tally.miss(client, &touch, context, out);
                     }
-                };
-                if index == 0 {
-                    let pair = self.pairs.pair_mut(number);
-                    pair.calls = pair.calls.wrapping_add(1);
                 }
-                let touch = Node {
-                    hash: self.key.hash(object.as_bytes()),
-                    at: now,
-                    older: NONE,
-                    newer: NONE,
-                    pair: number,
-                    weight: weight(observation.sampling),
-                    call: 0,
-                };
-                self.touch(number, touch, observation, object, out);
             }
         }
+        self.complete(start, out);
     }
 
-    /// Lets time pass: ends findings about clients that have become quiet.
+    /// Takes in the size of the whole answer to a call that has been observed.
+    pub fn answered(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
+        let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
+        let Some(object) = objects.iter().next() else { return };
+        if response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
+            return;
+        }
+        let start = out.len();
+        let touch = Touch {
+            at,
+            now: self.state.clock.time(at),
+            route,
+            route_hash: self.key.hash(route.as_bytes()),
+            object,
+            object_hash: self.key.hash(object.as_bytes()),
+            number: None,
+            address: clients.address(),
+            identity: None,
+            is_first: false,
+            is_empty: false,
+            begins_call: false,
+            sampling,
+        };
+        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        for client in clients.by_address() {
+            addresses.answered(client, &touch, response_bytes, context, out);
+        }
+        for client in clients.by_credential() {
+            credentials.answered(client, &touch, response_bytes, context, out);
+        }
+        self.complete(start, out);
+    }
+
+    /// Lets time pass: ends findings about what has become quiet.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        self.sweep(self.clock.time(now), out);
+        let start = out.len();
+        self.pass(self.state.clock.time(now), out);
+        self.complete(start, out);
     }
 
     /// What has been counted.
     pub fn counters(&self) -> Counters {
+        let State { clock, addresses, credentials, counters, .. } = &self.state;
         Counters {
-            clock_set_back: self.clock.set_back(),
-            pairs: self.pairs.len() as u64,
-            objects: self.objects.len() as u64,
-            ..self.counters
+            clock_set_back: clock.set_back(),
+            tally: addresses.counters().with(credentials.counters()),
+            ..*counters
         }
     }
 
-    /// One call of one pair that touched an object.
-    fn touch(
-        &mut self,
-        number: u32,
-        mut touch: Node,
-        observation: &Observation<'_>,
-        object: &str,
-        out: &mut Vec<Finding>,
-    ) {
-        let limits = self.limits.as_slice();
-        let pair = self.pairs.pair_mut(number);
-        pair.track.slide(&mut self.objects, touch.at, &self.lengths);
-        if !pair.levels.at_rest() {
-            pair.levels.sink(limits, |window| pair.track.held(window));
-        }
-        if self.objects.is_full() && self.objects.find(number, touch.hash).is_none() {
-            self.make_room_for_object(number, touch.at, out);
-        }
-        let limits = self.limits.as_slice();
-        self.pairs.touch(number, touch.at);
-        let pair = self.pairs.pair_mut(number);
-        touch.call = pair.calls;
-        let new = pair.track.touch(&mut self.objects, touch, &self.lengths);
-        if new == 0 {
-            return;
-        }
-        watch(pair, limits, &mut self.counters.watched);
-        if let Some(evidence) = &mut pair.evidence {
-            evidence.note(object, observation.address);
-        }
-        let rise =
-            pair.levels.rise(limits, new, touch.weight.div_ceil(UNIT), |window| pair.track.held(window));
-        if rise.shortest_over.is_some() {
-            self.judge(number, rise, observation.at, out);
-        }
+    fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+        let State { clock, addresses, credentials, blind, .. } = &mut self.state;
+        self.policy.advance(clock.source(now));
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        addresses.tick(now, context, out);
+        credentials.tick(now, context, out);
+        let blinding = || addresses.counters().blinding() + credentials.counters().blinding();
+        blind.tick(now, clock.source(now), blinding, out);
     }
 
-    /// A new object came while a window was over its limit.
-    fn judge(&mut self, number: u32, rise: Rise, at: Timestamp, out: &mut Vec<Finding>) {
-        let pair = self.pairs.pair_mut(number);
-        let now = pair.last;
-        let window = rise.window;
-        let limit = self.limits.as_slice()[window];
-        let held = pair.track.held(window);
-        if pair.evidence.is_none() {
-            // Too many are watched; one that is over its limit is, all the same.
-            pair.evidence = Some(Box::default());
-            self.counters.watched += 1;
-        }
-        let evidence = pair.evidence.get_or_insert_default();
-        let phase = match &mut evidence.open {
-            Some(open) => {
-                open.last_excess = now;
-                open.excess_window = rise.shortest_over.unwrap_or_default();
-                let reported = pair.track.held(open.window);
-                if reported.distinct > open.peak.distinct {
-                    open.peak = reported;
-                }
-                if rise.level <= open.level {
-                    return;
-                }
-                (open.level, open.limit, open.window, open.peak) = (rise.level, limit, window, held);
-                Phase::Grows
-            }
-            None if rise.level == 0 => return,
-            None => {
-                if self.counters.open >= self.bounds.open as u64 {
-                    self.counters.findings_suppressed += 1;
-                    return;
-                }
-                let (first_seen, first_call) = match pair.track.first(&self.objects, window) {
-                    Some(first) => (first.at, first.call),
-                    None => (now, pair.calls),
-                };
-                evidence.open = Some(Open {
-                    level: rise.level,
-                    limit,
-                    window,
-                    peak: held,
-                    first_seen,
-                    first_call,
-                    last_excess: now,
-                    excess_window: rise.shortest_over.unwrap_or_default(),
-                });
-                self.counters.open += 1;
-                self.pairs.stand(number, Standing::Open);
-                Phase::Begins
-            }
-        };
-        out.extend(self.finding(self.pairs.pair(number), phase, at));
-    }
-
-    /// The finding about a pair that has one open.
-    fn finding(&self, pair: &Pair, phase: Phase, at: Timestamp) -> Option<Finding> {
-        let evidence = pair.evidence.as_deref()?;
-        let open = evidence.open?;
-        let stride = pair.track.stride(open.window);
-        Some(Finding {
-            phase,
-            rule: Rule::DistinctObjects,
-            at,
-            client: Some(pair.client),
-            route: pair.route.clone(),
-            window: open.limit.window,
-            limit: open.limit.distinct,
-            distinct: open.peak.distinct,
-            distinct_error: open.peak.error,
-            requests: u64::from(pair.calls.wrapping_sub(open.first_call)) + 1,
-            first_seen: self.clock.source(open.first_seen),
-            last_seen: self.clock.source(pair.last),
-            addresses: evidence.addresses(),
-            sample_objects: evidence.samples(),
-            signals: if evidence.is_sequential(stride) { vec![Rule::SequentialWalk] } else { Vec::new() },
-            loss: self.loss,
-        })
-    }
-
-    /// Ends the open finding of a pair.
-    fn end(&mut self, number: u32, now: Timestamp, out: &mut Vec<Finding>) {
-        out.extend(self.finding(self.pairs.pair(number), Phase::Ends, self.clock.source(now)));
-        self.counters.open -= 1;
-        // The evidence goes with it.
-        let pair = self.pairs.pair_mut(number);
-        pair.evidence = None;
-        pair.levels.start_afresh();
-        self.pairs.stand(number, Standing::Quiet);
-        self.counters.watched -= 1;
-    }
-
-    /// Ends findings that have become quiet and forgets pairs that the longest window has left behind.
-    fn sweep(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        if now < self.next_sweep {
-            return;
-        }
-        self.next_sweep = now + SWEEP;
-        let mut candidate = self.pairs.oldest(Standing::Open);
-        while let Some(number) = candidate {
-            candidate = self.pairs.next(number);
-            let open = self.pairs.pair(number).evidence.as_ref().and_then(|evidence| evidence.open);
-            let quiet = |open: Open| {
-                now.since(open.last_excess) >= SHORTEST_QUIET.max(self.lengths[open.excess_window])
-            };
-            if open.is_none_or(quiet) {
-                self.end(number, now, out);
-            }
-        }
-        for _ in 0..SWEPT_PAIRS {
-            match self.pairs.oldest(Standing::Quiet) {
-                Some(number) if now.since(self.pairs.pair(number).last) >= self.limits.longest() => {
-                    self.forget(number, now, out);
-                }
-                _ => break,
-            }
+    /// Adds to findings what all of them say.
+    fn complete(&self, start: usize, out: &mut [Finding]) {
+        for finding in &mut out[start..] {
+            finding.loss = self.loss;
         }
     }
-
-    /// Forgets a pair with all its objects.
-    pub(super) fn forget(&mut self, number: u32, now: Timestamp, out: &mut Vec<Finding>) {
-        if self.pairs.pair(number).standing == Standing::Open {
-            self.end(number, now, out);
-        }
-        let Some(mut pair) = self.pairs.remove(number) else { return };
-        self.counters.watched -= u64::from(pair.evidence.is_some());
-        while pair.track.len() > 0 {
-            pair.track.forget(&mut self.objects);
-        }
-    }
-}
-
-/// Begins to keep evidence about a pair that has come to half of a limit, and stops when it is below a quarter
-/// of each.
-fn watch(pair: &mut Pair, limits: &[Limit], watched: &mut u64) {
-    let at_least = |parts: u64| {
-        let near = |(window, limit): (usize, &Limit)| {
-            pair.track.held(window).distinct * parts > limit.distinct.into()
-        };
-        limits.iter().enumerate().any(near)
-    };
-    match &pair.evidence {
-        None if *watched < WATCHED as u64 && at_least(2) => {
-            pair.evidence = Some(Box::default());
-            *watched += 1;
-        }
-        Some(evidence) if evidence.open.is_none() && !at_least(4) => {
-            pair.evidence = None;
-            *watched -= 1;
-        }
-        _ => {}
-    }
-}
-
-/// Of how many objects one is the sample at the rate `sampling`, in [`UNIT`]s.
-fn weight(sampling: f64) -> u32 {
-    if sampling > 0.0 && sampling < 1.0 { (f64::from(UNIT) / sampling).min(1e9) as u32 } else { UNIT }
 }
 
 #[cfg(test)]

@@ -108,6 +108,8 @@ pub struct Finding {
     pub distinct_error: u64,
     /// Calls that touched objects, repeats included, from `first_seen` to `last_seen`.
     pub requests: u64,
+    /// Bytes of answers about objects that were new to the client, where the rule goes by them.
+    pub bytes: u64,
     /// The first of the calls that were over the limit together when it began.
     pub first_seen: Timestamp,
     /// The client's latest call on the route.

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use super::hours::Hours;
+
 /// Limits that can be in force at once: a pair keeps a place in its list of objects for each.
 pub const MAX_LIMITS: usize = 8;
 
@@ -15,6 +17,16 @@ pub struct Limit {
     pub distinct: u32,
     /// The window that slides.
     pub window: Duration,
+}
+
+/// A limit with whom and when it applies to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LimitRule {
+    /// The route, as alerts show it; `None` for all.
+    pub route: Option<String>,
+    pub limit: Limit,
+    /// `None` for all.
+    pub hours: Option<Hours>,
 }
 
 /// The limits in force, by window, shortest first.
@@ -34,8 +46,14 @@ pub enum LimitError {
     Range(String),
     #[error("limits {0} and {1} have the same window; keep one of them")]
     Twice(Limit, Limit),
-    #[error("{0} limits are too many; at most {MAX_LIMITS} can be in force")]
+    #[error("limits {0} and {1} have the same route, window and hours; keep one of them")]
+    RuleTwice(LimitRule, LimitRule),
+    #[error("{0} windows are too many; at most {MAX_LIMITS} can be in force")]
     TooMany(usize),
+    #[error("limits for too many routes; at most 65535 can have their own")]
+    TooManyRoutes,
+    #[error("limit {limit:?}: {hours:?} are no hours; write them like 22:00-06:00, in UTC")]
+    Hours { limit: String, hours: String },
     #[error("no limit given; detection needs at least one, like 30/60s")]
     None,
 }
@@ -71,6 +89,44 @@ impl FromStr for Limit {
     }
 }
 
+/// `[ROUTE=]N/WINDOW[@HH:MM-HH:MM]`
+impl FromStr for LimitRule {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<LimitRule, LimitError> {
+        let (route, limit) = match text.rsplit_once('=') {
+            Some((route, limit)) => (Some(route.trim().to_owned()), limit),
+            None => (None, text),
+        };
+        if route.as_ref().is_some_and(String::is_empty) {
+            return Err(LimitError::Form(text.to_owned()));
+        }
+        let (limit, hours) = match limit.split_once('@') {
+            Some((limit, hours)) => {
+                let bad = || LimitError::Hours { limit: text.to_owned(), hours: hours.to_owned() };
+                (limit, Some(hours.parse().map_err(|()| bad())?))
+            }
+            None => (limit, None),
+        };
+        Ok(LimitRule { route, limit: limit.parse()?, hours })
+    }
+}
+
+/// As [`LimitRule::from_str`] reads it.
+impl fmt::Display for LimitRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LimitRule { route, limit, hours } = self;
+        if let Some(route) = route {
+            write!(f, "{route}=")?;
+        }
+        limit.fmt(f)?;
+        if let Some(hours) = hours {
+            write!(f, "@{hours}")?;
+        }
+        Ok(())
+    }
+}
+
 /// As [`Limit::from_str`] reads it, in the largest unit that divides the window.
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -101,11 +157,6 @@ impl Limits {
     /// The limits by window, shortest first; never none.
     pub fn as_slice(&self) -> &[Limit] {
         &self.0
-    }
-
-    /// The longest window.
-    pub fn longest(&self) -> Duration {
-        self.0.last().map_or(Duration::ZERO, |limit| limit.window)
     }
 }
 
@@ -179,15 +230,28 @@ mod tests {
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         assert_eq!(
             limits(&many).unwrap_err().to_string(),
-            "9 limits are too many; at most 8 can be in force"
+            "9 windows are too many; at most 8 can be in force"
         );
+    }
+
+    #[test]
+    fn a_limit_may_be_for_a_route_and_for_some_hours() {
+        for text in ["30/1min", "GET /v1/x/{id}=30/1min", "GET /x=5/1h@22:00-06:00", "5/10s@00:00-01:30"] {
+            assert_eq!(text.parse::<LimitRule>().unwrap().to_string(), text);
+        }
+        for (text, message) in [
+            ("=5/1h", "limit \"=5/1h\" is not N/WINDOW, like 30/60s or 100/1h"),
+            ("GET /x=5", "limit \"5\" is not N/WINDOW, like 30/60s or 100/1h"),
+            ("5/1h@22", "limit \"5/1h@22\": \"22\" are no hours; write them like 22:00-06:00, in UTC"),
+        ] {
+            assert_eq!(text.parse::<LimitRule>().unwrap_err().to_string(), message);
+        }
     }
 
     #[test]
     fn limits_stand_by_window() {
         let limits = Limits::new(["100/1h", "30/60s"].map(|text| text.parse().unwrap())).unwrap();
         assert_eq!(limits.as_slice()[0].distinct, 30);
-        assert_eq!(limits.longest(), Duration::from_secs(3_600));
         assert_eq!(Limits::new(Limits::default().0), Ok(Limits::default()));
     }
 }

@@ -1,33 +1,33 @@
 //! Detection: observations in, findings out. Knows no aya, no tokio and no clock.
 //!
-//! This is the first detector: one rule, exact, in bounded memory. For each pair of a client key and a route it
-//! keeps the distinct objects of the longest window in order of their last touch (`objects`, `track`), and
-//! each window's place in that order, so that all windows slide exactly, in constant amortised time for each
-//! observation. Pairs beyond the bounds are forgotten, least recently active first (`pairs`), and counted.
-//!
-//! Beside it stand rules about routes, whoever calls them ([`notice`]).
-//!
-//! What stands behind the seam (sketches, rules, lenses) may change; [`Observation`] and [`Finding`] are the
-//! contract.
+//! [`Detector`] is the whole of it. What one client does is judged in `client`, once by address and once by credential;
+//! what all do together on a route in `crowd`. [`Policy`] says which limits are in force for whom, [`Budget`] how much
+//! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
 
-mod bounds;
+mod blind;
+pub mod budget;
+mod client;
 mod clock;
 mod detector;
-mod evidence;
 pub mod finding;
-mod levels;
+pub mod hours;
 pub mod limit;
 pub mod notice;
-mod objects;
 pub mod observation;
-mod pairs;
+pub mod partner;
 pub mod peaks;
-mod track;
+mod people;
+pub mod policy;
+mod routes;
 
-pub use bounds::{Bounds, Counters};
-pub use detector::Detector;
+pub use budget::Budget;
+pub use client::Counters as TallyCounters;
+pub use detector::{Counters, Detector, Settings, State, Unfit};
 pub use finding::{Finding, Phase, Rule};
-pub use limit::{Limit, LimitError, Limits};
+pub use hours::Hours;
+pub use limit::{Limit, LimitError, LimitRule, Limits};
 pub use notice::Notices;
 pub use observation::Observation;
+pub use partner::{Partner, PartnerError, PartnerKey};
 pub use peaks::Peaks;
+pub use policy::Policy;

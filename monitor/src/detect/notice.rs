@@ -10,7 +10,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
 
-use super::{Finding, Phase, Rule, evidence};
+use super::{Finding, Phase, Rule, client::sample};
 use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
 
 /// Objects that are read without a credential before a door counts as open.
@@ -111,7 +111,7 @@ impl Notices {
             if noted.objects.len() < OPEN_OBJECTS && !noted.objects.contains(&object_hash) {
                 noted.objects.push(object_hash);
             }
-            noted.sample.get_or_insert_with(|| evidence::sample(object).to_owned());
+            noted.sample.get_or_insert_with(|| sample(object).to_owned());
         }
         if noted.rule != Rule::OpenDoor || noted.objects.len() == OPEN_OBJECTS {
             noted.begun = true;
@@ -146,6 +146,7 @@ impl Noted {
             distinct: self.objects.len() as u64,
             distinct_error: 0,
             requests: self.calls,
+            bytes: 0,
             first_seen: self.first,
             last_seen: self.last,
             addresses: vec![self.address],

@@ -1,23 +1,15 @@
 //! The observation: the detector's only input.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use crate::{
-    client::{ClientKey, Traits},
-    object::Objects,
-    time::Timestamp,
-};
+use crate::{client::Clients, object::Objects, time::Timestamp};
 
 /// One call, reduced to what detection needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     pub at: Timestamp,
     /// Everyone it can be attributed to.
-    pub clients: &'a [ClientKey],
-    /// The address it came from, as far as trusted hops tell.
-    pub address: IpAddr,
-    /// What tells programs apart that share an address. No key by itself.
-    pub traits: Traits,
+    pub clients: &'a Clients,
     /// The route's template with its method: `GET /v1/customers/{id}`.
     pub route: &'a Arc<str>,
     /// The accounts in the call, canonical; none where the route has none. A batch has many.

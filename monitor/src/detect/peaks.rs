@@ -8,13 +8,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 mod span;
 
-use super::{Observation, clock::Clock, limit::MAX_LIMITS};
-use crate::{
-    client::{ClientKey, Clients},
-    hash::HashKey,
-    route::outcome,
-    time::Timestamp,
-};
+use super::{Observation, Policy, clock::Clock, limit::MAX_LIMITS};
+use crate::{client::ClientKey, hash::HashKey, route::outcome, time::Timestamp};
 use span::Span;
 
 /// Objects of one call that count, as for the detector.
@@ -43,7 +38,7 @@ impl Default for Bounds {
 /// See the [module](self).
 #[derive(Debug)]
 pub struct Peaks {
-    windows: Vec<Duration>,
+    policy: Policy,
     bounds: Bounds,
     key: HashKey,
     clock: Clock,
@@ -72,10 +67,10 @@ struct Pair {
 }
 
 impl Peaks {
-    /// Keeps peaks over `windows`, shortest first, of which the first [`MAX_LIMITS`] count.
-    pub fn new(windows: impl IntoIterator<Item = Duration>, bounds: Bounds, key: HashKey) -> Peaks {
+    /// Keeps peaks over the windows of `policy`, of everyone but its partners.
+    pub fn new(policy: Policy, bounds: Bounds, key: HashKey) -> Peaks {
         Peaks {
-            windows: windows.into_iter().take(MAX_LIMITS).collect(),
+            policy,
             bounds,
             key,
             clock: Clock::default(),
@@ -88,8 +83,8 @@ impl Peaks {
         }
     }
 
-    /// Takes in what the detectors get, with all keys that they count.
-    pub fn observe(&mut self, observation: &Observation<'_>, clients: &Clients) {
+    /// Takes in what the detector gets.
+    pub fn observe(&mut self, observation: &Observation<'_>) {
         let now = self.clock.observe(observation.at);
         if observation.objects.is_empty() || !outcome::is_touch(observation.status) {
             return;
@@ -99,7 +94,11 @@ impl Peaks {
             self.sweep(now);
         }
         let route = self.number(observation.route);
+        let Observation { clients, .. } = observation;
         for &client in clients.by_address().iter().chain(clients.by_credential()) {
+            if self.policy.is_partner(&client, observation.route) {
+                continue;
+            }
             for object in observation.objects.iter().take(OBJECTS_PER_CALL) {
                 let object = self.key.hash(object.as_bytes());
                 self.touch(client, route, object, now, observation.at);
@@ -109,16 +108,13 @@ impl Peaks {
 
     /// The windows, shortest first.
     pub fn windows(&self) -> &[Duration] {
-        &self.windows
+        self.policy.windows()
     }
 
     /// Every route with objects, by name, and its peak in each window.
     pub fn routes(&self) -> Vec<(&Arc<str>, &[Peak])> {
-        let peaks = |(route, peaks)| -> (&Arc<str>, &[Peak]) {
-            let peaks: &[Peak; MAX_LIMITS] = peaks;
-            (route, &peaks[..self.windows.len()])
-        };
-        let mut routes: Vec<_> = self.routes.iter().map(|(route, all)| peaks((route, all))).collect();
+        let windows = self.windows().len();
+        let mut routes: Vec<_> = self.routes.iter().map(|(route, all)| (route, &all[..windows])).collect();
         routes.sort_by_key(|(route, _)| *route);
         routes
     }
@@ -164,16 +160,17 @@ impl Peaks {
             self.left_out += 1;
             return;
         }
+        let windows = self.policy.windows();
         let pair = self.pairs.entry((client, route)).or_default();
         let span = pair.span.get_or_insert_default();
         let before = span.len();
-        let is_in = span.touch(object, now, &self.windows, !full);
+        let is_in = span.touch(object, now, windows, !full);
         self.objects = self.objects + span.len() - before;
         if !is_in {
             self.left_out += 1;
             return;
         }
-        let counts = &span.counts()[..self.windows.len()];
+        let counts = &span.counts()[..windows.len()];
         let Some((_, peaks)) = self.routes.get_mut(route as usize) else { return };
         for ((count, most), peak) in counts.iter().zip(&mut pair.most).zip(peaks) {
             *most = (*most).max(*count);
@@ -188,7 +185,7 @@ impl Peaks {
         let mut objects = 0;
         for pair in self.pairs.values_mut() {
             let Some(span) = &mut pair.span else { continue };
-            span.slide(now, &self.windows);
+            span.slide(now, self.policy.windows());
             if span.len() == 0 {
                 pair.span = None;
             } else {

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Bounds, Detector, Finding, Limits, Notices, Observation, Peaks, Rule, notice::Shown},
+    detect::{self, Budget, Detector, Finding, Notices, Observation, Peaks, Policy, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -14,13 +14,29 @@ use crate::{
     time::Timestamp,
 };
 
+/// Alerts that are open at once.
+const OPEN_ALERTS: usize = 10_000;
+
+/// Bytes within an hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BytesLimit(pub u64);
+
+/// 256 MiB: more than people look at, less than a dump of accounts.
+impl Default for BytesLimit {
+    fn default() -> BytesLimit {
+        BytesLimit(256 << 20)
+    }
+}
+
 /// How detection is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub clients: client::Settings,
     pub routes: route::Settings,
-    pub limits: Limits,
-    pub bounds: Bounds,
+    pub policy: Policy,
+    pub memory: Budget,
+    /// Bytes of answers about new objects that a client may take from a route within an hour.
+    pub bytes_limit: BytesLimit,
 }
 
 /// Attribution, detection and alerts.
@@ -30,10 +46,7 @@ pub struct Detection {
     lenses: Lenses,
     counted: client::Counters,
     router: Router,
-    /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
-    addresses: Detector,
-    /// Counts by credential.
-    credentials: Detector,
+    detector: Detector,
     notices: Notices,
     alerts: Alerts,
     attribution: Attribution,
@@ -70,18 +83,18 @@ pub struct Counters {
 impl Detection {
     /// Detection as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
     pub fn new(settings: Settings, key: HashKey) -> Detection {
-        let Settings { clients, routes, limits, bounds } = settings;
+        let Settings { clients, routes, policy, memory, bytes_limit } = settings;
         let (router, never) = Router::new(routes, key);
-        let shortest = limits.as_slice()[0].window;
+        let shortest = policy.shortest();
+        let detector = detect::Settings { policy, budget: memory, bytes_limit: bytes_limit.0 };
         Detection {
             key,
             lenses: Lenses::new(clients, key),
             counted: client::Counters::default(),
             router,
-            addresses: Detector::new(limits.clone(), bounds, key),
-            credentials: Detector::new(limits, bounds, key),
+            detector: Detector::new(detector, key),
             notices: Notices::new(key),
-            alerts: Alerts::new(bounds.open, key),
+            alerts: Alerts::new(OPEN_ALERTS, key),
             attribution: Attribution::default(),
             clients: None,
             attributed: None,
@@ -128,19 +141,16 @@ impl Detection {
         }
         let observation = Observation {
             at: exchange.at,
-            clients: &[],
-            address: clients.address(),
-            traits: clients.traits,
+            clients: &clients,
             route: &self.attribution.route,
             objects: &self.attribution.objects,
             status: exchange.status,
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
-        let detectors = [&mut self.addresses, &mut self.credentials];
-        observe(detectors, &observation, &clients, &mut self.findings);
+        self.detector.observe(&observation, &mut self.findings);
         if let Some(peaks) = &mut self.peaks {
-            peaks.observe(&observation, &clients);
+            peaks.observe(&observation);
         }
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
@@ -162,6 +172,16 @@ impl Detection {
             _ => self.attribute(exchange, false),
         };
         let Attribution { route, id, objects } = &self.attribution;
+        let observation = Observation {
+            at: exchange.at,
+            clients: &clients,
+            route,
+            objects,
+            status: exchange.status,
+            response_bytes: exchange.response_bytes,
+            sampling: exchange.sampling,
+        };
+        self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
         let open = !clients.authenticated && has_data(exchange);
         let caller = self.key.hash(&clients.keys()[0].to_bytes());
@@ -186,16 +206,19 @@ impl Detection {
 
     /// Lets time pass: resolves alerts. Once a second is enough.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
-        self.addresses.tick(now, &mut self.findings);
-        self.credentials.tick(now, &mut self.findings);
+        self.detector.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
         self.raise(out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
-        self.addresses.set_loss(loss);
-        self.credentials.set_loss(loss);
+        self.detector.set_loss(loss);
+    }
+
+    /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.detector.set_opaque(share);
     }
 
     /// Every route that has been called.
@@ -210,7 +233,7 @@ impl Detection {
         Counters {
             clients: self.counted,
             routes: self.router.counters(),
-            detector: self.addresses.counters().with(self.credentials.counters()),
+            detector: self.detector.counters(),
             alerts,
         }
     }
@@ -235,19 +258,16 @@ impl Detection {
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
             at: touch.at,
-            clients: &[],
-            address: touch.clients.address(),
-            traits: touch.clients.traits,
+            clients: &touch.clients,
             route: self.router.routes().name(recalled.route),
             objects: &objects,
             status: None,
             response_bytes: touch.response_bytes,
             sampling: touch.sampling,
         };
-        let detectors = [&mut self.addresses, &mut self.credentials];
-        observe(detectors, &observation, &touch.clients, &mut self.findings);
+        self.detector.observe(&observation, &mut self.findings);
         if let Some(peaks) = &mut self.peaks {
-            peaks.observe(&observation, &touch.clients);
+            peaks.observe(&observation);
         }
     }
 
@@ -261,17 +281,6 @@ impl Attributed<'_> {
     pub fn client_keys(&self) -> &[ClientKey] {
         self.clients.keys()
     }
-}
-
-/// Hands an observation to each detector, with the keys that it counts.
-fn observe(
-    [addresses, credentials]: [&mut Detector; 2],
-    observation: &Observation<'_>,
-    clients: &Clients,
-    out: &mut Vec<Finding>,
-) {
-    addresses.observe(&Observation { clients: clients.by_address(), ..*observation }, out);
-    credentials.observe(&Observation { clients: clients.by_credential(), ..*observation }, out);
 }
 
 /// What tells an exchange from others that are under way.

@@ -29,7 +29,9 @@ pub enum Error {
     Damaged { path: String, packet: u64, offset: u64, what: String },
     #[error("access log {path} names no column for {what} in its first line")]
     Columns { path: String, what: &'static str },
-    #[error("access log {path} has no line that can be read as {format}, of {lines}; most are skipped for: {reason}")]
+    #[error(
+        "access log {path} has no line that can be read as {format}, of {lines}; most are skipped for: {reason}"
+    )]
     NoCalls { path: String, format: FileFormat, lines: u64, reason: &'static str },
     #[error("access log {path} breaks off after line {line}: the compressed data ends early")]
     CutShort { path: String, line: u64 },

@@ -3,14 +3,17 @@
 //! Small numbers come out nearly exact by linear counting, large ones within some 13 %: enough to tell a route that one
 //! job calls from one that everybody does.
 
+use serde::{Deserialize, Serialize};
+
 const REGISTERS: usize = 64;
 
 /// The correction for 64 registers.
 const ALPHA: f64 = 0.709;
 
 /// A set of clients that can be counted, and nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Callers([u8; REGISTERS]);
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+pub(crate) struct Callers([u8; REGISTERS]);
 
 impl Default for Callers {
     fn default() -> Callers {
@@ -18,9 +21,23 @@ impl Default for Callers {
     }
 }
 
+impl From<Callers> for Vec<u8> {
+    fn from(callers: Callers) -> Vec<u8> {
+        callers.0.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u8>> for Callers {
+    type Error = &'static str;
+
+    fn try_from(registers: Vec<u8>) -> Result<Callers, &'static str> {
+        registers.try_into().map(Callers).map_err(|_| "not the right number of registers")
+    }
+}
+
 impl Callers {
     /// Takes in a client by its keyed hash.
-    pub(super) fn insert(&mut self, hash: u64) {
+    pub(crate) fn insert(&mut self, hash: u64) {
         let register = &mut self.0[(hash % REGISTERS as u64) as usize];
         // The first bits choose the register, the others are counted; never more than 59.
         let rank = ((hash >> 6) | 1 << 58).trailing_zeros() as u8 + 1;
@@ -28,14 +45,14 @@ impl Callers {
     }
 
     /// Takes in all that `other` has.
-    pub(super) fn merge(&mut self, other: &Callers) {
+    pub(crate) fn merge(&mut self, other: &Callers) {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             *mine = (*mine).max(*theirs);
         }
     }
 
     /// How many there are, about.
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         let registers = REGISTERS as f64;
         let sum: f64 = self.0.iter().map(|&rank| (-f64::from(rank)).exp2()).sum();
         let raw = ALPHA * registers * registers / sum;

@@ -25,6 +25,7 @@ mod template;
 
 use std::{ops::Range, sync::Arc};
 
+pub(crate) use callers::Callers;
 pub use declared::NeverMatches;
 pub use learned::{NAMES, Recalled};
 pub use routes::{OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};

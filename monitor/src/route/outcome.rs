@@ -9,3 +9,8 @@
 pub fn is_touch(status: Option<u16>) -> bool {
     matches!(status, None | Some(200..=299 | 304))
 }
+
+/// Whether `status` says that there is no such object, or not for this client.
+pub fn is_refusal(status: Option<u16>) -> bool {
+    matches!(status, Some(401 | 403 | 404 | 410))
+}

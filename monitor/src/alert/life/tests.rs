@@ -15,6 +15,7 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
         distinct,
         distinct_error: 0,
         requests: 33,
+        bytes: 0,
         first_seen: Timestamp(1_700_000_000_000_000_000),
         last_seen: at,
         addresses: vec!["198.51.100.7".parse().unwrap()],
@@ -38,7 +39,7 @@ fn an_alert_is_a_line_of_json() {
             r#"{"v":1,"id":"f9f5e7d5b9a0177d","state":"open","severity":"critical","rule":"distinct-objects","#,
             r#""at":"2023-11-14T22:13:29.000000Z","client":{"kind":"peer","id":"198.51.100.7"},"#,
             r#""route":"GET /v1/customers/{id}","window_s":60,"limit":30,"distinct":31,"distinct_error":0,"#,
-            r#""requests":33,"first_seen":"2023-11-14T22:13:20.000000Z","#,
+            r#""requests":33,"bytes":0,"first_seen":"2023-11-14T22:13:20.000000Z","#,
             r#""last_seen":"2023-11-14T22:13:29.000000Z","addresses":["198.51.100.7"],"#,
             r#""sample_objects":["1030","ab\"c"],"signals":["sequential-walk"],"loss":0.0}"#
         )

@@ -23,7 +23,7 @@ use rollcall::{
 use super::{
     exit::{Exit, Failure},
     logging,
-    options::{DetectionArgs, LogArgs},
+    options::{EngineArgs, LogArgs},
     pipeline::{self, Replay},
     progress::{Beside, Progress},
     recorded::RecordedArgs,
@@ -38,7 +38,7 @@ pub(crate) struct TuneArgs {
     recorded: RecordedArgs,
 
     #[command(flatten)]
-    detection: DetectionArgs,
+    engine: EngineArgs,
 
     /// How much more than ever seen a client may have before a suggested limit is passed.
     #[arg(
@@ -71,19 +71,18 @@ enum Form {
 
 /// Reads every file as `replay` does, and prints what follows from those that could be read.
 pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
-    let TuneArgs { recorded, detection, margin, output, state_dir, log } = args;
+    let TuneArgs { recorded, engine, margin, output, state_dir, log } = args;
     logging::start(&log);
-    let settings = pipeline::settings(&detection)?;
+    let settings = pipeline::settings(&engine)?;
     let key = match &state_dir {
         Some(directory) => state::open(directory)?,
         None => Key::default(),
     };
-    let limits = settings.detection.limits.clone();
+    let policy = settings.detection.policy.clone();
     let progress = Progress::on_terminal(false);
     let raised = Beside::new(Raised::default(), progress.clone());
-    let mut replay = Replay::new(detection.ports.clone(), pipeline::engine(settings, key, raised));
-    let windows = limits.as_slice().iter().map(|limit| limit.window);
-    replay.engine().keep_peaks(Peaks::new(windows, Bounds::default(), HashKey::new(key)));
+    let mut replay = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, raised));
+    replay.engine().keep_peaks(Peaks::new(policy.clone(), Bounds::default(), HashKey::new(key)));
     let read = recorded.read(&mut replay, &progress);
     let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
     for line in read.summary(&counters, routes) {
@@ -93,7 +92,7 @@ pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
     if raised.exchanges > 0
         && let Some(peaks) = replay.engine().peaks()
     {
-        let report = Report::new(peaks, &limits, &raised, margin);
+        let report = Report::new(peaks, &policy, &raised, margin);
         let text = match output {
             Form::Text => text::of(&report),
             Form::Json => serde_json::to_string_pretty(&report).context("write the suggestions")? + "\n",

@@ -1,9 +1,9 @@
 //! What follows from the peaks: limits to suggest, and how they compare with those in force.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rollcall::{
-    detect::{Limit, Limits, Peaks, peaks::Peak},
+    detect::{Limit, Peaks, Policy, limit::MAX_LIMITS, peaks::Peak},
     time::Timestamp,
 };
 use serde::Serialize;
@@ -52,7 +52,7 @@ pub(super) struct OfRoute {
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Suggestion {
     #[serde(skip)]
-    pub limit: Limit,
+    pub window: Duration,
     pub window_s: u64,
     /// The most objects that one client had within the window.
     pub peak: u32,
@@ -61,33 +61,48 @@ pub(super) struct Suggestion {
     pub at: Option<Timestamp>,
     /// Client keys that had at least half as many, that one included.
     pub near: u64,
-    pub in_force: u32,
+    /// The limit on this route; `None` where the window has none.
+    pub in_force: Option<u32>,
     pub suggested: u32,
+    /// The limit on routes that have none of their own.
+    #[serde(skip)]
+    everywhere: Option<u32>,
 }
 
 impl Report {
-    pub(super) fn new(peaks: &Peaks, limits: &Limits, raised: &Raised, margin: u32) -> Report {
-        let routes = peaks.routes();
-        let mut routes: Vec<OfRoute> = routes
-            .into_iter()
-            .zip(peaks.near())
-            .map(|((route, peaks), near)| {
-                let windows = suggestions(limits, peaks, &near, margin);
-                let raised = raised.routes.get(&**route).cloned().unwrap_or_default();
-                let clients = raised.clients.into_iter().collect();
-                OfRoute { route: route.to_string(), alerts: raised.alerts, clients, windows }
-            })
-            .collect();
+    pub(super) fn new(peaks: &Peaks, policy: &Policy, raised: &Raised, margin: u32) -> Report {
+        let everywhere = policy.usual(None);
+        let of_route = |((route, peaks), near): ((&Arc<str>, &[Peak]), [u64; MAX_LIMITS])| {
+            let in_force = policy.usual(Some(route));
+            let limits = in_force.into_iter().zip(everywhere.iter().copied());
+            let windows = policy.windows().iter().zip(peaks).zip(near).zip(limits);
+            let one = |(((window, peak), near), limits): (((&Duration, &Peak), u64), _)| {
+                Suggestion::new(*window, peak, near, limits, margin)
+            };
+            let raised = raised.routes.get(&**route).cloned().unwrap_or_default();
+            OfRoute {
+                route: route.to_string(),
+                alerts: raised.alerts,
+                clients: raised.clients.into_iter().collect(),
+                windows: windows.map(one).collect(),
+            }
+        };
+        let mut routes: Vec<OfRoute> = peaks.routes().into_iter().zip(peaks.near()).map(of_route).collect();
         // By name where two are as near.
-        routes.sort_by(|a, b| nearness(&b.windows).total_cmp(&nearness(&a.windows)).then(a.route.cmp(&b.route)));
-        let overall: Vec<Suggestion> = (0..limits.as_slice().len())
+        routes.sort_by(|a, b| {
+            nearness(&b.windows).total_cmp(&nearness(&a.windows)).then(a.route.cmp(&b.route))
+        });
+        let overall: Vec<Suggestion> = (0..policy.windows().len())
             .filter_map(|window| {
                 let of_window = routes.iter().filter_map(|route| route.windows.get(window));
-                of_window.reduce(|most, other| if other.peak > most.peak { other } else { most }).cloned()
+                let most =
+                    of_window.reduce(|most, other| if other.peak > most.peak { other } else { most })?;
+                Some(Suggestion { in_force: most.everywhere, ..most.clone() })
             })
             .collect();
         let (first, last) = raised.time.unzip();
         let span = first.zip(last).map_or(Duration::ZERO, |(first, last)| last.since(first));
+        let limits = in_force(policy);
         Report {
             v: 1,
             calls: raised.exchanges,
@@ -99,75 +114,95 @@ impl Report {
             margin_percent: margin,
             alerts: raised.routes.values().map(|route| route.alerts).sum(),
             other_alerts: raised.others,
-            flags: flags(limits, &routes),
-            lower: lower(limits, &routes),
+            flags: flags(&limits, &routes),
+            lower: lower(&limits, &routes),
             overall,
             routes,
         }
     }
 }
 
-fn suggestions(limits: &Limits, peaks: &[Peak], near: &[u64], margin: u32) -> Vec<Suggestion> {
-    let one = |((limit, peak), near): ((&Limit, &Peak), &u64)| Suggestion {
-        limit: *limit,
-        window_s: limit.window.as_secs(),
-        peak: peak.distinct,
-        client: peak.client.map(|client| client.to_string()),
-        at: peak.client.map(|_| peak.at),
-        near: *near,
-        in_force: limit.distinct,
-        suggested: nice::limit(peak.distinct, margin),
-    };
-    limits.as_slice().iter().zip(peaks).zip(near).map(one).collect()
-}
-
 impl Suggestion {
-    /// The limit in force does not suffice with the margin.
-    pub(super) fn is_more(&self) -> bool {
-        self.suggested > self.in_force
+    fn new(
+        window: Duration,
+        peak: &Peak,
+        near: u64,
+        (in_force, everywhere): (Option<u32>, Option<u32>),
+        margin: u32,
+    ) -> Suggestion {
+        Suggestion {
+            window,
+            window_s: window.as_secs(),
+            peak: peak.distinct,
+            client: peak.client.map(|client| client.to_string()),
+            at: peak.client.map(|_| peak.at),
+            near,
+            in_force,
+            suggested: nice::limit(peak.distinct, margin),
+            everywhere,
+        }
+    }
+
+    /// The limit on routes that have none of their own does not suffice with the margin. Where there is none, the route has
+    /// one of its own, or nothing to need.
+    fn needs_its_own(&self) -> bool {
+        match self.everywhere {
+            Some(limit) => self.suggested > limit,
+            None => self.in_force.is_some(),
+        }
     }
 
     /// The limit in force would have been passed.
     pub(super) fn is_passed(&self) -> bool {
-        self.peak > self.in_force
+        self.in_force.is_some_and(|limit| self.peak > limit)
     }
+
+    /// `10s`, `1min`, `1d`
+    pub(super) fn window_name(&self) -> String {
+        let limit = Limit { distinct: 1, window: self.window }.to_string();
+        limit.split_once('/').map_or(String::new(), |(_, window)| window.to_owned())
+    }
+}
+
+/// The limits on routes that have none of their own.
+fn in_force(policy: &Policy) -> Vec<Limit> {
+    let limit = |(&window, distinct): (&Duration, Option<u32>)| Some(Limit { distinct: distinct?, window });
+    policy.windows().iter().zip(policy.usual(None)).filter_map(limit).collect()
 }
 
 /// How near the peaks come to the limits in force; above 1 if they pass one.
 fn nearness(windows: &[Suggestion]) -> f64 {
-    let share = |window: &Suggestion| f64::from(window.peak) / f64::from(window.in_force);
+    let share = |one: &Suggestion| one.in_force.map_or(0.0, |limit| f64::from(one.peak) / f64::from(limit));
     windows.iter().map(share).fold(0.0, f64::max)
 }
 
-/// The limits in force, and for each route that needs more, what it needs.
-fn flags(limits: &Limits, routes: &[OfRoute]) -> Vec<String> {
-    let mut flags = vec![format!("--limit {}", joined(limits.as_slice().iter().copied()))];
+/// The limits for everyone, and for each route that needs more, what it needs.
+fn flags(limits: &[Limit], routes: &[OfRoute]) -> Vec<String> {
+    let mut flags = vec![format!("--limit {}", joined(limits))];
     for route in routes {
-        for more in route.windows.iter().filter(|window| window.is_more()) {
-            let limit = Limit { distinct: more.suggested, ..more.limit };
+        for more in route.windows.iter().filter(|window| window.needs_its_own()) {
+            let limit = Limit { distinct: more.suggested, window: more.window };
             flags.push(format!("--limit {}", quoted(&format!("{}={limit}", route.route))));
         }
     }
     flags
 }
 
-/// The limits in force with each lowered to what routes without a limit of their own need.
-fn lower(limits: &Limits, routes: &[OfRoute]) -> Option<String> {
-    if routes.is_empty() {
-        return None;
-    }
-    let lowered = |(number, limit): (usize, &Limit)| {
-        let others = routes.iter().filter_map(|route| route.windows.get(number)).filter(|one| !one.is_more());
+/// The limits for everyone, with each lowered to what routes without a limit of their own need.
+fn lower(limits: &[Limit], routes: &[OfRoute]) -> Option<String> {
+    let lowered = |limit: &Limit| {
+        let of_window =
+            routes.iter().flat_map(|route| &route.windows).filter(|one| one.window == limit.window);
         // Where every route needs more than the limit, none tells how low it can be.
-        let needed = others.map(|one| one.suggested).max().unwrap_or(limit.distinct);
-        Limit { distinct: needed.min(limit.distinct), ..*limit }
+        let needed = of_window.filter(|one| !one.needs_its_own()).map(|one| one.suggested).max();
+        Limit { distinct: needed.unwrap_or(limit.distinct).min(limit.distinct), ..*limit }
     };
-    let lower: Vec<Limit> = limits.as_slice().iter().enumerate().map(lowered).collect();
-    (lower != limits.as_slice()).then(|| format!("--limit {}", joined(lower.into_iter())))
+    let lower: Vec<Limit> = limits.iter().map(lowered).collect();
+    (lower != limits).then(|| format!("--limit {}", joined(&lower)))
 }
 
-fn joined(limits: impl Iterator<Item = Limit>) -> String {
-    limits.map(|limit| limit.to_string()).collect::<Vec<_>>().join(",")
+fn joined(limits: &[Limit]) -> String {
+    limits.iter().map(Limit::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// For a shell.
@@ -179,20 +214,33 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn route(name: &str, peaks: [u32; 2]) -> OfRoute {
-        let limits = limits();
-        let peaks = peaks.map(|distinct| Peak { distinct, ..Peak::default() });
-        let windows = suggestions(&limits, &peaks, &[1, 1], 50);
-        OfRoute { route: name.to_owned(), alerts: 0, clients: Vec::new(), windows }
+    fn policy() -> Policy {
+        let rules = ["20/10s", "30/1min", "GET /own/{id}=50/2min"].map(|limit| limit.parse().unwrap());
+        Policy::new(&rules, &[]).unwrap()
     }
 
-    fn limits() -> Limits {
-        Limits::new(["20/10s", "30/1min"].map(|limit| limit.parse().unwrap())).unwrap()
+    fn limits() -> Vec<Limit> {
+        in_force(&policy())
+    }
+
+    fn route(name: &str, peaks: [u32; 3]) -> OfRoute {
+        let policy = policy();
+        let limits = policy.usual(Some(name)).into_iter().zip(policy.usual(None));
+        let windows = policy.windows().iter().zip(peaks).zip(limits);
+        let one = |((window, distinct), limits): ((&Duration, u32), _)| {
+            Suggestion::new(*window, &Peak { distinct, ..Peak::default() }, 1, limits, 50)
+        };
+        let windows = windows.map(one).collect();
+        OfRoute { route: name.to_owned(), alerts: 0, clients: Vec::new(), windows }
     }
 
     #[test]
     fn routes_that_need_more_get_limits_of_their_own() {
-        let routes = [route("GET /a/{id}", [40, 40]), route("GET /it's/{id}", [4, 21]), route("GET /c/{id}", [8, 8])];
+        let routes = [
+            route("GET /a/{id}", [40, 40, 40]),
+            route("GET /it's/{id}", [4, 21, 21]),
+            route("GET /own/{id}", [8, 8, 8]),
+        ];
         assert_eq!(
             flags(&limits(), &routes),
             [
@@ -200,6 +248,7 @@ mod tests {
                 "--limit 'GET /a/{id}=60/10s'",
                 "--limit 'GET /a/{id}=60/1min'",
                 r"--limit 'GET /it'\''s/{id}=40/1min'",
+                "--limit 'GET /own/{id}=12/2min'",
             ]
         );
         assert_eq!(lower(&limits(), &routes).as_deref(), Some("--limit 12/10s,12/1min"));
@@ -209,8 +258,8 @@ mod tests {
 
     #[test]
     fn what_comes_nearest_to_its_limit_counts() {
-        assert_eq!(nearness(&route("GET /a/{id}", [10, 27]).windows), 0.9);
-        assert!(route("GET /a/{id}", [21, 0]).windows[0].is_passed());
-        assert!(!route("GET /a/{id}", [20, 0]).windows[0].is_passed());
+        assert_eq!(nearness(&route("GET /a/{id}", [10, 27, 27]).windows), 0.9);
+        assert!(route("GET /a/{id}", [21, 0, 0]).windows[0].is_passed());
+        assert!(!route("GET /a/{id}", [20, 0, 0]).windows[0].is_passed());
     }
 }

@@ -21,7 +21,10 @@ pub(super) fn of(report: &Report) -> String {
     let mut out = String::new();
     if report.routes.is_empty() {
         line!(out, "None of {} calls touched an account: no limit could have been passed.", report.calls);
-        line!(out, "Tell where the accounts are: --route, --openapi and --object-param, in docs/attribution.md.");
+        line!(
+            out,
+            "Tell where the accounts are: --route, --openapi and --object-param, in docs/attribution.md."
+        );
         return out;
     }
     routes(&mut out, report);
@@ -46,14 +49,14 @@ fn table(out: &mut String, title: &str, windows: &[Suggestion]) {
     line!(out, "{title}");
     line!(out, "  window    peak    near  in force  suggested  by, at");
     for window in windows {
-        let limit = window.limit.to_string();
-        let name = limit.split_once('/').map_or("", |(_, window)| window);
+        let name = window.window_name();
+        let in_force = window.in_force.map_or("-".to_owned(), |limit| limit.to_string());
         let who = match (&window.client, window.at) {
             (Some(client), Some(at)) => format!("{client}, {}", second(at)),
             _ => "-".to_owned(),
         };
         let mark = if window.is_passed() { '!' } else { ' ' };
-        let Suggestion { peak, near, in_force, suggested, .. } = window;
+        let Suggestion { peak, near, suggested, .. } = window;
         line!(out, "  {name:<7} {peak:>6}{mark} {near:>6} {in_force:>9} {suggested:>10}  {who}");
     }
     line!(out, "");
@@ -77,7 +80,10 @@ fn comparison(out: &mut String, report: &Report) {
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             line!(out, "  {} on {}, about {named}{more}", route.alerts, route.route);
         }
-        line!(out, "If one of these was an attack, do not make room for it: leave out what is suggested for its route.");
+        line!(
+            out,
+            "If one of these was an attack, do not make room for it: leave out what is suggested for its route."
+        );
     }
     if report.other_alerts > 0 {
         line!(out, "{} alerts come from other rules; no limit keeps those silent.", report.other_alerts);
@@ -114,7 +120,7 @@ fn caveats(out: &mut String, report: &Report) {
             .overall
             .iter()
             .filter(|one| one.window_s as f64 > report.hours * 3_600.0)
-            .map(|one| one.limit.to_string().split_once('/').map_or(String::new(), |(_, window)| window.to_owned()))
+            .map(Suggestion::window_name)
             .collect();
         if !short.is_empty() {
             line!(out, "Less than a whole window was seen of: {}.", short.join(", "));

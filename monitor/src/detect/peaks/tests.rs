@@ -3,16 +3,14 @@ use std::{collections::HashMap, net::IpAddr};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{client::Traits, object::Objects};
+use crate::{client::Clients, detect::LimitRule, object::Objects};
 
 const S: u64 = 1_000_000_000;
 
-fn windows() -> [Duration; 3] {
-    [10, 60, 600].map(Duration::from_secs)
-}
-
 fn peaks(bounds: Bounds) -> Peaks {
-    Peaks::new(windows(), bounds, HashKey::new([1; 16]))
+    let limits = ["1/10s", "1/1min", "1/10min"].map(|limit| limit.parse::<LimitRule>().unwrap());
+    let policy = Policy::new(&limits, &["192.0.2.9=100/10s".parse().unwrap()]).unwrap();
+    Peaks::new(policy, bounds, HashKey::new([1; 16]))
 }
 
 fn observe(peaks: &mut Peaks, at: u64, client: u8, route: &str, object: u64, status: u16) {
@@ -21,16 +19,14 @@ fn observe(peaks: &mut Peaks, at: u64, client: u8, route: &str, object: u64, sta
     let clients = Clients::new(address, &[]);
     let observation = Observation {
         at: Timestamp(at * S),
-        clients: &[],
-        address,
-        traits: Traits::default(),
+        clients: &clients,
         route: &Arc::from(route),
         objects: &objects,
         status: Some(status),
         response_bytes: 0,
         sampling: 1.0,
     };
-    peaks.observe(&observation, &clients);
+    peaks.observe(&observation);
 }
 
 fn distinct(peaks: &Peaks, route: &str) -> Vec<u32> {
@@ -47,6 +43,8 @@ fn the_highest_of_all_clients_is_kept_with_who_and_when() {
         observe(&mut peaks, 1000 + 5 * n, 2, "GET /a/{id}", n % 8, 200);
         observe(&mut peaks, 1000 + 5 * n, 3, "GET /a/{id}", n, 404);
         observe(&mut peaks, 1000 + 5 * n, 3, "GET /b/{id}", 7, 200);
+        // A partner.
+        observe(&mut peaks, 1000, 9, "GET /a/{id}", n, 200);
     }
     assert_eq!(distinct(&peaks, "GET /a/{id}"), [2, 12, 30]);
     assert_eq!(distinct(&peaks, "GET /b/{id}"), [1, 1, 1]);

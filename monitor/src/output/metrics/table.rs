@@ -76,12 +76,26 @@ families! {
     DETECTOR_OBSERVATIONS: Counter "rollcall_detector_observations_total" ["kind"];
     /// Objects that did not count, as one call named more than 512.
     DETECTOR_OBJECTS_BEYOND: Counter "rollcall_detector_objects_beyond_total" [];
+    /// Memory set aside for detection (--memory-budget).
+    DETECTOR_MEMORY_BYTES: Gauge "rollcall_detector_memory_bytes" [];
     /// Pairs of client and route that the detector follows.
     DETECTOR_PAIRS: Gauge "rollcall_detector_pairs" [];
-    /// Objects that it remembers.
+    /// Objects that it remembers of them.
     DETECTOR_OBJECTS: Gauge "rollcall_detector_objects" [];
-    /// What it forgot before its time as there was too much: `pairs`, or `objects` of a pair, whose counts are too low from then on.
+    /// Pairs near a limit, of which evidence is kept.
+    DETECTOR_WATCHED: Gauge "rollcall_detector_watched" [];
+    /// Objects that a client must touch on a route to be followed: 1, and more as the tables fill. So many less one may be missing from its counts.
+    DETECTOR_ADMISSION: Gauge "rollcall_detector_admission_objects" [];
+    /// Objects touched by clients that had touched too few to be followed; they are counted by estimate.
+    DETECTOR_NOT_ADMITTED: Counter "rollcall_detector_not_admitted_total" [];
+    /// Pairs forgotten before their time as a table was full: `idle` ones, whose few objects are still counted by estimate, or `busy` ones, with 8 objects and more.
     DETECTOR_EVICTIONS: Counter "rollcall_detector_evictions_total" ["kind"];
+    /// Times that the objects of a pair were thinned out to a sample: its counts are estimates from then on.
+    DETECTOR_THINNED: Counter "rollcall_detector_thinned_total" [];
+    /// Times that the estimates of clients that are not followed had to start over, as their sketches were full.
+    DETECTOR_SKETCHES_CLEARED: Counter "rollcall_detector_sketches_cleared_total" [];
+    /// Times that the clock of what is observed was set back by more than a minute.
+    DETECTOR_CLOCK_SET_BACK: Counter "rollcall_detector_clock_set_back_total" [];
     /// Routes that have been learned.
     ROUTES: Gauge "rollcall_routes" [];
     /// Calls that got the route `~other`, as there were too many routes or the template was too long.

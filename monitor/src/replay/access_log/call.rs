@@ -103,7 +103,9 @@ impl Call {
 
     /// Memory that it takes, about.
     pub(super) fn size(&self) -> usize {
-        size_of::<Call>() + self.request.head.capacity() + self.request.headers.capacity() * size_of::<Header>()
+        size_of::<Call>()
+            + self.request.head.capacity()
+            + self.request.headers.capacity() * size_of::<Header>()
     }
 
     fn push(&mut self, bytes: &[u8]) -> Range<u16> {

@@ -17,7 +17,8 @@ impl Columns {
         let header = header.strip_prefix(b"#fields\t").or(header.strip_prefix(b"#")).unwrap_or(header);
         let mut columns: Vec<_> =
             header.split(|byte| *byte == b'\t').map(|name| names::find(name.trim_ascii())).collect();
-        let has = |columns: &[Option<(Field, u8)>], field| columns.iter().flatten().any(|column| column.0 == field);
+        let has =
+            |columns: &[Option<(Field, u8)>], field| columns.iter().flatten().any(|column| column.0 == field);
         if !has(&columns, Field::Client) {
             // Where nobody else is named, the host is the one that called.
             for (field, _) in columns.iter_mut().flatten().filter(|column| column.0 == Field::Host) {

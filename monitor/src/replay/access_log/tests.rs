@@ -88,7 +88,8 @@ fn the_combined_format_and_its_relatives() {
 
 #[test]
 fn lines_that_are_no_calls_are_counted_by_reason() {
-    let long = format!("192.0.2.7 - - [17/May/2015:10:05:03 +0000] \"GET /{} HTTP/1.1\" 200 1", "a".repeat(70_000));
+    let long =
+        format!("192.0.2.7 - - [17/May/2015:10:05:03 +0000] \"GET /{} HTTP/1.1\" 200 1", "a".repeat(70_000));
     let text = [
         r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "\x16\x03\x01\x02" 400 0 "-" "-""#,
         r#"192.0.2.7 - - [17/May/2015:10:05:03 +0000] "-" 408 0 "-" "-""#,
@@ -133,7 +134,10 @@ fn columns_are_found_by_their_names() {
     for (header, what) in [("time\turl", "client"), ("host\turl", "time"), ("host\ttime", "target")] {
         let (_, _, outcome) = read(header.as_bytes(), FileFormat::Tsv);
         let message = outcome.unwrap_err().to_string();
-        assert!(message.starts_with(&format!("access log test names no column for the {what} (")), "{message}");
+        assert!(
+            message.starts_with(&format!("access log test names no column for the {what} (")),
+            "{message}"
+        );
     }
 }
 
@@ -190,11 +194,7 @@ fn the_keys_of_rollcalls_own_log_count_again() {
     let keys: Vec<String> = clients.keys().iter().map(ClientKey::to_string).collect();
     assert_eq!(
         keys,
-        [
-            "forwarded:192.0.2.7",
-            "prefix:192.0.2.0/24",
-            "credential:bearer:00013233343536373839616263646566"
-        ]
+        ["forwarded:192.0.2.7", "prefix:192.0.2.0/24", "credential:bearer:00013233343536373839616263646566"]
     );
     assert!(clients.authenticated);
     let ClientKey::Credential(credential) = clients.keys()[2] else { panic!() };

@@ -43,9 +43,8 @@ fn one(rest: &mut &[u8], bytes: &[u8]) -> Option<()> {
 fn fraction(rest: &mut &[u8]) -> u64 {
     let [b'.' | b',', tail @ ..] = *rest else { return 0 };
     let digits = tail.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let nanoseconds = (0..9).fold(0, |sum, at| {
-        sum * 10 + if at < digits { u64::from(tail[at] - b'0') } else { 0 }
-    });
+    let nanoseconds =
+        (0..9).fold(0, |sum, at| sum * 10 + if at < digits { u64::from(tail[at] - b'0') } else { 0 });
     *rest = &tail[digits..];
     nanoseconds
 }
@@ -171,7 +170,11 @@ mod tests {
             ("1.784e9", "2026-07-14T03:33:20.000000Z"),
             ("807256800", "1995-08-01T06:00:00.000000Z"),
         ] {
-            assert_eq!(read(text.as_bytes()).map(|time| time.to_string()).as_deref(), Some(expected), "{text}");
+            assert_eq!(
+                read(text.as_bytes()).map(|time| time.to_string()).as_deref(),
+                Some(expected),
+                "{text}"
+            );
         }
     }
 

@@ -1,16 +1,16 @@
 //! How far over its limits a pair is, in doublings.
 
-use super::{
-    limit::{Limit, MAX_LIMITS},
-    track::Held,
-};
+use serde::{Deserialize, Serialize};
+
+use super::track::Held;
+use crate::detect::{limit::MAX_LIMITS, policy::Row};
 
 /// A window's level while it counts afresh; see [`Levels::start_afresh`].
 const AFRESH: u8 = u8::MAX;
 
 /// For each window, how many of the thresholds limit, 2 × limit, 4 × limit … it has passed since it was last
 /// within its limit.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Levels {
     passed: [u8; MAX_LIMITS],
     fresh: [u32; MAX_LIMITS],
@@ -34,26 +34,20 @@ impl Levels {
     }
 
     /// Notes what windows hold after they have slid: one that is within its limit again starts over.
-    pub(super) fn sink(&mut self, limits: &[Limit], held: impl Fn(usize) -> Held) {
-        for (window, limit) in limits.iter().enumerate() {
-            if self.passed[window] > 0 && held(window).surely <= limit.distinct.into() {
-                self.passed[window] = 0;
+    pub(super) fn sink(&mut self, limits: &Row, held: &[Held]) {
+        for ((passed, &limit), held) in self.passed.iter_mut().zip(limits).zip(held) {
+            if *passed > 0 && held.surely <= limit.into() {
+                *passed = 0;
             }
         }
     }
 
     /// Notes what windows hold after a touch that was new to those in the set `new`.
-    pub(super) fn rise(
-        &mut self,
-        limits: &[Limit],
-        new: u8,
-        weight: u32,
-        held: impl Fn(usize) -> Held,
-    ) -> Rise {
+    pub(super) fn rise(&mut self, limits: &Row, new: u8, weight: u32, held: &[Held]) -> Rise {
         let mut rise = Rise::default();
-        for (window, limit) in limits.iter().enumerate() {
-            let surely = held(window).surely;
-            if surely <= limit.distinct.into() {
+        for (window, (&limit, held)) in limits.iter().zip(held).enumerate() {
+            let surely = held.surely;
+            if surely <= limit.into() {
                 continue;
             }
             rise.shortest_over = rise.shortest_over.or(Some(window));
@@ -61,7 +55,7 @@ impl Levels {
                 continue;
             }
             let before = self.passed[window];
-            while self.passed[window] < 32 && surely > u64::from(limit.distinct) << self.passed[window] {
+            while self.passed[window] < 32 && surely > u64::from(limit) << self.passed[window] {
                 self.passed[window] += 1;
             }
             if self.passed[window] > before && self.passed[window] > rise.level {
@@ -84,12 +78,12 @@ impl Levels {
         }
     }
 
-    fn still_afresh(&mut self, window: usize, limit: &Limit, weight: u32) -> bool {
+    fn still_afresh(&mut self, window: usize, limit: u32, weight: u32) -> bool {
         if self.passed[window] != AFRESH {
             return false;
         }
         self.fresh[window] = self.fresh[window].saturating_add(weight);
-        if self.fresh[window] <= limit.distinct {
+        if self.fresh[window] <= limit {
             return true;
         }
         self.passed[window] = 0;
@@ -101,19 +95,22 @@ impl Levels {
 mod tests {
     use super::*;
 
-    fn exactly(distinct: u64) -> Held {
-        Held { distinct, error: 0, surely: distinct }
+    fn exactly(distinct: u64) -> [Held; 2] {
+        [Held { distinct, error: 0, surely: distinct }; 2]
     }
 
-    fn limits() -> [Limit; 2] {
-        ["10/10s", "20/1h"].map(|text| text.parse().unwrap())
+    /// 10 in the first window, 20 in the second.
+    fn limits() -> Row {
+        let mut limits = [u32::MAX; MAX_LIMITS];
+        limits[..2].copy_from_slice(&[10, 20]);
+        limits
     }
 
     #[test]
     fn each_doubling_is_a_level() {
         let mut levels = Levels::default();
         let rises: Vec<(u64, u8, usize)> = (1..=100)
-            .map(|n| (n, levels.rise(&limits(), u8::MAX, 1, |_| exactly(n))))
+            .map(|n| (n, levels.rise(&limits(), u8::MAX, 1, &exactly(n))))
             .filter(|(_, rise)| rise.level > 0)
             .map(|(n, rise)| (n, rise.level, rise.window))
             .collect();
@@ -124,20 +121,20 @@ mod tests {
     #[test]
     fn a_window_within_its_limit_starts_over() {
         let mut levels = Levels::default();
-        levels.rise(&limits(), u8::MAX, 1, |_| exactly(15));
-        levels.sink(&limits(), |_| exactly(11));
-        assert_eq!(levels.rise(&limits(), u8::MAX, 1, |_| exactly(12)).level, 0);
-        levels.sink(&limits(), |_| exactly(10));
+        levels.rise(&limits(), u8::MAX, 1, &exactly(15));
+        levels.sink(&limits(), &exactly(11));
+        assert_eq!(levels.rise(&limits(), u8::MAX, 1, &exactly(12)).level, 0);
+        levels.sink(&limits(), &exactly(10));
         assert!(levels.at_rest());
-        assert_eq!(levels.rise(&limits(), u8::MAX, 1, |_| exactly(11)).level, 1);
+        assert_eq!(levels.rise(&limits(), u8::MAX, 1, &exactly(11)).level, 1);
     }
 
     #[test]
     fn after_the_end_a_window_counts_afresh() {
         let mut levels = Levels::default();
-        levels.rise(&limits(), u8::MAX, 1, |_| exactly(500));
+        levels.rise(&limits(), u8::MAX, 1, &exactly(500));
         levels.start_afresh();
-        let first = (1..100).find(|_| levels.rise(&limits(), u8::MAX, 1, |_| exactly(500)).level > 0);
+        let first = (1..100).find(|_| levels.rise(&limits(), u8::MAX, 1, &exactly(500)).level > 0);
         assert_eq!(first, Some(11));
     }
 }

@@ -1,6 +1,7 @@
 //! The objects of all pairs, in one bounded slab with one index.
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
@@ -11,12 +12,13 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(super) const UNIT: u32 = 256;
 
 /// One object of one pair, in the pair's list by last touch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Node {
     /// The object's keyed hash. Objects are told apart by it alone: among 1,000,000 of them, two are taken for
     /// one with a probability of 3e-8.
     pub(super) hash: u64,
     /// The last touch.
+    #[serde(with = "crate::time::nanoseconds")]
     pub(super) at: Timestamp,
     pub(super) older: u32,
     pub(super) newer: u32,
@@ -25,12 +27,15 @@ pub(super) struct Node {
     pub(super) weight: u32,
     /// The number of the pair's call that touched it last.
     pub(super) call: u32,
+    /// The size of the answer has not been taken in yet.
+    pub(super) is_fresh: bool,
 }
 
 /// The slab.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Objects {
     nodes: Vec<Node>,
+    #[serde(skip)]
     index: HashTable<u32>,
     /// Free nodes, linked by `newer`.
     free: u32,
@@ -38,10 +43,50 @@ pub(super) struct Objects {
 }
 
 impl Objects {
+    /// Bytes of each object, with its place in the index.
+    pub(super) const BYTES_EACH: usize = size_of::<Node>() + 8;
+
     pub(super) fn new(capacity: usize) -> Objects {
         // Node numbers must stay below NONE.
         let capacity = capacity.clamp(1, NONE as usize);
-        Objects { nodes: Vec::new(), index: HashTable::new(), free: NONE, capacity }
+        Objects {
+            nodes: Vec::with_capacity(capacity),
+            index: HashTable::with_capacity(capacity),
+            free: NONE,
+            capacity,
+        }
+    }
+
+    /// Makes the index anew, once the rest has been read back; whether all of it fits together.
+    pub(super) fn restore(&mut self, capacity: usize, pairs: usize) -> bool {
+        let count = self.nodes.len();
+        let known = |number: u32| number == NONE || (number as usize) < count;
+        let fits = self.capacity == capacity
+            && count <= capacity
+            && known(self.free)
+            && self.nodes.iter().all(|node| known(node.older) && known(node.newer));
+        if !fits {
+            return false;
+        }
+        let mut is_free = vec![false; count];
+        let mut next = self.free;
+        while next != NONE {
+            if std::mem::replace(&mut is_free[next as usize], true) {
+                return false;
+            }
+            next = self.nodes[next as usize].newer;
+        }
+        self.nodes.reserve_exact(capacity - count);
+        self.index = HashTable::with_capacity(capacity);
+        let nodes = &self.nodes;
+        let hash = |&number: &u32| nodes[number as usize].spread();
+        for (number, node) in nodes.iter().enumerate().filter(|(number, _)| !is_free[*number]) {
+            if node.pair as usize >= pairs {
+                return false;
+            }
+            self.index.insert_unique(node.spread(), number as u32, hash);
+        }
+        true
     }
 
     pub(super) fn len(&self) -> usize {
@@ -54,6 +99,11 @@ impl Objects {
 
     pub(super) fn capacity(&self) -> usize {
         self.capacity
+    }
+
+    /// Nodes that there are, free ones included.
+    pub(super) fn slots(&self) -> usize {
+        self.nodes.len()
     }
 
     pub(super) fn node(&self, number: u32) -> &Node {
@@ -84,21 +134,24 @@ impl Objects {
             number
         };
         let nodes = &self.nodes;
-        self.index.insert_unique(spread(node.pair, node.hash), number, |&number| {
-            let node = &nodes[number as usize];
-            spread(node.pair, node.hash)
-        });
+        self.index.insert_unique(node.spread(), number, |&number| nodes[number as usize].spread());
         number
     }
 
     /// Takes a node out that is in no list any more.
     pub(super) fn remove(&mut self, number: u32) {
         let node = *self.node(number);
-        if let Ok(entry) = self.index.find_entry(spread(node.pair, node.hash), |&other| other == number) {
+        if let Ok(entry) = self.index.find_entry(node.spread(), |&other| other == number) {
             entry.remove();
         }
         self.node_mut(number).newer = self.free;
         self.free = number;
+    }
+}
+
+impl Node {
+    fn spread(&self) -> u64 {
+        spread(self.pair, self.hash)
     }
 }
 

@@ -1,0 +1,159 @@
+//! Blindness: when too much is not seen for silence to mean anything.
+//!
+//! There is one finding for each cause, told by its route: `~loss` (requests were lost between kernel and daemon),
+//! `~opaque` (most of what the watched ports carry can't be read) and `~overload` (the tables had to forget clients that
+//! were busy, or too many findings were open).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Finding, Phase, finding::Rule};
+use crate::time::Timestamp;
+
+/// A share of requests lost above which figures are unreliable: one in a hundred hides few objects of a walk, and more
+/// is a sign that the ring is too small.
+const LOSS: f64 = 0.01;
+
+/// A share of traffic that can't be read above which silence says little.
+const OPAQUE: f64 = 0.5;
+
+/// It is over when it has not been so for this long.
+const QUIET: Duration = Duration::from_secs(300);
+
+/// How often it is looked at.
+const PERIOD: Duration = Duration::from_secs(1);
+
+const CAUSES: [&str; 3] = ["~loss", "~opaque", "~overload"];
+
+/// See the [module](self).
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Blind {
+    loss: f64,
+    opaque: f64,
+    forgotten: u64,
+    #[serde(with = "crate::time::nanoseconds")]
+    next: Timestamp,
+    open: [Option<Open>; CAUSES.len()],
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Open {
+    #[serde(with = "crate::time::nanoseconds")]
+    first: Timestamp,
+    #[serde(with = "crate::time::nanoseconds")]
+    last: Timestamp,
+    /// The most that was lost, or forgotten in all.
+    count: u64,
+}
+
+impl Blind {
+    /// Sets the share of requests that is being lost.
+    pub(super) fn set_loss(&mut self, share: f64) {
+        self.loss = share;
+    }
+
+    /// Sets the share of traffic that can't be read.
+    pub(super) fn set_opaque(&mut self, share: f64) {
+        self.opaque = share;
+    }
+
+    /// Looks at everything once a second. `now` is the detector's time, `at` the source's; `forgotten` tells how many
+    /// busy clients and findings were given up so far.
+    pub(super) fn tick(
+        &mut self,
+        now: Timestamp,
+        at: Timestamp,
+        forgotten: impl Fn() -> u64,
+        out: &mut Vec<Finding>,
+    ) {
+        if now < self.next {
+            return;
+        }
+        self.next = now + PERIOD;
+        let total = forgotten();
+        let fresh = total - self.forgotten.min(total);
+        self.forgotten = total;
+        let causes = [(self.loss > LOSS, 0), (self.opaque > OPAQUE, 0), (fresh > 0, fresh)];
+        for ((cause, open), (is_so, count)) in CAUSES.into_iter().zip(&mut self.open).zip(causes) {
+            match open {
+                Some(open) if is_so => (open.last, open.count) = (now, open.count + count),
+                Some(over) if now.since(over.last) >= QUIET => {
+                    out.push(over.finding(cause, Phase::Ends, at));
+                    *open = None;
+                }
+                None if is_so => {
+                    let begun = Open { first: at, last: now, count };
+                    out.push(begun.finding(cause, Phase::Begins, at));
+                    *open = Some(begun);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Open {
+    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp) -> Finding {
+        Finding {
+            phase,
+            rule: Rule::Blind,
+            at,
+            client: None,
+            route: cause.into(),
+            window: PERIOD,
+            limit: 0,
+            distinct: self.count,
+            distinct_error: 0,
+            requests: 0,
+            bytes: 0,
+            first_seen: self.first,
+            last_seen: at,
+            addresses: Vec::new(),
+            sample_objects: Vec::new(),
+            signals: Vec::new(),
+            loss: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: u64 = 1_000_000_000;
+
+    #[test]
+    fn each_cause_has_a_life() {
+        let mut blind = Blind::default();
+        let mut told = Vec::new();
+        let mut forgotten = 0;
+        for second in 0..2_000 {
+            match second {
+                10 => blind.set_loss(0.02),
+                20 => blind.set_opaque(0.6),
+                30 | 40 => forgotten += 5,
+                50 => blind.set_loss(0.01),
+                60 => blind.set_opaque(0.5),
+                _ => {}
+            }
+            let mut out = Vec::new();
+            blind.tick(Timestamp(second * S), Timestamp(second * S), || forgotten, &mut out);
+            told.extend(
+                out.iter().map(|found| (second, found.route.to_string(), found.phase, found.distinct)),
+            );
+        }
+        let told: Vec<(u64, &str, Phase, u64)> =
+            told.iter().map(|(at, route, phase, count)| (*at, route.as_str(), *phase, *count)).collect();
+        use Phase::{Begins, Ends};
+        let expected = [
+            (10, "~loss", Begins, 0),
+            (20, "~opaque", Begins, 0),
+            (30, "~overload", Begins, 5),
+            (340, "~overload", Ends, 10),
+            (349, "~loss", Ends, 0),
+            (359, "~opaque", Ends, 0),
+        ];
+        assert_eq!(told, expected);
+    }
+}

@@ -1,0 +1,40 @@
+//! The memory that detection may take, and who gets how much of it.
+
+use super::client::Sizes;
+
+/// The least that detection works with, in bytes.
+pub const LEAST: usize = 4 << 20;
+
+/// Bytes for everything that detection holds, fixed at the start. What learned routes take is set aside first; the rest
+/// goes to the tables of addresses, those of credentials, and those of routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget(usize);
+
+impl Budget {
+    /// So many bytes, [`LEAST`] at least.
+    pub fn new(bytes: usize) -> Budget {
+        Budget(bytes.max(LEAST))
+    }
+
+    /// All of it.
+    pub fn bytes(self) -> usize {
+        self.0
+    }
+
+    /// The tables of one family of client keys: two sevenths.
+    pub(super) fn tally(self, lengths: usize) -> Sizes {
+        Sizes::within(self.0 / 7 * 2, lengths)
+    }
+
+    /// The tables of routes: a sixth.
+    pub(super) fn crowd(self) -> usize {
+        self.0 / 6
+    }
+}
+
+/// 64 MiB.
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget(64 << 20)
+    }
+}

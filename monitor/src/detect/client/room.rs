@@ -1,0 +1,198 @@
+//! Room: how large the tables are, what is counted, and who has to go when one is full.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Tally, objects::Objects, pairs, pairs::Pairs};
+use crate::{detect::Finding, time::Timestamp};
+
+/// Objects kept of a pair; with more it goes on as a sample, within some 2 % of the truth.
+pub(super) const OBJECTS_PER_PAIR: u32 = 2_048;
+
+/// A pair with fewer objects is not thinned to make room.
+const FEWEST_TO_THIN: u32 = 64;
+
+/// Pairs with open findings that are looked at for one to thin.
+const CANDIDATES: usize = 8;
+
+/// A class from which on pairs are busy enough that pushing one out may hide something: 8 objects.
+const BUSY: u8 = 3;
+
+/// Bytes of one pair's evidence, with room for its texts.
+const EVIDENCE: usize = 2_048;
+
+/// How large the tables of a tally are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::detect) struct Sizes {
+    /// Pairs of a client key and a route.
+    pub(in crate::detect) pairs: usize,
+    /// Objects of all pairs.
+    pub(in crate::detect) objects: usize,
+    /// Bytes of the sketches.
+    pub(in crate::detect) sketch: usize,
+    /// Pairs with evidence that have no open finding.
+    pub(in crate::detect) watched: usize,
+    /// Findings that are open at once.
+    pub(in crate::detect) open: usize,
+}
+
+impl Sizes {
+    /// What fits into so many bytes: a third for sketches, a quarter for pairs, a third for objects, the rest for
+    /// evidence. A pair at the limits by default has a few hundred objects; most have one.
+    pub(in crate::detect) fn within(bytes: usize, lengths: usize) -> Sizes {
+        // A hash table has 7/8 of a power of two places.
+        let fit = |count: usize| (count.max(16) + 1).next_power_of_two() / 2 / 8 * 7;
+        Sizes {
+            pairs: fit(bytes / 4 / Pairs::bytes_each(lengths) * 8 / 7),
+            objects: fit(bytes / 3 / Objects::BYTES_EACH * 8 / 7),
+            sketch: bytes / 3,
+            watched: (bytes / 24 / EVIDENCE).max(64),
+            open: (bytes / 24 / EVIDENCE).max(64) * 4,
+        }
+    }
+}
+
+/// What a tally counts. All but the last five only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Observations of clients that had touched too little to get a place: counted by the sketches alone.
+    pub not_admitted: u64,
+    /// Pairs forgotten before their time because a table was full, by how much they had touched: fewer than 8 objects,
+    /// which the sketches remember, and more, which is lost.
+    pub evicted_idle: u64,
+    pub evicted_busy: u64,
+    /// Times that a pair's objects were thinned to a sample of them.
+    pub thinned: u64,
+    /// Findings that did not begin because too many were open.
+    pub findings_suppressed: u64,
+    /// Times that the sketches were cleared because they were full.
+    pub sketches_cleared: u64,
+    /// Pairs now.
+    pub pairs: u64,
+    /// Objects now.
+    pub objects: u64,
+    /// Pairs near a limit now.
+    pub watched: u64,
+    /// Open findings now.
+    pub open: u64,
+    /// Objects that a client has to touch now to get a place.
+    pub admission: u64,
+}
+
+impl Counters {
+    /// With those of another tally.
+    pub(in crate::detect) fn with(self, other: Counters) -> Counters {
+        Counters {
+            not_admitted: self.not_admitted + other.not_admitted,
+            evicted_idle: self.evicted_idle + other.evicted_idle,
+            evicted_busy: self.evicted_busy + other.evicted_busy,
+            thinned: self.thinned + other.thinned,
+            findings_suppressed: self.findings_suppressed + other.findings_suppressed,
+            sketches_cleared: self.sketches_cleared + other.sketches_cleared,
+            pairs: self.pairs + other.pairs,
+            objects: self.objects + other.objects,
+            watched: self.watched + other.watched,
+            open: self.open + other.open,
+            admission: self.admission.max(other.admission),
+        }
+    }
+
+    /// What was lost so that a client may go unseen.
+    pub(in crate::detect) fn blinding(&self) -> u64 {
+        self.evicted_busy + self.findings_suppressed
+    }
+}
+
+impl Tally {
+    /// Makes room for one pair at the cost of the one that has touched least, of those the one that has been idle
+    /// longest.
+    pub(super) fn make_room_for_pair(
+        &mut self,
+        now: Timestamp,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        if !self.pairs.is_full() {
+            return;
+        }
+        if let Some(number) = (0..=pairs::OPEN).find_map(|class| self.pairs.oldest(class)) {
+            self.evict(number, now, context, out);
+        }
+    }
+
+    /// Makes room for one object of a pair: at the cost of quiet pairs that have touched less, then of those about which
+    /// something is known already and which can do with a sample, then of the pair itself.
+    pub(super) fn make_room_for_object(
+        &mut self,
+        number: u32,
+        now: Timestamp,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        while self.objects.is_full() {
+            let pair = self.pairs.pair(number);
+            let (class, held) = (pair.class, pair.track.len());
+            let less = (0..class.min(pairs::CLASSES)).find_map(|class| self.pairs.oldest(class));
+            if let Some(less) = less {
+                self.evict(less, now, context, out);
+            } else if let Some(donor) = self.donor() {
+                self.thin(donor);
+            } else if held >= FEWEST_TO_THIN {
+                self.thin(number);
+            } else {
+                let others = (0..=pairs::OPEN).flat_map(|class| {
+                    std::iter::successors(self.pairs.oldest(class), |&other| self.pairs.next(other))
+                });
+                match others.into_iter().find(|&other| other != number) {
+                    Some(other) => self.evict(other, now, context, out),
+                    None if held > 0 => {
+                        let (pair, windows) = self.pairs.with_windows(number);
+                        pair.track.forget(windows, &mut self.objects);
+                    }
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Forgets a pair with all its objects.
+    pub(super) fn forget(
+        &mut self,
+        number: u32,
+        now: Timestamp,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        self.end_all(number, now, context, out);
+        let (pair, windows) = self.pairs.with_windows(number);
+        while pair.track.len() > 0 {
+            pair.track.forget(windows, &mut self.objects);
+        }
+        if let Some(pair) = self.pairs.remove(number) {
+            self.counters.watched -= u64::from(pair.evidence.is_some());
+        }
+    }
+
+    fn evict(&mut self, number: u32, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
+        let pair = self.pairs.pair(number);
+        self.admission.remember(pair.hash, pair.known());
+        *if pair.class < BUSY { &mut self.counters.evicted_idle } else { &mut self.counters.evicted_busy } +=
+            1;
+        self.forget(number, now, context, out);
+    }
+
+    /// A pair with an open finding and many objects.
+    fn donor(&self) -> Option<u32> {
+        std::iter::successors(self.pairs.oldest(pairs::OPEN), |&number| self.pairs.next(number))
+            .take(CANDIDATES)
+            .find(|&number| self.pairs.pair(number).track.len() >= FEWEST_TO_THIN)
+    }
+
+    fn thin(&mut self, number: u32) {
+        self.counters.thinned += 1;
+        let (pair, windows) = self.pairs.with_windows(number);
+        pair.track.thin(windows, &mut self.objects);
+        // It goes to the end of its list, so that the next is another's turn.
+        let class = pair.class;
+        self.pairs.stand(number, class);
+    }
+}

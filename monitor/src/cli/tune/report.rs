@@ -171,7 +171,7 @@ fn in_force(policy: &Policy) -> Vec<Limit> {
 }
 
 /// How near the peaks come to the limits in force; above 1 if they pass one.
-fn nearness(windows: &[Suggestion]) -> f64 {
+pub(super) fn nearness(windows: &[Suggestion]) -> f64 {
     let share = |one: &Suggestion| one.in_force.map_or(0.0, |limit| f64::from(one.peak) / f64::from(limit));
     windows.iter().map(share).fold(0.0, f64::max)
 }

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 
 use rollcall::time::Timestamp;
 
-use super::report::{OfRoute, Report, Suggestion};
+use super::report::{OfRoute, Report, Suggestion, nearness};
 
-/// Routes that are shown; JSON has all.
-const SHOWN: usize = 20;
+/// Routes that are shown at most, JSON has all; and the share of a limit that one has to come to.
+const SHOWN: usize = 10;
+const SHARE: f64 = 0.1;
 
 /// Clients of alerts that are named for each route.
 const NAMED: usize = 3;
@@ -36,12 +37,17 @@ pub(super) fn of(report: &Report) -> String {
 
 fn routes(out: &mut String, report: &Report) {
     table(out, "Every route: the highest of each window", &report.overall);
-    for route in report.routes.iter().take(SHOWN) {
+    let shown =
+        report.routes.iter().take_while(|route| nearness(&route.windows) >= SHARE).take(SHOWN).count();
+    for route in &report.routes[..shown] {
         table(out, &route.route, &route.windows);
     }
-    let rest = report.routes.len().saturating_sub(SHOWN);
+    let rest = report.routes.len() - shown;
     if rest > 0 {
-        line!(out, "{rest} more routes stay further below their limits; --output json has them.\n");
+        line!(
+            out,
+            "{rest} more routes with accounts stay further below the limits; --output json has them.\n"
+        );
     }
 }
 
@@ -97,10 +103,12 @@ fn flags(out: &mut String, report: &Report) {
     line!(out, "    {}", report.flags.join(" \\\n    "));
     line!(out, "");
     if report.flags.len() == 1 {
-        line!(out, "No route needs more than the limits in force.");
+        line!(out, "No route needs more than those for everyone.");
+        line!(out, "");
     }
     if let Some(lower) = &report.lower {
-        line!(out, "Lower limits for all other routes would have been as silent:");
+        let which = if report.flags.len() == 1 { "" } else { " in the first of these" };
+        line!(out, "Lower limits{which} would have been as silent:");
         line!(out, "");
         line!(out, "    {lower}");
         line!(out, "");
@@ -112,8 +120,8 @@ fn caveats(out: &mut String, report: &Report) {
         let hours = if report.hours < 10.0 { 1 } else { 0 };
         line!(
             out,
-            "This rests on {:.hours$} hours. Suggest from 7 days or more, better a month: batch jobs, month ends and \
-             weekends have peaks of their own.",
+            "This rests on {:.hours$} hours. Take 7 days or more, better a month: batch jobs, weekends and the ends of \
+             months have peaks of their own.",
             report.hours
         );
         let short: Vec<String> = report

@@ -1,6 +1,6 @@
 //! What a line says, by what it is about: the form that all formats are brought into, and how a call comes of it.
 
-use std::{ops::Range, time::Duration};
+use std::{borrow::Cow, ops::Range, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
@@ -17,6 +17,13 @@ pub(super) struct Fields {
     pub(super) keys: Vec<ClientKey>,
     /// The line is of Rollcall's own log.
     pub(super) is_own: bool,
+}
+
+/// The parts of a request line.
+struct Line<'a> {
+    method: &'a [u8],
+    target: Cow<'a, [u8]>,
+    version: Option<Version>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +79,7 @@ impl Fields {
 
     /// Makes `call` the one that the line tells of.
     pub(super) fn fill(&self, call: &mut Call, hosts: &mut Hosts) -> Result<(), Unread> {
-        let (method, target, version) = self.request()?;
+        let line = self.request()?;
         call.at = self.get(Field::Time).and_then(time::read).ok_or(Unread::Time)?;
         let forwarded = self.get(Field::Forwarded);
         let (client, forwarded) = match (self.get(Field::Client), forwarded) {
@@ -97,24 +104,16 @@ impl Fields {
         call.duration = self.number(Field::DurationUs).map(Duration::from_micros);
         call.keys.clear();
         call.keys.extend_from_slice(&self.keys);
-        self.head(call, (&method, &target, version), forwarded);
+        self.head(call, &line, forwarded);
         Ok(())
     }
 
-    fn head(
-        &self,
-        call: &mut Call,
-        (method, target, version): (&[u8], &[u8], Option<Version>),
-        forwarded: Option<&[u8]>,
-    ) {
-        let unescaped;
-        let target = if self.is_own {
-            unescaped = unescape(target);
-            &unescaped[..]
+    fn head(&self, call: &mut Call, line: &Line<'_>, forwarded: Option<&[u8]>) {
+        if self.is_own {
+            call.begin(line.method, &unescape(&line.target), line.version);
         } else {
-            target
-        };
-        call.begin(method, target, version);
+            call.begin(line.method, &line.target, line.version);
+        }
         if let Some(host) = self.get(Field::Host) {
             call.header(b"Host", host);
         }
@@ -137,41 +136,40 @@ impl Fields {
         }
     }
 
-    /// Method, target and version.
-    fn request(&self) -> Result<(Vec<u8>, Vec<u8>, Option<Version>), Unread> {
-        let named = self.get(Field::Version).and_then(version);
-        let (method, mut target, version) = match (self.get(Field::Target), self.get(Field::RequestLine)) {
-            (Some(target), _) => {
-                (self.get(Field::Method).unwrap_or(b"GET"), target.to_vec(), named.or(Some(Version::Http11)))
-            }
-            (None, Some(line)) => {
-                let (method, target, version) = request_line(line).ok_or(Unread::Request)?;
-                (method, target.to_vec(), version)
-            }
+    fn request(&self) -> Result<Line<'_>, Unread> {
+        let mut line = match (self.get(Field::Target), self.get(Field::RequestLine)) {
+            (Some(target), _) => Line {
+                method: self.get(Field::Method).unwrap_or(b"GET"),
+                target: target.into(),
+                version: self.get(Field::Version).map_or(Some(Version::Http11), version),
+            },
+            (None, Some(line)) => request_line(line).ok_or(Unread::Request)?,
             (None, None) => return Err(Unread::Request),
         };
         // `tchar` of RFC 9110, section 5.6.2: anything else is not HTTP, such as TLS to a port without.
         let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let Line { method, target, .. } = &mut line;
         if method.is_empty() || method.len() > 32 || !method.iter().all(token) || target.is_empty() {
             return Err(Unread::Request);
         }
-        if let Some(query) = self.get(Field::Query).filter(|_| memchr::memchr(b'?', &target).is_none()) {
+        if let Some(query) = self.get(Field::Query).filter(|_| memchr::memchr(b'?', target).is_none()) {
             let query = query.strip_prefix(b"?").unwrap_or(query);
-            target.push(b'?');
-            target.extend_from_slice(query);
+            target.to_mut().push(b'?');
+            target.to_mut().extend_from_slice(query);
         }
-        Ok((method.to_vec(), target, version))
+        Ok(line)
     }
 }
 
 /// `GET /a HTTP/1.1`, or without a version.
-fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], Option<Version>)> {
+fn request_line(line: &[u8]) -> Option<Line<'_>> {
     let (method, rest) = line.split_at_checked(memchr::memchr(b' ', line)?)?;
     let rest = rest[1..].trim_ascii();
-    Some(match memchr::memmem::rfind(rest, b" HTTP/") {
-        Some(at) => (method, rest[..at].trim_ascii(), version(&rest[at + 1..])),
-        None => (method, rest, Some(Version::Http09)),
-    })
+    let (target, version) = match memchr::memmem::rfind(rest, b" HTTP/") {
+        Some(at) => (rest[..at].trim_ascii(), version(&rest[at + 1..])),
+        None => (rest, Some(Version::Http09)),
+    };
+    Some(Line { method, target: target.into(), version })
 }
 
 fn version(text: &[u8]) -> Option<Version> {

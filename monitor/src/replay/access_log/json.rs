@@ -52,7 +52,7 @@ pub(super) fn read(line: &[u8], fields: &mut Fields) -> Result<(), Unread> {
                 keys[depth] = if token == Token::BeginArray { keys[depth - 1] } else { None };
             }
             Token::Key(key) if (1..=DEPTH).contains(&depth) => keys[depth] = Some(key),
-            Token::EndObject if depth + 1 <= DEPTH && depth >= 1 && places[depth + 1] == Place::Keys => {
+            Token::EndObject if (1..DEPTH).contains(&depth) && places[depth + 1] == Place::Keys => {
                 if let (Some(kind), Some(id)) = (kind.take(), id.take()) {
                     fields.keys.extend(client_key(kind, id));
                 }

@@ -135,7 +135,7 @@ fn epoch(text: &[u8]) -> Option<Timestamp> {
         [b'e' | b'E', ..] => {
             let seconds: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
             let sensible = (0.0..1e11).contains(&seconds);
-            return sensible.then(|| Timestamp((seconds * SECOND as f64) as u64));
+            return sensible.then_some(Timestamp((seconds * SECOND as f64) as u64));
         }
         _ => return None,
     }

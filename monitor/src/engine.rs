@@ -3,6 +3,7 @@
 //! Whoever has segments drives it: hand over each one, and [`Engine::settle`] whenever all that was captured before a
 //! moment has been handed over. The same segments and moments give the same exchanges and alerts.
 
+pub mod checkpoint;
 pub mod detection;
 
 use std::time::Duration;

@@ -11,12 +11,23 @@ use siphasher::{
     sip128::{Hasher128, SipHasher13 as Wide, SipHasher24},
 };
 
+/// Domains of [`HashKey::identity`] that no credential has: the last byte of theirs is its kind.
+const CHECK: u64 = 0x01ff;
+const SEAL: u64 = 0x02ff;
+
 /// The secret of an engine's hash tables. SipHash-1-3: the cheapest of the family that is still considered
 /// safe against chosen-key flooding, and the one that Rust's own maps use.
 #[derive(Clone, Copy)]
 pub struct HashKey {
     short: SipHasher13,
     wide: Wide,
+    shown: SipHasher24,
+}
+
+/// The keyed hash of what is written bit by bit: see [`HashKey::seal`].
+#[derive(Clone)]
+pub struct Seal {
+    condensed: Wide,
     shown: SipHasher24,
 }
 
@@ -37,6 +48,18 @@ impl HashKey {
         self.short.hash(bytes)
     }
 
+    /// Tells what was made with this key from what was made with others, and says nothing about the key.
+    pub fn check(&self) -> [u8; 16] {
+        self.identity(CHECK, b"")
+    }
+
+    /// A seal for what is written down, to tell whether it has been changed since by whoever lacks the key.
+    pub fn seal(&self) -> Seal {
+        let mut condensed = self.wide;
+        condensed.write_u64(SEAL);
+        Seal { condensed, shown: self.shown }
+    }
+
     /// The keyed hash of a secret, fit to be shown: 128 bits that say nothing about `secret` to whoever lacks the
     /// key. `domain` keeps apart equal secrets of different kinds.
     ///
@@ -46,6 +69,24 @@ impl HashKey {
         condensed.write_u64(domain);
         condensed.write(secret);
         self.shown.hash(&condensed.finish128().as_bytes()).as_bytes()
+    }
+}
+
+impl Seal {
+    /// Takes in what is written next.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.condensed.write(bytes);
+    }
+
+    /// The seal of what has been taken in, however it was cut up.
+    pub fn finish(&self) -> [u8; 16] {
+        self.shown.hash(&self.condensed.finish128().as_bytes()).as_bytes()
+    }
+}
+
+impl std::fmt::Debug for Seal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seal(…)")
     }
 }
 
@@ -68,5 +109,18 @@ mod tests {
         assert_ne!(identity, key.identity(2, b"secret"));
         assert_ne!(identity, key.identity(1, b"secret "));
         assert_ne!(identity, HashKey::new([2; 16]).identity(1, b"secret"));
+    }
+
+    #[test]
+    fn a_seal_depends_on_key_and_content_only() {
+        let seal = |key, parts: &[&str]| {
+            let mut seal = HashKey::new([key; 16]).seal();
+            parts.iter().for_each(|part| seal.add(part.as_bytes()));
+            seal.finish()
+        };
+        let whole = seal(1, &["what was written"]);
+        assert_eq!(whole, seal(1, &["wha", "", "t was writ", "ten"]));
+        assert_ne!(whole, seal(2, &["what was written"]));
+        assert_ne!(whole, seal(1, &["what was written", " "]));
     }
 }

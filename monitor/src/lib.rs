@@ -22,5 +22,6 @@ pub mod output;
 pub mod percent;
 pub mod replay;
 pub mod route;
+pub mod state;
 pub mod stream;
 pub mod time;

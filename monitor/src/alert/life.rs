@@ -1,14 +1,20 @@
 //! The alerts that are open.
 
+mod stored;
+
 use std::sync::Arc;
 
 use hashbrown::{HashTable, hash_table::Entry};
+use serde::{Deserialize, Serialize};
+
+pub use stored::Stored;
 
 use super::{Alert, Client, Severity, State, VERSION};
 use crate::{
     client::{ClientKey, KEY_BYTES},
     detect::{Finding, Phase, Rule},
     hash::HashKey,
+    state::shared,
     time::Timestamp,
 };
 
@@ -26,7 +32,7 @@ pub struct Alerts {
 }
 
 /// What became of findings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// By rule, in the order of [`Rule::ALL`], and by severity.
     pub opened: [[u64; 3]; Rule::ALL.len()],
@@ -50,11 +56,14 @@ impl Counters {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct OpenAlert {
+    /// Follows from the three that come next.
+    #[serde(skip)]
     hash: u64,
     rule: Rule,
     client: Option<ClientKey>,
+    #[serde(with = "shared")]
     route: Arc<str>,
     id: u64,
     severity: Severity,
@@ -68,7 +77,7 @@ impl Alerts {
 
     /// The alert that a finding leads to; `None` if there is no room for it, or what ends had never begun.
     pub fn alert(&mut self, finding: Finding) -> Option<Alert> {
-        let hash = self.key.hash(&identity(&finding, None));
+        let hash = self.key.hash(&identity(finding.rule, finding.client, &finding.route, None));
         let severity = severity(&finding);
         let room = self.open.len() < self.capacity;
         let same = |open: &OpenAlert| {
@@ -95,7 +104,8 @@ impl Alerts {
                 return None;
             }
             (Entry::Vacant(entry), Phase::Begins | Phase::Grows) => {
-                let id = self.key.hash(&identity(&finding, Some(finding.at)));
+                let id =
+                    self.key.hash(&identity(finding.rule, finding.client, &finding.route, Some(finding.at)));
                 let (rule, client, route) = (finding.rule, finding.client, Arc::clone(&finding.route));
                 entry.insert(OpenAlert { hash, rule, client, route, id, severity });
                 self.counters.opened[rule as usize][severity as usize] += 1;
@@ -112,13 +122,13 @@ impl Alerts {
 }
 
 /// Rule, client, route, and when it opened, as bytes of which no two are alike.
-fn identity(finding: &Finding, opened: Option<Timestamp>) -> Vec<u8> {
+fn identity(rule: Rule, client: Option<ClientKey>, route: &str, opened: Option<Timestamp>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(128);
-    bytes.extend_from_slice(finding.rule.name().as_bytes());
+    bytes.extend_from_slice(rule.name().as_bytes());
     bytes.push(0);
     // No key's kind is 0xff.
-    bytes.extend_from_slice(&finding.client.map_or([0xff; KEY_BYTES], ClientKey::to_bytes));
-    bytes.extend_from_slice(finding.route.as_bytes());
+    bytes.extend_from_slice(&client.map_or([0xff; KEY_BYTES], ClientKey::to_bytes));
+    bytes.extend_from_slice(route.as_bytes());
     if let Some(opened) = opened {
         bytes.push(0);
         bytes.extend_from_slice(&opened.0.to_be_bytes());

@@ -8,11 +8,11 @@ mod life;
 
 use std::{net::IpAddr, sync::Arc};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-pub use life::{Alerts, Counters};
+pub use life::{Alerts, Counters, Stored};
 
-use crate::time::Timestamp;
+use crate::{state::shared, time::Timestamp};
 
 /// The version of the schema in `docs/alerts.md`.
 pub const VERSION: u32 = 1;
@@ -29,7 +29,7 @@ pub struct Alert {
     pub rule: &'static str,
     pub at: Timestamp,
     pub client: Client,
-    #[serde(serialize_with = "as_str")]
+    #[serde(serialize_with = "shared::serialize")]
     pub route: Arc<str>,
     pub window_s: u64,
     pub limit: u32,
@@ -55,7 +55,7 @@ pub enum State {
 }
 
 /// How sure we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Worth knowing, and no reason to get up: a fact about a route.
@@ -77,8 +77,4 @@ impl Client {
     fn all() -> Client {
         Client { kind: "all", id: "*".to_owned() }
     }
-}
-
-fn as_str<S: Serializer>(route: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(route)
 }

@@ -16,6 +16,9 @@ pub(super) const MOST: usize = 4;
 const TOKENS: usize = 1024;
 
 /// Finds credentials. Holds hashes only: what a call sent is gone when it has been read.
+///
+/// None of it has to outlive the process: what is remembered of a token follows from the token, and only saves that it is
+/// read again.
 #[derive(Debug)]
 pub(super) struct Credentials {
     sources: Sources,

@@ -1,5 +1,7 @@
 //! The header fields that attribution reads, found in one pass over a request's head.
 
+use serde::{Deserialize, Serialize};
+
 use crate::http::exchange::Request;
 
 use super::{forwarded::ForwardedHeader, key::CredentialKind, source::Sources};
@@ -88,7 +90,7 @@ fn is_called(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// What tells programs apart that share an address: never an identity by itself, for anybody can copy it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Traits {
     /// Hash of the `User-Agent`; 0 without one.
     pub agent: u64,

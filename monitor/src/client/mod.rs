@@ -15,12 +15,14 @@ mod fields;
 pub mod forwarded;
 mod key;
 mod source;
+mod stored;
 mod token;
 pub mod trusted;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 pub use fields::Traits;
 pub use forwarded::ForwardedHeader;
@@ -53,7 +55,7 @@ pub struct Settings {
     pub credentials: Sources,
 }
 
-/// Tells who called.
+/// Tells who called. Settings and buffers, and no state that a restart would lose.
 #[derive(Debug)]
 pub struct Lenses {
     trusted: TrustedProxies,
@@ -79,7 +81,7 @@ pub struct Clients {
 }
 
 /// What could not be attributed as claimed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
     /// Calls from trusted proxies whose forwarded address named nobody: they count as the proxy's own.
     pub refused_chains: u64,

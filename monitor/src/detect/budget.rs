@@ -3,7 +3,7 @@
 use super::client::Sizes;
 
 /// The least that detection works with, in bytes.
-pub const LEAST: usize = 4 << 20;
+pub const LEAST: usize = 1 << 20;
 
 /// Bytes for everything that detection holds, fixed at the start. What learned routes take is set aside first; the rest
 /// goes to the tables of addresses, those of credentials, and those of routes.

@@ -9,7 +9,12 @@ use super::{
     clock::Clock,
     routes::Routes,
 };
-use crate::{hash::HashKey, route::outcome, time::Timestamp};
+use crate::{
+    hash::HashKey,
+    route::outcome,
+    state::{Inconsistent, Names},
+    time::Timestamp,
+};
 
 /// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
 /// work for each two bytes that it sends.
@@ -70,10 +75,6 @@ pub struct State {
     counters: Counters,
 }
 
-/// The tables that a detector was to go on with are of other sizes or for other windows than its settings, or damaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unfit;
-
 impl Detector {
     /// A detector as `settings` say; `key` keys every table.
     pub fn new(settings: Settings, key: HashKey) -> Detector {
@@ -92,13 +93,21 @@ impl Detector {
 
     /// A detector that goes on where the one was that had come to `state`, under the same key. Limits may have changed
     /// since, windows and budget may not.
-    pub fn restore(settings: Settings, key: HashKey, mut state: State) -> Result<Detector, Unfit> {
+    ///
+    /// # Errors
+    ///
+    /// If windows or budget are others, or the state is not one that a detector comes to.
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        mut state: State,
+        names: &mut Names,
+    ) -> Result<Detector, Inconsistent> {
         let Settings { policy, budget, bytes_limit } = settings;
         let sizes = budget.tally(policy.windows().len());
-        let State { addresses, credentials, .. } = &mut state;
-        let fits =
-            addresses.restore(sizes, &policy, true, key) && credentials.restore(sizes, &policy, false, key);
-        if fits { Ok(Detector { key, policy, bytes_limit, loss: 0.0, state }) } else { Err(Unfit) }
+        state.addresses.restore(sizes, &policy, true, key, names)?;
+        state.credentials.restore(sizes, &policy, false, key, names)?;
+        Ok(Detector { key, policy, bytes_limit, loss: 0.0, state })
     }
 
     /// All that has to be kept for another detector to go on from here.

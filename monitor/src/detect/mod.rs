@@ -22,7 +22,7 @@ mod routes;
 
 pub use budget::Budget;
 pub use client::Counters as TallyCounters;
-pub use detector::{Counters, Detector, Settings, State, Unfit};
+pub use detector::{Counters, Detector, Settings, State};
 pub use finding::{Finding, Phase, Rule};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};

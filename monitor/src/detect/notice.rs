@@ -6,12 +6,22 @@
 //!
 //! There is one finding for each rule and route. It ends when the route has not shown it for a day.
 
+mod stored;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
+use serde::{Deserialize, Serialize};
+
+pub use stored::Stored;
 
 use super::{Finding, Phase, Rule, client::sample};
-use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    hash::HashKey,
+    state::shared,
+    time::{Timestamp, nanoseconds},
+};
 
 /// Objects that are read without a credential before a door counts as open.
 const OPEN_OBJECTS: usize = 3;
@@ -34,10 +44,13 @@ pub struct Notices {
     next_sweep: Timestamp,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Noted {
+    /// Follows from the two that come next.
+    #[serde(skip)]
     hash: u64,
     rule: Rule,
+    #[serde(with = "shared")]
     route: Arc<str>,
     client: ClientKey,
     address: IpAddr,
@@ -45,7 +58,9 @@ struct Noted {
     objects: Vec<u64>,
     sample: Option<String>,
     calls: u64,
+    #[serde(with = "nanoseconds")]
     first: Timestamp,
+    #[serde(with = "nanoseconds")]
     last: Timestamp,
     begun: bool,
 }
@@ -74,7 +89,7 @@ impl Notices {
 
     /// Takes in a call, and appends the finding that it leads to.
     pub fn show(&mut self, shown: &Shown<'_>, out: &mut Vec<Finding>) {
-        let hash = self.key.hash(shown.route.as_bytes()) ^ self.key.hash(shown.rule.name().as_bytes());
+        let hash = hash(self.key, shown.rule, shown.route);
         let room = self.noted.len() < MOST;
         let same =
             |noted: &Noted| noted.hash == hash && noted.rule == shown.rule && noted.route == *shown.route;
@@ -131,6 +146,10 @@ impl Notices {
         // The table's order is its own.
         out[start..].sort_by(|a, b| (a.rule, &a.route).cmp(&(b.rule, &b.route)));
     }
+}
+
+fn hash(key: HashKey, rule: Rule, route: &str) -> u64 {
+    key.hash(route.as_bytes()) ^ key.hash(rule.name().as_bytes())
 }
 
 impl Noted {

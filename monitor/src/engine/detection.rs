@@ -1,5 +1,7 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts.
 
+mod stored;
+
 use std::{sync::Arc, time::Duration};
 
 use crate::{
@@ -84,15 +86,25 @@ impl Detection {
     /// Detection as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
     pub fn new(settings: Settings, key: HashKey) -> Detection {
         let Settings { clients, routes, policy, memory, bytes_limit } = settings;
-        let (router, never) = Router::new(routes, key);
-        let shortest = policy.shortest();
+        let router = Router::new(routes, key);
         let detector = detect::Settings { policy, budget: memory, bytes_limit: bytes_limit.0 };
+        Detection::with(clients, router, Detector::new(detector, key), key)
+    }
+
+    /// Detection with a router and a detector, which may have learned something.
+    fn with(
+        clients: client::Settings,
+        (router, never): (Router, Vec<NeverMatches>),
+        detector: Detector,
+        key: HashKey,
+    ) -> Detection {
+        let shortest = detector.policy().shortest();
         Detection {
             key,
             lenses: Lenses::new(clients, key),
             counted: client::Counters::default(),
             router,
-            detector: Detector::new(detector, key),
+            detector,
             notices: Notices::new(key),
             alerts: Alerts::new(OPEN_ALERTS, key),
             attribution: Attribution::default(),

@@ -12,11 +12,15 @@
 //! What finds no room is [`OTHER`](super::OTHER), and counted; room is made, if it can be, where most words stand in one
 //! place.
 
+mod stored;
 mod unify;
 
 use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::HashTable;
+use serde::{Deserialize, Serialize};
+
+pub(super) use stored::State;
 
 use super::{
     path::CanonicalPath,
@@ -60,7 +64,7 @@ pub(super) struct Learned {
 }
 
 /// One place in paths: what stands before it is the way to the node.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Node {
     children: Vec<(Box<str>, u32)>,
     ends: Vec<End>,
@@ -80,7 +84,7 @@ enum Place {
 }
 
 /// A route ends here.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct End {
     method: Box<str>,
     operation: Option<Box<str>>,
@@ -254,6 +258,9 @@ impl Learned {
         route.proof = call.proof;
         route.hash = hash;
         self.used[call.proof as usize] += 1;
+        if let Some(seen) = routes.take_over(&route.name) {
+            route.seen.merge(&seen);
+        }
         let route = routes.insert(route);
         if names.is_empty() {
             self.index.insert_unique(hash, (hash, route), |&(hash, _)| hash);

@@ -20,15 +20,19 @@ pub mod outcome;
 pub mod path;
 mod routes;
 mod shape;
+mod stored;
 pub mod target;
 mod template;
 
 use std::{ops::Range, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use callers::Callers;
 pub use declared::NeverMatches;
 pub use learned::{NAMES, Recalled};
 pub use routes::{OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use stored::State;
 pub use template::{Template, TemplateError};
 
 use self::{
@@ -47,6 +51,10 @@ use crate::{
 
 /// The label of all other methods.
 const OTHER_METHOD: &str = "~OTHER";
+
+/// Every label of a method, the usual ones first.
+const METHODS: [&str; 11] =
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY", "TRACE", "CONNECT", OTHER_METHOD];
 
 /// How routes and objects are found.
 #[derive(Clone, Debug)]
@@ -106,7 +114,7 @@ pub struct Counters {
 }
 
 /// Bodies of requests by how well they could be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bodies {
     pub read: u64,
     /// What came behind the cap did not count.
@@ -117,12 +125,18 @@ pub struct Bodies {
 impl Router {
     /// A router as `settings` say, and the rules that can never match.
     pub fn new(settings: Settings, key: HashKey) -> (Router, Vec<NeverMatches>) {
-        let Settings { rules, document, names, most } = settings;
+        let learned = Learned::new(settings.most, key);
+        Router::with(settings, learned, Routes::default())
+    }
+
+    /// A router that goes on from what has been learned.
+    fn with(settings: Settings, learned: Learned, routes: Routes) -> (Router, Vec<NeverMatches>) {
+        let Settings { rules, document, names, most: _ } = settings;
         let mut router = Router {
             rules: Declared::new(Origin::Rule),
             document: document.is_some().then(|| Declared::new(Origin::Openapi)),
-            learned: Learned::new(most, key),
-            routes: Routes::default(),
+            learned,
+            routes,
             path: CanonicalPath::default(),
             shape: Shape::default(),
             reader: Reader::new(names),
@@ -306,19 +320,7 @@ impl Router {
 /// The label of a method in learned routes. Those of RFC 9110, PATCH (RFC 5789) and QUERY have routes of their own, all
 /// others share one.
 fn label(method: &[u8]) -> &'static str {
-    match method {
-        b"GET" => "GET",
-        b"POST" => "POST",
-        b"PUT" => "PUT",
-        b"PATCH" => "PATCH",
-        b"DELETE" => "DELETE",
-        b"HEAD" => "HEAD",
-        b"OPTIONS" => "OPTIONS",
-        b"QUERY" => "QUERY",
-        b"TRACE" => "TRACE",
-        b"CONNECT" => "CONNECT",
-        _ => OTHER_METHOD,
-    }
+    METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or(OTHER_METHOD)
 }
 
 /// A declared route that was hit.

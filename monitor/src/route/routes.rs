@@ -1,21 +1,30 @@
 //! Every route that there is, with what has been seen of it: the API inventory.
 
-use std::sync::Arc;
+mod stored;
 
-use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use stored::State;
 
 use super::{callers::Callers, outcome};
-use crate::{client::Clients, http::exchange::Exchange, time::Timestamp};
+use crate::{
+    client::Clients,
+    http::exchange::Exchange,
+    state::shared,
+    time::{Timestamp, nanoseconds},
+};
 
 /// The route of everything that has none of its own.
 pub const OTHER: &str = "~other";
 
 /// A route by number. [`RouteId::OTHER`] is always there; others as long as their routes are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RouteId(pub(super) u32);
 
 /// Where a route comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Everything that has no route of its own.
@@ -29,15 +38,17 @@ pub enum Origin {
 }
 
 /// One route.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Route {
+    #[serde(with = "shared")]
     pub(super) name: Arc<str>,
     pub(super) origin: Origin,
     /// Static files.
     pub(super) is_static: bool,
     /// What a learned one has proved to be.
     pub(super) proof: Proof,
-    /// Hash of the form by which a learned one is found.
+    /// Hash of the form by which a learned one is found. It follows from the name of each that is found by it.
+    #[serde(skip)]
     pub(super) hash: u64,
     pub(super) seen: Seen,
     /// The latest calls of a route without objects: see [`super::learned`].
@@ -45,7 +56,7 @@ pub(super) struct Route {
 }
 
 /// What a route has proved to be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Proof {
     #[default]
     Refused,
@@ -54,8 +65,9 @@ pub(super) enum Proof {
 }
 
 /// A call that may turn out to have touched an object.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Touch {
+    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     pub clients: Clients,
     pub response_bytes: u64,
@@ -66,7 +78,7 @@ pub struct Touch {
 const RECENT: usize = 3;
 
 /// What has been seen of a route.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Seen {
     calls: u64,
     /// By class: 1xx to 5xx, and unknown.
@@ -74,7 +86,9 @@ pub(super) struct Seen {
     with_objects: u64,
     /// Answered with data though no credential came with the call.
     open: u64,
+    #[serde(with = "nanoseconds")]
     first: Timestamp,
+    #[serde(with = "nanoseconds")]
     last: Timestamp,
     callers: Callers,
 }
@@ -83,7 +97,7 @@ pub(super) struct Seen {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Method and template.
-    #[serde(serialize_with = "as_str")]
+    #[serde(serialize_with = "shared::serialize")]
     pub route: Arc<str>,
     pub origin: Origin,
     /// Whether the OpenAPI document knows it; `null` without one.
@@ -124,6 +138,8 @@ pub struct Statuses {
 pub struct Routes {
     slots: Vec<Option<Route>>,
     free: Vec<u32>,
+    /// Routes that had been declared before a restart, by name, until they are declared again or learned.
+    unclaimed: BTreeMap<Arc<str>, Vec<RouteId>>,
 }
 
 impl RouteId {
@@ -134,7 +150,11 @@ impl RouteId {
 /// Just [`OTHER`].
 impl Default for Routes {
     fn default() -> Routes {
-        Routes { slots: vec![Some(Route::new(OTHER.into(), Origin::Other))], free: Vec::new() }
+        Routes {
+            slots: vec![Some(Route::new(OTHER.into(), Origin::Other))],
+            free: Vec::new(),
+            unclaimed: BTreeMap::new(),
+        }
     }
 }
 
@@ -167,9 +187,13 @@ impl Routes {
         }
     }
 
-    /// Adds a declared route.
+    /// Adds a declared route, or finds the one that a restart has kept.
     pub(super) fn declare(&mut self, method: &str, path: &str, origin: Origin) -> RouteId {
-        self.insert(Route::new(format!("{method} {path}").into(), origin))
+        let name = format!("{method} {path}");
+        match self.claim(&name, origin) {
+            Some(kept) => kept,
+            None => self.insert(Route::new(name.into(), origin)),
+        }
     }
 
     /// Takes a route out.
@@ -300,8 +324,4 @@ impl Proof {
             (true, true) => Proof::WithObjects,
         }
     }
-}
-
-fn as_str<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(name)
 }

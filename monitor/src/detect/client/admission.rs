@@ -145,7 +145,7 @@ fn counters(pair: u64) -> impl Iterator<Item = usize> {
 /// The line that a hash belongs to.
 fn line_of(words: &mut [u64], hash: u64) -> &mut [u64] {
     let lines = (words.len() / LINE) as u128;
-    let line = (u128::from(hash) * lines >> 64) as usize;
+    let line = ((u128::from(hash) * lines) >> 64) as usize;
     &mut words[line * LINE..][..LINE]
 }
 

@@ -16,6 +16,9 @@ const SAMPLES: usize = 10;
 /// The longest object that is shown whole, in bytes. Every known kind of identifier is shorter.
 const LONGEST_SAMPLE: usize = 128;
 
+/// Bytes that most objects have at most: a UUID has 36.
+const USUAL_SAMPLE: usize = 40;
+
 /// What is kept about one pair.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Evidence {
@@ -67,7 +70,8 @@ impl Evidence {
         if !self.samples.iter().any(|sample| sample == shown) {
             let mut sample = match self.samples.len() {
                 SAMPLES => self.samples.pop_front().unwrap_or_default(),
-                _ => String::new(),
+                // Usual identifiers fit, so that samples can follow each other without allocation.
+                _ => String::with_capacity(USUAL_SAMPLE),
             };
             sample.clear();
             sample.push_str(shown);
@@ -104,6 +108,23 @@ impl Evidence {
     pub(super) fn fits(&self, lengths: usize) -> bool {
         self.sequence.fits()
             && self.open.iter().flatten().all(|open| open.window < lengths && open.excess_window < lengths)
+    }
+
+    /// Begins anew after all findings have ended; what was over a limit goes on being so.
+    pub(super) fn start_over(&mut self) {
+        let (levels, people) = (self.levels, self.people.clone());
+        self.empty();
+        (self.levels, self.people) = (levels, people);
+    }
+
+    /// Forgets everything, and keeps its memory for the next.
+    pub(super) fn empty(&mut self) {
+        let Evidence { samples, addresses, sequence, people, noted, firsts, levels, open } = self;
+        samples.clear();
+        addresses.clear();
+        sequence.clear();
+        (*people, *noted, *firsts) = (People::default(), 0, 0);
+        (*levels, *open) = (Levels::default(), Default::default());
     }
 
     /// Whether it may be dropped without forgetting what has been said.

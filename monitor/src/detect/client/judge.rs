@@ -7,7 +7,7 @@ use super::{
     evidence::{Evidence, Open},
     misses, pairs,
     track::{Held, Window},
-    volume,
+    volume, watch,
 };
 use crate::{
     detect::{Finding, Phase, finding::Rule, limit::MAX_LIMITS, policy::Row},
@@ -23,10 +23,6 @@ pub(super) const SWEEP: Duration = Duration::from_secs(1);
 
 /// Idle pairs forgotten in one sweep, so that no sweep takes long.
 const SWEPT_PAIRS: usize = 4_096;
-
-/// A pair is watched from an eighth of a limit on, and no longer below a sixteenth of each.
-const WATCH_FROM: u64 = 8;
-const WATCH_UNTIL: u64 = 16;
 
 /// Objects noted by which it is told that nobody else touches them.
 const FEWEST_FIRSTS: u32 = 48;
@@ -74,29 +70,29 @@ impl Tally {
         out: &mut Vec<Finding>,
     ) {
         let many_people = self.many_people;
-        let (pair, windows) = self.pairs.with_windows(number);
+        let pair = self.pairs.pair(number);
         let row = context.policy.row(pair.profile);
-        // Most pairs are far from everything.
-        if pair.evidence.is_none() && !is_near(windows, row, WATCH_FROM) {
-            return;
-        }
-        let mut all = held(windows);
-        let count = windows.len();
+        let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
         match &pair.evidence {
-            None if self.counters.watched < self.sizes.watched as u64 || is_near(windows, row, 1) => {
-                pair.evidence = Some(Box::default());
-                self.counters.watched += 1;
+            // Most pairs are far from everything.
+            None if !is_near(watch::FROM) => return,
+            None => {
+                let must = is_near(1);
+                if !self.watch(number, must, touch.now, context) {
+                    return;
+                }
             }
             Some(evidence)
-                if evidence.is_idle()
-                    && !pair.misses.is_suspicious()
-                    && !is_near(windows, row, WATCH_UNTIL) =>
+                if evidence.is_idle() && !pair.misses.is_suspicious() && !is_near(watch::UNTIL) =>
             {
-                pair.evidence = None;
-                self.counters.watched -= 1;
+                self.unwatch(number);
+                return;
             }
-            _ => {}
+            Some(_) => {}
         }
+        let (pair, windows) = self.pairs.with_windows(number);
+        let mut all = held(windows);
+        let count = windows.len();
         let Some(evidence) = &mut pair.evidence else { return };
         let missed = u64::from(pair.missed);
         evidence.note(touch.object, touch.address);
@@ -178,17 +174,14 @@ impl Tally {
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let pair = self.pairs.pair_mut(number);
+        let pair = self.pairs.pair(number);
         let misses = pair.misses;
-        if !misses.is_suspicious() {
+        if !misses.is_suspicious()
+            || pair.evidence.is_none() && !self.watch(number, misses.is_certain(), touch.now, context)
+        {
             return;
         }
-        if pair.evidence.is_none()
-            && (misses.is_certain() || self.counters.watched < self.sizes.watched as u64)
-        {
-            pair.evidence = Some(Box::default());
-            self.counters.watched += 1;
-        }
+        let pair = self.pairs.pair_mut(number);
         let Some(evidence) = &mut pair.evidence else { return };
         if !touch.is_empty {
             evidence.note(touch.object, touch.address);
@@ -245,13 +238,13 @@ impl Tally {
         out: &mut Vec<Finding>,
     ) {
         let &Verdict { rule, level, limit, window, excess_window, held, bytes } = verdict;
-        let (pair, windows) = self.pairs.with_windows(number);
+        let pair = self.pairs.pair(number);
         let now = pair.last;
         if pair.evidence.is_none() {
-            pair.evidence = Some(Box::default());
-            self.counters.watched += 1;
+            self.watch(number, true, now, context);
         }
-        let evidence = pair.evidence.get_or_insert_default();
+        let (pair, windows) = self.pairs.with_windows(number);
+        let Some(evidence) = &mut pair.evidence else { return };
         let phase = match evidence.open_mut(rule) {
             Some(open) => {
                 (open.last_excess, open.excess_window) = (now, excess_window);
@@ -356,11 +349,9 @@ impl Tally {
             _ => evidence.sequence = Default::default(),
         }
         if evidence.open_rules().next().is_none() {
-            let Evidence { levels, people, .. } = std::mem::take(&mut **evidence);
-            (evidence.levels, evidence.people) = (levels, people);
+            evidence.start_over();
             if evidence.is_idle() {
-                pair.evidence = None;
-                self.counters.watched -= 1;
+                self.unwatch(number);
             }
             self.pairs.calm(number);
         }
@@ -411,7 +402,7 @@ impl Tally {
 }
 
 /// Whether some window holds more than a part of its limit.
-fn is_near(windows: &[Window], row: &Row, parts: u64) -> bool {
+pub(super) fn is_near(windows: &[Window], row: &Row, parts: u64) -> bool {
     windows.iter().zip(row).any(|(window, &limit)| window.held().distinct * parts > u64::from(limit))
 }
 

@@ -19,6 +19,7 @@ mod room;
 mod sequence;
 mod track;
 mod volume;
+mod watch;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -31,9 +32,15 @@ use self::{
     admission::Admission,
     objects::{NONE, Node, Objects, UNIT},
     pairs::Pairs,
+    watch::Watch,
 };
 use super::{Finding, Policy, clock::Clock};
-use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    hash::HashKey,
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
+};
 
 /// Keeps the objects that were missed apart from those that were touched.
 const MISSED: u64 = 0x6d69_7373_6564_2121;
@@ -50,6 +57,7 @@ pub(super) struct Tally {
     admission: Admission,
     pairs: Pairs,
     objects: Objects,
+    watch: Watch,
     counters: Counters,
     #[serde(with = "crate::time::nanoseconds")]
     next_sweep: Timestamp,
@@ -109,21 +117,35 @@ impl Tally {
             pairs: Pairs::new(sizes.pairs, windows.len()),
             objects: Objects::new(sizes.objects),
             windows,
+            watch: Watch::default(),
             counters: Counters::default(),
             next_sweep: Timestamp::default(),
             next_clearing: Timestamp::default(),
         }
     }
 
-    /// Makes a tally that was read back fit for use; false if it is not of this size and for these windows, or damaged.
-    pub(super) fn restore(&mut self, sizes: Sizes, policy: &Policy, many_people: bool, key: HashKey) -> bool {
+    /// Makes a tally that was read back fit for use.
+    ///
+    /// # Errors
+    ///
+    /// If it is of another size, for other windows, or not one that a tally comes to.
+    pub(super) fn restore(
+        &mut self,
+        sizes: Sizes,
+        policy: &Policy,
+        many_people: bool,
+        key: HashKey,
+        names: &mut Names,
+    ) -> Result<(), Inconsistent> {
+        check(self.windows == policy.windows(), "its limits had other windows (--limit)")?;
+        check(self.sizes == sizes, "its tables are of another size (--memory-budget)")?;
+        check(
+            self.many_people == many_people && self.admission.fits(sizes.sketch),
+            "sketches have another size",
+        )?;
         self.key = key;
-        self.sizes == sizes
-            && self.many_people == many_people
-            && self.windows == policy.windows()
-            && self.admission.fits(sizes.sketch)
-            && self.pairs.restore(sizes.pairs, policy, self.objects.slots())
-            && self.objects.restore(sizes.objects, self.pairs.slots())
+        self.pairs.restore(sizes.pairs, policy, self.objects.slots(), names)?;
+        self.objects.restore(sizes.objects, self.pairs.slots())
     }
 
     /// Takes in an object that a client touched.

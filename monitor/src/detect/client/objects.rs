@@ -3,7 +3,10 @@
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{
+    state::{Inconsistent, check},
+    time::Timestamp,
+};
 
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
@@ -43,8 +46,8 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// Bytes of each object, with its place in the index.
-    pub(super) const BYTES_EACH: usize = size_of::<Node>() + 8;
+    /// Bytes of each object, with its place in the index: up to 16/7 of the 5 bytes that one takes there.
+    pub(super) const BYTES_EACH: usize = size_of::<Node>() + 12;
 
     pub(super) fn new(capacity: usize) -> Objects {
         // Node numbers must stay below NONE.
@@ -57,23 +60,20 @@ impl Objects {
         }
     }
 
-    /// Makes the index anew, once the rest has been read back; whether all of it fits together.
-    pub(super) fn restore(&mut self, capacity: usize, pairs: usize) -> bool {
+    /// Makes the index anew, once the rest has been read back.
+    pub(super) fn restore(&mut self, capacity: usize, pairs: usize) -> Result<(), Inconsistent> {
+        const WHY: &str = "objects of clients contradict each other";
         let count = self.nodes.len();
         let known = |number: u32| number == NONE || (number as usize) < count;
         let fits = self.capacity == capacity
             && count <= capacity
             && known(self.free)
             && self.nodes.iter().all(|node| known(node.older) && known(node.newer));
-        if !fits {
-            return false;
-        }
+        check(fits, WHY)?;
         let mut is_free = vec![false; count];
         let mut next = self.free;
         while next != NONE {
-            if std::mem::replace(&mut is_free[next as usize], true) {
-                return false;
-            }
+            check(!std::mem::replace(&mut is_free[next as usize], true), WHY)?;
             next = self.nodes[next as usize].newer;
         }
         self.nodes.reserve_exact(capacity - count);
@@ -81,12 +81,10 @@ impl Objects {
         let nodes = &self.nodes;
         let hash = |&number: &u32| nodes[number as usize].spread();
         for (number, node) in nodes.iter().enumerate().filter(|(number, _)| !is_free[*number]) {
-            if node.pair as usize >= pairs {
-                return false;
-            }
+            check((node.pair as usize) < pairs, WHY)?;
             self.index.insert_unique(node.spread(), number as u32, hash);
         }
-        true
+        Ok(())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     client::ClientKey,
     detect::policy::{Policy, Profile},
+    state::{Inconsistent, Names, check, shared},
     time::Timestamp,
 };
 
@@ -26,6 +27,7 @@ pub(super) const OPEN: u8 = CLASSES;
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Pair {
     pub(super) client: ClientKey,
+    #[serde(with = "shared")]
     pub(super) route: Arc<str>,
     pub(super) hash: u64,
     /// The list that it is in.
@@ -81,7 +83,7 @@ impl Pair {
 impl Pairs {
     /// Bytes of each pair, with its windows and its place in the index.
     pub(super) fn bytes_each(lengths: usize) -> usize {
-        size_of::<Option<Pair>>() + lengths * size_of::<Window>() + size_of::<u32>() + 8
+        size_of::<Option<Pair>>() + lengths * size_of::<Window>() + size_of::<u32>() + 12
     }
 
     pub(super) fn new(capacity: usize, lengths: usize) -> Pairs {
@@ -97,8 +99,14 @@ impl Pairs {
         }
     }
 
-    /// Makes the index anew, once the rest has been read back; whether all of it fits together.
-    pub(super) fn restore(&mut self, capacity: usize, policy: &Policy, objects: usize) -> bool {
+    /// Makes the index anew, once the rest has been read back.
+    pub(super) fn restore(
+        &mut self,
+        capacity: usize,
+        policy: &Policy,
+        objects: usize,
+        names: &mut Names,
+    ) -> Result<(), Inconsistent> {
         let lengths = policy.windows().len();
         let slots = self.slots.len();
         let known = |number: u32| number == NONE || (number as usize) < slots;
@@ -121,21 +129,14 @@ impl Pairs {
                     && pair.evidence.as_deref().is_none_or(|evidence| evidence.fits(lengths))
             })
             && self.windows.iter().all(|window| window.fits(objects));
-        if !fits {
-            return false;
-        }
+        check(fits, "pairs of clients and routes contradict each other")?;
         self.slots.reserve_exact(capacity - slots);
         self.windows.reserve_exact((capacity - slots) * lengths);
         self.index = HashTable::with_capacity(capacity);
-        // One copy of each name, as before.
-        let mut names = std::collections::BTreeSet::<Arc<str>>::new();
         for pair in self.slots.iter_mut().flatten() {
             // Limits may have changed.
             pair.profile = policy.profile(&pair.client, &pair.route);
-            match names.get(&pair.route) {
-                Some(name) => pair.route = Arc::clone(name),
-                None => drop(names.insert(Arc::clone(&pair.route))),
-            }
+            pair.route = names.share(&pair.route);
         }
         let slots = &self.slots;
         let hash = |&number: &u32| slots[number as usize].as_ref().map_or(0, |pair| pair.hash);
@@ -144,7 +145,7 @@ impl Pairs {
                 self.index.insert_unique(pair.hash, number as u32, hash);
             }
         }
-        true
+        Ok(())
     }
 
     /// Slots that there are, free ones included.
@@ -179,6 +180,12 @@ impl Pairs {
         let windows = &mut self.windows[number as usize * self.lengths..][..self.lengths];
         let pair = self.slots[number as usize].as_mut();
         (pair.expect("numbers handed out name pairs until they are removed"), windows)
+    }
+
+    /// The same, if there is such a pair.
+    pub(super) fn get_with_windows(&mut self, number: u32) -> Option<(&mut Pair, &mut [Window])> {
+        self.slots.get(number as usize)?.as_ref()?;
+        Some(self.with_windows(number))
     }
 
     /// The windows of a pair's track.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Tally, objects::Objects, pairs, pairs::Pairs};
+use super::{Context, Tally, judge::is_near, objects::Objects, pairs, pairs::Pairs};
 use crate::{detect::Finding, time::Timestamp};
 
 /// Objects kept of a pair; with more it goes on as a sample, within some 2 % of the truth.
@@ -14,8 +14,8 @@ const FEWEST_TO_THIN: u32 = 64;
 /// Pairs with open findings that are looked at for one to thin.
 const CANDIDATES: usize = 8;
 
-/// A class from which on pairs are busy enough that pushing one out may hide something: 8 objects.
-const BUSY: u8 = 3;
+/// A pair that has come to this part of a limit is busy: pushing it out may hide something.
+const BUSY: u64 = 4;
 
 /// Bytes of one pair's evidence, with room for its texts.
 const EVIDENCE: usize = 2_048;
@@ -36,17 +36,15 @@ pub(in crate::detect) struct Sizes {
 }
 
 impl Sizes {
-    /// What fits into so many bytes: a third for sketches, a quarter for pairs, a third for objects, the rest for
-    /// evidence. A pair at the limits by default has a few hundred objects; most have one.
+    /// What fits into so many bytes: of 24 parts, seven for sketches, six for pairs, seven for objects, and four for
+    /// evidence, of which half may be about findings that must be told however many there are. A pair at the limits by default has a few hundred objects; most have one.
     pub(in crate::detect) fn within(bytes: usize, lengths: usize) -> Sizes {
-        // A hash table has 7/8 of a power of two places.
-        let fit = |count: usize| (count.max(16) + 1).next_power_of_two() / 2 / 8 * 7;
         Sizes {
-            pairs: fit(bytes / 4 / Pairs::bytes_each(lengths) * 8 / 7),
-            objects: fit(bytes / 3 / Objects::BYTES_EACH * 8 / 7),
-            sketch: bytes / 3,
-            watched: (bytes / 24 / EVIDENCE).max(64),
-            open: (bytes / 24 / EVIDENCE).max(64) * 4,
+            pairs: bytes / 24 * 6 / Pairs::bytes_each(lengths),
+            objects: bytes / 24 * 7 / Objects::BYTES_EACH,
+            sketch: bytes / 24 * 7,
+            watched: bytes / 24 * 4 / EVIDENCE,
+            open: bytes / 24 * 4 / EVIDENCE,
         }
     }
 }
@@ -56,8 +54,8 @@ impl Sizes {
 pub struct Counters {
     /// Observations of clients that had touched too little to get a place: counted by the sketches alone.
     pub not_admitted: u64,
-    /// Pairs forgotten before their time because a table was full, by how much they had touched: fewer than 8 objects,
-    /// which the sketches remember, and more, which is lost.
+    /// Pairs forgotten before their time because a table was full, by how much they had touched: less than a quarter of
+    /// every limit, and more, so that they may go over one unseen.
     pub evicted_idle: u64,
     pub evicted_busy: u64,
     /// Times that a pair's objects were thinned to a sample of them.
@@ -167,16 +165,15 @@ impl Tally {
         while pair.track.len() > 0 {
             pair.track.forget(windows, &mut self.objects);
         }
-        if let Some(pair) = self.pairs.remove(number) {
-            self.counters.watched -= u64::from(pair.evidence.is_some());
-        }
+        self.unwatch(number);
+        self.pairs.remove(number);
     }
 
     fn evict(&mut self, number: u32, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
         let pair = self.pairs.pair(number);
         self.admission.remember(pair.hash, pair.known());
-        *if pair.class < BUSY { &mut self.counters.evicted_idle } else { &mut self.counters.evicted_busy } +=
-            1;
+        let is_busy = is_near(self.pairs.windows(number), context.policy.row(pair.profile), BUSY);
+        *if is_busy { &mut self.counters.evicted_busy } else { &mut self.counters.evicted_idle } += 1;
         self.forget(number, now, context, out);
     }
 

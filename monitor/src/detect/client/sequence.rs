@@ -43,6 +43,12 @@ impl Sequence {
         self.next = (self.next + 1) % NUMBERS;
     }
 
+    /// Forgets all numbers.
+    pub(super) fn clear(&mut self) {
+        self.numbers.clear();
+        self.next = 0;
+    }
+
     /// Whether most numbers lie close together, in whatever order they came. `stride` is how many objects each stands
     /// for, under sampling.
     pub(super) fn is_dense(&self, stride: u64) -> bool {
@@ -64,14 +70,19 @@ impl Sequence {
         if count < NUMBERS {
             return false;
         }
-        let mut gaps: Vec<u64> = sorted.array_windows().map(|[a, b]| b - a).collect();
+        let mut gaps = [0; NUMBERS - 1];
+        for (gap, [a, b]) in gaps.iter_mut().zip(sorted.array_windows()) {
+            *gap = b - a;
+        }
         let (_, &mut median, _) = gaps.select_nth_unstable(NUMBERS / 2);
         if median > WIDEST_MEDIAN.saturating_mul(stride) {
             return false;
         }
         let reach = (4 * median).max(GAP.saturating_mul(stride));
         let (later, earlier) = self.numbers.split_at(self.next);
-        let in_order: Vec<u64> = earlier.iter().chain(later).copied().collect();
+        let mut in_order = [0; NUMBERS];
+        in_order[..earlier.len()].copy_from_slice(earlier);
+        in_order[earlier.len()..].copy_from_slice(later);
         let extends = |(at, &number): (usize, &u64)| {
             let before = &in_order[..at];
             let below = before.iter().any(|&other| other < number && number - other <= reach);

@@ -549,7 +549,8 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
             from = to;
             let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
             let state = postcard::from_bytes(&saved).unwrap();
-            scene.detector = Detector::restore(settings(), HashKey::new([1; 16]), state).unwrap();
+            scene.detector =
+                Detector::restore(settings(), HashKey::new([1; 16]), state, &mut Names::default()).unwrap();
         }
         assert_eq!(format!("{:?}", scene.findings), expected);
         assert_eq!(scene.detector.counters(), straight.detector.counters());
@@ -561,9 +562,13 @@ fn tables_of_other_sizes_or_windows_are_refused() {
     let scene = Scene::new(&["20/10s"]);
     let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
     let restore = |settings| {
-        Detector::restore(settings, HashKey::new([1; 16]), postcard::from_bytes(&saved).unwrap()).map(drop)
+        let state = postcard::from_bytes(&saved).unwrap();
+        let restored = Detector::restore(settings, HashKey::new([1; 16]), state, &mut Names::default());
+        restored.map(drop).map_err(|why| why.to_string())
     };
     assert_eq!(restore(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), Ok(()));
-    assert_eq!(restore(settings(&["20/11s"], &[], 4 << 20)), Err(Unfit));
-    assert_eq!(restore(settings(&["20/10s"], &[], 8 << 20)), Err(Unfit));
+    let error = restore(settings(&["20/11s"], &[], 4 << 20)).unwrap_err();
+    assert_eq!(error, "its limits had other windows (--limit)");
+    let error = restore(settings(&["20/10s"], &[], 8 << 20)).unwrap_err();
+    assert_eq!(error, "its tables are of another size (--memory-budget)");
 }

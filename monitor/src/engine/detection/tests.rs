@@ -13,11 +13,11 @@ fn detection() -> Detection {
     Detection::new(Settings::default(), HashKey::new([5; 16]))
 }
 
-fn request(target: &str, forwarded: Option<&str>) -> Request {
+pub(super) fn request(target: &str, forwarded: Option<&str>) -> Request {
     request_with(target, "x-forwarded-for", forwarded.unwrap_or_default())
 }
 
-fn request_with(target: &str, name: &str, value: &str) -> Request {
+pub(super) fn request_with(target: &str, name: &str, value: &str) -> Request {
     let mut head = b"GET ".to_vec();
     let end = |head: &Vec<u8>| u16::try_from(head.len()).unwrap();
     head.extend_from_slice(target.as_bytes());
@@ -33,7 +33,7 @@ fn request_with(target: &str, name: &str, value: &str) -> Request {
     Request { method: 0..3, target, headers, head, ..Request::default() }
 }
 
-fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchange<'a> {
+pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchange<'a> {
     Exchange {
         connection: ConnectionId(1),
         endpoints: Endpoints {

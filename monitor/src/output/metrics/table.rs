@@ -88,7 +88,7 @@ families! {
     DETECTOR_ADMISSION: Gauge "rollcall_detector_admission_objects" [];
     /// Objects touched by clients that had touched too few to be followed; they are counted by estimate.
     DETECTOR_NOT_ADMITTED: Counter "rollcall_detector_not_admitted_total" [];
-    /// Pairs forgotten before their time as a table was full: `idle` ones, whose few objects are still counted by estimate, or `busy` ones, with 8 objects and more.
+    /// Pairs forgotten before their time as a table was full: `idle` ones, or `busy` ones that had come to a quarter of a limit.
     DETECTOR_EVICTIONS: Counter "rollcall_detector_evictions_total" ["kind"];
     /// Times that the objects of a pair were thinned out to a sample: its counts are estimates from then on.
     DETECTOR_THINNED: Counter "rollcall_detector_thinned_total" [];

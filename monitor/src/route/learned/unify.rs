@@ -146,7 +146,11 @@ impl Learned {
                 }
             }
             None => {
-                routes.get_mut(route).name = name(&end.method, &keys, end.operation.as_deref()).into();
+                let name = name(&end.method, &keys, end.operation.as_deref());
+                if let Some(seen) = routes.take_over(&name) {
+                    routes.get_mut(route).seen.merge(&seen);
+                }
+                routes.get_mut(route).name = name.into();
                 self.end_of_way().ends.push(end);
             }
         }

@@ -1,0 +1,81 @@
+//! Detection as it is written down.
+//!
+//! Settings are not: those of now hold. Nor is what only saves time ([`Lenses`](crate::client::Lenses)), or what is handed
+//! on within one call. Connections that are under way end with the process.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Alerts, Detection, Detector, Notices, OPEN_ALERTS, Router, Settings};
+use crate::{
+    alert, client,
+    detect::{self, notice},
+    engine::checkpoint::{self, RestoreError},
+    hash::HashKey,
+    route,
+    state::{Inconsistent, Names},
+};
+
+/// [`Detection`], written down. Whoever changes what this holds, at any depth, raises [`checkpoint::FORMAT`].
+#[derive(Debug, Serialize, Deserialize)]
+struct State<'a, D> {
+    counted: client::Counters,
+    #[serde(borrow)]
+    router: route::State<'a>,
+    /// A reference to it when it is written.
+    detector: D,
+    #[serde(borrow)]
+    notices: notice::Stored<'a>,
+    #[serde(borrow)]
+    alerts: alert::Stored<'a>,
+}
+
+impl Detection {
+    /// Writes down all that a detection with the same key needs to go on as this one would. Nothing is held back or copied
+    /// whole: `writer` gets large pieces as they come.
+    ///
+    /// # Errors
+    ///
+    /// Those of `writer`; what has been written by then is refused by [`Detection::restore`].
+    pub fn checkpoint(&self, writer: impl io::Write) -> io::Result<()> {
+        let state = State {
+            counted: self.counted,
+            router: self.router.checkpoint(),
+            detector: self.detector.state(),
+            notices: self.notices.checkpoint(),
+            alerts: self.alerts.checkpoint(),
+        };
+        checkpoint::write(&state, self.key, writer)
+    }
+
+    /// Detection that goes on from `checkpoint` under `settings`, which may have changed: see [`Router::restore`].
+    ///
+    /// # Errors
+    ///
+    /// If it is no checkpoint, not whole, not what was written, or of another format or key.
+    pub fn restore(settings: Settings, key: HashKey, checkpoint: &[u8]) -> Result<Detection, RestoreError> {
+        let state = checkpoint::read(checkpoint, key)?;
+        Ok(Detection::resume(settings, key, state)?)
+    }
+
+    fn resume(
+        settings: Settings,
+        key: HashKey,
+        state: State<'_, detect::State>,
+    ) -> Result<Detection, Inconsistent> {
+        let Settings { clients, routes, policy, memory, bytes_limit } = settings;
+        let State { counted, router, detector, notices, alerts } = state;
+        let mut names = Names::default();
+        let router = Router::restore(routes, key, router, &mut names)?;
+        let notices = Notices::restore(key, notices, &mut names)?;
+        let alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
+        let settings = detect::Settings { policy, budget: memory, bytes_limit: bytes_limit.0 };
+        let detector = Detector::restore(settings, key, detector, &mut names)?;
+        let detection = Detection::with(clients, router, detector, key);
+        Ok(Detection { counted, notices, alerts, ..detection })
+    }
+}
+
+#[cfg(test)]
+mod tests;

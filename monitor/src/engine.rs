@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crate::{
     alert::Alert,
+    client::ClientKey,
+    detect::Peaks,
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
@@ -79,6 +81,15 @@ impl<O: Output> Engine<O> {
         self.connections.segment(segment, &mut self.behind);
     }
 
+    /// Takes in one exchange that is complete, from a source that has no segments. `keys` are those that it was attributed
+    /// to before, where that is known; otherwise none, and it is attributed by what is in it.
+    pub fn exchange(&mut self, exchange: &Exchange<'_>, keys: &[ClientKey]) {
+        self.behind.detection.recall_keys(keys);
+        self.behind.call(exchange);
+        self.behind.exchange(exchange);
+        self.behind.detection.recall_keys(&[]);
+    }
+
     /// All that was captured before `now` has been handed over.
     pub fn settle(&mut self, now: Timestamp) {
         self.connections.settle(now, &mut self.behind);
@@ -114,6 +125,16 @@ impl<O: Output> Engine<O> {
     /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
         self.behind.detection.set_opaque(share);
+    }
+
+    /// Begins to keep the most objects that any client had, beside detection.
+    pub fn keep_peaks(&mut self, peaks: Peaks) {
+        self.behind.detection.keep_peaks(peaks);
+    }
+
+    /// The most objects that any client had, if they are kept.
+    pub fn peaks(&self) -> Option<&Peaks> {
+        self.behind.detection.peaks()
     }
 
     /// Every route that has been called.

@@ -41,7 +41,7 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
     (Exit::Listen, "the web address is in use or can't be listened on"),
     (
         Exit::Input,
-        "a capture file is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
+        "a capture or an access log is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
     (Exit::State, "the state directory is another user's or unusable, or its key is"),
@@ -194,11 +194,17 @@ impl From<replay::Error> for Failure {
     fn from(error: replay::Error) -> Failure {
         let advice = match &error {
             replay::Error::Read { .. } => "check the path and its permissions",
-            replay::Error::Empty { .. } | replay::Error::Foreign { .. } => {
-                "give a file that tcpdump -w or Wireshark has written"
+            replay::Error::Foreign { .. } => "give a file that tcpdump -w or Wireshark has written",
+            replay::Error::Empty { .. } | replay::Error::Unknown { .. } => {
+                "give a capture, or an access log in a format that --format names"
             }
+            replay::Error::Columns { .. } => "name the columns in the first line",
+            replay::Error::NoCalls { .. } => "give the right --format, or leave it out",
             replay::Error::LinkType { .. } => "capture on a network interface",
-            replay::Error::Truncated { .. } | replay::Error::Damaged { .. } => {
+            replay::Error::Truncated { .. }
+            | replay::Error::Damaged { .. }
+            | replay::Error::CutShort { .. }
+            | replay::Error::LogDamaged { .. } => {
                 "everything before was evaluated; copy the file again if it should be longer"
             }
         };

@@ -9,10 +9,13 @@ mod live;
 mod logging;
 mod options;
 mod pipeline;
+mod progress;
+mod recorded;
 mod replay;
 mod routes;
 mod run;
 mod state;
+mod tune;
 mod values;
 
 use std::{
@@ -42,6 +45,8 @@ enum Command {
     Run(run::RunArgs),
     /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
     Replay(replay::ReplayArgs),
+    /// Evaluates recorded traffic and suggests limits that would have stayed silent on it, with a margin.
+    Tune(tune::TuneArgs),
     /// Tells whether this host is fit for `rollcall run`, and what to do if not. Changes nothing.
     Check(check::CheckArgs),
     /// Prints the routes that the daemon on this host has seen: the API inventory.
@@ -57,6 +62,7 @@ pub(crate) fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(args),
         Command::Replay(args) => replay::replay(args),
+        Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
         Command::Version => version(),
@@ -73,7 +79,7 @@ pub(crate) fn main() -> ExitCode {
 /// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
 fn parse() -> Cli {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "check", "routes"] {
+    for name in ["run", "replay", "tune", "check", "routes"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     let matches = command.clone().get_matches();

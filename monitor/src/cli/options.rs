@@ -32,7 +32,7 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What the engine looks at, what it says, and where to.
+/// What the engine looks at, and what is too much.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct EngineArgs {
     /// Server port to watch; repeatable, or a list [default: every port].
@@ -65,6 +65,16 @@ pub(crate) struct EngineArgs {
     )]
     pub body_cap: u32,
 
+    #[command(flatten)]
+    pub detection: DetectionArgs,
+
+    #[command(flatten)]
+    pub attribution: AttributionArgs,
+}
+
+/// What is written, and where to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OutputArgs {
     /// Append alerts to this file, one JSON object a line; - is stdout.
     #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
     pub alert_file: PathBuf,
@@ -72,12 +82,6 @@ pub(crate) struct EngineArgs {
     /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].
     #[arg(long = "exchange-log", env = "ROLLCALL_EXCHANGE_LOG", value_name = "FILE")]
     pub exchange_log: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub detection: DetectionArgs,
-
-    #[command(flatten)]
-    pub attribution: AttributionArgs,
 }
 
 /// What the kernel side is given.

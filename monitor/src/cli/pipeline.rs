@@ -5,17 +5,23 @@ use std::{path::Path, time::Duration};
 use rollcall::{
     alert::Alert,
     engine::{
-        Counters, Engine, Output, Settings,
+        Engine, Output, Settings,
         detection::{Attributed, BytesLimit},
     },
     hash::HashKey,
     http::Exchange,
     output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
+    replay::access_log::Call,
     stream::Segment,
     time::Timestamp,
 };
 
-use super::{attribution, exit::Failure, options::EngineArgs, state::Key};
+use super::{
+    attribution,
+    exit::Failure,
+    options::{EngineArgs, OutputArgs},
+    state::Key,
+};
 
 /// Exchanges that may wait for a disk: at 100,000 exchanges of 400 bytes a second, 1.6 seconds.
 const EXCHANGE_QUEUE: u64 = 64 << 20;
@@ -41,7 +47,7 @@ pub(crate) struct Outputs {
 impl Outputs {
     /// Opens the logs. Their metrics go to `metrics`.
     pub(crate) fn open(
-        args: &EngineArgs,
+        args: &OutputArgs,
         writing: Writing,
         metrics: Option<&Metrics>,
     ) -> Result<Outputs, Error> {
@@ -110,46 +116,73 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
 }
 
 /// An engine. `key` keys its tables, and the hashes of credentials.
-pub(crate) fn engine(settings: Settings, key: Key, outputs: Outputs) -> Engine<Outputs> {
+pub(crate) fn engine<O: Output>(settings: Settings, key: Key, outputs: O) -> Engine<O> {
     let engine = Engine::new(settings, HashKey::new(key), outputs);
     attribution::warn_of(engine.never_match());
     engine
 }
 
 /// Recorded traffic as it passes through the engine: the recorded time is the time.
-pub(crate) struct Replay {
+pub(crate) struct Replay<O> {
     ports: Vec<u16>,
-    engine: Engine<Outputs>,
+    engine: Engine<O>,
     settled: Timestamp,
 }
 
 /// Recorded time between two calls of [`Engine::settle`]: as in live capture.
 const CYCLE: Duration = Duration::from_millis(10);
 
-impl Replay {
+impl<O: Output> Replay<O> {
     /// A replay through `engine` of the traffic of `ports`, or of all.
-    pub(crate) fn new(ports: Vec<u16>, engine: Engine<Outputs>) -> Replay {
+    pub(crate) fn new(ports: Vec<u16>, engine: Engine<O>) -> Replay<O> {
         Replay { ports, engine, settled: Timestamp::default() }
     }
 
     /// Evaluates one segment.
     pub(crate) fn segment(&mut self, segment: &Segment<'_>) {
-        let watched = |port| self.ports.is_empty() || self.ports.contains(&port);
-        if segment.endpoints.is_some_and(|ends| !watched(ends.server.port())) {
+        if segment.endpoints.is_some_and(|ends| !self.is_watched(ends.server.port())) {
             return;
         }
-        if segment.at >= self.settled + CYCLE {
-            self.settled = segment.at;
-            self.engine.settle(segment.at);
-        }
+        self.settle(segment.at);
         self.engine.segment(segment);
         // Nobody to advise: the capture is over.
         self.engine.directives().for_each(drop);
     }
 
-    /// Evaluates what is still open, writes everything, and returns the errors of logs that lost lines.
-    pub(crate) fn finish(mut self) -> (Counters, Vec<Error>) {
+    /// Evaluates one call of an access log.
+    pub(crate) fn call(&mut self, call: &Call) {
+        // Most logs do not tell the port.
+        let port = call.endpoints.server.port();
+        if port != 0 && !self.is_watched(port) {
+            return;
+        }
+        self.settle(call.at);
+        self.engine.exchange(&call.exchange(), &call.keys);
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&mut self) -> &mut Engine<O> {
+        &mut self.engine
+    }
+
+    /// Evaluates what is still open.
+    pub(crate) fn finish(&mut self) {
         self.engine.finish(self.settled);
-        (self.engine.counters(), self.engine.into_output().finish())
+    }
+
+    /// Gives back where the engine wrote to.
+    pub(crate) fn into_output(self) -> O {
+        self.engine.into_output()
+    }
+
+    fn is_watched(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
+    fn settle(&mut self, now: Timestamp) {
+        if now >= self.settled + CYCLE {
+            self.settled = now;
+            self.engine.settle(now);
+        }
     }
 }

@@ -1,29 +1,29 @@
 //! `rollcall replay`: recorded traffic through the same engine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use rollcall::{
-    engine::Counters,
-    replay::{Reader, Summary},
-};
 
 use super::{
     exit::{Exit, Failure},
     logging,
-    options::{EngineArgs, LogArgs},
+    options::{EngineArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Replay, Writing},
+    progress::{Beside, Progress},
+    recorded::RecordedArgs,
     state::{self, Key},
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Captures to read, in this order: pcap or pcapng; - is stdin.
-    #[arg(value_name = "FILE", required = true)]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    recorded: RecordedArgs,
 
     #[command(flatten)]
     engine: EngineArgs,
+
+    #[command(flatten)]
+    outputs: OutputArgs,
 
     /// Directory with the key of a daemon, with which its hashes of credentials can be compared [default: none; a
     /// constant key, which makes two replays alike].
@@ -37,7 +37,7 @@ pub(crate) struct ReplayArgs {
 /// Reads every file, and goes on to the next when one is damaged: all failures are reported, the first one's code is
 /// the exit code.
 pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
-    let ReplayArgs { files, engine, state_dir, log } = args;
+    let ReplayArgs { recorded, engine, outputs, state_dir, log } = args;
     logging::start(&log);
     let settings = pipeline::settings(&engine)?;
     // No traffic chooses what it collides with in a file that has been written: any key will do for that.
@@ -45,42 +45,15 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
         Some(directory) => state::open(directory)?,
         None => Key::default(),
     };
-    let outputs = Outputs::open(&engine, Writing::Direct, None)?;
-    let mut pipeline = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, outputs));
-    let mut reader = Reader::new();
-    let mut failures = Vec::new();
-    for file in &files {
-        if let Err(error) = reader.read(file, |segment| pipeline.segment(segment)) {
-            failures.push(Failure::from(error));
-        }
+    let progress = Progress::on_terminal(outputs.exchange_log.as_deref() == Some(Path::new("-")));
+    let outputs = Beside::new(Outputs::open(&outputs, Writing::Direct, None)?, progress.clone());
+    let mut replay = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, outputs));
+    let mut read = recorded.read(&mut replay, &progress);
+    let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
+    let lost = replay.into_output().output.finish();
+    for line in read.summary(&counters, routes) {
+        eprintln!("{line}");
     }
-    let (counters, lost) = pipeline.finish();
-    failures.extend(lost.into_iter().map(Failure::from));
-    let read = reader.summary();
-    // Nothing read and an error to tell: the error is the summary.
-    if read.packets > 0 || failures.is_empty() {
-        eprintln!("{}", summary(&read, &counters));
-    }
-    Failure::all(failures)
-}
-
-fn summary(read: &Summary, counters: &Counters) -> String {
-    let Summary { packets, segments, connections, skipped } = read;
-    let alerts = counters.detection.alerts;
-    let (exchanges, notices, alerts) =
-        (counters.http.exchanges, alerts.about_routes(), alerts.about_clients());
-    let mut text = format!(
-        "rollcall: {packets} packets, {segments} segments of {connections} connections, {exchanges} exchanges, \
-         {alerts} alerts, {notices} notices"
-    );
-    let reasons: Vec<_> = skipped
-        .reasons()
-        .iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(reason, count)| format!("{count} {reason}"))
-        .collect();
-    if !reasons.is_empty() {
-        text.push_str(&format!("; skipped {}: {}", skipped.total(), reasons.join(", ")));
-    }
-    text
+    read.failures.extend(lost.into_iter().map(Failure::from));
+    Failure::all(read.failures)
 }

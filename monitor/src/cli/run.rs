@@ -26,7 +26,7 @@ use super::{
     exit::{Exit, Failure},
     live::Live,
     logging,
-    options::{EngineArgs, KernelArgs, LogArgs},
+    options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Writing},
     state::{self, Key},
     values,
@@ -36,6 +36,9 @@ use super::{
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) outputs: OutputArgs,
 
     #[command(flatten)]
     pub(crate) kernel: KernelArgs,
@@ -87,7 +90,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
-    let outputs = Outputs::open(&args.engine, Writing::Queued, Some(&metrics))?;
+    let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
     let engine = pipeline::engine(settings, key, outputs);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());

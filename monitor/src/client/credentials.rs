@@ -67,6 +67,11 @@ impl Credentials {
         &self.found
     }
 
+    /// One that was found in the same call before.
+    pub(super) fn recall(&mut self, credential: Credential) {
+        self.push(credential);
+    }
+
     /// A value of `Authorization`.
     pub(super) fn authorization(&mut self, value: &[u8]) {
         authorization::read(value, |kind, value| {

@@ -71,6 +71,17 @@ impl CredentialKind {
     }
 }
 
+impl Credential {
+    /// The credential that is shown as `text`; `None` if none is.
+    pub fn parse(text: &str) -> Option<Credential> {
+        let (kind, hash) = text.split_once(':')?;
+        let is_digits = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hash = u128::from_str_radix(hash, 16).ok().filter(|_| is_digits)?;
+        let kind = CredentialKind::ALL.into_iter().find(|known| known.name() == kind)?;
+        Some(Credential { kind, hash: hash.to_be_bytes() })
+    }
+}
+
 /// A key as bytes to hash: its kind, a finer one, and sixteen bytes.
 pub(crate) const KEY_BYTES: usize = 18;
 
@@ -157,5 +168,9 @@ mod tests {
     fn a_credential_shows_its_kind_and_its_hash() {
         let credential = Credential { kind: CredentialKind::ApiKey, hash: *b"\x00\x0123456789abcdef" };
         assert_eq!(credential.to_string(), "api-key:00013233343536373839616263646566");
+        assert_eq!(Credential::parse(&credential.to_string()), Some(credential));
+        for other in ["", "api-key", "api-key:1", "key:00013233343536373839616263646566"] {
+            assert_eq!(Credential::parse(other), None);
+        }
     }
 }

@@ -161,6 +161,22 @@ impl Lenses {
         clients
     }
 
+    /// Who made a call whose forwarded address and credentials are known as `keys` from when it was evaluated first: they
+    /// count again as what they were. Networks are those of today's settings.
+    pub fn recorded(&mut self, exchange: &Exchange<'_>, keys: &[ClientKey]) -> Clients {
+        self.credentials.clear();
+        let mut forwarded = None;
+        for key in keys {
+            match key {
+                ClientKey::Forwarded(address) => forwarded = Some(*address),
+                ClientKey::Credential(credential) => self.credentials.recall(*credential),
+                ClientKey::Peer(_) | ClientKey::Prefix(_) => {}
+            }
+        }
+        let peer = exchange.endpoints.client.ip().to_canonical();
+        self.clients(peer, forwarded, false, Traits::default())
+    }
+
     /// The keys of a call from `peer` without anything in it.
     #[cfg(test)]
     pub(crate) fn test_clients(&self, peer: IpAddr) -> Clients {

@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use ipnet::IpNet;
 
 use super::limit::{LimitError, LimitRule};
-use crate::client::{ClientKey, Credential, CredentialKind};
+use crate::client::{ClientKey, Credential};
 
 /// A partner with (one part of) its budget, which takes the place of every limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,11 +60,7 @@ impl FromStr for PartnerKey {
             return Ok(PartnerKey::Network(network.trunc()));
         }
         let text = text.strip_prefix("credential:").unwrap_or(text);
-        let (kind, hash) = text.split_once(':').ok_or(())?;
-        let kind = CredentialKind::ALL.into_iter().find(|known| known.name() == kind).ok_or(())?;
-        let is_hash = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let hash = u128::from_str_radix(hash, 16).ok().filter(|_| is_hash).ok_or(())?;
-        Ok(PartnerKey::Credential(Credential { kind, hash: hash.to_be_bytes() }))
+        Credential::parse(text).map(PartnerKey::Credential).ok_or(())
     }
 }
 

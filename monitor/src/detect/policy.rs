@@ -98,7 +98,7 @@ impl Policy {
     }
 
     /// The windows, shortest first; never none.
-    pub(super) fn windows(&self) -> &[Duration] {
+    pub fn windows(&self) -> &[Duration] {
         &self.windows
     }
 
@@ -117,6 +117,23 @@ impl Policy {
     pub(super) fn limits(&self, profile: Profile) -> Vec<Limit> {
         let limit = |(&window, &distinct): (&Duration, &u32)| Limit { distinct, window };
         self.windows.iter().zip(self.row(profile)).map(limit).filter(|limit| limit.distinct != NONE).collect()
+    }
+
+    /// What the limit of each window is for everyone, or for everyone on `route`, at all hours that have none of their own;
+    /// `None` where there is no limit.
+    pub fn usual(&self, route: Option<&str>) -> Vec<Option<u32>> {
+        let profile = route.and_then(|route| self.routes.get(route)).map_or(0, |profile| profile.0);
+        let rules = self.rows.get(usize::from(profile)).unwrap_or(&self.rows[0]);
+        let mut row = rules.always;
+        for (window, rule) in rules.timed.iter().filter(|(_, rule)| rule.hours.is_none()) {
+            row[*window] = rule.limit.distinct;
+        }
+        row[..self.windows.len()].iter().map(|&limit| (limit != NONE).then_some(limit)).collect()
+    }
+
+    /// Whether `client` is a partner, whose budget takes the place of limits.
+    pub(super) fn is_partner(&self, client: &ClientKey, route: &str) -> bool {
+        self.is_budget(self.profile(client, route))
     }
 
     /// The limits that apply to a client on a route.
@@ -265,6 +282,16 @@ mod tests {
         assert_eq!(shown(&policy, "192.0.2.7", "GET /v1/dashboard/{id}"), "25000/1d");
         assert_eq!(shown(&policy, "192.0.2.8", "GET /x/{id}"), "600/1h");
         assert_eq!(shown(&policy, "192.0.2.80", "GET /x/{id}"), "500/1h");
+    }
+
+    #[test]
+    fn the_usual_limits_are_those_without_hours() {
+        let policy =
+            policy(&["50/1h", "10/1h@22:00-06:00", "GET /x=70/1h", "GET /x=90/2h"], &["192.0.2.7=9/1h"])
+                .unwrap();
+        assert_eq!(policy.usual(None), [Some(50), None]);
+        assert_eq!(policy.usual(Some("GET /x")), [Some(70), Some(90)]);
+        assert_eq!(policy.usual(Some("GET /y")), [Some(50), None]);
     }
 
     #[test]

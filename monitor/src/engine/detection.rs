@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Budget, Detector, Finding, Notices, Observation, Policy, Rule, notice::Shown},
+    detect::{self, Budget, Detector, Finding, Notices, Observation, Peaks, Policy, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -60,6 +60,9 @@ pub struct Detection {
     shortest: Duration,
     findings: Vec<Finding>,
     never: Vec<NeverMatches>,
+    /// The keys that the exchange was attributed to when it was recorded; none if it is to be attributed now.
+    recorded: Vec<ClientKey>,
+    peaks: Option<Peaks>,
 }
 
 /// Who called what, and whose account it was.
@@ -111,7 +114,25 @@ impl Detection {
             shortest,
             findings: Vec::new(),
             never,
+            recorded: Vec::new(),
+            peaks: None,
         }
+    }
+
+    /// Has the next exchanges attributed to `keys`, which are those that they were recorded with.
+    pub fn recall_keys(&mut self, keys: &[ClientKey]) {
+        self.recorded.clear();
+        self.recorded.extend_from_slice(keys);
+    }
+
+    /// Hands `peaks` what the detectors get, from now on.
+    pub fn keep_peaks(&mut self, peaks: Peaks) {
+        self.peaks = Some(peaks);
+    }
+
+    /// The peaks, if they are kept.
+    pub fn peaks(&self) -> Option<&Peaks> {
+        self.peaks.as_ref()
     }
 
     /// Rules of the operator that no call can ever match.
@@ -140,6 +161,9 @@ impl Detection {
             sampling: exchange.sampling,
         };
         self.detector.observe(&observation, &mut self.findings);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.observe(&observation);
+        }
         if self.attribution.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -230,7 +254,10 @@ impl Detection {
     /// counts only if it is to `learn`. They call it themselves: public for what measures it.
     pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> Clients {
         let target = Target::of(exchange.request);
-        let clients = self.lenses.of(exchange, target.query());
+        let clients = match &self.recorded[..] {
+            [] => self.lenses.of(exchange, target.query()),
+            keys => self.lenses.recorded(exchange, keys),
+        };
         self.router.attribute(exchange, target, learn, &mut self.attribution);
         self.clients = Some(clients);
         self.attributed = Some(identity(exchange));
@@ -251,6 +278,9 @@ impl Detection {
             sampling: touch.sampling,
         };
         self.detector.observe(&observation, &mut self.findings);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.observe(&observation);
+        }
     }
 
     fn raise(&mut self, out: &mut Vec<Alert>) {

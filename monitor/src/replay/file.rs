@@ -12,7 +12,11 @@ use std::{
 
 use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader, traits::PcapReaderIterator};
 
-use super::format::{self, Format, Frame};
+use super::{
+    error::Error,
+    format::{self, Format, Frame},
+    input::describe,
+};
 
 /// The read buffer to begin with; it grows to the largest packet.
 const BUFFER: usize = 64 * 1024;
@@ -27,29 +31,6 @@ const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
 /// The pcap header, and as much of a pcapng section header as is needed to know its length.
 const HEADER: usize = 24;
-
-/// A capture that can't be read, or not to its end. Everything before the damage has been delivered.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("read capture {path}")]
-    Read {
-        path: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("capture {path} is empty")]
-    Empty { path: String },
-    #[error("{path} is not a pcap or pcapng capture: it starts with {start}")]
-    Foreign { path: String, start: String },
-    #[error(
-        "capture {path} has link type {link_type}, which is not among Ethernet, raw IP, Linux cooked and loopback"
-    )]
-    LinkType { path: String, link_type: u16 },
-    #[error("capture {path} breaks off within packet {packet}, which starts at byte {offset}")]
-    Truncated { path: String, packet: u64, offset: u64 },
-    #[error("capture {path} is damaged at byte {offset}, after packet {packet}: {what}")]
-    Damaged { path: String, packet: u64, offset: u64, what: String },
-}
 
 /// Hands every packet of the capture at `path` to `each`; `-` is stdin.
 pub(super) fn read(path: &Path, each: impl FnMut(Frame<'_>)) -> Result<(), Error> {
@@ -213,21 +194,6 @@ fn section_length(start: &[u8]) -> usize {
     let length =
         if field(8)[0] == 0x4d { u32::from_le_bytes(field(4)) } else { u32::from_be_bytes(field(4)) };
     length as usize
-}
-
-/// Says what a file is that is not a capture, if that is easily said.
-fn describe(start: &[u8]) -> String {
-    let kind = match start {
-        [0x1f, 0x8b, ..] => "gzip's mark; unpack it first",
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => "zstd's mark; unpack it first",
-        [0xfd, b'7', b'z', ..] => "xz's mark; unpack it first",
-        _ if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
-        _ => {
-            let bytes: Vec<_> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-            return format!("the bytes {}", bytes.join(" "));
-        }
-    };
-    kind.to_owned()
 }
 
 /// Keeps the error that the parser would forget.

@@ -1,21 +1,26 @@
-//! Capture files as a source of segments: pcap and pcapng, in the file's order and at the recorded times.
+//! Recordings as a source of what the engine evaluates, at the recorded times.
 //!
-//! `file` reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
+//! [`Input`] opens a file, unpacks it and tells what it is. Access logs give exchanges ([`access_log`]). Captures, pcap and
+//! pcapng, give segments, in the file's order: `file` reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
 //! is: which connection, and which of its ends is the server. [`Reader`] drives the three, with bounded memory,
 //! however large the file. What it can't use it counts ([`Skipped`]); what it could read before a file breaks off is
 //! delivered before the error.
 
+pub mod access_log;
 mod connection;
+mod error;
 mod file;
 mod format;
+mod input;
 mod link;
 mod packet;
 
 use std::path::Path;
 
 use connection::Connections;
-pub use file::Error;
+pub use error::Error;
 use format::Frame;
+pub use input::{FileFormat, Input};
 use link::Link;
 use packet::Skip;
 

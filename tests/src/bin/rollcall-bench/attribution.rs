@@ -7,13 +7,13 @@ use anyhow::{Context as _, Result, ensure};
 use rollcall::{
     client::{self, Lenses},
     hash::HashKey,
+    replay::access_log::Call,
     route::{self, Attribution, Router, Touch, target::Target},
     time::Timestamp,
 };
 use serde_json::Value;
 
 use crate::{
-    call::Call,
     memory,
     report::{Figure, Section, mebibytes, nanoseconds},
     summary::Summary,
@@ -141,17 +141,11 @@ fn learn(most: usize, targets: impl Iterator<Item = (String, u16)>) -> Result<u6
     let (mut router, _) = Router::new(settings, key);
     for (target, status) in targets {
         for client in 1..=3 {
-            let call = Call {
-                at: Timestamp(1),
-                client: Ipv4Addr::new(192, 0, 2, client).into(),
-                method: "GET".to_owned(),
-                target: target.clone(),
-                agent: String::new(),
-                status,
-                response_bytes: 500,
-            };
-            let request = call.request();
-            let exchange = call.exchange(&request);
+            let address = Ipv4Addr::new(192, 0, 2, client).into();
+            let mut call = Call::new(Timestamp(1), address, b"GET", target.as_bytes());
+            call.header(b"User-Agent", b"");
+            (call.status, call.response_bytes) = (Some(status), 500);
+            let exchange = call.exchange();
             router.attribute(&exchange, Target::of(exchange.request), true, &mut attribution);
             if status == 200 && attribution.objects.is_empty() {
                 let clients = lenses.of(&exchange, b"");

@@ -6,7 +6,6 @@
 
 mod attribution;
 mod bulk;
-mod call;
 mod completeness;
 mod connections;
 mod cost;

@@ -91,8 +91,7 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
     let mut attribution = Attribution::default();
     let mut longest = Duration::ZERO;
     for made in traffic {
-        let request = made.call.request();
-        let exchange = made.call.exchange(&request);
+        let exchange = made.call.exchange();
         let start = Instant::now();
         router.attribute(&exchange, Target::of(exchange.request), learn, &mut attribution);
         longest = longest.max(start.elapsed());

@@ -2,27 +2,30 @@
 
 use std::{
     collections::HashSet,
-    env, fs,
+    env,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use rollcall::{
     alert::{Alert, Severity, State},
     engine::detection::{Detection, Settings},
     hash::HashKey,
+    replay::{
+        Input,
+        access_log::{Call, Reader},
+    },
     route::{OTHER, Summary},
     time::Timestamp,
 };
 
-use super::access_log::{self, Log};
 use crate::report::Figure;
 
 /// What came of one log.
 pub(super) struct Outcome {
     pub(super) name: &'static str,
     pub(super) calls: usize,
-    pub(super) unread: usize,
+    pub(super) unread: u64,
     pub(super) clients: usize,
     pub(super) targets: usize,
     pub(super) routes: Vec<Summary>,
@@ -97,14 +100,29 @@ pub(super) fn run(directory: &Path) -> Result<Option<Vec<Outcome>>> {
     if !directory.is_dir() {
         return Ok(None);
     }
-    let read = |name: &str| {
-        let path = directory.join(name);
-        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
-    };
-    Ok(Some(vec![
-        detect("elastic_apache.log", &access_log::combined(&read("elastic_apache.log")?)),
-        detect("nasa_19950801.tsv", &access_log::columns(&read("nasa_19950801.tsv")?)?),
-    ]))
+    let logs = ["elastic_apache.log", "nasa_19950801.tsv"];
+    logs.into_iter()
+        .map(|name| Ok(detect(name, &read(&directory.join(name))?)))
+        .collect::<Result<_>>()
+        .map(Some)
+}
+
+/// What a log holds.
+struct Log {
+    /// In the order of time.
+    calls: Vec<Call>,
+    /// Lines that are no calls.
+    unread: u64,
+}
+
+fn read(path: &Path) -> Result<Log> {
+    let input = Input::open(path, None)?;
+    let (name, format) = (input.name().to_owned(), input.format());
+    let mut calls = Vec::new();
+    let mut reader = Reader::new();
+    reader.read(&name, input.into_reader(), format, |call| calls.push(call.clone()))?;
+    reader.finish(|call| calls.push(call.clone()));
+    Ok(Log { calls, unread: reader.summary().unread.total() })
 }
 
 /// Detection with its defaults.
@@ -117,8 +135,7 @@ fn detect(name: &'static str, log: &Log) -> Outcome {
             second = call.at.0 / 1_000_000_000;
             detection.tick(Timestamp(second * 1_000_000_000), &mut out);
         }
-        let request = call.request();
-        let exchange = call.exchange(&request);
+        let exchange = call.exchange();
         detection.call(&exchange, &mut out);
         detection.complete(&exchange, &mut out);
     }
@@ -128,8 +145,8 @@ fn detect(name: &'static str, log: &Log) -> Outcome {
         name,
         calls: log.calls.len(),
         unread: log.unread,
-        clients: log.calls.iter().map(|call| call.client).collect::<HashSet<_>>().len(),
-        targets: log.calls.iter().map(|call| &call.target).collect::<HashSet<_>>().len(),
+        clients: log.calls.iter().map(|call| call.endpoints.client.ip()).collect::<HashSet<_>>().len(),
+        targets: log.calls.iter().map(|call| call.request.target()).collect::<HashSet<_>>().len(),
         routes: detection.routes(),
         alerts,
         notices,

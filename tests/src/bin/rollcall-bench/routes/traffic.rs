@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use rollcall::time::Timestamp;
+use rollcall::{replay::access_log::Call, time::Timestamp};
 
 use super::{
     form::Told,
     spec::{Operation, Piece, Spec},
 };
-use crate::{call::Call, summary::Random};
+use crate::summary::Random;
 
 /// A call, and the truth about it.
 pub(super) struct Made {
@@ -64,15 +64,12 @@ pub(super) fn make(spec: &Spec, count: usize) -> Vec<Made> {
         };
         let client = clients.draw(&mut random) as u32;
         let (target, identifiers) = values.path(&spec.operations[operation], status == 404, &mut random);
-        let call = Call {
-            at: Timestamp(1_700_000_000_000_000_000 + at as u64 * 10_000_000),
-            client: IpAddr::V4(Ipv4Addr::from_bits(0xf000_0000 | client)),
-            method: spec.operations[operation].method.clone(),
-            target,
-            agent: "sdk/1.0".to_owned(),
-            status,
-            response_bytes: 500,
-        };
+        let at = Timestamp(1_700_000_000_000_000_000 + at as u64 * 10_000_000);
+        let address = IpAddr::V4(Ipv4Addr::from_bits(0xf000_0000 | client));
+        let method = spec.operations[operation].method.as_bytes();
+        let mut call = Call::new(at, address, method, target.as_bytes());
+        call.header(b"User-Agent", b"sdk/1.0");
+        (call.status, call.response_bytes) = (Some(status), 500);
         Made { call, operation, identifiers }
     });
     made.collect()

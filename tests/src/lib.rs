@@ -9,12 +9,14 @@
 //! Everything waits on events with a deadline ([`deadline`]); nothing is skipped: without root or without a
 //! program that it needs, a test fails and says so.
 
+pub mod access_log;
 pub mod accounts;
 pub mod bpf;
 pub mod calls;
 pub mod client;
 pub mod daemon;
 pub mod deadline;
+pub mod machine;
 pub mod metrics;
 pub mod namespace;
 pub mod nginx;
@@ -23,6 +25,7 @@ pub mod pcap;
 pub mod port;
 pub mod process;
 pub mod program;
+pub mod random;
 pub mod raw;
 pub mod server;
 pub mod status;

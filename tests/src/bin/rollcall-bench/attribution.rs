@@ -10,10 +10,10 @@ use rollcall::{
     route::{self, Attribution, Router, Touch, target::Target},
     time::Timestamp,
 };
+use rollcall_tests::access_log::Call;
 use serde_json::Value;
 
 use crate::{
-    call::Call,
     memory,
     report::{Figure, Section, mebibytes, nanoseconds},
     summary::Summary,

@@ -8,13 +8,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use rollcall_tests::{Daemon, metrics, port, process};
+use rollcall_tests::{Daemon, metrics, port, process, random::Random};
 
 use crate::{
     LOOPBACK, interrupt,
     monitor::Monitor,
     report::{Figure, Section, mebibytes, ratio},
-    summary::{Random, Summary, interval},
+    summary::{Summary, interval},
 };
 
 /// One transfer: some 20 ms on loopback.

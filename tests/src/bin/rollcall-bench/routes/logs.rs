@@ -14,8 +14,8 @@ use rollcall::{
     route::{OTHER, Summary},
     time::Timestamp,
 };
+use rollcall_tests::access_log::{self, Log};
 
-use super::access_log::{self, Log};
 use crate::report::Figure;
 
 /// What came of one log.

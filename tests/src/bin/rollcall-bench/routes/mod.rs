@@ -1,6 +1,5 @@
 //! How well routes and objects are told, by public APIs whose truth is known, and on recorded logs.
 
-mod access_log;
 mod apis;
 mod form;
 mod logs;

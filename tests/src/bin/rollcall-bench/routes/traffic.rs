@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use rollcall::time::Timestamp;
+use rollcall_tests::{access_log::Call, random::Random};
 
 use super::{
     form::Told,
     spec::{Operation, Piece, Spec},
 };
-use crate::{call::Call, summary::Random};
 
 /// A call, and the truth about it.
 pub(super) struct Made {

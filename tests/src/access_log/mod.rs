@@ -1,4 +1,6 @@
-//! The two forms that the public logs have: the combined format, and columns parted by tabs.
+//! Recorded access logs, in the two forms that the public ones have: the combined format, and columns parted by tabs.
+
+mod call;
 
 use std::{
     collections::HashMap,
@@ -8,19 +10,19 @@ use std::{
 use anyhow::{Context as _, Result};
 use rollcall::time::Timestamp;
 
-use crate::call::Call;
+pub use call::Call;
 
 /// What a log holds.
 #[derive(Default)]
-pub(super) struct Log {
+pub struct Log {
     /// In the order of time.
-    pub(super) calls: Vec<Call>,
+    pub calls: Vec<Call>,
     /// Lines that are no calls.
-    pub(super) unread: usize,
+    pub unread: usize,
 }
 
 /// Reads the combined format of Apache and nginx.
-pub(super) fn combined(text: &str) -> Log {
+pub fn combined(text: &str) -> Log {
     collect(text.lines(), |line, _| {
         let (client, rest) = line.split_once(' ')?;
         let (_, rest) = rest.split_once('[')?;
@@ -45,7 +47,7 @@ pub(super) fn combined(text: &str) -> Log {
 
 /// Reads columns with the header `host logname time method url response bytes referer useragent`. Hosts by name get an
 /// address of their own each.
-pub(super) fn columns(text: &str) -> Result<Log> {
+pub fn columns(text: &str) -> Result<Log> {
     let mut lines = text.lines();
     let header: Vec<&str> = lines.next().context("the log is empty")?.split('\t').collect();
     let place = |name: &str| {

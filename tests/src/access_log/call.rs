@@ -10,19 +10,19 @@ use rollcall::{
 
 /// One call, as far as an access log tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) at: Timestamp,
-    pub(crate) client: IpAddr,
-    pub(crate) method: String,
-    pub(crate) target: String,
-    pub(crate) agent: String,
-    pub(crate) status: u16,
-    pub(crate) response_bytes: u64,
+pub struct Call {
+    pub at: Timestamp,
+    pub client: IpAddr,
+    pub method: String,
+    pub target: String,
+    pub agent: String,
+    pub status: u16,
+    pub response_bytes: u64,
 }
 
 impl Call {
     /// The request that it is.
-    pub(crate) fn request(&self) -> Request {
+    pub fn request(&self) -> Request {
         let mut head = Vec::new();
         // Lines of logs are shorter than that.
         let mut push = |text: &str| {
@@ -36,7 +36,7 @@ impl Call {
     }
 
     /// The exchange that it is; `request` is [`Call::request`].
-    pub(crate) fn exchange<'a>(&self, request: &'a Request) -> Exchange<'a> {
+    pub fn exchange<'a>(&self, request: &'a Request) -> Exchange<'a> {
         Exchange {
             connection: ConnectionId(1),
             endpoints: Endpoints {

@@ -20,7 +20,7 @@ impl Random {
         Random((state ^ state >> 31) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -29,7 +29,7 @@ impl Random {
 
     /// A number from 0 up to 1.
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// The time to the next of events that come independently, `mean` apart on average.
@@ -44,12 +44,12 @@ impl Random {
 
     /// A number from `from` up to `end`.
     pub fn between(&mut self, from: u64, end: u64) -> u64 {
-        from + ((u128::from(self.next()) * u128::from(end.saturating_sub(from))) >> 64) as u64
+        from + ((u128::from(self.bits()) * u128::from(end.saturating_sub(from))) >> 64) as u64
     }
 
     /// A number below `end`.
     pub fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
+        ((u128::from(self.bits()) * end as u128) >> 64) as usize
     }
 
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -72,7 +72,7 @@ impl Shuffled {
     pub fn new(count: u64, seed: u64) -> Shuffled {
         let mut random = Random::seeded(seed);
         let bits = (u64::BITS - count.saturating_sub(1).leading_zeros()).max(2);
-        Shuffled { count, bits, keys: std::array::from_fn(|_| random.next()) }
+        Shuffled { count, bits, keys: std::array::from_fn(|_| random.bits()) }
     }
 
     /// The number at `place`, which is below the count.

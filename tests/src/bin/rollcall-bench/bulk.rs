@@ -134,7 +134,7 @@ impl Link {
     fn new(port: u16) -> Result<Link> {
         let listener = TcpListener::bind((LOOPBACK, port)).context("listen")?;
         let mut random = Random::default();
-        let mut bytes: Vec<u8> = (0..PIECE / 8).flat_map(|_| random.next().to_ne_bytes()).collect();
+        let mut bytes: Vec<u8> = (0..PIECE / 8).flat_map(|_| random.bits().to_ne_bytes()).collect();
         // No method begins with this, whatever chance has put there.
         bytes[0] = 0;
         Ok(Link { listener, bytes })

@@ -13,8 +13,8 @@ use crate::{
     world::DAY,
 };
 
-/// Alerts that are listed one by one, of each traffic.
-const LISTED: usize = 40;
+/// Clients whose alerts are listed, of each traffic.
+const LISTED: usize = 20;
 
 pub(super) fn outcomes(run: &Run) -> impl Iterator<Item = &BenignOutcome> {
     run.outcomes.iter().filter_map(|outcome| match outcome {
@@ -94,7 +94,7 @@ fn name(outcome: &BenignOutcome) -> String {
     }
 }
 
-/// Each false alert.
+/// The false alerts.
 fn list(outcome: &BenignOutcome) -> String {
     let seed = if outcome.ids.is_empty() { String::new() } else { format!(", seed {}", outcome.seed) };
     let mut text = String::new();
@@ -105,14 +105,32 @@ fn list(outcome: &BenignOutcome) -> String {
             outcome.warm_up_alerts
         ));
     }
-    for alert in outcome.alerts.iter().take(LISTED) {
-        text.push_str(&format!("- **False alert**, {}{seed}: {}\n", name(outcome), shown(alert)));
+    let groups = grouped(&outcome.alerts);
+    for (alert, count) in groups.iter().take(LISTED) {
+        let times = if *count == 1 { String::new() } else { format!(" {count} times, first") };
+        text.push_str(&format!("- **False alert**, {}{seed}:{times} {}\n", name(outcome), shown(alert)));
     }
-    let more = outcome.alerts.len().saturating_sub(LISTED);
+    let more = groups.len().saturating_sub(LISTED);
     if more > 0 {
-        text.push_str(&format!("- {}{seed}: and {more} more.\n", name(outcome)));
+        text.push_str(&format!("- {}{seed}: and {more} more clients.\n", name(outcome)));
     }
     text
+}
+
+/// The first of the alerts that differ in their time only, and how many there are.
+fn grouped(alerts: &[Raised]) -> Vec<(&Raised, usize)> {
+    let mut groups: Vec<(&Raised, usize)> = Vec::new();
+    for alert in alerts {
+        let same = |known: &Raised| {
+            (&known.rule, &known.kind, &known.client, &known.route)
+                == (&alert.rule, &alert.kind, &alert.client, &alert.route)
+        };
+        match groups.iter_mut().find(|(known, _)| same(known)) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((alert, 1)),
+        }
+    }
+    groups
 }
 
 fn shown(alert: &Raised) -> String {
@@ -127,4 +145,34 @@ fn shown(alert: &Raised) -> String {
         alert.distinct,
         alert.window_s
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_about_the_same_are_listed_together() {
+        let alert = |at, client: &str| Raised {
+            at,
+            rule: "distinct-objects".to_owned(),
+            severity: "warning".to_owned(),
+            kind: "peer".to_owned(),
+            client: client.to_owned(),
+            route: "GET /v1/customers/{id}".to_owned(),
+            distinct: 21,
+            window_s: 10,
+        };
+        let alerts = [alert(1, "192.0.2.7"), alert(2, "192.0.2.8"), alert(3, "192.0.2.7")];
+        let outcome = BenignOutcome {
+            traffic: "x.log".to_owned(),
+            seconds: 43_200.0,
+            alerts: alerts.to_vec(),
+            ..BenignOutcome::default()
+        };
+        let text = list(&outcome);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("`x.log`: 2 times, first 1970-01-01T00:00:00.000000Z"));
+        assert_eq!(row(&outcome)[6..9], ["3", "6.00", "42.00"]);
+    }
 }

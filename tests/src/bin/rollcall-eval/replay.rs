@@ -15,13 +15,16 @@ use crate::{
 /// How far the source's clock is set back.
 const SET_BACK: Duration = Duration::from_secs(3_600);
 
+/// An attack that has read so many accounts is given up: whatever came later would be too late.
+pub(crate) const ENOUGH: u64 = 100_000;
+
 /// What became of an attack.
 pub(crate) struct End {
     pub(crate) caught: Option<Caught>,
     pub(crate) read: u64,
 }
 
-/// Replays `traffic` with `attack` in it until the attack is caught, or `until`.
+/// Replays `traffic` with `attack` in it until the attack is caught, or has [`ENOUGH`], or `until`.
 pub(crate) fn attacked(
     engine: &mut Engine,
     traffic: &mut impl Iterator<Item = Call>,
@@ -34,7 +37,7 @@ pub(crate) fn attacked(
     let mut set_back = false;
     for Strike { mut call, accounts, clock_back } in attack {
         let at = call.at;
-        if at >= until {
+        if at >= until || watch.accounts() >= ENOUGH {
             break;
         }
         while let Some(mut ordinary) = traffic.next_if(|ordinary| ordinary.at <= at) {

@@ -9,8 +9,8 @@ const KNOWN: [&str; 7] = [
      time: nothing tells each call from one of theirs (`drip`).",
     "A client that reads less than any limit allows, for as long as it likes, in random order (`hourly`; at 299 a day \
      that is 109,000 accounts a year for each identity that it has).",
-    "Lists and searches: a page of a list holds many accounts, of which the request names none. What it carries away \
-     shows in bytes only (`list-pages`).",
+    "Lists and searches: a page holds many accounts, of which the request names none. Each page counts as one thing that \
+     was read, however many it shows (`list-pages`).",
     "Accounts that answers hold beyond the ones asked for.",
     "Whoever reads what it always reads: an employee or a partner within the budget, or with an employee's token at an \
      employee's pace.",

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use rollcall_tests::machine;
 
-use crate::{engine::Engine, parts::Run};
+use crate::{engine::Engine, parts::Run, replay::ENOUGH};
 
 /// Everything that was found, as Markdown.
 pub(crate) fn document(run: &Run) -> Result<String> {
@@ -71,7 +71,8 @@ fn method() -> String {
          happens in the afternoon.\n\
          - **Declared** by the operator of that API is: {}.\n\
          - **A day warms up**, the next one is scored. Attacks begin at ten o'clock of it, and go on until they are \
-         caught or it ends; in recorded logs at the middle, for eight hours at most.\n\
+         caught, or have read {ENOUGH} accounts, or it ends; in recorded logs at the middle, for eight hours at \
+         most.\n\
          - **Accounts before the alert** are the different accounts of others that the attack had been given, the call \
          that led to the alert included. The alert is the first warning or critical one that was opened after the \
          attack began and is about one of its client keys, or about everybody's calls of its route. All other alerts \

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rollcall::{
     alert::Alert,
     client::{self, Source, Sources},
-    detect::Budget,
+    detect::{self, Budget},
     engine::detection::{Detection, Settings},
     hash::HashKey,
     http::Request,
@@ -99,8 +99,8 @@ fn detection(with_rules: bool) -> Detection {
     }
     let clients =
         client::Settings { credentials: Sources::new(sources).unwrap(), ..client::Settings::default() };
-    let memory = Budget::new(0);
-    Detection::new(Settings { clients, routes, memory, ..Settings::default() }, HashKey::new([5; 16]))
+    let detector = detect::Settings { budget: Budget::new(0), ..Default::default() };
+    Detection::new(Settings { clients, routes, detector }, HashKey::new([5; 16]))
 }
 
 /// What goes on from input to input: routes that were learned, clients that were seen.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use rollcall::{
     alert::Alert,
-    detect::Budget,
+    detect::{self, Budget},
     engine::{
         Engine, Output, Settings,
         detection::{self, Attributed},
@@ -116,7 +116,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     let Some((&first, data)) = data.split_first() else { return };
     let http = limits(first & 1 != 0);
     let detection = detection::Settings {
-        memory: Budget::new(0),
+        detector: detect::Settings { budget: Budget::new(0), ..Default::default() },
         ..detection::Settings::default()
     };
     let (buffered, pending, most) = (http.buffered as u64, http.pending as u64, http.connections as u64);

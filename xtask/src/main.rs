@@ -15,6 +15,7 @@ mod cargo;
 mod ci;
 mod core_source;
 mod documents;
+mod eval;
 mod fuzz;
 mod packages;
 mod privilege;
@@ -51,6 +52,8 @@ enum Verb {
     Test(test::Options),
     /// Measures Rollcall's cost and completeness on this machine, as root.
     Bench(bench::Options),
+    /// Evaluates detection: attacks amid ordinary traffic, and ordinary traffic alone.
+    Eval(eval::Options),
     /// Feeds the parsers what an attacker might, for a while each.
     Fuzz(fuzz::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
@@ -77,6 +80,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Run(options) => run::verb(&workspace, &options),
         Verb::Test(options) => test::verb(&workspace, &options),
         Verb::Bench(options) => bench::verb(&workspace, &options),
+        Verb::Eval(options) => eval::verb(&workspace, &options),
         Verb::Fuzz(options) => fuzz::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
         Verb::VmTest(options) => vm_test::verb(&workspace, &options),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use rollcall::detect::{Budget, LimitRule, Partner, Policy};
+use rollcall::detect::{Budget, LimitRule, Partner, Policy, Settings};
 
 use super::{
     exit::{Exit, Failure},
@@ -43,7 +43,7 @@ pub(crate) struct DetectionArgs {
         default_value = "256MiB",
         help_heading = "Detection"
     )]
-    pub limit_bytes: u64,
+    limit_bytes: u64,
 
     /// Memory for everything that detection holds, fixed at the start; 4MiB to 16GiB.
     #[arg(
@@ -58,12 +58,10 @@ pub(crate) struct DetectionArgs {
 }
 
 impl DetectionArgs {
-    pub(crate) fn policy(&self) -> Result<Policy, Failure> {
-        Policy::new(&self.limits, &self.partners)
-            .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))
-    }
-
-    pub(crate) fn memory(&self) -> Budget {
-        Budget::new(usize::try_from(self.memory_budget).unwrap_or(usize::MAX))
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        let policy = Policy::new(&self.limits, &self.partners)
+            .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
+        let budget = Budget::new(usize::try_from(self.memory_budget).unwrap_or(usize::MAX));
+        Ok(Settings { policy, budget, bytes_limit: self.limit_bytes })
     }
 }

@@ -4,10 +4,7 @@ use std::{path::Path, time::Duration};
 
 use rollcall::{
     alert::Alert,
-    engine::{
-        Engine, Output, Settings,
-        detection::{Attributed, BytesLimit},
-    },
+    engine::{Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
     http::Exchange,
     output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
@@ -109,9 +106,7 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
     settings.http.body = args.body_cap as usize;
     settings.detection.clients = args.attribution.clients()?;
     settings.detection.routes = args.attribution.routes()?;
-    settings.detection.policy = args.detection.policy()?;
-    settings.detection.memory = args.detection.memory();
-    settings.detection.bytes_limit = BytesLimit(args.detection.limit_bytes);
+    settings.detection.detector = args.detection.settings()?;
     Ok(settings)
 }
 

@@ -34,6 +34,13 @@ pub struct Settings {
     pub bytes_limit: u64,
 }
 
+/// The default limits, in 64 MiB, and 256 MiB of answers: more than people look at, less than a dump of accounts.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
+    }
+}
+
 /// What the detector counts. All but the last few only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {

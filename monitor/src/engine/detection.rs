@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Budget, Detector, Finding, Notices, Observation, Peaks, Policy, Rule, notice::Shown},
+    detect::{self, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -19,26 +19,12 @@ use crate::{
 /// Alerts that are open at once.
 const OPEN_ALERTS: usize = 10_000;
 
-/// Bytes within an hour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BytesLimit(pub u64);
-
-/// 256 MiB: more than people look at, less than a dump of accounts.
-impl Default for BytesLimit {
-    fn default() -> BytesLimit {
-        BytesLimit(256 << 20)
-    }
-}
-
 /// How detection is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub clients: client::Settings,
     pub routes: route::Settings,
-    pub policy: Policy,
-    pub memory: Budget,
-    /// Bytes of answers about new objects that a client may take from a route within an hour.
-    pub bytes_limit: BytesLimit,
+    pub detector: detect::Settings,
 }
 
 /// Attribution, detection and alerts.
@@ -85,9 +71,8 @@ pub struct Counters {
 impl Detection {
     /// Detection as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
     pub fn new(settings: Settings, key: HashKey) -> Detection {
-        let Settings { clients, routes, policy, memory, bytes_limit } = settings;
+        let Settings { clients, routes, detector } = settings;
         let router = Router::new(routes, key);
-        let detector = detect::Settings { policy, budget: memory, bytes_limit: bytes_limit.0 };
         Detection::with(clients, router, Detector::new(detector, key), key)
     }
 

@@ -78,7 +78,7 @@ pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
         Some(directory) => state::open(directory)?,
         None => Key::default(),
     };
-    let policy = settings.detection.policy.clone();
+    let policy = settings.detection.detector.policy.clone();
     let progress = Progress::on_terminal(false);
     let raised = Beside::new(Raised::default(), progress.clone());
     let mut replay = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, raised));

@@ -64,14 +64,13 @@ impl Detection {
         key: HashKey,
         state: State<'_, detect::State>,
     ) -> Result<Detection, Inconsistent> {
-        let Settings { clients, routes, policy, memory, bytes_limit } = settings;
+        let Settings { clients, routes, detector: limits } = settings;
         let State { counted, router, detector, notices, alerts } = state;
         let mut names = Names::default();
         let router = Router::restore(routes, key, router, &mut names)?;
         let notices = Notices::restore(key, notices, &mut names)?;
         let alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
-        let settings = detect::Settings { policy, budget: memory, bytes_limit: bytes_limit.0 };
-        let detector = Detector::restore(settings, key, detector, &mut names)?;
+        let detector = Detector::restore(limits, key, detector, &mut names)?;
         let detection = Detection::with(clients, router, detector, key);
         Ok(Detection { counted, notices, alerts, ..detection })
     }

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::detect::Budget;
 use crate::{
     alert::{Severity, State},
     http::exchange::{Header, Request},
@@ -219,7 +220,7 @@ fn a_route_that_the_document_lacks_is_told() {
 
 #[test]
 fn made_up_credentials_push_no_address_out() {
-    let settings = Settings { memory: Budget::new(0), ..Settings::default() };
+    let settings = Settings { detector: small(), ..Settings::default() };
     let mut detection = Detection::new(settings, HashKey::new([5; 16]));
     let mut out = Vec::new();
     for n in 0..21_u64 {
@@ -238,4 +239,9 @@ fn made_up_credentials_push_no_address_out() {
     let clients: Vec<_> = out.iter().map(|alert| alert.client.id.as_str()).collect();
     assert_eq!(clients, ["203.0.113.9"], "{out:?}");
     assert!(detection.counters().detector.tally.not_admitted > 1_000);
+}
+
+/// Detection's settings, with tables so small that they fill.
+pub(super) fn small() -> detect::Settings {
+    detect::Settings { budget: Budget::new(0), ..detect::Settings::default() }
 }

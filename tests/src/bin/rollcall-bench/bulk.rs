@@ -8,13 +8,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use rollcall_tests::{Daemon, metrics, port, process};
+use rollcall_tests::{Daemon, metrics, port, process, random::Random};
 
 use crate::{
     LOOPBACK, interrupt,
     monitor::Monitor,
     report::{Figure, Section, mebibytes, ratio},
-    summary::{Random, Summary, interval},
+    summary::{Summary, interval},
 };
 
 /// One transfer: some 20 ms on loopback.
@@ -134,7 +134,7 @@ impl Link {
     fn new(port: u16) -> Result<Link> {
         let listener = TcpListener::bind((LOOPBACK, port)).context("listen")?;
         let mut random = Random::default();
-        let mut bytes: Vec<u8> = (0..PIECE / 8).flat_map(|_| random.next().to_ne_bytes()).collect();
+        let mut bytes: Vec<u8> = (0..PIECE / 8).flat_map(|_| random.bits().to_ne_bytes()).collect();
         // No method begins with this, whatever chance has put there.
         bytes[0] = 0;
         Ok(Link { listener, bytes })

@@ -12,7 +12,6 @@ mod cost;
 mod hold;
 mod idle;
 mod interrupt;
-mod machine;
 mod memory;
 mod monitor;
 mod paced;
@@ -29,7 +28,7 @@ use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
-use rollcall_tests::{daemon, program};
+use rollcall_tests::{daemon, machine, program};
 
 use crate::report::Section;
 

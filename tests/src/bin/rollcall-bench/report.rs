@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 
 use anyhow::Result;
+use rollcall_tests::machine;
 
-use crate::{machine, summary::Summary};
+use crate::summary::Summary;
 
 /// What one benchmark has found.
 pub(crate) struct Section {

@@ -1,6 +1,7 @@
 //! Medians, and how far to trust them.
 
 use anyhow::{Result, ensure};
+use rollcall_tests::random::Random;
 
 /// The middle and the spread of some values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,44 +54,6 @@ pub(crate) fn interval(groups: &[Vec<f64>]) -> (f64, f64) {
         (f64::NAN, f64::NAN)
     } else {
         (quantile(&medians, 0.025), quantile(&medians, 0.975))
-    }
-}
-
-/// Numbers without order, the same on every run (xorshift64*, Vigna 2016).
-pub(crate) struct Random(u64);
-
-impl Default for Random {
-    fn default() -> Random {
-        Random(0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Random {
-    /// Other numbers for each `seed`.
-    pub(crate) fn seeded(seed: u64) -> Random {
-        // Seeds that are alike give states that are not (splitmix64, Steele et al. 2014); zero would stay zero.
-        let mut state = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Random((state ^ state >> 31) | 1)
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: usize) -> usize {
-        ((u128::from(self.next()) * end as u128) >> 64) as usize
-    }
-
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for end in (1..items.len()).rev() {
-            items.swap(end, self.below(end + 1));
-        }
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use rollcall_tests::machine::Cores;
 
 use crate::{
-    machine::Cores,
     monitor::Monitor,
     report::{Figure, Section, rate, ratio},
     stage::{Network, Stage},

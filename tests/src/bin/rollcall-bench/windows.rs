@@ -10,13 +10,13 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use rollcall_tests::status::Status;
+use rollcall_tests::{random::Random, status::Status};
 
 use crate::{
     interrupt,
     monitor::Monitor,
     stage::Network,
-    summary::{Random, Summary, interval},
+    summary::{Summary, interval},
     wrk::Wrk,
 };
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{super::tests::*, *};
 use crate::{
     alert::Alert,
-    detect::{Budget, Rule},
+    detect::Rule,
     http::exchange::{Exchange, Request},
     route::{Summary, Template},
     time::Timestamp,
@@ -23,7 +23,7 @@ fn settings(rules: &[&str], document: Option<&[&str]>, most: usize) -> Settings 
         most,
         ..route::Settings::default()
     };
-    Settings { routes, memory: Budget::new(0), ..Settings::default() }
+    Settings { routes, detector: small(), ..Settings::default() }
 }
 
 fn written(detection: &Detection) -> Vec<u8> {
@@ -74,7 +74,7 @@ fn run(calls: &[(u8, usize, u8, u8)], most: usize, restart_every: Option<usize>)
     let mut detection = Detection::new(settings.clone(), HashKey::new(KEY));
     let mut alerts = Vec::new();
     let restart = |at: usize, detection: &mut Detection| {
-        if restart_every.is_some_and(|every| at % every == 0) {
+        if restart_every.is_some_and(|every| at.is_multiple_of(every)) {
             *detection = restarted(detection, settings.clone());
         }
     };

@@ -10,6 +10,7 @@ use rollcall::{
     hash::HashKey,
     route::{self, Attribution, Router, target::Target},
 };
+use rollcall_tests::random::Random;
 
 use super::{
     form::Ids,
@@ -17,7 +18,7 @@ use super::{
     spec,
     traffic::{self, Made},
 };
-use crate::{interrupt, summary::Random};
+use crate::interrupt;
 
 /// An API, where its document is, and what its identifiers look like where the document doesn't tell.
 struct Api(&'static str, &'static str, Ids);

@@ -3,9 +3,8 @@
 use std::net::Ipv4Addr;
 
 use rollcall::object::identifier;
+use rollcall_tests::random::Random;
 use serde_json::Value;
-
-use crate::summary::Random;
 
 /// The form of a parameter's values, and how many there are where it matters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use rollcall::{replay::access_log::Call, time::Timestamp};
+use rollcall_tests::random::Random;
 
 use super::{
     form::Told,
     spec::{Operation, Piece, Spec},
 };
-use crate::summary::Random;
 
 /// A call, and the truth about it.
 pub(super) struct Made {

@@ -2,16 +2,16 @@
 
 use std::{fs, process::Command};
 
+use crate::program;
 use anyhow::{Context, Result};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     unistd::{Pid, SysconfVar, sysconf},
 };
-use rollcall_tests::program;
 
 /// Keeps this process and all that it will start to two cores, so that servers and clients saturate them on any
 /// machine. Returns how many there are to it now: one if there is no second.
-pub(crate) fn keep_to_two_cores() -> Result<usize> {
+pub fn keep_to_two_cores() -> Result<usize> {
     let this = Pid::from_raw(0);
     let allowed = sched_getaffinity(this).context("read the CPU affinity")?;
     let mut kept = CpuSet::new();
@@ -27,7 +27,7 @@ pub(crate) fn keep_to_two_cores() -> Result<usize> {
 }
 
 /// Cores, processor, memory, kernel and date, in one line.
-pub(crate) fn line() -> Result<String> {
+pub fn line() -> Result<String> {
     let cores = sysconf(SysconfVar::_NPROCESSORS_ONLN)?.context("the number of processors is unknown")?;
     let processors = fs::read_to_string("/proc/cpuinfo").context("read /proc/cpuinfo")?;
     let model = processors.lines().find_map(|line| line.strip_prefix("model name"));
@@ -47,13 +47,13 @@ pub(crate) fn line() -> Result<String> {
 
 /// Time that the machine's cores have spent, as `/proc/stat` counts it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cores {
+pub struct Cores {
     idle: u64,
     all: u64,
 }
 
 impl Cores {
-    pub(crate) fn read() -> Result<Cores> {
+    pub fn read() -> Result<Cores> {
         let text = fs::read_to_string("/proc/stat").context("read /proc/stat")?;
         let line = text.lines().next().context("/proc/stat is empty")?;
         let times = line.split_whitespace().skip(1).map(str::parse).collect::<Result<Vec<u64>, _>>()?;
@@ -63,7 +63,7 @@ impl Cores {
     }
 
     /// The share of time since then that the cores were idle.
-    pub(crate) fn idle_since(self) -> Result<f64> {
+    pub fn idle_since(self) -> Result<f64> {
         let now = Cores::read()?;
         Ok((now.idle - self.idle) as f64 / (now.all - self.all).max(1) as f64)
     }

@@ -1,0 +1,171 @@
+//! The parts of a run: which there are, and each in a process of its own, two at a time.
+
+use std::{
+    collections::VecDeque,
+    env,
+    process::{Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::{
+    attack::{SHAPES, Shape},
+    ids::Ids,
+    logs,
+    outcome::Outcome,
+};
+
+/// What was asked for, and what was found.
+pub(crate) struct Run {
+    /// Everything was.
+    pub(crate) all: bool,
+    pub(crate) scenarios: Vec<String>,
+    pub(crate) seeds: u64,
+    pub(crate) full: bool,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) took: Duration,
+    /// The recorded logs are here.
+    pub(crate) logs: bool,
+}
+
+/// Parts that run at once.
+const AT_ONCE: usize = 2;
+
+/// What scenarios may be called beside attacks.
+const OTHERS: [&str; 4] = ["benign", "logs", "scale", "speed"];
+
+/// Made-up keys, and how many in full size.
+const KEYS: (u64, u64) = (20_000_000, 100_000_000);
+
+/// Runs what the names say.
+pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
+    for name in scenarios {
+        let known = OTHERS.contains(&name.as_str()) || SHAPES.iter().any(|shape| shape.name == name);
+        ensure!(known, "there is no scenario {name:?}: {}, {}", OTHERS.join(", "), names().join(", "));
+    }
+    let started = Instant::now();
+    let has = |name: &str| scenarios.is_empty() || scenarios.iter().any(|named| named == name);
+    let logs = logs::directory().is_some();
+    let mut outcomes = Vec::new();
+    if has("speed") {
+        // Alone on the machine.
+        outcomes.extend(start(&["part-speed".to_owned()])?);
+    }
+    let mut parts = Vec::new();
+    if has("scale") {
+        parts.extend(scale(if full { KEYS.1 } else { KEYS.0 }));
+    }
+    for (place, &ids) in Ids::ALL.iter().enumerate() {
+        for seed in 1..=seeds {
+            let attacks: Vec<&str> = names_of(|shape| shape.ids == ids && has(shape.name));
+            if attacks.is_empty() && !has("benign") {
+                continue;
+            }
+            let mut part = arguments("part-api", &[("ids", &place.to_string()), ("seed", &seed.to_string())]);
+            part.extend((!attacks.is_empty()).then(|| format!("--attacks={}", attacks.join(","))));
+            part.extend(has("benign").then(|| "--benign".to_owned()));
+            parts.push(part);
+        }
+    }
+    if has("logs") && logs {
+        for log in logs::LOGS {
+            let attacks = names_of(|shape| shape.in_logs).join(",");
+            let mut part =
+                arguments("part-log", &[("log", log), ("seeds", &seeds.to_string()), ("attacks", &attacks)]);
+            part.push("--benign".to_owned());
+            parts.push(part);
+        }
+    }
+    outcomes.extend(start_all(parts)?);
+    Ok(Run {
+        all: scenarios.is_empty(),
+        scenarios: scenarios.to_vec(),
+        seeds,
+        full,
+        outcomes,
+        took: started.elapsed(),
+        logs,
+    })
+}
+
+fn names() -> Vec<&'static str> {
+    names_of(|_| true)
+}
+
+fn names_of(wanted: impl Fn(&Shape) -> bool) -> Vec<&'static str> {
+    SHAPES.iter().filter(|shape| wanted(shape)).map(|shape| shape.name).collect()
+}
+
+fn scale(keys: u64) -> Vec<Vec<String>> {
+    let part = |test, lens, spread| {
+        arguments(
+            "part-scale",
+            &[("test", test), ("lens", lens), ("spread", spread), ("keys", &keys.to_string())],
+        )
+    };
+    // The longest first, so that none is left over at the end.
+    let mut parts = vec![part("flood", "credential", "pareto"), part("flood", "address", "pareto")];
+    for lens in ["address", "credential"] {
+        parts.extend(["pareto", "uniform"].map(|spread| part("clients", lens, spread)));
+    }
+    parts
+}
+
+fn arguments(part: &str, options: &[(&str, &str)]) -> Vec<String> {
+    let options = options.iter().map(|(name, value)| format!("--{name}={value}"));
+    std::iter::once(part.to_owned()).chain(options).collect()
+}
+
+/// Starts every part, some at once, and returns what they found in the order of the parts.
+fn start_all(parts: Vec<Vec<String>>) -> Result<Vec<Outcome>> {
+    let count = parts.len();
+    let queue = Mutex::new(parts.into_iter().enumerate().collect::<VecDeque<_>>());
+    let found = Mutex::new((0..count).map(|_| Vec::new()).collect::<Vec<_>>());
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let next = lock(&queue).pop_front();
+                    let Some((at, part)) = next else { return };
+                    match start(&part) {
+                        Ok(outcomes) => lock(&found)[at] = outcomes,
+                        Err(error) => lock(&failed).push(format!("{error:#}")),
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_default();
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n"));
+    }
+    Ok(found.into_inner().unwrap_or_default().into_iter().flatten().collect())
+}
+
+/// A part that panics holds none of these.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Starts this program for one part and reads what it tells.
+fn start(arguments: &[String]) -> Result<Vec<Outcome>> {
+    let shown = arguments.join(" ");
+    let started = Instant::now();
+    let program = env::current_exe().context("find this program")?;
+    let child = Command::new(program).args(arguments).stdout(Stdio::piped()).spawn();
+    let output = child
+        .and_then(std::process::Child::wait_with_output)
+        .with_context(|| format!("start the part {shown}"))?;
+    ensure!(output.status.success(), "the part {shown} ended with {}", output.status);
+    let text = String::from_utf8(output.stdout).context("read what a part tells")?;
+    let mut outcomes = Vec::new();
+    for line in text.lines() {
+        outcomes.push(serde_json::from_str(line).with_context(|| format!("read {line:?}"))?);
+    }
+    eprintln!("rollcall-eval: {:5.1} s  {shown}", started.elapsed().as_secs_f64());
+    Ok(outcomes)
+}

@@ -1,0 +1,49 @@
+//! What is not caught: what these figures show, and what no figure can.
+
+use super::{attacks::rows, goals::has_attacks};
+use crate::{logs::LOGS, outcome::SYNTHETIC, parts::Run};
+
+/// What follows from how detection works.
+const KNOWN: [&str; 7] = [
+    "Few accounts each from very many addresses, in random order, slower than ordinary customers come back after a long \
+     time: nothing tells each call from one of theirs (`drip`).",
+    "A client that reads less than any limit allows, for as long as it likes, in random order (`hourly`; at 299 a day \
+     that is 109,000 accounts a year for each identity that it has).",
+    "Lists and searches: a page holds many accounts, of which the request names none. Each page counts as one thing that \
+     was read, however many it shows (`list-pages`).",
+    "Accounts that answers hold beyond the ones asked for.",
+    "Whoever reads what it always reads: an employee or a partner within the budget, or with an employee's token at an \
+     employee's pace.",
+    "What does not pass the hooks in a form that can be read: TLS that ends in the application, HTTP/2 and HTTP/3, \
+     accounts named only behind the captured bytes of a body.",
+    "The accounts that were read before the alert. The tables say how many.",
+];
+
+pub(super) fn section(run: &Run) -> Option<String> {
+    if !has_attacks(run) {
+        return None;
+    }
+    let mut text = "## What is not caught\n\n".to_owned();
+    let mut found = false;
+    for amid in std::iter::once(SYNTHETIC).chain(LOGS) {
+        for row in rows(run, amid).iter().filter(|row| !row.is_caught()) {
+            found = true;
+            let read = row.outcomes.iter().map(|outcome| outcome.read).max().unwrap_or_default();
+            text.push_str(&format!(
+                "- `{}` amid {amid} ({}): caught with {} of {} seeds; up to {read} accounts were read.\n",
+                row.shape.name,
+                row.shape.about,
+                row.caught(),
+                row.outcomes.len()
+            ));
+        }
+    }
+    if !found {
+        text.push_str("- Of the attacks above: none.\n");
+    }
+    if run.all {
+        text.push_str("\nBeyond them, by design or by nature:\n\n");
+        KNOWN.iter().for_each(|gap| text.push_str(&format!("- {gap}\n")));
+    }
+    Some(text)
+}

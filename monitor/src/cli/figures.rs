@@ -3,7 +3,7 @@
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     alert, client,
-    detect::{self, Rule, TallyCounters},
+    detect::{self, CrowdCounters, Rule, TallyCounters},
     engine::{Counters, detection},
     http,
     kernel::DirectionStatistics,
@@ -127,6 +127,16 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                 objects_beyond,
                 clock_set_back,
                 bytes,
+                crowd:
+                    CrowdCounters {
+                        routes: tracked,
+                        route_evictions,
+                        blocks,
+                        block_evictions,
+                        generations,
+                        open: _,
+                        suppressed: routes_suppressed,
+                    },
                 tally:
                     TallyCounters {
                         not_admitted,
@@ -161,6 +171,15 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
     samples.push_each(&metrics::DETECTOR_EVICTIONS, &[], &["idle", "busy"], &[evicted_idle, evicted_busy]);
     samples.push(&metrics::DETECTOR_THINNED, &[], thinned);
     samples.push(&metrics::DETECTOR_SKETCHES_CLEARED, &[], sketches_cleared);
+    samples.push(&metrics::DETECTOR_ROUTES, &[], tracked);
+    samples.push(&metrics::DETECTOR_BLOCKS, &[], blocks);
+    samples.push_each(
+        &metrics::DETECTOR_ROUTE_EVICTIONS,
+        &[],
+        &["routes", "blocks"],
+        &[route_evictions, block_evictions],
+    );
+    samples.push(&metrics::DETECTOR_MEMORY_TURNED, &[], generations);
     samples.push(&metrics::DETECTOR_CLOCK_SET_BACK, &[], clock_set_back);
     samples.push(&metrics::ROUTES, &[], routes);
     samples.push(&metrics::ROUTES_OVERFLOWED, &[], overflowed);
@@ -176,5 +195,5 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
         }
     }
     samples.push(&metrics::ALERTS_OPEN, &[], open);
-    samples.push(&metrics::ALERTS_SUPPRESSED, &[], suppressed + findings_suppressed);
+    samples.push(&metrics::ALERTS_SUPPRESSED, &[], suppressed + findings_suppressed + routes_suppressed);
 }

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, Finding, Observation, Policy,
+    Budget, Finding, Observation, Phase, Policy,
     blind::Blind,
     client::{self, Context, Tally, Touch},
     clock::Clock,
+    crowd::{self, Crowd, FirstTouch, Lens},
     routes::Routes,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub struct Counters {
     pub clock_set_back: u64,
     /// Of both families of client keys.
     pub tally: client::Counters,
+    /// Of routes.
+    pub crowd: crowd::Counters,
     /// Bytes that the tables take, fixed at the start.
     pub bytes: u64,
 }
@@ -71,6 +74,7 @@ pub struct State {
     addresses: Tally,
     /// Counts by credential.
     credentials: Tally,
+    crowd: Crowd,
     blind: Blind,
     counters: Counters,
 }
@@ -85,6 +89,7 @@ impl Detector {
             routes: Routes::default(),
             addresses: Tally::new(sizes, &policy, true, key),
             credentials: Tally::new(sizes, &policy, false, key),
+            crowd: Crowd::new(budget.crowd()),
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
@@ -107,6 +112,7 @@ impl Detector {
         let sizes = budget.tally(policy.windows().len());
         state.addresses.restore(sizes, &policy, true, key, names)?;
         state.credentials.restore(sizes, &policy, false, key, names)?;
+        state.crowd.restore(budget.crowd(), names)?;
         Ok(Detector { key, policy, bytes_limit, loss: 0.0, state })
     }
 
@@ -153,31 +159,51 @@ impl Detector {
         self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
         let identity = clients.by_credential().first().filter(|_| facts.checks_credentials);
         let identity = identity.map(|client| self.key.hash(&client.to_bytes()));
+        let State { clock, addresses, credentials, crowd, .. } = &mut self.state;
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        // What is meant to be read says nothing about the rest.
+        let is_partner = self.policy.has_partner(clients.keys());
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
+            let object_hash = self.key.hash(object.as_bytes());
+            let number = client::number(object);
+            let address = clients.address();
+            let first = if touches && !is_partner {
+                let weight = client::weight(sampling);
+                let touch =
+                    crowd::Touch { at: now, route, route_hash, object, object_hash, number, address, weight };
+                crowd.touch(&touch, out)
+            } else {
+                FirstTouch::default()
+            };
             let touch = Touch {
                 at,
                 now,
                 route,
                 route_hash,
                 object,
-                object_hash: self.key.hash(object.as_bytes()),
-                number: client::number(object),
-                address: clients.address(),
+                object_hash,
+                // New accounts are made in order, and looked at in order.
+                number: number.filter(|&number| !crowd.is_frontier(route_hash, number)),
+                address,
                 identity,
-                is_first: false,
+                is_first: first.first && first.mature,
                 is_empty: facts.looks_empty,
                 begins_call: index == 0,
                 sampling,
             };
-            let State { clock, addresses, credentials, .. } = &mut self.state;
-            let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
-            let families = [(addresses, clients.by_address()), (credentials, clients.by_credential())];
-            for (tally, keys) in families {
+            let families = [
+                (&mut *addresses, clients.by_address(), Lens::Address),
+                (&mut *credentials, clients.by_credential(), Lens::Credential),
+            ];
+            for (tally, keys, lens) in families {
                 for client in keys {
-                    if touches {
-                        tally.touch(client, &touch, context, out);
+                    let seen = if touches {
+                        tally.touch(client, &touch, context, out)
                     } else {
-                        tally.miss(client, &touch, context, out);
+                        tally.miss(client, &touch, context, out)
+                    };
+                    if seen.is_new && !is_partner {
+                        crowd.new_key(now, route, route_hash, lens, address, out);
                     }
                 }
             }
@@ -228,28 +254,36 @@ impl Detector {
 
     /// What has been counted.
     pub fn counters(&self) -> Counters {
-        let State { clock, addresses, credentials, counters, .. } = &self.state;
+        let State { clock, addresses, credentials, crowd, counters, .. } = &self.state;
         Counters {
             clock_set_back: clock.set_back(),
             tally: addresses.counters().with(credentials.counters()),
+            crowd: crowd.counters(),
             ..*counters
         }
     }
 
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        let State { clock, addresses, credentials, blind, .. } = &mut self.state;
+        let State { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
         self.policy.advance(clock.source(now));
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         addresses.tick(now, context, out);
         credentials.tick(now, context, out);
+        crowd.tick(now, out);
         let blinding = || addresses.counters().blinding() + credentials.counters().blinding();
         blind.tick(now, clock.source(now), blinding, out);
     }
 
-    /// Adds to findings what all of them say.
+    /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.
     fn complete(&self, start: usize, out: &mut [Finding]) {
         for finding in &mut out[start..] {
             finding.loss = self.loss;
+            if finding.client.is_some() && finding.phase != Phase::Ends {
+                let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
+                finding.signals.extend(active);
+                finding.signals.sort();
+                finding.signals.dedup();
+            }
         }
     }
 }

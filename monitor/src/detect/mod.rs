@@ -8,6 +8,7 @@ mod blind;
 pub mod budget;
 mod client;
 mod clock;
+mod crowd;
 mod detector;
 pub mod finding;
 pub mod hours;
@@ -22,6 +23,7 @@ mod routes;
 
 pub use budget::Budget;
 pub use client::Counters as TallyCounters;
+pub use crowd::Counters as CrowdCounters;
 pub use detector::{Counters, Detector, Settings, State};
 pub use finding::{Finding, Phase, Rule};
 pub use hours::Hours;

@@ -150,6 +150,13 @@ impl Policy {
         self.routes.get(route).copied().unwrap_or(Profile(0))
     }
 
+    /// Whether one of the keys is a partner's.
+    pub(super) fn has_partner(&self, keys: &[ClientKey]) -> bool {
+        let some = !self.keys.is_empty() || !self.networks.is_empty();
+        // No route has that name.
+        some && keys.iter().any(|client| self.is_budget(self.profile(client, "")))
+    }
+
     /// What the limits of `profile` are now, for each window.
     pub(super) fn row(&self, profile: Profile) -> &Row {
         &self.rows.get(usize::from(profile.0)).unwrap_or(&self.rows[0]).now

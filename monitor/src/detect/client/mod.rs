@@ -26,11 +26,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::evidence::{number, sample};
+pub(super) use self::objects::UNIT;
 pub use self::room::Counters;
 pub(super) use self::room::Sizes;
 use self::{
     admission::Admission,
-    objects::{NONE, Node, Objects, UNIT},
+    objects::{NONE, Node, Objects},
     pairs::Pairs,
     watch::Watch,
 };
@@ -312,7 +313,7 @@ impl Tally {
 }
 
 /// Of how many objects one is the sample at the rate `sampling`, in [`UNIT`]s.
-fn weight(sampling: f64) -> u32 {
+pub(super) fn weight(sampling: f64) -> u32 {
     if sampling > 0.0 && sampling < 1.0 { (f64::from(UNIT) / sampling).min(1e9) as u32 } else { UNIT }
 }
 

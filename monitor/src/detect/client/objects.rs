@@ -12,7 +12,7 @@ use crate::{
 pub(super) const NONE: u32 = u32::MAX;
 
 /// Weights are fixed-point numbers with this unit, so that sums stay exact however long they are kept.
-pub(super) const UNIT: u32 = 256;
+pub(in crate::detect) const UNIT: u32 = 256;
 
 /// One object of one pair, in the pair's list by last touch.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

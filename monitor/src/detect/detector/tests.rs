@@ -410,7 +410,8 @@ fn one_client_may_read_millions() {
 fn a_slow_walk_is_told_within_the_hour() {
     let mut scene = Scene::usual();
     (0..60).for_each(|n| scene.call(n * 60 * S, 1, &(5_000 + n).to_string()));
-    let [found] = &scene.findings[..] else { panic!("{:?}", scene.rules()) };
+    let [found, whoever] = &scene.findings[..] else { panic!("{:?}", scene.rules()) };
+    assert_eq!((whoever.rule, whoever.client), (Rule::BlockDensity, None));
     assert_eq!((found.rule, found.limit), (Rule::SequentialWalk, 50));
     assert!(found.distinct <= 56, "{found:?}");
     // In random order it is no walk.
@@ -423,7 +424,7 @@ fn a_slow_walk_is_told_within_the_hour() {
 fn a_walk_at_speed_is_two_findings_that_agree() {
     let mut scene = Scene::usual();
     (0..100).for_each(|n| scene.call(n * S / 10, 1, &(5_000 + n).to_string()));
-    assert_eq!(scene.rules(), [Rule::DistinctObjects, Rule::SequentialWalk]);
+    assert_eq!(scene.rules(), [Rule::DistinctObjects, Rule::SequentialWalk, Rule::BlockDensity]);
     let walk = scene.findings.iter().find(|found| found.rule == Rule::SequentialWalk).unwrap();
     assert_eq!(walk.signals, [Rule::DistinctObjects]);
     scene.tick(700);
@@ -453,7 +454,7 @@ fn guessing_is_found_and_dead_links_are_not() {
 fn answers_that_look_empty_are_misses() {
     let mut scene = Scene::usual();
     for n in 0..200 {
-        scene.make(&Call { bytes: 8_000, ..Call::new(n * S, 100 + n as u32, &[&n.to_string()]) });
+        scene.make(&Call { bytes: 8_000, ..Call::new(n * S, 100 + n as u32, &[&(n * 104_729).to_string()]) });
     }
     for n in 0..19 {
         let object = (n * 7_919).to_string();

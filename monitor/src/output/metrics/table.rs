@@ -94,6 +94,14 @@ families! {
     DETECTOR_THINNED: Counter "rollcall_detector_thinned_total" [];
     /// Times that the estimates of clients that are not followed had to start over, as their sketches were full.
     DETECTOR_SKETCHES_CLEARED: Counter "rollcall_detector_sketches_cleared_total" [];
+    /// Routes of which it is known what is usual there.
+    DETECTOR_ROUTES: Gauge "rollcall_detector_routes" [];
+    /// Blocks of neighbouring numbers that are being touched.
+    DETECTOR_BLOCKS: Gauge "rollcall_detector_blocks" [];
+    /// What it forgot about everybody's calls as a table was full: what is usual on `routes`, or `blocks` of numbers.
+    DETECTOR_ROUTE_EVICTIONS: Counter "rollcall_detector_route_evictions_total" ["kind"];
+    /// Times that the older half of the memory of touched objects was dropped: it was full, or a week old.
+    DETECTOR_MEMORY_TURNED: Counter "rollcall_detector_memory_turned_total" [];
     /// Times that the clock of what is observed was set back by more than a minute.
     DETECTOR_CLOCK_SET_BACK: Counter "rollcall_detector_clock_set_back_total" [];
     /// Routes that have been learned.

@@ -197,7 +197,12 @@ fn lower(limits: &[Limit], routes: &[OfRoute]) -> Option<String> {
         let needed = of_window.filter(|one| !one.needs_its_own()).map(|one| one.suggested).max();
         Limit { distinct: needed.unwrap_or(limit.distinct).min(limit.distinct), ..*limit }
     };
-    let lower: Vec<Limit> = limits.iter().map(lowered).collect();
+    let mut lower: Vec<Limit> = limits.iter().map(lowered).collect();
+    // A longer window that allows less than a shorter one would make that one idle.
+    for number in 1..lower.len() {
+        let least = lower[number - 1].distinct.min(limits[number].distinct);
+        lower[number].distinct = lower[number].distinct.max(least);
+    }
     (lower != limits).then(|| format!("--limit {}", joined(&lower)))
 }
 
@@ -254,6 +259,12 @@ mod tests {
         assert_eq!(lower(&limits(), &routes).as_deref(), Some("--limit 12/10s,12/1min"));
         assert_eq!(lower(&limits(), &routes[..1]), None);
         assert_eq!(lower(&limits(), &[]), None);
+    }
+
+    #[test]
+    fn no_longer_window_is_lowered_below_a_shorter_one() {
+        let routes = [route("GET /a/{id}", [9, 40, 40]), route("GET /b/{id}", [3, 6, 6])];
+        assert_eq!(lower(&limits(), &routes).as_deref(), Some("--limit 15/10s,15/1min"));
     }
 
     #[test]

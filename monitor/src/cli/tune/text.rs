@@ -88,7 +88,8 @@ fn comparison(out: &mut String, report: &Report) {
         }
         line!(
             out,
-            "If one of these was an attack, do not make room for it: leave out what is suggested for its route."
+            "If one of these was an attack, do not make room for it: leave out what is suggested for its route. A program \
+             that is meant to read much is better declared with --partner, and tuned without."
         );
     }
     if report.other_alerts > 0 {

@@ -30,9 +30,8 @@ pub(super) fn section(run: &Run) -> Option<String> {
             found = true;
             let read = row.outcomes.iter().map(|outcome| outcome.read).max().unwrap_or_default();
             text.push_str(&format!(
-                "- `{}` amid {amid} ({}): caught with {} of {} seeds; up to {read} accounts were read.\n",
+                "- `{}` amid {amid}: caught with {} of {} seeds; up to {read} accounts were read.\n",
                 row.shape.name,
-                row.shape.about,
                 row.caught(),
                 row.outcomes.len()
             ));

@@ -204,6 +204,10 @@ impl Detector {
             ];
             for (tally, keys, lens) in families {
                 for client in keys {
+                    // The budget of one of its keys is all that applies to a partner's call.
+                    if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
+                        continue;
+                    }
                     let seen = if touches {
                         tally.touch(client, &touch, context, out)
                     } else {

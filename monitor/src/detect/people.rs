@@ -1,56 +1,66 @@
 //! How many people stand behind an address.
 //!
 //! An office or a mobile carrier is one address and any number of people. What tells them from one person with many
-//! objects is that each proves who it is. So an address is allowed more objects only by the share of them that came with
-//! an identity of their own, and only identities count that a server which checks them let in: a call that was answered
-//! with data, on a route that has refused others.
+//! objects is that each proves who it is. So an address is allowed as many times a limit as there are identities among
+//! the objects that it touched, each of which is held to the limit by itself. Only identities count that a server which
+//! checks them let in: those of calls that were answered with data, on a route that has refused others.
 
 use serde::{Deserialize, Serialize};
 
 use crate::route::Callers;
 
-/// Objects after which the share is taken anew, so that it is that of the last while.
+/// Objects by which people are counted exactly.
+const RECENT: usize = 32;
+
+/// Objects after which people are counted anew, so that they are those of the last while.
 const ROUND: u32 = 256;
 
-/// Objects that a share is told by.
-const FEWEST: u32 = 16;
-
-/// Objects that each person may touch before it counts as more than its own.
-const OBJECTS_EACH: f64 = 2.0;
-
-/// The identities among the objects of one address.
+/// The identities among the latest objects of one address.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct People {
+    /// Those of the latest objects, by their hashes; 0 where there is none.
+    recent: [u32; RECENT],
+    next: usize,
     identities: Callers,
     objects: u32,
-    /// The share of the round before.
-    before: f32,
+    /// How many there were in the round before.
+    before: u32,
 }
 
 impl People {
+    /// Whether it is one that noting makes.
+    pub(super) fn fits(&self) -> bool {
+        self.next < RECENT
+    }
+
     /// Takes in a new object that came with `identity`, if it was one that counts.
     pub(super) fn note(&mut self, identity: Option<u64>) {
         if self.objects == ROUND {
-            *self = People { before: self.share(), ..People::default() };
+            self.before = self.identities.count() as u32;
+            (self.identities, self.objects) = (Callers::default(), 0);
         }
         self.objects += 1;
+        self.recent[self.next] = identity.map_or(0, |identity| (identity >> 32) as u32 | 1);
+        self.next = (self.next + 1) % RECENT;
         if let Some(identity) = identity {
             self.identities.insert(identity);
         }
     }
 
-    /// Of so many objects, how many count towards a limit.
-    pub(super) fn discount(&self, objects: u64) -> u64 {
-        let own = (OBJECTS_EACH * f64::from(self.share())).min(1.0);
-        (objects as f64 * (1.0 - own)).ceil() as u64
-    }
-
-    /// Identities for each object.
-    fn share(&self) -> f32 {
-        if self.objects < FEWEST {
-            return self.before;
+    /// How many people share the latest `objects`, at least one.
+    pub(super) fn behind(&self, objects: u64) -> u32 {
+        let few = match usize::try_from(objects) {
+            Ok(few) if few < RECENT => few,
+            _ => return self.before.max(self.identities.count() as u32).max(1),
+        };
+        let mut latest = [0; RECENT];
+        for (back, identity) in latest[..few].iter_mut().enumerate() {
+            *identity = self.recent[(self.next + RECENT - 1 - back) % RECENT];
         }
-        (self.identities.count() as f32 / self.objects as f32).min(1.0)
+        let latest = &mut latest[..few];
+        latest.sort_unstable();
+        let different = latest.chunk_by(|a, b| a == b).filter(|same| same[0] != 0).count();
+        different.max(1) as u32
     }
 }
 
@@ -69,30 +79,26 @@ mod tests {
     }
 
     #[test]
-    fn people_who_read_their_own_do_not_count() {
-        assert_eq!(people(1_000, Some).discount(1_000), 0);
-        assert_eq!(people(1_000, |n| Some(n / 2)).discount(1_000), 0);
+    fn few_are_counted_exactly() {
+        assert_eq!(people(31, |n| Some(n / 10)).behind(31), 4);
+        assert_eq!(people(31, |n| Some(n / 10)).behind(11), 2);
+        assert_eq!(people(31, |_| Some(5)).behind(31), 1);
+        assert_eq!(people(31, |_| None).behind(31), 1);
+        assert_eq!(people(31, |n| (n % 2 == 0).then_some(n)).behind(31), 16);
+        assert_eq!(People::default().behind(20), 1);
     }
 
     #[test]
-    fn one_person_counts_whole() {
-        let counted = people(1_000, |_| Some(1)).discount(1_000);
-        assert!(counted >= 980, "{counted}");
-        assert_eq!(people(1_000, |_| None).discount(1_000), 1_000);
-        assert_eq!(people(15, Some).discount(15), 15, "too few to tell");
+    fn many_are_estimated() {
+        let count = people(1_000, |n| Some(n / 10)).behind(1_000);
+        assert!((18..=35).contains(&count), "{count} in 256 objects");
+        let count = people(1_000, Some).behind(1_000);
+        assert!((190..=360).contains(&count), "{count} in 256 objects");
+        assert_eq!(people(1_000, |_| Some(1)).behind(1_000), 1);
     }
 
     #[test]
-    fn ten_objects_each_count_for_the_most_part() {
-        let counted = people(1_000, |n| Some(n / 10)).discount(1_000);
-        assert!((700..=880).contains(&counted), "{counted}");
-    }
-
-    #[test]
-    fn the_share_is_that_of_the_last_while() {
-        let changed = people(2_000, |n| Some(n.min(1_000)));
-        assert!(changed.discount(100) >= 95);
-        let changed_back = people(2_000, |n| if n < 1_500 { None } else { Some(n) });
-        assert_eq!(changed_back.discount(100), 0);
+    fn they_are_those_of_the_last_while() {
+        assert_eq!(people(2_000, |n| Some(n.min(1_000))).behind(1_000), 1);
     }
 }

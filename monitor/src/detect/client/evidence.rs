@@ -107,6 +107,7 @@ impl Evidence {
     /// Whether it is about so many windows.
     pub(super) fn fits(&self, lengths: usize) -> bool {
         self.sequence.fits()
+            && self.people.fits()
             && self.open.iter().flatten().all(|open| open.window < lengths && open.excess_window < lengths)
     }
 

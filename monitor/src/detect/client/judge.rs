@@ -105,12 +105,16 @@ impl Tally {
         if let Some(number) = touch.number {
             evidence.sequence.push(number);
         }
+        let mut row = *row;
         if many_people {
             evidence.people.note(touch.identity);
-            for held in &mut all[..count] {
-                held.surely = evidence.people.discount(held.surely);
+            for (limit, held) in row.iter_mut().zip(&all[..count]) {
+                if held.surely * WALK_PARTS > u64::from(*limit) {
+                    *limit = limit.saturating_mul(evidence.people.behind(held.distinct));
+                }
             }
         }
+        let row = &row;
         for held in &mut all[..count] {
             // What was touched before there was a place for it is not counted.
             held.error = held.error.max(missed);

@@ -170,8 +170,10 @@ impl Tally {
     }
 
     fn evict(&mut self, number: u32, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
-        let pair = self.pairs.pair(number);
+        let (pair, windows) = self.pairs.with_windows(number);
         self.admission.remember(pair.hash, pair.known());
+        pair.track.slide(windows, &mut self.objects, now, context.policy.windows());
+        let pair = self.pairs.pair(number);
         let is_busy = is_near(self.pairs.windows(number), context.policy.row(pair.profile), BUSY);
         *if is_busy { &mut self.counters.evicted_busy } else { &mut self.counters.evicted_idle } += 1;
         self.forget(number, now, context, out);

@@ -145,7 +145,7 @@ impl Engine {
     /// What is declared of the synthetic API.
     pub(crate) fn declared() -> Declared {
         Declared {
-            limits: vec![(world::REPORT_ROUTE, "75/10s")],
+            limits: vec![(world::REPORT_ROUTE, "75/10s"), (world::REPORT_ROUTE, "75/1min")],
             partners: vec![(world::PARTNER_TOKEN, "25000/24h")],
         }
     }

@@ -4,7 +4,7 @@
 //! longest window is kept, some 80 bytes each. [`Bounds`] caps objects and pairs; what no longer finds room is counted
 //! ([`Peaks::left_out`]), and the peaks are then lower bounds.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 mod span;
 
@@ -43,8 +43,8 @@ pub struct Peaks {
     key: HashKey,
     clock: Clock,
     routes: Vec<(Arc<str>, [Peak; MAX_LIMITS])>,
-    numbers: HashMap<Arc<str>, u32>,
-    pairs: HashMap<(ClientKey, u32), Pair>,
+    numbers: BTreeMap<Arc<str>, u32>,
+    pairs: BTreeMap<(ClientKey, u32), Pair>,
     objects: usize,
     observed: u64,
     left_out: u64,
@@ -75,8 +75,8 @@ impl Peaks {
             key,
             clock: Clock::default(),
             routes: Vec::new(),
-            numbers: HashMap::new(),
-            pairs: HashMap::new(),
+            numbers: BTreeMap::new(),
+            pairs: BTreeMap::new(),
             objects: 0,
             observed: 0,
             left_out: 0,

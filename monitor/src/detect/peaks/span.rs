@@ -1,7 +1,7 @@
 //! The objects of one pair within the longest window, and how many of them are within each.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use crate::{detect::limit::MAX_LIMITS, time::Timestamp};
 #[derive(Debug, Default)]
 pub(super) struct Span {
     /// The latest touch of each object, by its number.
-    latest: HashMap<u64, u64>,
+    latest: BTreeMap<u64, u64>,
     touches: VecDeque<Touch>,
     /// The number of the first of `touches`.
     first: u64,

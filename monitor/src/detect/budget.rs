@@ -26,6 +26,11 @@ impl Budget {
         Sizes::within(self.0 / 7 * 2, lengths)
     }
 
+    /// The memory of identities that have proved good.
+    pub(super) fn proven(self) -> usize {
+        self.0 / 64
+    }
+
     /// The tables of routes: a sixth.
     pub(super) fn crowd(self) -> usize {
         self.0 / 6

@@ -7,13 +7,14 @@ use super::{
     blind::Blind,
     client::{self, Context, Tally, Touch},
     clock::Clock,
-    crowd::{self, Crowd, FirstTouch, Lens},
+    crowd::{self, Crowd, FirstTouch, Lens, memory::Memory},
     routes::Routes,
 };
 use crate::{
+    client::Clients,
     hash::HashKey,
     route::outcome,
-    state::{Inconsistent, Names},
+    state::{Inconsistent, Names, check},
     time::Timestamp,
 };
 
@@ -82,6 +83,8 @@ pub struct State {
     /// Counts by credential.
     credentials: Tally,
     crowd: Crowd,
+    /// Credentials with which calls were answered on routes that refuse others.
+    proven: Memory,
     blind: Blind,
     counters: Counters,
 }
@@ -97,6 +100,7 @@ impl Detector {
             addresses: Tally::new(sizes, &policy, true, key),
             credentials: Tally::new(sizes, &policy, false, key),
             crowd: Crowd::new(budget.crowd()),
+            proven: Memory::new(budget.proven()),
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
@@ -120,6 +124,7 @@ impl Detector {
         state.addresses.restore(sizes, &policy, true, key, names)?;
         state.credentials.restore(sizes, &policy, false, key, names)?;
         state.crowd.restore(budget.crowd(), names)?;
+        check(state.proven.fits(budget.proven()), "the memory of identities has another size")?;
         Ok(Detector { key, policy, bytes_limit, loss: 0.0, state })
     }
 
@@ -164,8 +169,7 @@ impl Detector {
             return;
         }
         self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
-        let identity = clients.by_credential().first().filter(|_| facts.checks_credentials);
-        let identity = identity.map(|client| self.key.hash(&client.to_bytes()));
+        let identity = self.identity(clients, facts.checks_credentials && touches, now);
         let State { clock, addresses, credentials, crowd, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         // What is meant to be read says nothing about the rest.
@@ -283,6 +287,22 @@ impl Detector {
         crowd.tick(now, out);
         let blinding = || addresses.counters().blinding() + credentials.counters().blinding();
         blind.tick(now, clock.source(now), blinding, out);
+    }
+
+    /// Who the caller has proved to be: one of its credentials by which a server that refuses others has let it in, if
+    /// not with this call then with an earlier one.
+    fn identity(&mut self, clients: &Clients, is_proof: bool, now: Timestamp) -> Option<u64> {
+        let mut proven = None;
+        for client in clients.by_credential() {
+            let hash = self.key.hash(&client.to_bytes());
+            if is_proof {
+                self.state.proven.touch(hash, now);
+            }
+            if proven.is_none() && (is_proof || self.state.proven.knows(hash)) {
+                proven = Some(hash);
+            }
+        }
+        proven
     }
 
     /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.

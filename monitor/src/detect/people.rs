@@ -3,7 +3,7 @@
 //! An office or a mobile carrier is one address and any number of people. What tells them from one person with many
 //! objects is that each proves who it is. So an address is allowed as many times a limit as there are identities among
 //! the objects that it touched, each of which is held to the limit by itself. Only identities count that a server which
-//! checks them let in: those of calls that were answered with data, on a route that has refused others.
+//! checks them has let in: with which a call was answered, now or before, on a route that has refused others.
 
 use serde::{Deserialize, Serialize};
 

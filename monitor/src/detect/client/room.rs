@@ -11,8 +11,11 @@ pub(super) const OBJECTS_PER_PAIR: u32 = 2_048;
 /// A pair with fewer objects is not thinned to make room.
 const FEWEST_TO_THIN: u32 = 64;
 
-/// Pairs with open findings that are looked at for one to thin.
+/// Pairs that are looked at for one to thin.
 const CANDIDATES: usize = 8;
+
+/// The class up to which pairs have touched so little that the sketches do instead: less than 8 objects.
+const LITTLE: u8 = 3;
 
 /// A pair that has come to this part of a limit is busy: pushing it out may hide something.
 const BUSY: u64 = 4;
@@ -36,13 +39,13 @@ pub(in crate::detect) struct Sizes {
 }
 
 impl Sizes {
-    /// What fits into so many bytes: of 24 parts, seven for sketches, six for pairs, seven for objects, and four for
+    /// What fits into so many bytes: of 24 parts, five for sketches, six for pairs, nine for objects, and four for
     /// evidence, of which half may be about findings that must be told however many there are. A pair at the limits by default has a few hundred objects; most have one.
     pub(in crate::detect) fn within(bytes: usize, lengths: usize) -> Sizes {
         Sizes {
             pairs: bytes / 24 * 6 / Pairs::bytes_each(lengths),
-            objects: bytes / 24 * 7 / Objects::BYTES_EACH,
-            sketch: bytes / 24 * 7,
+            objects: bytes / 24 * 9 / Objects::BYTES_EACH,
+            sketch: bytes / 24 * 5,
             watched: bytes / 24 * 4 / EVIDENCE,
             open: bytes / 24 * 4 / EVIDENCE,
         }
@@ -117,8 +120,8 @@ impl Tally {
         }
     }
 
-    /// Makes room for one object of a pair: at the cost of quiet pairs that have touched less, then of those about which
-    /// something is known already and which can do with a sample, then of the pair itself.
+    /// Makes room for one object of a pair: at the cost of quiet pairs that have touched little, then of those with very
+    /// many, which can do with a sample, then of those that have touched less, then of the pair itself.
     pub(super) fn make_room_for_object(
         &mut self,
         number: u32,
@@ -127,14 +130,15 @@ impl Tally {
         out: &mut Vec<Finding>,
     ) {
         while self.objects.is_full() {
-            let pair = self.pairs.pair(number);
-            let (class, held) = (pair.class, pair.track.len());
-            let less = (0..class.min(pairs::CLASSES)).find_map(|class| self.pairs.oldest(class));
-            if let Some(less) = less {
-                self.evict(less, now, context, out);
+            let class = self.pairs.pair(number).class;
+            let oldest_below = |class: u8| (0..class).find_map(|class| self.pairs.oldest(class));
+            if let Some(idle) = oldest_below(class.min(LITTLE)) {
+                self.evict(idle, now, context, out);
             } else if let Some(donor) = self.donor() {
                 self.thin(donor);
-            } else if held >= FEWEST_TO_THIN {
+            } else if let Some(less) = oldest_below(class.min(pairs::CLASSES)) {
+                self.evict(less, now, context, out);
+            } else if self.pairs.pair(number).track.len() >= FEWEST_TO_THIN {
                 self.thin(number);
             } else {
                 let others = (0..=pairs::OPEN).flat_map(|class| {
@@ -142,7 +146,7 @@ impl Tally {
                 });
                 match others.into_iter().find(|&other| other != number) {
                     Some(other) => self.evict(other, now, context, out),
-                    None if held > 0 => {
+                    None if self.pairs.pair(number).track.len() > 0 => {
                         let (pair, windows) = self.pairs.with_windows(number);
                         pair.track.forget(windows, &mut self.objects);
                     }
@@ -179,11 +183,15 @@ impl Tally {
         self.forget(number, now, context, out);
     }
 
-    /// A pair with an open finding and many objects.
+    /// A pair with many objects, one with an open finding if there is any.
     fn donor(&self) -> Option<u32> {
-        std::iter::successors(self.pairs.oldest(pairs::OPEN), |&number| self.pairs.next(number))
-            .take(CANDIDATES)
-            .find(|&number| self.pairs.pair(number).track.len() >= FEWEST_TO_THIN)
+        [(pairs::OPEN, FEWEST_TO_THIN), (pairs::CLASSES - 1, 2 * FEWEST_TO_THIN)].into_iter().find_map(
+            |(class, fewest)| {
+                std::iter::successors(self.pairs.oldest(class), |&number| self.pairs.next(number))
+                    .take(CANDIDATES)
+                    .find(|&number| self.pairs.pair(number).track.len() >= fewest)
+            },
+        )
     }
 
     fn thin(&mut self, number: u32) {

@@ -14,7 +14,7 @@ mod cusum;
 mod desk;
 mod distinct;
 mod frontier;
-mod memory;
+pub(super) mod memory;
 mod mix;
 mod numbers;
 mod rate;

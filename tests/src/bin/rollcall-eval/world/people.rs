@@ -18,6 +18,9 @@ const REPORTERS: u64 = 3;
 const REPORTED: u64 = 50;
 const BROWSER: &str = "Mozilla/5.0 (Macintosh; Intel Mac OS X 14_7)";
 
+/// Of the times that somebody comes back, the token has expired in so many.
+const EXPIRED: f64 = 0.03;
+
 struct Dashboard {
     number: u64,
     accounts: Shuffled,
@@ -34,6 +37,15 @@ impl Agent for Dashboard {
             return closed;
         }
         let from = IpAddr::V4(Ipv4Addr::new(62, 20, (self.number % 2) as u8, 9));
+        if now.random.chance(EXPIRED) {
+            let account = self.accounts.at(3_000_000);
+            let token = TOKENS_OF_OTHERS + 100 + self.number;
+            // The token has expired: it is renewed.
+            let mut refused = now.read(0.0, from, token, ("/v1/dashboard/", ""), account);
+            (refused.status, refused.response_bytes, refused.account) = (401, 60, None);
+            now.calls.push(refused);
+            return 2.0;
+        }
         let page = now.random.between(0, PAGES);
         let shown = 10 + (self.number + page) % 6;
         for n in 0..shown {

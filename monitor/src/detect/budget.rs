@@ -21,9 +21,9 @@ impl Budget {
         self.0
     }
 
-    /// The tables of one family of client keys: two sevenths.
+    /// The tables of one family of client keys: five sixteenths.
     pub(super) fn tally(self, lengths: usize) -> Sizes {
-        Sizes::within(self.0 / 7 * 2, lengths)
+        Sizes::within(self.0 / 16 * 5, lengths)
     }
 
     /// The memory of identities that have proved good.
@@ -31,9 +31,9 @@ impl Budget {
         self.0 / 64
     }
 
-    /// The tables of routes: a sixth.
+    /// The tables of routes: an eighth.
     pub(super) fn crowd(self) -> usize {
-        self.0 / 6
+        self.0 / 8
     }
 }
 

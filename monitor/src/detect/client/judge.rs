@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{
     Context, Tally, Touch,
     evidence::{Evidence, Open},
-    misses, pairs,
+    misses,
+    pairs::{self, Missed},
     track::{Held, Window},
     volume, watch,
 };
@@ -37,6 +38,10 @@ const WALK_PARTS: u64 = 2;
 /// order is new to everybody, and not much less, for so is what somebody reads who works through a queue.
 const FIRST_SIXTHS: u64 = 5;
 
+/// Of the objects that a pair had touched before it got its place, so many count: as many as it takes at most to get one.
+/// The sketches may know of more, of a pair that had lost its place, and are less sure of them.
+const SURELY_MISSED: u64 = 3;
+
 /// What is found about a pair.
 struct Verdict {
     rule: Rule,
@@ -49,11 +54,22 @@ struct Verdict {
     bytes: u64,
 }
 
-/// What each window holds, in the first places.
-pub(super) fn held(windows: &[Window]) -> [Held; MAX_LIMITS] {
+/// What each window holds, in the first places, with what was missed of it.
+pub(super) fn held(
+    windows: &[Window],
+    missed: Missed,
+    now: Timestamp,
+    lengths: &[Duration],
+) -> [Held; MAX_LIMITS] {
     let mut all = [Held { distinct: 0, error: 0, surely: 0 }; MAX_LIMITS];
-    for (held, window) in all.iter_mut().zip(windows) {
+    let objects = u64::from(missed.objects);
+    for ((held, window), &length) in all.iter_mut().zip(windows).zip(lengths) {
         *held = window.held();
+        held.error = held.error.max(objects);
+        if now.since(missed.since) < length {
+            let sure = objects.min(SURELY_MISSED);
+            (held.distinct, held.surely) = (held.distinct + sure, held.surely + sure);
+        }
     }
     all
 }
@@ -91,10 +107,9 @@ impl Tally {
             Some(_) => {}
         }
         let (pair, windows) = self.pairs.with_windows(number);
-        let mut all = held(windows);
+        let all = held(windows, pair.missed, touch.now, context.policy.windows());
         let count = windows.len();
         let Some(evidence) = &mut pair.evidence else { return };
-        let missed = u64::from(pair.missed);
         evidence.note(touch.object, touch.address);
         evidence.noted += 1;
         evidence.firsts += u32::from(touch.is_first);
@@ -115,10 +130,6 @@ impl Tally {
             }
         }
         let row = &row;
-        for held in &mut all[..count] {
-            // What was touched before there was a place for it is not counted.
-            held.error = held.error.max(missed);
-        }
         let all = &all[..count];
         let rise = evidence.levels.rise(row, new, weight, all);
         let mut verdicts: [Option<Verdict>; 3] = [None, None, None];
@@ -256,7 +267,8 @@ impl Tally {
                 // The most that the reported window held, if this is not about another.
                 let reported = if rule == Rule::DistinctObjects { windows[open.window].held() } else { held };
                 if reported.distinct > open.peak.distinct {
-                    open.peak = Held { error: reported.error.max(u64::from(pair.missed)), ..reported };
+                    open.peak =
+                        Held { error: reported.error.max(u64::from(pair.missed.objects)), ..reported };
                 }
                 if level <= open.level {
                     return;
@@ -286,7 +298,7 @@ impl Tally {
                     bytes,
                 });
                 self.counters.open += 1;
-                self.pairs.stand(number, pairs::OPEN);
+                self.pairs.open(number);
                 Phase::Begins
             }
         };
@@ -379,8 +391,9 @@ impl Tally {
     /// Ends findings that have become quiet and forgets pairs that the longest window has left behind.
     pub(super) fn sweep(&mut self, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
         let lengths = context.policy.windows();
-        let mut candidate = self.pairs.oldest(pairs::OPEN);
-        while let Some(number) = candidate {
+        let [mut candidate, large] = [pairs::OPEN, pairs::OPEN_LARGE].map(|class| self.pairs.oldest(class));
+        let mut rest = large;
+        while let Some(number) = candidate.or_else(|| rest.take()) {
             candidate = self.pairs.next(number);
             for rule in super::evidence::CLIENT_RULES {
                 let open = self.pairs.pair(number).evidence.as_ref().and_then(|evidence| evidence.open(rule));

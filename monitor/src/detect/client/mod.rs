@@ -32,7 +32,7 @@ pub(super) use self::room::Sizes;
 use self::{
     admission::Admission,
     objects::{NONE, Node, Objects},
-    pairs::Pairs,
+    pairs::{Missed, Pairs},
     watch::Watch,
 };
 use super::{Finding, Policy, clock::Clock};
@@ -166,7 +166,7 @@ impl Tally {
         if let Some(evidence) = &mut pair.evidence
             && !evidence.levels.at_rest()
         {
-            let held = judge::held(windows);
+            let held = judge::held(windows, pair.missed, touch.now, lengths);
             evidence.levels.sink(context.policy.row(pair.profile), &held[..windows.len()]);
         }
         if touch.begins_call {
@@ -192,6 +192,15 @@ impl Tally {
         let new = pair.track.touch(windows, &mut self.objects, node, lengths);
         if new != 0 && touch.is_empty {
             pair.misses.miss();
+        }
+        // The first one got it its place, and is known for that.
+        if new != 0
+            && pair.missed.objects > 0
+            && pair.track.len() > 1
+            && self.admission.knows(hash, touch.object_hash)
+        {
+            // One of those that were missed is here now.
+            pair.missed.objects -= 1;
         }
         if pair.track.len() > room::OBJECTS_PER_PAIR {
             pair.track.thin(windows, &mut self.objects);
@@ -221,7 +230,7 @@ impl Tally {
         let (number, seen) = self.place(hash, client, touch, object, context, out);
         let Some(number) = number else { return seen };
         // Who gets a place is counted by that already.
-        if known.is_some() && !self.admission.is_new(hash, object) {
+        if known.is_some() && !self.admission.is_new(hash, object, touch.now) {
             return seen;
         }
         self.pairs.pair_mut(number).misses.miss();
@@ -258,9 +267,7 @@ impl Tally {
         self.next_sweep = now + judge::SWEEP;
         self.sweep(now, context, out);
         if now >= self.next_clearing {
-            if self.next_clearing != Timestamp::default() {
-                self.admission.clear();
-            }
+            self.admission.clear(now);
             self.next_clearing = now + context.policy.longest();
         }
     }
@@ -292,8 +299,8 @@ impl Tally {
         if let Some(number) = self.pairs.find(hash, client, touch.route) {
             return (Some(number), Seen { is_new: false });
         }
-        let standing = self.admission.count(hash, object);
-        let seen = Seen { is_new: standing.is_new && standing.objects == 1 };
+        let standing = self.admission.count(hash, object, touch.now);
+        let seen = Seen { is_new: standing.is_new };
         let threshold = Admission::threshold(self.pairs.len(), self.pairs.capacity())
             .max(Admission::threshold(self.objects.len(), self.objects.capacity()));
         if standing.objects < threshold {
@@ -303,7 +310,8 @@ impl Tally {
         self.make_room_for_pair(touch.now, context, out);
         let profile = context.policy.profile(client, touch.route);
         let identity = (hash, *client, Arc::clone(touch.route));
-        (Some(self.pairs.insert(identity, profile, standing.objects - 1, touch.now)), seen)
+        let missed = Missed { objects: standing.objects - 1, since: self.admission.since() };
+        (Some(self.pairs.insert(identity, profile, missed, touch.now)), seen)
     }
 
     /// Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.

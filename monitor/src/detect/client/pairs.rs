@@ -20,8 +20,24 @@ use crate::{
 /// Classes of quiet pairs: those with 1 object, with 2 and 3, with 4 to 7 …, with 128 and more.
 pub(super) const CLASSES: u8 = 8;
 
-/// The class of pairs with an open finding.
+/// The classes of pairs with an open finding: with few objects kept, and with so many that some can be spared.
 pub(super) const OPEN: u8 = CLASSES;
+pub(super) const OPEN_LARGE: u8 = CLASSES + 1;
+
+/// Objects that are kept of a pair about which something is known already, at least.
+pub(super) const FEWEST: u32 = 64;
+
+/// All classes.
+const ALL: usize = CLASSES as usize + 2;
+
+/// Objects that a pair had touched before it got its place, about: they count for windows that reach back to when the
+/// sketches began to count.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Missed {
+    pub(super) objects: u8,
+    #[serde(with = "crate::time::nanoseconds")]
+    pub(super) since: Timestamp,
+}
 
 /// A client on a route.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,8 +48,7 @@ pub(super) struct Pair {
     pub(super) hash: u64,
     /// The list that it is in.
     pub(super) class: u8,
-    /// Objects that it had touched before it got its place, at most.
-    pub(super) missed: u8,
+    pub(super) missed: Missed,
     pub(super) profile: Profile,
     older: u32,
     newer: u32,
@@ -59,7 +74,7 @@ pub(super) struct Pairs {
     free: Vec<u32>,
     #[serde(skip)]
     index: HashTable<u32>,
-    lists: [List; CLASSES as usize + 1],
+    lists: [List; ALL],
     capacity: usize,
 }
 
@@ -72,7 +87,16 @@ struct List {
 impl Pair {
     /// Objects that it has touched, or missed, about.
     pub(super) fn known(&self) -> u32 {
-        self.track.len() + self.misses.count() + u32::from(self.missed)
+        self.track.len() + self.misses.count() + u32::from(self.missed.objects)
+    }
+
+    /// Whether a finding about it is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.class >= OPEN
+    }
+
+    fn open_class(&self) -> u8 {
+        if self.track.len() >= FEWEST { OPEN_LARGE } else { OPEN }
     }
 
     fn quiet_class(&self) -> u8 {
@@ -94,7 +118,7 @@ impl Pairs {
             lengths,
             free: Vec::with_capacity(capacity),
             index: HashTable::with_capacity(capacity),
-            lists: [List { oldest: NONE, newest: NONE }; CLASSES as usize + 1],
+            lists: [List { oldest: NONE, newest: NONE }; ALL],
             capacity,
         }
     }
@@ -124,7 +148,7 @@ impl Pairs {
             && self.slots.iter().flatten().all(|pair| {
                 known(pair.older)
                     && known(pair.newer)
-                    && pair.class <= OPEN
+                    && pair.class <= OPEN_LARGE
                     && pair.track.fits(objects)
                     && pair.evidence.as_deref().is_none_or(|evidence| evidence.fits(lengths))
             })
@@ -203,20 +227,20 @@ impl Pairs {
         self.index.find(hash, same).copied()
     }
 
-    /// Adds a quiet pair, of which `missed` objects were not seen. The caller has made sure that there is room and that
+    /// Adds a quiet pair, of which objects were `missed`. The caller has made sure that there is room and that
     /// it is new.
     pub(super) fn insert(
         &mut self,
         (hash, client, route): (u64, ClientKey, Arc<str>),
         profile: Profile,
-        missed: u8,
+        missed: Missed,
         now: Timestamp,
     ) -> u32 {
         let pair = Pair {
             client,
             route,
             hash,
-            class: class(missed.into()),
+            class: class(missed.objects.into()),
             missed,
             profile,
             older: NONE,
@@ -262,23 +286,29 @@ impl Pairs {
     pub(super) fn touch(&mut self, number: u32, now: Timestamp) {
         let pair = self.pair_mut(number);
         pair.last = now;
-        let class = if pair.class == OPEN { OPEN } else { pair.quiet_class() };
+        let class = if pair.is_open() { pair.open_class() } else { pair.quiet_class() };
         if pair.newer != NONE || pair.class != class {
             self.stand(number, class);
         }
     }
 
-    /// Moves the pair to a list, as its most recently active.
-    pub(super) fn stand(&mut self, number: u32, class: u8) {
-        self.unlink(number);
-        self.pair_mut(number).class = class;
-        self.append(number);
+    /// Puts a pair with an open finding among those.
+    pub(super) fn open(&mut self, number: u32) {
+        let class = self.pair(number).open_class();
+        self.stand(number, class);
     }
 
     /// Puts a pair without an open finding back among the quiet ones.
     pub(super) fn calm(&mut self, number: u32) {
         let class = self.pair(number).quiet_class();
         self.stand(number, class);
+    }
+
+    /// Moves the pair to a list, as its most recently active.
+    fn stand(&mut self, number: u32, class: u8) {
+        self.unlink(number);
+        self.pair_mut(number).class = class;
+        self.append(number);
     }
 
     /// The least recently active pair of a class.

@@ -8,12 +8,6 @@ use crate::{detect::Finding, time::Timestamp};
 /// Objects kept of a pair; with more it goes on as a sample, within some 2 % of the truth.
 pub(super) const OBJECTS_PER_PAIR: u32 = 2_048;
 
-/// A pair with fewer objects is not thinned to make room.
-const FEWEST_TO_THIN: u32 = 64;
-
-/// Pairs that are looked at for one to thin.
-const CANDIDATES: usize = 8;
-
 /// The class up to which pairs have touched so little that the sketches do instead: less than 8 objects.
 const LITTLE: u8 = 3;
 
@@ -39,15 +33,15 @@ pub(in crate::detect) struct Sizes {
 }
 
 impl Sizes {
-    /// What fits into so many bytes: of 24 parts, five for sketches, six for pairs, nine for objects, and four for
+    /// What fits into so many bytes: of 24 parts, seven for sketches, five for pairs, nine for objects, and three for
     /// evidence, of which half may be about findings that must be told however many there are. A pair at the limits by default has a few hundred objects; most have one.
     pub(in crate::detect) fn within(bytes: usize, lengths: usize) -> Sizes {
         Sizes {
-            pairs: bytes / 24 * 6 / Pairs::bytes_each(lengths),
+            pairs: bytes / 24 * 5 / Pairs::bytes_each(lengths),
             objects: bytes / 24 * 9 / Objects::BYTES_EACH,
-            sketch: bytes / 24 * 5,
-            watched: bytes / 24 * 4 / EVIDENCE,
-            open: bytes / 24 * 4 / EVIDENCE,
+            sketch: bytes / 24 * 7,
+            watched: bytes / 24 * 3 / EVIDENCE,
+            open: bytes / 24 * 3 / EVIDENCE,
         }
     }
 }
@@ -115,7 +109,7 @@ impl Tally {
         if !self.pairs.is_full() {
             return;
         }
-        if let Some(number) = (0..=pairs::OPEN).find_map(|class| self.pairs.oldest(class)) {
+        if let Some(number) = (0..=pairs::OPEN_LARGE).find_map(|class| self.pairs.oldest(class)) {
             self.evict(number, now, context, out);
         }
     }
@@ -138,10 +132,10 @@ impl Tally {
                 self.thin(donor);
             } else if let Some(less) = oldest_below(class.min(pairs::CLASSES)) {
                 self.evict(less, now, context, out);
-            } else if self.pairs.pair(number).track.len() >= FEWEST_TO_THIN {
+            } else if self.pairs.pair(number).track.len() >= pairs::FEWEST {
                 self.thin(number);
             } else {
-                let others = (0..=pairs::OPEN).flat_map(|class| {
+                let others = (0..=pairs::OPEN_LARGE).flat_map(|class| {
                     std::iter::successors(self.pairs.oldest(class), |&other| self.pairs.next(other))
                 });
                 match others.into_iter().find(|&other| other != number) {
@@ -175,7 +169,7 @@ impl Tally {
 
     fn evict(&mut self, number: u32, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
         let (pair, windows) = self.pairs.with_windows(number);
-        self.admission.remember(pair.hash, pair.known());
+        self.admission.remember(pair.hash, pair.known(), now);
         pair.track.slide(windows, &mut self.objects, now, context.policy.windows());
         let pair = self.pairs.pair(number);
         let is_busy = is_near(self.pairs.windows(number), context.policy.row(pair.profile), BUSY);
@@ -185,21 +179,16 @@ impl Tally {
 
     /// A pair with many objects, one with an open finding if there is any.
     fn donor(&self) -> Option<u32> {
-        [(pairs::OPEN, FEWEST_TO_THIN), (pairs::CLASSES - 1, 2 * FEWEST_TO_THIN)].into_iter().find_map(
-            |(class, fewest)| {
-                std::iter::successors(self.pairs.oldest(class), |&number| self.pairs.next(number))
-                    .take(CANDIDATES)
-                    .find(|&number| self.pairs.pair(number).track.len() >= fewest)
-            },
-        )
+        let large = self.pairs.oldest(pairs::OPEN_LARGE);
+        let busiest = || self.pairs.oldest(pairs::CLASSES - 1);
+        large.or_else(busiest).filter(|&number| self.pairs.pair(number).track.len() >= pairs::FEWEST)
     }
 
     fn thin(&mut self, number: u32) {
         self.counters.thinned += 1;
         let (pair, windows) = self.pairs.with_windows(number);
         pair.track.thin(windows, &mut self.objects);
-        // It goes to the end of its list, so that the next is another's turn.
-        let class = pair.class;
-        self.pairs.stand(number, class);
+        // To the end of its list, so that the next is another's turn.
+        if pair.is_open() { self.pairs.open(number) } else { self.pairs.calm(number) }
     }
 }

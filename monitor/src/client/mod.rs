@@ -37,7 +37,7 @@ use fields::{Field, Fields};
 use forwarded::ForwardedHeaders;
 
 /// An address, its network, and the credentials.
-const MOST_KEYS: usize = 2 + credentials::MOST;
+pub(crate) const MOST_KEYS: usize = 2 + credentials::MOST;
 
 /// Values of `Authorization` that are looked at. Servers refuse more than one, or take the first or the last.
 const AUTHORIZATIONS: usize = 2;

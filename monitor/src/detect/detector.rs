@@ -8,13 +8,13 @@ use super::{
     client::{self, Context, Tally, Touch},
     clock::Clock,
     crowd::{self, Crowd, FirstTouch, Lens, memory::Memory},
-    routes::Routes,
+    routes::{Names, Routes},
 };
 use crate::{
     client::Clients,
     hash::HashKey,
     route::outcome,
-    state::{Inconsistent, Names, check},
+    state::{self, Inconsistent, check},
     time::Timestamp,
 };
 
@@ -70,6 +70,7 @@ pub struct Detector {
     policy: Policy,
     bytes_limit: u64,
     loss: f64,
+    names: Names,
     state: State,
 }
 
@@ -104,7 +105,7 @@ impl Detector {
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
-        Detector { key, policy, bytes_limit, loss: 0.0, state }
+        Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state }
     }
 
     /// A detector that goes on where the one was that had come to `state`, under the same key. Limits may have changed
@@ -117,7 +118,7 @@ impl Detector {
         settings: Settings,
         key: HashKey,
         mut state: State,
-        names: &mut Names,
+        names: &mut state::Names,
     ) -> Result<Detector, Inconsistent> {
         let Settings { policy, budget, bytes_limit } = settings;
         let sizes = budget.tally(policy.windows().len());
@@ -125,7 +126,7 @@ impl Detector {
         state.credentials.restore(sizes, &policy, false, key, names)?;
         state.crowd.restore(budget.crowd(), names)?;
         check(state.proven.fits(budget.proven()), "the memory of identities has another size")?;
-        Ok(Detector { key, policy, bytes_limit, loss: 0.0, state })
+        Ok(Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state })
     }
 
     /// All that has to be kept for another detector to go on from here.
@@ -163,7 +164,7 @@ impl Detector {
         } else if !touches {
             self.state.counters.refused += 1;
         }
-        let route_hash = self.key.hash(route.as_bytes());
+        let route_hash = self.names.hash(route, self.key);
         let facts = self.state.routes.call(route_hash, status, response_bytes);
         if objects.is_empty() || !(touches || refused) {
             return;
@@ -174,8 +175,22 @@ impl Detector {
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         // What is meant to be read says nothing about the rest.
         let is_partner = self.policy.has_partner(clients.keys());
+        let mut hashes = [0; client::MOST_KEYS];
+        for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
+            *hash = client::pair_hash(self.key, client, route_hash);
+        }
+        // Addresses come first.
+        let (address_hashes, credential_hashes) =
+            hashes.split_at(clients.keys().len() - clients.by_credential().len());
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
             let object_hash = self.key.hash(object.as_bytes());
+            // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
+            crowd.fetch(route_hash, object_hash);
+            address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
+            credential_hashes
+                .iter()
+                .take(clients.by_credential().len())
+                .for_each(|&hash| credentials.fetch(hash));
             let number = client::number(object);
             let address = clients.address();
             let first = if touches && !is_partner {
@@ -203,19 +218,19 @@ impl Detector {
                 sampling,
             };
             let families = [
-                (&mut *addresses, clients.by_address(), Lens::Address),
-                (&mut *credentials, clients.by_credential(), Lens::Credential),
+                (&mut *addresses, clients.by_address(), address_hashes, Lens::Address),
+                (&mut *credentials, clients.by_credential(), credential_hashes, Lens::Credential),
             ];
-            for (tally, keys, lens) in families {
-                for client in keys {
+            for (tally, keys, hashes, lens) in families {
+                for (client, &hash) in keys.iter().zip(hashes) {
                     // The budget of one of its keys is all that applies to a partner's call.
                     if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
                         continue;
                     }
                     let seen = if touches {
-                        tally.touch(client, &touch, context, out)
+                        tally.touch((client, hash), &touch, context, out)
                     } else {
-                        tally.miss(client, &touch, context, out)
+                        tally.miss((client, hash), &touch, context, out)
                     };
                     if seen.is_new && !is_partner {
                         crowd.new_key(now, route, route_hash, lens, address, out);
@@ -238,7 +253,7 @@ impl Detector {
             at,
             now: self.state.clock.time(at),
             route,
-            route_hash: self.key.hash(route.as_bytes()),
+            route_hash: self.names.hash(route, self.key),
             object,
             object_hash: self.key.hash(object.as_bytes()),
             number: None,
@@ -251,11 +266,11 @@ impl Detector {
         };
         let State { clock, addresses, credentials, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
-        for client in clients.by_address() {
-            addresses.answered(client, &touch, response_bytes, context, out);
-        }
-        for client in clients.by_credential() {
-            credentials.answered(client, &touch, response_bytes, context, out);
+        for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
+            for client in keys {
+                let hash = client::pair_hash(self.key, client, touch.route_hash);
+                tally.answered((client, hash), &touch, response_bytes, context, out);
+            }
         }
         self.complete(start, out);
     }

@@ -1,8 +1,10 @@
 //! What the detector knows of a route beside its counts: whether it checks who calls, and how large its answers are.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+
+use crate::hash::HashKey;
 
 /// Routes that are remembered; the router learns fewer.
 const MOST: usize = 16_384;
@@ -56,7 +58,7 @@ impl Routes {
         match status {
             Some(401 | 403) => route.unauthorized = route.unauthorized.saturating_add(1),
             Some(200) if bytes > 0 => {
-                let size = (bytes as f32).log2();
+                let size = logarithm(bytes);
                 looks_empty = route.answers >= FEWEST_ANSWERS
                     && bytes <= LARGEST_EMPTY
                     && size + FAR_SMALLER < route.size;
@@ -69,6 +71,36 @@ impl Routes {
             _ => {}
         }
         Facts { checks_credentials: route.unauthorized > 0, looks_empty }
+    }
+}
+
+/// The logarithm to the base 2, within a tenth: the exponent and the mantissa of the number as they stand.
+fn logarithm(number: u64) -> f32 {
+    (number as f32).to_bits() as f32 / (1 << 23) as f32 - 127.0
+}
+
+/// The hashes of the routes' names, for those that came lately: names are shared, and told apart by where they lie.
+#[derive(Debug)]
+pub(super) struct Names([Option<(Arc<str>, u64)>; NAMES]);
+
+/// Names that are remembered, of routes that are called the most.
+const NAMES: usize = 64;
+
+impl Default for Names {
+    fn default() -> Names {
+        Names([const { None }; NAMES])
+    }
+}
+
+impl Names {
+    /// The keyed hash of a name.
+    pub(super) fn hash(&mut self, name: &Arc<str>, key: HashKey) -> u64 {
+        // As long as a name is held here, nothing else can lie where it does.
+        let known = &mut self.0[Arc::as_ptr(name).addr() / 16 % NAMES];
+        match known {
+            Some((same, hash)) if Arc::ptr_eq(same, name) => *hash,
+            _ => known.insert((Arc::clone(name), key.hash(name.as_bytes()))).1,
+        }
     }
 }
 
@@ -94,6 +126,24 @@ mod tests {
         assert!(!routes.call(1, Some(404), 250).looks_empty);
         assert!((0..100).all(|_| !routes.call(2, Some(200), 250).looks_empty));
         assert!(!routes.call(3, Some(200), 0).looks_empty);
+    }
+
+    #[test]
+    fn logarithms_are_about_right() {
+        for number in [1, 2, 3, 180, 1_024, 5_000, 1 << 40, u64::MAX] {
+            assert!((logarithm(number) - (number as f32).log2()).abs() < 0.1, "{number}");
+        }
+    }
+
+    #[test]
+    fn names_are_hashed_as_if_anew() {
+        let key = HashKey::new([4; 16]);
+        let mut names = Names::default();
+        for n in 0..500 {
+            let name: Arc<str> = format!("GET /{}", n % 100).into();
+            assert_eq!(names.hash(&name, key), key.hash(name.as_bytes()));
+            assert_eq!(names.hash(&name, key), key.hash(name.as_bytes()));
+        }
     }
 
     #[test]

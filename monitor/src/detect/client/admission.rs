@@ -1,22 +1,25 @@
 //! Admission: which pairs of a client key and a route get a place of their own.
 //!
 //! While there is room, each does at its first object. As it gets scarce, a pair first has to touch several, which is
-//! told by two sketches in fixed memory: a blocked Bloom filter says whether a pair has been seen, and whether an object
-//! is new to it (Putze, Sanders, Singler, 2007: one cache line a look), and a count-min sketch with conservative update
-//! (Estan, Varghese, 2002), blocked likewise, counts the objects after the first. Whoever pours in made-up keys of one
-//! object each fills the filter, and not even the counters. Both are cleared when the filter is half full, or has seen a
-//! whole longest window; who has a place keeps it.
+//! told by sketches in fixed memory: a blocked Bloom filter says whether a pair has been seen, and whether an object is
+//! new to it (Putze, Sanders, Singler, 2007), and a count-min sketch with conservative update (Estan, Varghese, 2002)
+//! counts the objects after the first. All that is known of a pair stands in one cache line. Whoever pours in made-up keys
+//! of one object each fills the filter, and not even the counters. Everything is cleared when the filter is half full, or
+//! has seen a whole longest window; who has a place keeps it.
 //!
 //! An estimate may be too high by a few, or, after a clearing, too low.
 
-use std::ops::Range;
+use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
-/// Words of a cache line.
-const LINE: usize = 8;
+/// Bits of a line for the filter: six words of the eight that a cache line has.
+const FILTER_BITS: u64 = 6 * 64;
+
+/// Counters of four bits in the other two.
+const COUNTERS: u64 = 32;
 
 /// Bits of a pair in the filter: at half full, one in sixteen that is new looks known.
 const PAIR_BITS: u32 = 4;
@@ -34,11 +37,18 @@ const MOST: u8 = 15;
 /// How full the tables are, in eighths, and how many objects it then takes to get a place.
 const THRESHOLDS: [u8; 8] = [1, 1, 1, 1, 2, 2, 3, 4];
 
+/// A cache line of the sketches.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[repr(align(64))]
+struct Line {
+    filter: [u64; 6],
+    counts: [u64; 2],
+}
+
 /// The sketches.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Admission {
-    filter: Vec<u64>,
-    counts: Vec<u64>,
+    lines: Vec<Line>,
     /// Bits set in the filter.
     set: u64,
     /// When they were cleared last.
@@ -58,26 +68,19 @@ pub(super) struct Standing {
 }
 
 impl Admission {
-    /// Sketches of about `bytes` in all, five sixths of them the filter.
+    /// Sketches of about `bytes` in all.
     pub(super) fn new(bytes: usize) -> Admission {
-        let (filter, counts) = Admission::words(bytes);
-        Admission {
-            filter: vec![0; filter],
-            counts: vec![0; counts],
-            set: 0,
-            since: Timestamp::default(),
-            overflows: 0,
-        }
+        let lines = vec![Line::default(); Admission::lines(bytes)];
+        Admission { lines, set: 0, since: Timestamp::default(), overflows: 0 }
     }
 
     /// Whether they are of about `bytes` in all.
     pub(super) fn fits(&self, bytes: usize) -> bool {
-        (self.filter.len(), self.counts.len()) == Admission::words(bytes)
+        self.lines.len() == Admission::lines(bytes)
     }
 
-    fn words(bytes: usize) -> (usize, usize) {
-        let lines = |bytes: usize| (bytes / (LINE * 8)).max(1) * LINE;
-        (lines(bytes / 6 * 5), lines(bytes / 6))
+    fn lines(bytes: usize) -> usize {
+        (bytes / size_of::<Line>()).max(1)
     }
 
     /// Objects that a pair must have touched to get a place, when `used` of `capacity` places are taken.
@@ -86,29 +89,46 @@ impl Admission {
         THRESHOLDS[eighths.min(THRESHOLDS.len() - 1)]
     }
 
+    /// Fetches from memory what is known of a pair.
+    pub(super) fn fetch(&self, pair: u64) {
+        black_box(self.lines[place(self.lines.len(), pair)].counts[0]);
+    }
+
     /// Counts an object of a pair without a place.
     pub(super) fn count(&mut self, pair: u64, object: u64, now: Timestamp) -> Standing {
-        if self.insert(mix(pair), PAIR_BITS, now) {
+        self.make_room(now);
+        let at = place(self.lines.len(), pair);
+        let line = &mut self.lines[at];
+        let fresh = line.insert(mix(pair), PAIR_BITS);
+        if fresh > 0 {
+            self.set += fresh;
             return Standing { objects: 1, is_new: true };
         }
-        let known = self.estimate(pair);
-        let further = if self.is_new(pair, object, now) { known.saturating_add(1).min(MOST) } else { known };
-        if further > known {
-            self.raise(pair, further);
+        let fresh = line.insert(entry(pair, object), OBJECT_BITS);
+        self.set += fresh;
+        let mut further = line.estimate(pair);
+        if fresh > 0 && further < MOST {
+            further += 1;
+            line.raise(pair, further);
         }
         Standing { objects: further + 1, is_new: false }
     }
 
-    /// Whether the object is new to the pair; from then on it is known.
+    /// Whether the object is new to a pair that has a place; from then on it is known.
     pub(super) fn is_new(&mut self, pair: u64, object: u64, now: Timestamp) -> bool {
-        self.insert(entry(pair, object), OBJECT_BITS, now)
+        self.make_room(now);
+        // Anywhere: a pair may have many.
+        let entry = entry(pair, object);
+        let at = place(self.lines.len(), entry);
+        let line = &mut self.lines[at];
+        let fresh = line.insert(mix(entry), OBJECT_BITS);
+        self.set += fresh;
+        fresh > 0
     }
 
     /// Whether the object was counted for the pair since the last clearing.
     pub(super) fn knows(&self, pair: u64, object: u64) -> bool {
-        let hash = entry(pair, object);
-        let line = &self.filter[line_of(self.filter.len(), hash)];
-        places(hash, OBJECT_BITS).all(|(word, mask)| line[word] & mask != 0)
+        self.lines[place(self.lines.len(), pair)].has(entry(pair, object), OBJECT_BITS)
     }
 
     /// When counting began.
@@ -116,35 +136,18 @@ impl Admission {
         self.since
     }
 
-    /// Sets the bits of an entry; whether one of them was not.
-    fn insert(&mut self, hash: u64, bits: u32, now: Timestamp) -> bool {
-        if self.set * 2 >= self.filter.len() as u64 * 64 {
-            self.clear(now);
-            self.overflows += 1;
-        }
-        let range = line_of(self.filter.len(), hash);
-        let line = &mut self.filter[range];
-        let mut fresh = 0;
-        for (word, mask) in places(hash, bits) {
-            fresh += u64::from(line[word] & mask == 0);
-            line[word] |= mask;
-        }
-        self.set += fresh;
-        fresh > 0
-    }
-
     /// Notes that a pair, which loses its place, had touched so many objects.
-    pub(super) fn remember(&mut self, pair: u64, objects: u32, now: Timestamp) {
-        self.insert(mix(pair), PAIR_BITS, now);
-        self.raise(pair, u8::try_from(objects.saturating_sub(1)).unwrap_or(MOST).min(MOST));
+    pub(super) fn remember(&mut self, pair: u64, objects: u32) {
+        let at = place(self.lines.len(), pair);
+        let line = &mut self.lines[at];
+        self.set += line.insert(mix(pair), PAIR_BITS);
+        line.raise(pair, u8::try_from(objects.saturating_sub(1)).unwrap_or(MOST).min(MOST));
     }
 
     /// Forgets everything.
     pub(super) fn clear(&mut self, now: Timestamp) {
-        self.since = now;
-        self.filter.fill(0);
-        self.counts.fill(0);
-        self.set = 0;
+        self.lines.fill(Line::default());
+        (self.set, self.since) = (0, now);
     }
 
     /// How often the sketches were full before their time.
@@ -152,18 +155,41 @@ impl Admission {
         self.overflows
     }
 
+    fn make_room(&mut self, now: Timestamp) {
+        if self.set * 2 >= self.lines.len() as u64 * FILTER_BITS {
+            self.clear(now);
+            self.overflows += 1;
+        }
+    }
+}
+
+impl Line {
+    /// Sets the bits of an entry; how many of them were not.
+    fn insert(&mut self, hash: u64, bits: u32) -> u64 {
+        let mut fresh = 0;
+        for (word, mask) in places(hash, bits) {
+            fresh += u64::from(self.filter[word] & mask == 0);
+            self.filter[word] |= mask;
+        }
+        fresh
+    }
+
+    fn has(&self, hash: u64, bits: u32) -> bool {
+        places(hash, bits).all(|(word, mask)| self.filter[word] & mask != 0)
+    }
+
     /// Objects after the first.
     fn estimate(&self, pair: u64) -> u8 {
-        let line = &self.counts[line_of(self.counts.len(), pair)];
-        counters(pair).map(|at| (line[at / 16] >> (at % 16 * 4)) as u8 & MOST).min().unwrap_or_default()
+        counters(pair)
+            .map(|at| (self.counts[at / 16] >> (at % 16 * 4)) as u8 & MOST)
+            .min()
+            .unwrap_or_default()
     }
 
     /// Lets each counter of the pair be at least `objects`.
     fn raise(&mut self, pair: u64, objects: u8) {
-        let range = line_of(self.counts.len(), pair);
-        let line = &mut self.counts[range];
         for at in counters(pair) {
-            let (word, shift) = (&mut line[at / 16], at % 16 * 4);
+            let (word, shift) = (&mut self.counts[at / 16], at % 16 * 4);
             if ((*word >> shift) as u8 & MOST) < objects {
                 *word = *word & !(u64::from(MOST) << shift) | u64::from(objects) << shift;
             }
@@ -171,24 +197,21 @@ impl Admission {
     }
 }
 
-/// The pair's counters among the 128 of its line.
+/// The pair's counters among those of its line.
 fn counters(pair: u64) -> impl Iterator<Item = usize> {
-    let bits = mix(pair);
-    (0..ROWS).map(move |row| (bits >> (row * 7) & 127) as usize)
+    let bits = mix(pair.rotate_left(32));
+    (0..ROWS).map(move |row| (bits >> (row * 8) & (COUNTERS - 1)) as usize)
 }
 
-/// The words of the line that a hash belongs to, of so many.
-fn line_of(words: usize, hash: u64) -> Range<usize> {
-    let lines = (words / LINE) as u128;
-    let line = ((u128::from(hash) * lines) >> 64) as usize;
-    line * LINE..(line + 1) * LINE
+/// The line that a hash belongs to, of so many.
+fn place(lines: usize, hash: u64) -> usize {
+    ((u128::from(hash) * lines as u128) >> 64) as usize
 }
 
-/// The bits of an entry in its line.
+/// The bits of an entry in its line, nine bits of the hash for each.
 fn places(hash: u64, count: u32) -> impl Iterator<Item = (usize, u64)> {
-    let bits = mix(hash);
     (0..count).map(move |n| {
-        let bit = (bits >> (9 * n)) & 511;
+        let bit = ((hash >> (9 * n)) & 511) * FILTER_BITS / 512;
         ((bit / 64) as usize, 1 << (bit % 64))
     })
 }
@@ -231,9 +254,9 @@ mod tests {
     #[test]
     fn who_loses_a_place_is_remembered() {
         let mut admission = Admission::new(1 << 16);
-        admission.remember(hash(1), 6, NOW);
+        admission.remember(hash(1), 6);
         assert_eq!(admission.count(hash(1), hash(7), NOW).objects, 7);
-        admission.remember(hash(3), 1_000, NOW);
+        admission.remember(hash(3), 1_000);
         assert_eq!(admission.count(hash(3), hash(7), NOW).objects, MOST + 1);
     }
 
@@ -241,10 +264,10 @@ mod tests {
     fn a_flood_of_keys_makes_few_look_busy() {
         let mut admission = Admission::new(768 << 10);
         // As many as fill the filter to nearly a half.
-        let objects = 850_000;
+        let objects = 740_000;
         let busy = (0..objects).filter(|&n| admission.count(hash(n), hash(1), NOW).objects >= 3).count();
         assert_eq!(admission.overflows(), 0);
-        assert!(admission.set * 5 > admission.filter.len() as u64 * 64 * 2);
+        assert!(admission.set * 5 > admission.lines.len() as u64 * FILTER_BITS * 2);
         assert!(busy < objects as usize / 1_000, "{busy} of {objects}");
     }
 
@@ -256,7 +279,7 @@ mod tests {
         }
         assert!(admission.overflows() > 1);
         assert_eq!(admission.since(), NOW);
-        assert!(admission.set <= admission.filter.len() as u64 * 64 / 2 + 7);
+        assert!(admission.set <= admission.lines.len() as u64 * FILTER_BITS / 2 + 7);
     }
 
     #[test]

@@ -36,6 +36,7 @@ use self::{
     watch::Watch,
 };
 use super::{Finding, Policy, clock::Clock};
+pub(super) use crate::client::MOST_KEYS;
 use crate::{
     client::ClientKey,
     hash::HashKey,
@@ -149,15 +150,19 @@ impl Tally {
         self.objects.restore(sizes.objects, self.pairs.slots())
     }
 
+    /// Fetches from memory what will be needed of a pair by its hash.
+    pub(super) fn fetch(&self, hash: u64) {
+        self.admission.fetch(hash);
+    }
+
     /// Takes in an object that a client touched.
     pub(super) fn touch(
         &mut self,
-        client: &ClientKey,
+        (client, hash): (&ClientKey, u64),
         touch: &Touch<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) -> Seen {
-        let hash = self.pair_hash(client, touch.route_hash);
         let (number, seen) = self.place(hash, client, touch, touch.object_hash, context, out);
         let Some(number) = number else { return seen };
         let lengths = context.policy.windows();
@@ -219,12 +224,11 @@ impl Tally {
     /// Takes in an object that a client asked for and did not get.
     pub(super) fn miss(
         &mut self,
-        client: &ClientKey,
+        (client, hash): (&ClientKey, u64),
         touch: &Touch<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) -> Seen {
-        let hash = self.pair_hash(client, touch.route_hash);
         let object = touch.object_hash ^ MISSED;
         let known = self.pairs.find(hash, client, touch.route);
         let (number, seen) = self.place(hash, client, touch, object, context, out);
@@ -242,13 +246,12 @@ impl Tally {
     /// Takes in the size of the answer to a call that touched an object.
     pub(super) fn answered(
         &mut self,
-        client: &ClientKey,
+        (client, hash): (&ClientKey, u64),
         touch: &Touch<'_>,
         bytes: u64,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let hash = self.pair_hash(client, touch.route_hash);
         let Some(number) = self.pairs.find(hash, client, touch.route) else { return };
         let Some(node) = self.objects.find(number, touch.object_hash) else { return };
         if std::mem::take(&mut self.objects.node_mut(node).is_fresh) {
@@ -303,21 +306,21 @@ impl Tally {
         let seen = Seen { is_new: standing.is_new };
         let threshold = Admission::threshold(self.pairs.len(), self.pairs.capacity())
             .max(Admission::threshold(self.objects.len(), self.objects.capacity()));
-        if standing.objects < threshold {
+        if standing.objects < threshold || !self.make_room_for_pair(standing.objects, touch.now, context, out)
+        {
             self.counters.not_admitted += 1;
             return (None, seen);
         }
-        self.make_room_for_pair(touch.now, context, out);
         let profile = context.policy.profile(client, touch.route);
         let identity = (hash, *client, Arc::clone(touch.route));
         let missed = Missed { objects: standing.objects - 1, since: self.admission.since() };
         (Some(self.pairs.insert(identity, profile, missed, touch.now)), seen)
     }
+}
 
-    /// Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
-    fn pair_hash(&self, client: &ClientKey, route_hash: u64) -> u64 {
-        self.key.hash(&client.to_bytes()) ^ route_hash.rotate_left(17)
-    }
+/// The hash of a pair. Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
+pub(super) fn pair_hash(key: HashKey, client: &ClientKey, route_hash: u64) -> u64 {
+    key.hash(&client.to_bytes()) ^ route_hash.rotate_left(17)
 }
 
 /// Of how many objects one is the sample at the rate `sampling`, in [`UNIT`]s.

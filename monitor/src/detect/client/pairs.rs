@@ -1,6 +1,6 @@
 //! Pairs of a client key and a route: a bounded slab, indexed, in lists by how much they have touched.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub(super) const OPEN_LARGE: u8 = CLASSES + 1;
 /// Objects that are kept of a pair about which something is known already, at least.
 pub(super) const FEWEST: u32 = 64;
 
+/// How far a pair's place in its list may be off.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// All classes.
 const ALL: usize = CLASSES as usize + 2;
 
@@ -52,9 +55,11 @@ pub(super) struct Pair {
     pub(super) profile: Profile,
     older: u32,
     newer: u32,
-    /// The last touch.
+    /// The last touch, and when it was put into its place in the list: not before that is off by a while.
     #[serde(with = "crate::time::nanoseconds")]
     pub(super) last: Timestamp,
+    #[serde(with = "crate::time::nanoseconds")]
+    placed: Timestamp,
     pub(super) track: Track,
     /// Calls that counted, and wrap around.
     pub(super) calls: u32,
@@ -246,6 +251,7 @@ impl Pairs {
             older: NONE,
             newer: NONE,
             last: now,
+            placed: now,
             track: Track::default(),
             calls: 0,
             misses: Default::default(),
@@ -287,7 +293,9 @@ impl Pairs {
         let pair = self.pair_mut(number);
         pair.last = now;
         let class = if pair.is_open() { pair.open_class() } else { pair.quiet_class() };
-        if pair.newer != NONE || pair.class != class {
+        // To put a pair into its place touches its neighbours, which lie anywhere.
+        if pair.class != class || now.since(pair.placed) >= PATIENCE {
+            pair.placed = now;
             self.stand(number, class);
         }
     }
@@ -348,6 +356,6 @@ impl Pairs {
 }
 
 /// The class of a quiet pair that has touched so many objects.
-fn class(objects: u32) -> u8 {
+pub(super) fn class(objects: u32) -> u8 {
     (objects.max(1).ilog2() as u8).min(CLASSES - 1)
 }

@@ -1,5 +1,7 @@
 //! Room: how large the tables are, what is counted, and who has to go when one is full.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Tally, judge::is_near, objects::Objects, pairs, pairs::Pairs};
@@ -7,6 +9,9 @@ use crate::{detect::Finding, time::Timestamp};
 
 /// Objects kept of a pair; with more it goes on as a sample, within some 2 % of the truth.
 pub(super) const OBJECTS_PER_PAIR: u32 = 2_048;
+
+/// A pair that has not been active for so long gives way to one that has touched as little.
+const IDLE: Duration = Duration::from_secs(600);
 
 /// The class up to which pairs have touched so little that the sketches do instead: less than 8 objects.
 const LITTLE: u8 = 3;
@@ -98,20 +103,28 @@ impl Counters {
 }
 
 impl Tally {
-    /// Makes room for one pair at the cost of the one that has touched least, of those the one that has been idle
-    /// longest.
+    /// Makes room for one pair that has touched so many `objects`, if there is one that has touched less, or as little and
+    /// has been idle for long. Of those that have touched least the one goes that has been idle longest.
     pub(super) fn make_room_for_pair(
         &mut self,
+        objects: u8,
         now: Timestamp,
         context: Context<'_>,
         out: &mut Vec<Finding>,
-    ) {
+    ) -> bool {
         if !self.pairs.is_full() {
-            return;
+            return true;
         }
-        if let Some(number) = (0..=pairs::OPEN_LARGE).find_map(|class| self.pairs.oldest(class)) {
+        let Some(number) = (0..=pairs::OPEN_LARGE).find_map(|class| self.pairs.oldest(class)) else {
+            return false;
+        };
+        let pair = self.pairs.pair(number);
+        let class = pairs::class(objects.into());
+        let goes = pair.class < class || pair.class == class && now.since(pair.last) >= IDLE;
+        if goes {
             self.evict(number, now, context, out);
         }
+        goes
     }
 
     /// Makes room for one object of a pair: at the cost of quiet pairs that have touched little, then of those with very
@@ -169,7 +182,7 @@ impl Tally {
 
     fn evict(&mut self, number: u32, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
         let (pair, windows) = self.pairs.with_windows(number);
-        self.admission.remember(pair.hash, pair.known(), now);
+        self.admission.remember(pair.hash, pair.known());
         pair.track.slide(windows, &mut self.objects, now, context.policy.windows());
         let pair = self.pairs.pair(number);
         let is_busy = is_near(self.pairs.windows(number), context.policy.row(pair.profile), BUSY);

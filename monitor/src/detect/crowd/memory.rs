@@ -5,7 +5,7 @@
 //! lasts, and at most for two. Half full is where an object that is new is taken for known with a probability of
 //! 2^-5 for each generation: 6 % at the very worst, 2 % on average.
 
-use std::time::Duration;
+use std::{hint::black_box, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,11 @@ impl Memory {
         (bytes / 2 / size_of::<Line>()).max(1)
     }
 
+    /// Fetches from memory what is known of an object.
+    pub(super) fn fetch(&self, hash: u64) {
+        black_box(self.current.line(hash).map_or(0, |line| line.0[0]));
+    }
+
     /// Whether the object with this hash is known.
     pub(in crate::detect) fn knows(&self, hash: u64) -> bool {
         let known = |lines: &Lines| lines.line(hash).is_some_and(|line| line.lacks(hash) == 0);
@@ -77,10 +82,9 @@ impl Memory {
             (self.set, self.since) = (0, now);
             self.turned += 1;
         }
-        let known_before = self.previous.line(hash).is_some_and(|line| line.lacks(hash) == 0);
         let lacked = self.current.line_mut(hash).map_or(0, |line| line.add(hash));
         self.set += u64::from(lacked);
-        lacked == 0 || known_before
+        lacked == 0 || self.previous.line(hash).is_some_and(|line| line.lacks(hash) == 0)
     }
 }
 

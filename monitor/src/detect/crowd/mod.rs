@@ -156,6 +156,11 @@ impl Crowd {
         Ok(())
     }
 
+    /// Fetches from memory what will be needed of an object.
+    pub(crate) fn fetch(&self, route_hash: u64, object_hash: u64) {
+        self.memory.fetch(mix::mix(route_hash, object_hash));
+    }
+
     /// Takes in a touch, and appends what it leads to.
     pub(crate) fn touch(&mut self, touch: &Touch<'_>, out: &mut Vec<Finding>) -> FirstTouch {
         let moment = self.moment(touch.at);

@@ -558,7 +558,8 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
             let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
             let state = postcard::from_bytes(&saved).unwrap();
             scene.detector =
-                Detector::restore(settings(), HashKey::new([1; 16]), state, &mut Names::default()).unwrap();
+                Detector::restore(settings(), HashKey::new([1; 16]), state, &mut state::Names::default())
+                    .unwrap();
         }
         assert_eq!(format!("{:?}", scene.findings), expected);
         assert_eq!(scene.detector.counters(), straight.detector.counters());
@@ -571,7 +572,8 @@ fn tables_of_other_sizes_or_windows_are_refused() {
     let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
     let restore = |settings| {
         let state = postcard::from_bytes(&saved).unwrap();
-        let restored = Detector::restore(settings, HashKey::new([1; 16]), state, &mut Names::default());
+        let restored =
+            Detector::restore(settings, HashKey::new([1; 16]), state, &mut state::Names::default());
         restored.map(drop).map_err(|why| why.to_string())
     };
     assert_eq!(restore(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), Ok(()));

@@ -23,6 +23,12 @@ use crate::{
     program::{self, Running},
 };
 
+/// A client walks from one number to the next.
+pub const SEQUENTIAL_WALK: &str = "sequential-walk";
+
+/// So does somebody, whoever it is.
+pub const BLOCK_DENSITY: &str = "block-density";
+
 /// The rule about clients that read too many accounts.
 pub const DISTINCT_OBJECTS: &str = "distinct-objects";
 /// The notice that a route gives data to whoever asks.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rollcall_tests::{
     Call, Client, Daemon, Metrics, MiniServer, Nginx, Report, bpf,
     client::request,
-    daemon::{self, DISTINCT_OBJECTS, OPEN_DOOR},
+    daemon::{self, BLOCK_DENSITY, DISTINCT_OBJECTS, OPEN_DOOR, SEQUENTIAL_WALK},
     deadline, metrics, port, program,
     program::Running,
 };
@@ -127,12 +127,12 @@ fn curl_walking_the_accounts_of_nginx_raises_an_alert() -> Result<()> {
     let metrics =
         settle(&daemon, "60 exchanges in the metrics", |metrics| metrics.sum(EXCHANGES, &[]) >= 60.0)?;
     assert_eq!(metrics.sum(EXCHANGES, &[]), 60.0);
-    // Nobody had to say who they are, which is worth a notice of its own.
-    for rule in [DISTINCT_OBJECTS, OPEN_DOOR] {
+    // It is a walk, whoever does it. Nobody had to say who they are, which is worth a notice of its own.
+    for rule in [DISTINCT_OBJECTS, SEQUENTIAL_WALK, BLOCK_DENSITY, OPEN_DOOR] {
         assert_eq!(metrics.sum(ALERTS, &[("rule", rule)]), 1.0, "{rule}");
     }
-    assert_eq!(metrics.sum(ALERTS, &[]), 2.0);
-    assert_eq!(metrics.sum(ALERTS_OPEN, &[]), 2.0);
+    assert_eq!(metrics.sum(ALERTS, &[]), 4.0);
+    assert_eq!(metrics.sum(ALERTS_OPEN, &[]), 4.0);
     assert_eq!(metrics.segments_lost() + metrics.requests_lost(), 0.0);
 
     let report = daemon.stop()?;

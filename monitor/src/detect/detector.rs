@@ -184,14 +184,14 @@ impl Detector {
             hashes.split_at(clients.keys().len() - clients.by_credential().len());
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
             let object_hash = self.key.hash(object.as_bytes());
+            let number = client::number(object);
             // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
-            crowd.fetch(route_hash, object_hash);
+            crowd.fetch(route_hash, object_hash, number);
             address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
             credential_hashes
                 .iter()
                 .take(clients.by_credential().len())
                 .for_each(|&hash| credentials.fetch(hash));
-            let number = client::number(object);
             let address = clients.address();
             let first = if touches && !is_partner {
                 let weight = client::weight(sampling);

@@ -42,31 +42,32 @@ pub(super) struct Missed {
     pub(super) since: Timestamp,
 }
 
-/// A client on a route.
+/// A client on a route. What each touch needs stands at the front, in two cache lines.
 #[derive(Debug, Serialize, Deserialize)]
+#[repr(C, align(64))]
 pub(super) struct Pair {
-    pub(super) client: ClientKey,
+    pub(super) hash: u64,
     #[serde(with = "shared")]
     pub(super) route: Arc<str>,
-    pub(super) hash: u64,
+    pub(super) client: ClientKey,
     /// The list that it is in.
     pub(super) class: u8,
-    pub(super) missed: Missed,
     pub(super) profile: Profile,
     older: u32,
     newer: u32,
+    pub(super) track: Track,
+    /// Calls that counted, and wrap around.
+    pub(super) calls: u32,
     /// The last touch, and when it was put into its place in the list: not before that is off by a while.
     #[serde(with = "crate::time::nanoseconds")]
     pub(super) last: Timestamp,
     #[serde(with = "crate::time::nanoseconds")]
     placed: Timestamp,
-    pub(super) track: Track,
-    /// Calls that counted, and wrap around.
-    pub(super) calls: u32,
     pub(super) misses: super::misses::Misses,
-    pub(super) volume: super::volume::Volume,
     /// Kept once the pair comes near a limit.
     pub(super) evidence: Option<Box<Evidence>>,
+    pub(super) missed: Missed,
+    pub(super) volume: super::volume::Volume,
 }
 
 /// The slab.

@@ -4,6 +4,8 @@
 //! bits counting for it: neither a flood of single touches nor a dense route drives out a block that is just being
 //! filled.
 
+use std::hint::black_box;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -80,6 +82,13 @@ impl Blocks {
     /// How many there is room for.
     pub(super) fn capacity(&self) -> usize {
         self.sets.0.len()
+    }
+
+    /// Fetches from memory where the block may be.
+    pub(super) fn fetch(&self, spot: Spot) {
+        let (start, _) = self.locate(spot);
+        black_box(self.sets.0[start].tag);
+        black_box(self.sets.0[start + WAYS - 1].tag);
     }
 
     /// The block, if it is within its window at `now`.

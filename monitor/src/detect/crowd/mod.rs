@@ -157,8 +157,11 @@ impl Crowd {
     }
 
     /// Fetches from memory what will be needed of an object.
-    pub(crate) fn fetch(&self, route_hash: u64, object_hash: u64) {
+    pub(crate) fn fetch(&self, route_hash: u64, object_hash: u64, number: Option<u64>) {
         self.memory.fetch(mix::mix(route_hash, object_hash));
+        if let Some(number) = number {
+            numbers::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
+        }
     }
 
     /// Takes in a touch, and appends what it leads to.

@@ -33,10 +33,8 @@ impl Crowd {
         }
         let (route_hash, owner) = (route.hash, Owner { slot, serial: route.serial });
         let now = u32::try_from(event.at.0 / 1_000_000_000).unwrap_or(u32::MAX);
-        for scale in 0..2 {
-            let bit = number >> walk::shift(scale);
-            let spot = Spot { route: route_hash, scale, block: bit / 32 };
-            self.bit(slot, spot, (bit % 32) as u32, owner, weight, now, event, out);
+        for (spot, bit) in spots(route_hash, number) {
+            self.bit(slot, spot, bit, owner, weight, now, event, out);
         }
     }
 
@@ -95,4 +93,12 @@ impl Crowd {
             walk::count(&mut self.blocks, spot, begins, now);
         }
     }
+}
+
+/// Where a number stands on each scale: its block, and its bit there.
+pub(super) fn spots(route: u64, number: u64) -> [(Spot, u32); 2] {
+    [0, 1].map(|scale| {
+        let bit = number >> walk::shift(scale);
+        (Spot { route, scale, block: bit / 32 }, (bit % 32) as u32)
+    })
 }

@@ -18,8 +18,8 @@ const HOURS: u64 = 168;
 /// An hour, in nanoseconds.
 pub(super) const HOUR: u64 = 3_600_000_000_000;
 
-/// Hours of history before there is an alarm.
-const HISTORY: u64 = 24;
+/// Hours of history before there is an alarm: a week, for a Monday is no Sunday.
+const HISTORY: u64 = HOURS;
 
 /// The usual, times this …
 const FACTOR: f32 = 3.0;

@@ -44,13 +44,14 @@ fn the_same_at_noon_is_not() {
 }
 
 #[test]
-fn there_is_no_alarm_on_the_first_day_and_one_on_the_second() {
+fn there_is_no_alarm_in_the_first_week_and_one_in_the_second() {
     let mut scene = Scene::new();
-    days(&mut scene, 0..1, 300.0);
+    days(&mut scene, 0..6, 300.0);
+    assert_eq!(burst(&mut scene, 6 * 24, 5_000), None);
+    let mut scene = Scene::new();
+    days(&mut scene, 0..7, 300.0);
     assert!(!scene.begun(Rule::RouteDistinct));
-    let mut young = Scene::new();
-    assert_eq!(burst(&mut young, 5, 5_000), None);
-    assert!(burst(&mut scene, 24, 5_000).is_some());
+    assert!(burst(&mut scene, 7 * 24, 5_000).is_some());
 }
 
 #[test]

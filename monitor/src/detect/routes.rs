@@ -56,7 +56,8 @@ impl Routes {
         };
         let mut looks_empty = false;
         match status {
-            Some(401 | 403) => route.unauthorized = route.unauthorized.saturating_add(1),
+            // 403 also comes from firewalls, for whatever reason.
+            Some(401) => route.unauthorized = route.unauthorized.saturating_add(1),
             Some(200) if bytes > 0 => {
                 let size = logarithm(bytes);
                 looks_empty = route.answers >= FEWEST_ANSWERS

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail, ensure};
 use rollcall_tests::{
     Behaviour, Client, Daemon, MiniServer, Namespace, Report,
-    daemon::{DISTINCT_OBJECTS, OPEN_DOOR},
+    daemon::{BLOCK_DENSITY, DISTINCT_OBJECTS, OPEN_DOOR},
 };
 
 use super::{CALLER, Scene, keys, request};
@@ -166,5 +166,50 @@ fn one_network_tells_whatever_the_ipv6_addresses_are() -> Result<()> {
     let report = daemon.stop()?;
     report.expect_exactly(server.port(), &server.served())?;
     assert_eq!(alerted(&report)?, BTreeSet::from(["prefix:fd97:0:0:7::/64".to_owned()]));
+    Ok(())
+}
+
+/// Each call from another address, and with another token: nobody touches more than one account.
+#[test]
+fn a_walk_that_nobody_does_alone_shows_on_the_route() -> Result<()> {
+    const CALLS: usize = 80;
+    let scene = Scene::start(false, &[])?;
+    for id in 0..CALLS {
+        let source = Ipv4Addr::new(127, 9, u8::try_from(id)?, 7);
+        let mut client = Client::connect_from(source, scene.entrance())?;
+        let token = format!("Bearer token-{id}");
+        let target = format!("/v1/customers/{}", 4_000 + id);
+        client.send(request("GET", &target, &[("Authorization", token.as_str())], ""))?;
+        client.response()?;
+    }
+    let alert = scene.daemon.wait_for_alert(BLOCK_DENSITY)?;
+    let (_, report) = scene.finish(CALLS)?;
+    assert_eq!(alert["client"]["kind"], "all");
+    assert_eq!((&alert["route"], &alert["severity"]), (&ROUTE.into(), &"warning".into()));
+    assert_eq!(alert["addresses"].as_array().map(Vec::len), Some(10), "{alert}");
+    ensure!(alert["distinct"].as_u64().is_some_and(|distinct| distinct <= 70), "{alert}");
+    assert_eq!(alerted(&report)?, BTreeSet::new());
+    Ok(())
+}
+
+#[test]
+fn a_partner_may_walk_within_its_budget_and_no_further() -> Result<()> {
+    let partner = format!("{CALLER}=60/1h");
+    let scene = Scene::start(false, &["--partner", &partner])?;
+    let mut client = scene.client()?;
+    let mut walk = |ids: std::ops::Range<usize>| -> Result<()> {
+        for id in ids {
+            client.send(request("GET", &format!("/v1/customers/{id}"), &[], ""))?;
+            client.response()?;
+        }
+        Ok(())
+    };
+    walk(0..60)?;
+    let seen = scene.daemon.alerts()?;
+    ensure!(seen.iter().all(|alert| alert["severity"] == "info"), "{seen:?}");
+    walk(60..61)?;
+    let alert = scene.daemon.wait_for_alert(DISTINCT_OBJECTS)?;
+    assert_eq!((&alert["limit"], &alert["distinct"]), (&60.into(), &61.into()));
+    scene.finish(61)?;
     Ok(())
 }

@@ -154,8 +154,8 @@ fn take(lasting: &mut Lasting, with_rules: bool, request: &Request, request_byte
         }
         let counters = detection.counters();
         assert!(
-            counters.detector.pairs <= 2 * 64
-                && counters.detector.objects <= 2 * 1024
+            counters.detector.tally.pairs <= 2 * 1024
+                && counters.detector.tally.objects <= 2 * 4096
                 && counters.routes.routes <= 64
         );
         if other && lasting.calls.is_multiple_of(64) {

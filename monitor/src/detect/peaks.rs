@@ -86,7 +86,9 @@ impl Peaks {
     /// Takes in what the detector gets.
     pub fn observe(&mut self, observation: &Observation<'_>) {
         let now = self.clock.observe(observation.at);
-        if observation.objects.is_empty() || !outcome::is_touch(observation.status) {
+        let Observation { clients, .. } = observation;
+        let is_partner = self.policy.has_partner(clients.keys());
+        if observation.objects.is_empty() || !outcome::is_touch(observation.status) || is_partner {
             return;
         }
         self.observed += 1;
@@ -94,11 +96,7 @@ impl Peaks {
             self.sweep(now);
         }
         let route = self.number(observation.route);
-        let Observation { clients, .. } = observation;
         for &client in clients.by_address().iter().chain(clients.by_credential()) {
-            if self.policy.is_partner(&client, observation.route) {
-                continue;
-            }
             for object in observation.objects.iter().take(OBJECTS_PER_CALL) {
                 let object = self.key.hash(object.as_bytes());
                 self.touch(client, route, object, now, observation.at);

@@ -131,11 +131,6 @@ impl Policy {
         row[..self.windows.len()].iter().map(|&limit| (limit != NONE).then_some(limit)).collect()
     }
 
-    /// Whether `client` is a partner, whose budget takes the place of limits.
-    pub(super) fn is_partner(&self, client: &ClientKey, route: &str) -> bool {
-        self.is_budget(self.profile(client, route))
-    }
-
     /// The limits that apply to a client on a route.
     pub(super) fn profile(&self, client: &ClientKey, route: &str) -> Profile {
         if let Some(&profile) = self.keys.get(&PartnerKey::of(client)) {

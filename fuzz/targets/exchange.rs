@@ -206,7 +206,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     let counters = engine.counters();
     let http = &counters.http;
     assert_eq!((http.connections, http.buffered_bytes, http.pending_bytes), (0, 0, 0));
-    assert!(counters.detection.detector.pairs <= 2 * 64 && counters.detection.detector.objects <= 2 * 1024);
+    assert!(counters.detection.detector.tally.pairs <= 2 * 1024 && counters.detection.detector.tally.objects <= 2 * 4096);
     let exchanges = http.exchanges;
     assert_eq!(engine.into_output().exchanges, exchanges);
 });

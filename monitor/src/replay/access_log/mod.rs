@@ -4,7 +4,7 @@
 //! again: what the engine evaluates is the same as from a capture, as far as the log tells it. `order` brings calls into
 //! the order of time.
 //!
-//! Lines are what somebody else wrote: no line is an error. One that can't be read is counted by reason ([`Unread`]), memory
+//! Lines are what somebody else wrote: no line is an error. One that can't be read is counted by reason (`Unread`), memory
 //! has a bound however long a line or a file is, and what could be read before a file breaks off is delivered before the
 //! error.
 

@@ -84,7 +84,7 @@ families! {
     DETECTOR_OBJECTS: Gauge "rollcall_detector_objects" [];
     /// Pairs near a limit, of which evidence is kept.
     DETECTOR_WATCHED: Gauge "rollcall_detector_watched" [];
-    /// Objects that a client must touch on a route to be followed: 1, and more as the tables fill. So many less one may be missing from its counts.
+    /// Objects that a client must touch on a route to be followed: 1, and more as the tables fill: what it touched before that is estimated.
     DETECTOR_ADMISSION: Gauge "rollcall_detector_admission_objects" [];
     /// Objects touched by clients that had touched too few to be followed; they are counted by estimate.
     DETECTOR_NOT_ADMITTED: Counter "rollcall_detector_not_admitted_total" [];

@@ -199,7 +199,8 @@ impl Detector {
                     crowd::Touch { at: now, route, route_hash, object, object_hash, number, address, weight };
                 crowd.touch(&touch, out)
             } else {
-                FirstTouch::default()
+                let frontier = number.is_some_and(|number| crowd.is_frontier(route_hash, number));
+                FirstTouch { frontier, ..FirstTouch::default() }
             };
             let touch = Touch {
                 at,
@@ -209,7 +210,7 @@ impl Detector {
                 object,
                 object_hash,
                 // New accounts are made in order, and looked at in order.
-                number: number.filter(|&number| !crowd.is_frontier(route_hash, number)),
+                number: number.filter(|_| !first.frontier),
                 address,
                 identity,
                 is_first: first.first && first.mature,

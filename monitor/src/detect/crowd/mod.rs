@@ -34,7 +34,7 @@ use self::{
     case::Event,
     desk::Desk,
     memory::Memory,
-    rate::{BUCKET, Moment},
+    rate::{BUCKET_NS, Moment},
     route::{FRESH, KEYS, Route},
     routes::Routes,
     verdict::Verdict,
@@ -81,6 +81,8 @@ pub(crate) struct FirstTouch {
     pub(crate) first: bool,
     /// The route has been known for long enough for that to mean something.
     pub(crate) mature: bool,
+    /// Its number is that of an account that was made lately: see [`Crowd::is_frontier`].
+    pub(crate) frontier: bool,
 }
 
 /// What a new client is told apart by.
@@ -172,7 +174,7 @@ impl Crowd {
         let hash = mix::mix(touch.route_hash, touch.object_hash);
         let known = self.memory.touch(hash, at);
         let Some(route) = self.routes.get_mut(slot) else {
-            return FirstTouch { first: !known, mature: false };
+            return FirstTouch { first: !known, mature: false, frontier: false };
         };
         route.touch(touch.weight, known);
         let event = Event { at, object: Some(touch.object), address: touch.address };
@@ -188,10 +190,12 @@ impl Crowd {
             self.desk.hear(route, &verdict, &event, out);
         }
         let mature = route.fresh.is_settled();
+        let mut frontier = false;
         if let Some(number) = touch.number {
             self.number(slot, number, touch.weight, &event, out);
+            frontier = self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
         }
-        FirstTouch { first: !known, mature }
+        FirstTouch { first: !known, mature, frontier }
     }
 
     /// Takes in a client that has not been seen on the route within memory.
@@ -215,7 +219,7 @@ impl Crowd {
     /// Whether the number is of an account that was made lately, as far as the route is known.
     pub(crate) fn is_frontier(&self, route_hash: u64, number: u64) -> bool {
         let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot));
-        route.is_some_and(|route| route.has_frontier(self.now) && route.frontier.has(number))
+        route.is_some_and(|route| route.is_frontier(number, self.now))
     }
 
     /// Lets time pass: ends findings that have become quiet, and hours.
@@ -263,8 +267,8 @@ impl Crowd {
             self.watched_since = at;
         }
         self.now = at;
-        let watched = u128::from(at.0).saturating_sub(self.paused.as_nanos());
-        Moment { at, bucket: (watched / BUCKET.as_nanos()) as u64 }
+        let paused = u64::try_from(self.paused.as_nanos()).unwrap_or(u64::MAX);
+        Moment { at, bucket: at.0.saturating_sub(paused) / BUCKET_NS }
     }
 
     /// The route's slot, up to date.

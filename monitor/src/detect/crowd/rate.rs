@@ -8,6 +8,7 @@ use crate::time::Timestamp;
 
 /// What is counted at a time: short beside an alarm's half a minute, long beside a burst of one page's calls.
 pub(super) const BUCKET: Duration = Duration::from_secs(10);
+pub(super) const BUCKET_NS: u64 = BUCKET.as_nanos() as u64;
 
 /// Buckets of the mean, an hour: follows the course of a day, whose rates change by a quarter in an hour at most when
 /// peak and trough differ by a factor of 5, and lasts longer than an attack needs to be seen.

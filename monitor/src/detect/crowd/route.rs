@@ -106,6 +106,11 @@ impl Route {
         now.since(self.first) >= PROBATION && self.first_touches >= PROBATION_TOUCHES
     }
 
+    /// Whether the number is of an account that was made lately.
+    pub(super) fn is_frontier(&self, number: u64, now: Timestamp) -> bool {
+        self.has_frontier(now) && self.frontier.has(number)
+    }
+
     fn learns(&self, rule: Rule, now: Timestamp) -> bool {
         let open = self.cases.iter().find(|case| case.begun && case.rule == rule);
         open.is_none_or(|case| now.since(case.first_seen) >= STANDSTILL)

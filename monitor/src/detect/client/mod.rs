@@ -12,6 +12,7 @@ mod admission;
 mod evidence;
 mod judge;
 mod levels;
+mod life;
 mod misses;
 mod objects;
 mod pairs;
@@ -267,7 +268,7 @@ impl Tally {
         if now < self.next_sweep {
             return;
         }
-        self.next_sweep = now + judge::SWEEP;
+        self.next_sweep = now + life::SWEEP;
         self.sweep(now, context, out);
         if now >= self.next_clearing {
             self.admission.clear(now);

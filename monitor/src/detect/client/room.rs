@@ -39,7 +39,8 @@ pub(in crate::detect) struct Sizes {
 
 impl Sizes {
     /// What fits into so many bytes: of 24 parts, seven for sketches, five for pairs, nine for objects, and three for
-    /// evidence, of which half may be about findings that must be told however many there are. A pair at the limits by default has a few hundred objects; most have one.
+    /// evidence, as much again of which is made for pairs over a limit when there is no room for theirs. A pair at the
+    /// limits by default has a few hundred objects; most have one.
     pub(in crate::detect) fn within(bytes: usize, lengths: usize) -> Sizes {
         Sizes {
             pairs: bytes / 24 * 5 / Pairs::bytes_each(lengths),

@@ -7,11 +7,11 @@ use super::{
     blind::Blind,
     client::{self, Context, Tally, Touch},
     clock::Clock,
-    crowd::{self, Crowd, FirstTouch, Lens, memory::Memory},
+    crowd::{self, Crowd, FirstTouch, Lens},
+    memory::Memory,
     routes::{Names, Routes},
 };
 use crate::{
-    client::Clients,
     hash::HashKey,
     route::outcome,
     state::{self, Inconsistent, check},
@@ -170,18 +170,20 @@ impl Detector {
             return;
         }
         self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
-        let identity = self.identity(clients, facts.checks_credentials && touches, now);
+        let mut hashes = [0; client::MOST_KEYS];
+        for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
+            *hash = self.key.hash(&client.to_bytes());
+        }
+        // Addresses come first.
+        let credentials_from = clients.keys().len() - clients.by_credential().len();
+        let credential_hashes = &hashes[credentials_from..clients.keys().len()];
+        let identity = self.identity(credential_hashes, facts.checks_credentials && touches, now);
+        let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
+        let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
         let State { clock, addresses, credentials, crowd, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         // What is meant to be read says nothing about the rest.
         let is_partner = self.policy.has_partner(clients.keys());
-        let mut hashes = [0; client::MOST_KEYS];
-        for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
-            *hash = client::pair_hash(self.key, client, route_hash);
-        }
-        // Addresses come first.
-        let (address_hashes, credential_hashes) =
-            hashes.split_at(clients.keys().len() - clients.by_credential().len());
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
             let object_hash = self.key.hash(object.as_bytes());
             let number = client::number(object);
@@ -269,7 +271,7 @@ impl Detector {
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
             for client in keys {
-                let hash = client::pair_hash(self.key, client, touch.route_hash);
+                let hash = client::pair_hash(self.key.hash(&client.to_bytes()), touch.route_hash);
                 tally.answered((client, hash), &touch, response_bytes, context, out);
             }
         }
@@ -305,12 +307,11 @@ impl Detector {
         blind.tick(now, clock.source(now), blinding, out);
     }
 
-    /// Who the caller has proved to be: one of its credentials by which a server that refuses others has let it in, if
+    /// Who the caller has proved to be: one of its credentials, by their hashes, by which a server that refuses others has let it in, if
     /// not with this call then with an earlier one.
-    fn identity(&mut self, clients: &Clients, is_proof: bool, now: Timestamp) -> Option<u64> {
+    fn identity(&mut self, credentials: &[u64], is_proof: bool, now: Timestamp) -> Option<u64> {
         let mut proven = None;
-        for client in clients.by_credential() {
-            let hash = self.key.hash(&client.to_bytes());
+        for &hash in credentials {
             if is_proof {
                 self.state.proven.touch(hash, now);
             }

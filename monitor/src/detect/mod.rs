@@ -13,6 +13,8 @@ mod detector;
 pub mod finding;
 pub mod hours;
 pub mod limit;
+mod memory;
+mod mix;
 pub mod notice;
 pub mod observation;
 pub mod partner;

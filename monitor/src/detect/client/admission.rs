@@ -13,7 +13,7 @@ use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{detect::mix::place, time::Timestamp};
 
 /// Bits of a line for the filter: six words of the eight that a cache line has.
 const FILTER_BITS: u64 = 6 * 64;
@@ -91,13 +91,13 @@ impl Admission {
 
     /// Fetches from memory what is known of a pair.
     pub(super) fn fetch(&self, pair: u64) {
-        black_box(self.lines[place(self.lines.len(), pair)].counts[0]);
+        black_box(self.lines[place(pair, self.lines.len())].counts[0]);
     }
 
     /// Counts an object of a pair without a place.
     pub(super) fn count(&mut self, pair: u64, object: u64, now: Timestamp) -> Standing {
         self.make_room(now);
-        let at = place(self.lines.len(), pair);
+        let at = place(pair, self.lines.len());
         let line = &mut self.lines[at];
         let fresh = line.insert(mix(pair), PAIR_BITS);
         if fresh > 0 {
@@ -119,7 +119,7 @@ impl Admission {
         self.make_room(now);
         // Anywhere: a pair may have many.
         let entry = entry(pair, object);
-        let at = place(self.lines.len(), entry);
+        let at = place(entry, self.lines.len());
         let line = &mut self.lines[at];
         let fresh = line.insert(mix(entry), OBJECT_BITS);
         self.set += fresh;
@@ -128,7 +128,7 @@ impl Admission {
 
     /// Whether the object was counted for the pair since the last clearing.
     pub(super) fn knows(&self, pair: u64, object: u64) -> bool {
-        self.lines[place(self.lines.len(), pair)].has(entry(pair, object), OBJECT_BITS)
+        self.lines[place(pair, self.lines.len())].has(entry(pair, object), OBJECT_BITS)
     }
 
     /// When counting began.
@@ -138,7 +138,7 @@ impl Admission {
 
     /// Notes that a pair, which loses its place, had touched so many objects.
     pub(super) fn remember(&mut self, pair: u64, objects: u32) {
-        let at = place(self.lines.len(), pair);
+        let at = place(pair, self.lines.len());
         let line = &mut self.lines[at];
         self.set += line.insert(mix(pair), PAIR_BITS);
         line.raise(pair, u8::try_from(objects.saturating_sub(1)).unwrap_or(MOST).min(MOST));
@@ -201,11 +201,6 @@ impl Line {
 fn counters(pair: u64) -> impl Iterator<Item = usize> {
     let bits = mix(pair.rotate_left(32));
     (0..ROWS).map(move |row| (bits >> (row * 8) & (COUNTERS - 1)) as usize)
-}
-
-/// The line that a hash belongs to, of so many.
-fn place(lines: usize, hash: u64) -> usize {
-    ((u128::from(hash) * lines as u128) >> 64) as usize
 }
 
 /// The bits of an entry in its line, nine bits of the hash for each.

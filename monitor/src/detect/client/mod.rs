@@ -106,6 +106,8 @@ pub(super) struct Context<'a> {
 pub(super) struct Seen {
     /// The client key was not seen on the route before.
     pub(super) is_new: bool,
+    /// It had a place in the tables before this.
+    had_place: bool,
 }
 
 impl Tally {
@@ -231,11 +233,10 @@ impl Tally {
         out: &mut Vec<Finding>,
     ) -> Seen {
         let object = touch.object_hash ^ MISSED;
-        let known = self.pairs.find(hash, client, touch.route);
         let (number, seen) = self.place(hash, client, touch, object, context, out);
         let Some(number) = number else { return seen };
         // Who gets a place is counted by that already.
-        if known.is_some() && !self.admission.is_new(hash, object, touch.now) {
+        if seen.had_place && !self.admission.is_new(hash, object, touch.now) {
             return seen;
         }
         self.pairs.pair_mut(number).misses.miss();
@@ -282,11 +283,15 @@ impl Tally {
             pairs: self.pairs.len() as u64,
             objects: self.objects.len() as u64,
             sketches_cleared: self.admission.overflows(),
-            admission: Admission::threshold(self.pairs.len(), self.pairs.capacity())
-                .max(Admission::threshold(self.objects.len(), self.objects.capacity()))
-                .into(),
+            admission: self.threshold().into(),
             ..self.counters
         }
+    }
+
+    /// Objects that a pair must have touched to get a place now: the scarcer of both tables decides.
+    fn threshold(&self) -> u8 {
+        Admission::threshold(self.pairs.len(), self.pairs.capacity())
+            .max(Admission::threshold(self.objects.len(), self.objects.capacity()))
     }
 
     /// The pair's place, if it has one or is busy enough to get one, and whether the key is new on the route. `object`
@@ -301,13 +306,12 @@ impl Tally {
         out: &mut Vec<Finding>,
     ) -> (Option<u32>, Seen) {
         if let Some(number) = self.pairs.find(hash, client, touch.route) {
-            return (Some(number), Seen { is_new: false });
+            return (Some(number), Seen { is_new: false, had_place: true });
         }
         let standing = self.admission.count(hash, object, touch.now);
-        let seen = Seen { is_new: standing.is_new };
-        let threshold = Admission::threshold(self.pairs.len(), self.pairs.capacity())
-            .max(Admission::threshold(self.objects.len(), self.objects.capacity()));
-        if standing.objects < threshold || !self.make_room_for_pair(standing.objects, touch.now, context, out)
+        let seen = Seen { is_new: standing.is_new, had_place: false };
+        if standing.objects < self.threshold()
+            || !self.make_room_for_pair(standing.objects, touch.now, context, out)
         {
             self.counters.not_admitted += 1;
             return (None, seen);
@@ -320,8 +324,8 @@ impl Tally {
 }
 
 /// The hash of a pair. Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
-pub(super) fn pair_hash(key: HashKey, client: &ClientKey, route_hash: u64) -> u64 {
-    key.hash(&client.to_bytes()) ^ route_hash.rotate_left(17)
+pub(super) fn pair_hash(client_hash: u64, route_hash: u64) -> u64 {
+    client_hash ^ route_hash.rotate_left(17)
 }
 
 /// Of how many objects one is the sample at the rate `sampling`, in [`UNIT`]s.

@@ -14,8 +14,6 @@ mod cusum;
 mod desk;
 mod distinct;
 mod frontier;
-pub(super) mod memory;
-mod mix;
 mod numbers;
 mod rate;
 mod route;
@@ -33,13 +31,12 @@ use self::{
     blocks::Blocks,
     case::Event,
     desk::Desk,
-    memory::Memory,
     rate::{BUCKET_NS, Moment},
     route::{FRESH, KEYS, Route},
     routes::Routes,
     verdict::Verdict,
 };
-use super::{Finding, Rule};
+use super::{Finding, Rule, memory::Memory, mix};
 use crate::{
     state::{Inconsistent, Names, check},
     time::Timestamp,

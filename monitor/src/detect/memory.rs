@@ -31,7 +31,7 @@ struct Lines(Vec<Line>);
 
 /// See the [module](self).
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(in crate::detect) struct Memory {
+pub(super) struct Memory {
     current: Lines,
     previous: Lines,
     /// Bits set in the current generation.
@@ -44,13 +44,13 @@ pub(in crate::detect) struct Memory {
 
 impl Memory {
     /// Two empty generations in `bytes`.
-    pub(in crate::detect) fn new(bytes: usize) -> Memory {
+    pub(super) fn new(bytes: usize) -> Memory {
         let lines = || Lines(vec![Line::default(); Memory::lines(bytes)]);
         Memory { current: lines(), previous: lines(), set: 0, since: Timestamp::default(), turned: 0 }
     }
 
     /// Whether it is one of `bytes`.
-    pub(in crate::detect) fn fits(&self, bytes: usize) -> bool {
+    pub(super) fn fits(&self, bytes: usize) -> bool {
         [&self.current, &self.previous].iter().all(|lines| lines.0.len() == Memory::lines(bytes))
     }
 
@@ -65,13 +65,13 @@ impl Memory {
     }
 
     /// Whether the object with this hash is known.
-    pub(in crate::detect) fn knows(&self, hash: u64) -> bool {
+    pub(super) fn knows(&self, hash: u64) -> bool {
         let known = |lines: &Lines| lines.line(hash).is_some_and(|line| line.lacks(hash) == 0);
         known(&self.current) || known(&self.previous)
     }
 
     /// Whether the object with this hash was known; now it is.
-    pub(in crate::detect) fn touch(&mut self, hash: u64, now: Timestamp) -> bool {
+    pub(super) fn touch(&mut self, hash: u64, now: Timestamp) -> bool {
         if self.since == Timestamp::default() {
             self.since = now;
         }

@@ -70,3 +70,10 @@ impl serde::Serialize for Timestamp {
         serializer.collect_str(self)
     }
 }
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map(Timestamp::from).map_err(serde::de::Error::custom)
+    }
+}

@@ -171,9 +171,9 @@ fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert 
         id: format!("{id:016x}"),
         state,
         severity,
-        rule: rule.name(),
+        rule,
         at,
-        client: client.map_or_else(Client::all, |client| Client { kind: client.kind(), id: client.id() }),
+        client: Client::of(client),
         route,
         window_s: window.as_secs(),
         limit,
@@ -185,8 +185,12 @@ fn render(finding: Finding, state: State, severity: Severity, id: u64) -> Alert 
         last_seen,
         addresses,
         sample_objects,
-        signals: signals.into_iter().map(Rule::name).collect(),
+        signals,
+        clients: vec![Client::of(client)],
+        opened_by: rule,
+        opened_at: at,
         loss,
+        keys: client.into_iter().collect(),
     }
 }
 

@@ -6,19 +6,19 @@
 
 mod life;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 pub use life::{Alerts, Counters, Stored};
 
-use crate::{state::shared, time::Timestamp};
+use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
 
 /// The version of the schema in `docs/alerts.md`.
 pub const VERSION: u32 = 1;
 
 /// One event in the life of an alert: a line of JSON.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// [`VERSION`]
     pub v: u32,
@@ -26,10 +26,10 @@ pub struct Alert {
     pub id: String,
     pub state: State,
     pub severity: Severity,
-    pub rule: &'static str,
+    pub rule: Rule,
     pub at: Timestamp,
     pub client: Client,
-    #[serde(serialize_with = "shared::serialize")]
+    #[serde(with = "shared")]
     pub route: Arc<str>,
     pub window_s: u64,
     pub limit: u32,
@@ -41,12 +41,20 @@ pub struct Alert {
     pub last_seen: Timestamp,
     pub addresses: Vec<IpAddr>,
     pub sample_objects: Vec<String>,
-    pub signals: Vec<&'static str>,
+    /// Other rules that agree.
+    pub signals: Vec<Rule>,
+    /// Every client that the alert is about: the one that it opened with first.
+    pub clients: Vec<Client>,
+    pub opened_by: Rule,
+    pub opened_at: Timestamp,
     pub loss: f64,
+    /// The keys behind `clients`, in that order, for what goes on watching them.
+    #[serde(skip)]
+    pub keys: Vec<ClientKey>,
 }
 
 /// Where in its life an alert is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Open,
@@ -67,14 +75,17 @@ pub enum Severity {
 }
 
 /// Whom the alert is about: `all` with the id `*` where it is everybody's calls together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     pub id: String,
 }
 
 impl Client {
-    fn all() -> Client {
-        Client { kind: "all", id: "*".to_owned() }
+    fn of(key: Option<ClientKey>) -> Client {
+        key.map_or_else(
+            || Client { kind: Cow::Borrowed("all"), id: "*".to_owned() },
+            |key| Client { kind: Cow::Borrowed(key.kind()), id: key.id() },
+        )
     }
 }

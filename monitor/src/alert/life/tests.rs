@@ -41,7 +41,9 @@ fn an_alert_is_a_line_of_json() {
             r#""route":"GET /v1/customers/{id}","window_s":60,"limit":30,"distinct":31,"distinct_error":0,"#,
             r#""requests":33,"bytes":0,"first_seen":"2023-11-14T22:13:20.000000Z","#,
             r#""last_seen":"2023-11-14T22:13:29.000000Z","addresses":["198.51.100.7"],"#,
-            r#""sample_objects":["1030","ab\"c"],"signals":["sequential-walk"],"loss":0.0}"#
+            r#""sample_objects":["1030","ab\"c"],"signals":["sequential-walk"],"#,
+            r#""clients":[{"kind":"peer","id":"198.51.100.7"}],"opened_by":"distinct-objects","#,
+            r#""opened_at":"2023-11-14T22:13:29.000000Z","loss":0.0}"#
         )
     );
 }

@@ -42,7 +42,7 @@ impl Output for Raised {
         if alert.state != State::Open || alert.severity == Severity::Info {
             return;
         }
-        if alert.rule != Rule::DistinctObjects.name() {
+        if alert.rule != Rule::DistinctObjects {
             self.others += 1;
             return;
         }

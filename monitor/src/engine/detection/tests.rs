@@ -82,11 +82,11 @@ fn a_walk_opens_one_alert_and_ordinary_clients_none() {
     assert_eq!(out.len(), 1, "{out:#?}");
     let alert = &out[0];
     assert_eq!(alert.state, State::Open);
-    assert_eq!((alert.client.kind, alert.client.id.as_str()), ("peer", "203.0.113.9"));
+    assert_eq!((&*alert.client.kind, alert.client.id.as_str()), ("peer", "203.0.113.9"));
     assert_eq!(&*alert.route, "GET /v1/customers/{id}");
     assert_eq!((alert.window_s, alert.limit, alert.distinct, alert.requests), (10, 20, 21, 21));
     assert_eq!(alert.at, Timestamp(1_700_000_002 * S));
-    assert_eq!(alert.signals, ["sequential-walk"]);
+    assert_eq!(alert.signals, [Rule::SequentialWalk]);
 
     detection.tick(Timestamp((1_700_000_003 + 300) * S), &mut out);
     assert_eq!((out.len(), out[1].state, &out[1].id), (2, State::Resolved, &out[0].id));
@@ -108,7 +108,7 @@ fn behind_a_trusted_proxy_the_forwarded_address_is_the_client() {
         let request = request(&format!("/v1/customers/{n}"), Some("6.6.6.6, 203.0.113.9"));
         call(&mut detection, "127.0.0.1", &request, S + n, &mut out);
     }
-    let clients: Vec<_> = out.iter().map(|alert| (alert.client.kind, alert.client.id.as_str())).collect();
+    let clients: Vec<_> = out.iter().map(|alert| (&*alert.client.kind, alert.client.id.as_str())).collect();
     assert_eq!(clients, [("forwarded", "203.0.113.9")]);
 }
 
@@ -150,7 +150,7 @@ fn a_walk_over_names_is_counted_from_its_start() {
     }
     assert_eq!(out, [], "they may be words of the API");
     whole(&mut detection, "203.0.113.9", &name(route::NAMES), 3 * S, &mut out);
-    let alerts: Vec<_> = out.iter().filter(|alert| alert.rule == "distinct-objects").collect();
+    let alerts: Vec<_> = out.iter().filter(|alert| alert.rule == Rule::DistinctObjects).collect();
     assert_eq!(alerts[0].state, State::Open);
     assert_eq!(&*alerts[0].route, "GET /users/{name}");
     let most = alerts.iter().map(|alert| alert.distinct).max().unwrap();
@@ -187,7 +187,7 @@ fn an_open_door_is_told_once_and_not_of_files() {
         whole(&mut detection, "203.0.113.9", &format!("/images/{n}.png"), n * S, &mut out);
     }
     let told: Vec<_> =
-        out.iter().map(|alert| (alert.rule, alert.severity, alert.state, alert.requests)).collect();
+        out.iter().map(|alert| (alert.rule.name(), alert.severity, alert.state, alert.requests)).collect();
     assert_eq!(told, [("open-door", Severity::Info, State::Open, 3)]);
     assert_eq!(&*out[0].route, "GET /v1/customers/{id}");
     let routes = detection.routes();
@@ -207,7 +207,7 @@ fn a_route_that_the_document_lacks_is_told() {
     for target in ["/v1/customers/7", "/v1/health", "/v1/export", "/v1/export", "/logo.png"] {
         whole(&mut detection, "203.0.113.9", target, S, &mut out);
     }
-    let told: Vec<_> = out.iter().map(|alert| (alert.rule, &*alert.route)).collect();
+    let told: Vec<_> = out.iter().map(|alert| (alert.rule.name(), &*alert.route)).collect();
     assert_eq!(told, [("unknown-route", "GET /v1/export")]);
     let documented: Vec<_> = detection
         .routes()

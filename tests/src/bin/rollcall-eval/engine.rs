@@ -176,9 +176,9 @@ impl Raised {
     fn of(alert: &Alert) -> Raised {
         Raised {
             at: alert.at.0,
-            rule: alert.rule.to_owned(),
+            rule: alert.rule.name().to_owned(),
             severity: if alert.severity == Severity::Critical { "critical" } else { "warning" }.to_owned(),
-            kind: alert.client.kind.to_owned(),
+            kind: alert.client.kind.to_string(),
             client: alert.client.id.clone(),
             route: alert.route.to_string(),
             distinct: alert.distinct,

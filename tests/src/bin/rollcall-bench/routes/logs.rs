@@ -66,7 +66,7 @@ impl Outcome {
         let named = self.routes.iter().filter(|route| route.route.contains("{name}"));
         let named = named.map(|route| format!("`{}`", route.route)).collect();
         let notices =
-            self.notices.iter().map(|notice| format!("{} `{}`", notice.rule, notice.route)).collect();
+            self.notices.iter().map(|notice| format!("{} `{}`", notice.rule.name(), notice.route)).collect();
         let mut notes = vec![
             format!("{name}: routes with `{{name}}`: {}.", list(named)),
             format!("{name}: notices: {}.", list(notices)),

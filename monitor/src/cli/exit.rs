@@ -7,7 +7,8 @@ use std::{
 
 use rollcall::{
     kernel,
-    output::{self, web},
+    ledger::{self, Unusable},
+    output::{self, delivery, web},
     replay,
 };
 
@@ -44,8 +45,11 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
         "a capture or an access log is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
-    (Exit::State, "the state directory is another user's or unusable, or its key is"),
-    (Exit::Config, "a file of routes or an OpenAPI document is unreadable or wrong; its line is named"),
+    (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
+    (
+        Exit::Config,
+        "a file of routes, an OpenAPI document, or a file of a URL or secret is unreadable or wrong; its line is named",
+    ),
 ];
 
 impl From<Exit> for ExitCode {
@@ -173,6 +177,41 @@ impl From<web::ListenError> for Failure {
             _ => "choose another --web.listen-address",
         };
         Failure::new(Exit::Listen, error).advise(advice)
+    }
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Failure {
+        let advice = match &error {
+            ledger::Error::Missing { .. } => "give the --state-dir of a daemon that has run",
+            ledger::Error::Unusable { why: Unusable::Newer { .. }, .. } => "use the program that wrote it",
+            ledger::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            ledger::Error::Create { .. }
+            | ledger::Error::Open { .. }
+            | ledger::Error::Read { .. }
+            | ledger::Error::Write { .. }
+            | ledger::Error::SetAside { .. }
+            | ledger::Error::Unusable { .. } => "check the directory and its permissions",
+        };
+        Failure::new(Exit::State, error).advise(advice)
+    }
+}
+
+impl From<delivery::ClientError> for Failure {
+    fn from(error: delivery::ClientError) -> Failure {
+        let advice = match &error {
+            delivery::ClientError::Runtime { .. } => "raise the limit on open files",
+            delivery::ClientError::Certificates { .. } => {
+                "install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE"
+            }
+        };
+        Failure::new(Exit::Host, error).advise(advice)
+    }
+}
+
+impl From<delivery::ThreadError> for Failure {
+    fn from(error: delivery::ThreadError) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 

@@ -14,6 +14,7 @@ mod recorded;
 mod replay;
 mod routes;
 mod run;
+mod sinks;
 mod state;
 mod tune;
 mod values;

@@ -2,7 +2,8 @@
 //!
 //! The main thread serves the web and waits for signals; a thread of its own captures and evaluates, so that neither waits
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
-//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
+//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends;
+//! then every sink makes a last attempt to deliver.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread};
 
@@ -11,7 +12,7 @@ use clap::Args;
 use rollcall::{
     kernel::{self, Stop},
     output::{
-        Health, Inventory,
+        Health, Inventory, Reopen,
         metrics::Metrics,
         web::{self, Site},
     },
@@ -27,7 +28,8 @@ use super::{
     live::Live,
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
-    pipeline::{self, Outputs, Writing},
+    pipeline::{self, Outputs},
+    sinks::{ReopenAlerts, SinkArgs},
     state::{self, Key},
     values,
 };
@@ -39,6 +41,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) outputs: OutputArgs,
+
+    #[command(flatten)]
+    sinks: SinkArgs,
 
     #[command(flatten)]
     pub(crate) kernel: KernelArgs,
@@ -86,11 +91,13 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
+    let plan = args.sinks.plan(&args.outputs.alert_file)?;
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
-    let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let sinks = plan.open(&args.state_dir, key, &metrics)?;
+    let (outputs, exchanges) = Outputs::live(&args.outputs, sinks.ledger.handle(), &metrics)?;
     let engine = pipeline::engine(settings, key, outputs);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
@@ -101,6 +108,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let mut signals = {
         let _runtime = runtime.enter();
+        let hangup = signal(SignalKind::hangup()).context("handle signals")?;
+        runtime.spawn(reopen_on(hangup, sinks.reopen(), exchanges));
         Signals::new().context("handle signals")?
     };
     let stop = Stop::new().context("prepare for the stop")?;
@@ -135,7 +144,19 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         }
     })?;
     let failures = capture.join().map_err(|_| anyhow::anyhow!("the capture thread panicked"))?;
+    sinks.finish();
     Failure::all(failures)
+}
+
+/// Opens the alert file and the exchange log anew whenever they may have been rotated.
+async fn reopen_on(mut hangup: Signal, alerts: ReopenAlerts, exchanges: Option<Reopen>) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(signal = "SIGHUP", "opening the logs anew");
+        alerts.reopen();
+        if let Some(exchanges) = &exchanges {
+            exchanges.reopen();
+        }
+    }
 }
 
 /// SIGTERM and SIGINT.

@@ -1,6 +1,9 @@
 //! The values that flags take: sizes, rates and addresses. Errors are clauses for clap to print.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
 
 /// Parses a number of bytes: `4096`, `4KiB`, `8MiB`, `1GiB`. `K`, `M` and `G` mean the same.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -65,6 +68,15 @@ pub(super) fn prefixes(text: &str) -> Result<Prefixes, String> {
     let both =
         text.split_once(',').and_then(|(v4, v6)| Some(Prefixes { v4: bits(v4, 32)?, v6: bits(v6, 128)? }));
     both.ok_or_else(|| "expected two numbers of bits such as 24,64: 1 to 32 and 1 to 128".to_owned())
+}
+
+/// How long something is kept: `90d`, `12h`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text.trim()) {
+        Ok(age) if age >= Duration::from_secs(3600) => Ok(age),
+        Ok(_) => Err("must be an hour at least".to_owned()),
+        Err(_) => Err("expected a duration such as 400d or 12h".to_owned()),
+    }
 }
 
 /// Bytes of the ring buffer.

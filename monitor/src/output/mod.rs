@@ -1,11 +1,12 @@
 //! Where alerts, exchanges and metrics leave the daemon.
 //!
-//! Alerts and exchanges are JSON lines ([`AlertLog`], [`ExchangeLog`]). Both serialise on the engine's thread into
-//! a buffer of whole lines and hand it to a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait,
-//! or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`],
+//! The daemon's alerts go through the ledger, and leave by [`delivery`]. Those of a replay, and exchanges, are JSON lines
+//! ([`AlertLog`], [`ExchangeLog`]): serialised on the engine's thread into a buffer of whole lines, which is handed to
+//! a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait, or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`],
 //! [`web`]). Nothing here decides anything: it writes what it is handed, and counts what it could not write.
 
 mod alert_log;
+pub mod delivery;
 mod exchange_log;
 pub mod health;
 pub mod inventory;
@@ -21,5 +22,5 @@ pub use exchange_log::{ExchangeLog, Record};
 pub use health::Health;
 pub use inventory::{Answering, Inventory, Routes};
 pub use line_file::LineFile;
-pub use queue::Queue;
+pub use queue::{Queue, Reopen};
 pub use sink::{Error, Sink, Stats};

@@ -123,6 +123,25 @@ families! {
     /// Findings that became no alert, as too many were open.
     ALERTS_SUPPRESSED: Counter "rollcall_alerts_suppressed_total" [];
 
+    /// Alerts handed to a sink's receiver, by what became of that: `delivered`, or `refused` for good.
+    ALERT_DELIVERIES: Counter "rollcall_alert_deliveries_total" ["sink", "outcome"];
+    /// Attempts to deliver alerts that failed and are made again.
+    ALERT_DELIVERY_FAILURES: Counter "rollcall_alert_delivery_failures_total" ["sink"];
+    /// Alerts that wait for a sink.
+    OUTBOX_ALERTS: Gauge "rollcall_outbox_alerts" ["sink"];
+    /// Bytes of them.
+    OUTBOX_BYTES: Gauge "rollcall_outbox_bytes" ["sink"];
+    /// How long the oldest of them has been waiting; 0 while none is.
+    OUTBOX_OLDEST_SECONDS: Gauge "rollcall_outbox_oldest_seconds" ["sink"];
+    /// Alerts that a sink never got, as more were waiting than there is room for, on disk or in memory.
+    OUTBOX_DROPPED: Counter "rollcall_outbox_dropped_total" ["sink"];
+    /// Failed attempts to write the ledger; alerts are delivered from memory meanwhile.
+    LEDGER_WRITE_ERRORS: Counter "rollcall_ledger_write_errors_total" [];
+    /// Alerts that never were recorded, as the ledger could not be written for too long.
+    LEDGER_LOST_ALERTS: Counter "rollcall_ledger_lost_alerts_total" [];
+    /// Times that a damaged ledger was set aside while the daemon ran.
+    LEDGER_SET_ASIDE: Counter "rollcall_ledger_set_aside_total" [];
+
     /// Lines written to a log.
     LOG_LINES: Counter "rollcall_log_lines_total" ["log"];
     /// Lines that never reached their log: the queue was full, or the disk.

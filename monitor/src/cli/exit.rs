@@ -48,7 +48,7 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
     (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document, or a file of a URL or secret is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration, or a file of a URL or secret is unreadable or wrong; its line is named",
     ),
 ];
 
@@ -212,6 +212,16 @@ impl From<delivery::ClientError> for Failure {
 impl From<delivery::ThreadError> for Failure {
     fn from(error: delivery::ThreadError) -> Failure {
         Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
+    }
+}
+
+impl From<web::config::Error> for Failure {
+    fn from(error: web::config::Error) -> Failure {
+        let advice = match error {
+            web::config::Error::Read { .. } => "check the path and its permissions",
+            web::config::Error::Refused { .. } => "docs/web.md has every field",
+        };
+        Failure::new(Exit::Config, error).advise(advice)
     }
 }
 

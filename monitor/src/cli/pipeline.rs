@@ -1,6 +1,6 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
@@ -8,7 +8,9 @@ use rollcall::{
     hash::HashKey,
     http::Exchange,
     ledger::Handle,
-    output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, metrics::Metrics},
+    output::{
+        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, metrics::Metrics,
+    },
     replay::access_log::Call,
     stream::Segment,
     time::Timestamp,
@@ -36,6 +38,8 @@ pub(crate) enum AlertsTo {
 pub(crate) struct Outputs {
     alerts: AlertsTo,
     exchanges: Option<ExchangeLog>,
+    /// What is open now, for the status page.
+    pub board: Arc<Board>,
 }
 
 impl Outputs {
@@ -46,7 +50,7 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(Box::new(LineFile::open(path)?))),
             None => None,
         };
-        Ok(Outputs { alerts: AlertsTo::File(alerts), exchanges })
+        Ok(Outputs { alerts: AlertsTo::File(alerts), exchanges, board: Arc::default() })
     }
 
     /// Outputs that the engine's thread never waits for, and what has the exchange log opened anew. Its metrics go to
@@ -56,14 +60,16 @@ impl Outputs {
         ledger: Handle,
         metrics: &Metrics,
     ) -> Result<(Outputs, Option<Reopen>), Error> {
-        let alerts = AlertsTo::Ledger(ledger);
-        let Some(path) = &args.exchange_log else { return Ok((Outputs { alerts, exchanges: None }, None)) };
+        let mut outputs =
+            Outputs { alerts: AlertsTo::Ledger(ledger), exchanges: None, board: Arc::default() };
+        let Some(path) = &args.exchange_log else { return Ok((outputs, None)) };
         let file = LineFile::open(path)?;
         let stats = file.stats();
         metrics.add(move |samples| Stats::collect(&stats, "exchanges", samples));
         let queue = Queue::new(file, EXCHANGE_QUEUE)?;
         let reopen = queue.reopen();
-        Ok((Outputs { alerts, exchanges: Some(ExchangeLog::new(Box::new(queue))) }, Some(reopen)))
+        outputs.exchanges = Some(ExchangeLog::new(Box::new(queue)));
+        Ok((outputs, Some(reopen)))
     }
 
     /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
@@ -75,7 +81,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges } = self;
+        let Outputs { alerts, exchanges, board: _ } = self;
         let alerts = match alerts {
             AlertsTo::File(log) => Some(log.finish()),
             AlertsTo::Ledger(_) => None,
@@ -101,6 +107,7 @@ impl Output for Outputs {
             AlertsTo::File(log) => log.write(alert),
             AlertsTo::Ledger(ledger) => ledger.record(alert),
         }
+        self.board.note(alert);
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! The daemon's alerts go through the ledger, and leave by [`delivery`]. Those of a replay, and exchanges, are JSON lines
 //! ([`AlertLog`], [`ExchangeLog`]): serialised on the engine's thread into a buffer of whole lines, which is handed to
-//! a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait, or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`],
-//! [`web`]). Nothing here decides anything: it writes what it is handed, and counts what it could not write.
+//! a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait, or a [`LineFile`] directly when it may.
+//! Metrics are collected at the moment somebody asks ([`metrics`]), and so is what the status page shows ([`api`]); both
+//! are served by [`web`]. Nothing here decides anything: it writes what it is handed, and counts what it could not write.
 
 mod alert_log;
+pub mod api;
 pub mod delivery;
 mod exchange_log;
 pub mod health;
-pub mod inventory;
 mod json;
 mod line_file;
 pub mod metrics;
@@ -20,7 +21,6 @@ pub mod web;
 pub use alert_log::AlertLog;
 pub use exchange_log::{ExchangeLog, Record};
 pub use health::Health;
-pub use inventory::{Answering, Inventory, Routes};
 pub use line_file::LineFile;
 pub use queue::{Queue, Reopen};
 pub use sink::{Error, Sink, Stats};

@@ -18,13 +18,14 @@ const UNFINISHED: [&str; 3] = ["unexpected end of file", "unexpected EOF", "deli
 /// The commands of a page, in order. Each is complete: it may hold several lines.
 pub fn commands(page: &Page) -> Result<Vec<Piece>> {
     let mut found = Vec::new();
-    for block in page.blocks.iter().filter(|block| holds_commands(block)) {
+    for block in page.blocks.iter().filter(|block| is_commands(block)) {
         found.extend(split(&block.piece).with_context(|| format!("{}:{}", page.name, block.piece.line))?);
     }
     Ok(found)
 }
 
-fn holds_commands(block: &Block) -> bool {
+/// Whether a block holds commands.
+pub fn is_commands(block: &Block) -> bool {
     block.language.as_deref().is_none_or(|language| language == "sh")
 }
 

@@ -4,7 +4,9 @@
 //! A page needs nothing for this but to keep to one convention: see [`commands`].
 
 mod commands;
+mod elsewhere;
 mod examples;
+mod help;
 mod links;
 mod names;
 mod page;
@@ -15,7 +17,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use page::{Block, Page, Piece};
+use page::{Page, Piece};
 use stage::Stage;
 use treatment::{ADVICE, Treatment};
 
@@ -32,8 +34,8 @@ fn every_command_runs() -> Result<()> {
                 Treatment::Run => stage.run(&home, &command.text),
                 Treatment::Daemon => stage.run_daemon(&home, &command.text),
                 Treatment::Endless => stage.run_until_it_shows_something(&home, &command.text),
-                Treatment::Xtask => names::expect_xtask(&command.text),
-                Treatment::Elsewhere => names::expect_package(&command.text),
+                Treatment::Xtask => elsewhere::expect_xtask(&command.text),
+                Treatment::Elsewhere => elsewhere::expect_package(&command.text),
             };
             run += 1;
             if let Err(error) = tried {
@@ -66,9 +68,14 @@ fn every_flag_variable_and_metric_exists() -> Result<()> {
         for span in &page.spans {
             failures.extend(names.unknown_in(&span.text).iter().map(|name| at(&page, span, name)));
         }
-        // Whether a command's flags exist shows when it is run.
-        for Block { piece, .. } in &page.blocks {
-            failures.extend(names.unknown_metrics_in(&piece.text).iter().map(|name| at(&page, piece, name)));
+        for block in &page.blocks {
+            // Whether a command's flags exist shows when it is run.
+            let unknown = if commands::is_commands(block) {
+                names.unknown_anywhere_in(&block.piece.text)
+            } else {
+                names.unknown_in_block(&block.piece.text)
+            };
+            failures.extend(unknown.iter().map(|name| at(&page, &block.piece, name)));
         }
     }
     conclude(

@@ -3,15 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
-    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rollcall::output::metrics;
-use rollcall_tests::{daemon, program, prometheus, selector};
+use rollcall_tests::{daemon, prometheus, selector};
 
-use super::{commands::words, page};
+use super::{
+    commands::words,
+    help::{flags, help, variables, verbs, xtask},
+};
 
 /// Flags of other programs, that the text speaks of. Those in commands are tried by running them.
 const FOREIGN_FLAGS: [&str; 1] = ["--cgroupns"];
@@ -56,15 +57,10 @@ impl Names {
         Ok(names)
     }
 
-    /// What a piece of code names and is not there.
+    /// What code within text names and is not there.
     pub fn unknown_in(&self, code: &str) -> Vec<String> {
-        let mut unknown = self.unknown_metrics_in(code);
-        for flag in flags(code).filter(|flag| !self.flags.contains(*flag)) {
-            unknown.push(format!("there is no flag {flag}"));
-        }
-        for variable in variables(code).filter(|name| !self.variables.contains(*name)) {
-            unknown.push(format!("there is no variable {variable}"));
-        }
+        let mut unknown = self.unknown_anywhere_in(code);
+        unknown.extend(self.unknown_flags_in(code));
         let words = words(code);
         if let ["rollcall", verb, ..] = words[..]
             && verb.chars().all(|c| c.is_ascii_lowercase())
@@ -78,9 +74,26 @@ impl Names {
         unknown
     }
 
-    /// The metrics among it.
-    pub fn unknown_metrics_in(&self, code: &str) -> Vec<String> {
-        selector::selectors(code).into_iter().filter_map(|selector| self.unknown_metric(selector)).collect()
+    /// What a block that holds no commands names and is not there. Flags are Rollcall's where its name stands before them.
+    pub fn unknown_in_block(&self, text: &str) -> Vec<String> {
+        let mut unknown = self.unknown_anywhere_in(text);
+        for line in text.lines().filter(|line| line.contains("rollcall ")) {
+            unknown.extend(self.unknown_flags_in(line));
+        }
+        unknown
+    }
+
+    /// Of metrics and variables, whose names are nobody else's.
+    pub fn unknown_anywhere_in(&self, text: &str) -> Vec<String> {
+        let metrics =
+            selector::selectors(text).into_iter().filter_map(|selector| self.unknown_metric(selector));
+        let variables = variables(text).filter(|name| !self.variables.contains(*name));
+        metrics.chain(variables.map(|name| format!("there is no variable {name}"))).collect()
+    }
+
+    fn unknown_flags_in(&self, text: &str) -> Vec<String> {
+        let unknown = flags(text).filter(|flag| !self.flags.contains(*flag));
+        unknown.map(|flag| format!("there is no flag {flag}")).collect()
     }
 
     fn unknown_metric(&self, selector: selector::Selector<'_>) -> Option<String> {
@@ -98,50 +111,6 @@ impl Names {
     }
 }
 
-/// Fails unless a command of this repository's tools has a verb and flags that exist. It is not run: it would build, or
-/// test what runs right now.
-pub fn expect_xtask(command: &str) -> Result<()> {
-    let words = words(command);
-    let ["cargo", "xtask", verb, rest @ ..] = &words[..] else {
-        ensure!(
-            words.starts_with(&["cargo", "build"]) || words.starts_with(&["cargo", "test"]),
-            "not a verb of xtask"
-        );
-        return Ok(());
-    };
-    ensure!(verbs(&help(xtask(), &[])?).contains(*verb), "there is no `cargo xtask {verb}`");
-    let mut known = help(xtask(), &[verb])?;
-    if *verb == "run" {
-        known.push_str(&help(daemon::binary(), &["run"])?);
-    }
-    let known: BTreeSet<&str> = flags(&known).collect();
-    let unknown: Vec<_> =
-        flags(&rest.join(" ")).filter(|flag| !known.contains(flag)).map(str::to_owned).collect();
-    ensure!(unknown.is_empty(), "`cargo xtask {verb}` has no {}", unknown.join(", "));
-    Ok(())
-}
-
-/// Fails unless the units that a command names are Rollcall's own, and the files of this repository exist.
-pub fn expect_package(command: &str) -> Result<()> {
-    let packaging = page::root().join("xtask/packaging");
-    for word in words(command).into_iter().skip(1) {
-        let name = word.trim_start_matches("./");
-        if let Some(unit) = name.strip_suffix(".service") {
-            ensure!(unit == "rollcall", "there is no unit {name}");
-        }
-        if name.contains("packaging/") {
-            ensure!(page::root().join(name).exists(), "there is no {name}");
-        }
-    }
-    ensure!(fs::exists(&packaging)?, "{} is missing", packaging.display());
-    Ok(())
-}
-
-/// The repository's tools, which started this test.
-fn xtask() -> PathBuf {
-    std::env::var_os("ROLLCALL_XTASK").map(PathBuf::from).unwrap_or_default()
-}
-
 /// The names of Prometheus' rules.
 pub fn rules() -> Result<BTreeSet<String>> {
     let file = prometheus::packaging().join("prometheus/rollcall.rules.yml");
@@ -154,54 +123,4 @@ fn is_rule(code: &str) -> bool {
     code.strip_prefix("Rollcall").is_some_and(|rest| {
         rest.starts_with(|c: char| c.is_ascii_uppercase()) && rest.chars().all(|c| c.is_ascii_alphabetic())
     })
-}
-
-fn help(program: PathBuf, arguments: &[&str]) -> Result<String> {
-    program::run(Command::new(&program).args(arguments).arg("--help")).with_context(|| {
-        format!("{} {}: run these tests with `cargo xtask test`", program.display(), arguments.join(" "))
-    })
-}
-
-/// The verbs that a help text lists under `Commands:`.
-fn verbs(help: &str) -> BTreeSet<String> {
-    let listed =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    let named = listed.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    let names = named.filter_map(|line| line.split_whitespace().next());
-    names.filter(|name| *name != "help").map(str::to_owned).collect()
-}
-
-/// Each `--flag` of a text.
-fn flags(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("--").filter_map(|(start, _)| {
-        let before = text[..start].chars().next_back();
-        let rest = &text[start + 2..];
-        let end =
-            rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-._".contains(c))).unwrap_or(rest.len());
-        let name = rest[..end].trim_end_matches(['.', '-', '_']);
-        let is_flag = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && before.is_none_or(|c| c.is_whitespace() || "`'\"([=|,".contains(c));
-        is_flag.then(|| &text[start..start + 2 + name.len()])
-    })
-}
-
-/// Each `ROLLCALL_VARIABLE` of a text.
-fn variables(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices("ROLLCALL_").filter_map(|(start, _)| {
-        let rest = &text[start..];
-        let end = rest.find(|c: char| !(c.is_ascii_uppercase() || c == '_')).unwrap_or(rest.len());
-        Some(&rest[..end]).filter(|name| name.len() > "ROLLCALL_".len())
-    })
-}
-
-#[test]
-fn names_are_found_wherever_they_stand() {
-    assert_eq!(
-        flags("`--a.b`, --c=1 x--y [--d] -- --e.").collect::<Vec<_>>(),
-        ["--a.b", "--c", "--d", "--e"]
-    );
-    assert_eq!(
-        variables("ROLLCALL_PORT=1 ROLLCALL_… ROLLCALL_A_B").collect::<Vec<_>>(),
-        ["ROLLCALL_PORT", "ROLLCALL_A_B"]
-    );
 }

@@ -4,7 +4,9 @@ mod attribution;
 mod check;
 mod detection;
 mod exit;
+mod exposure;
 mod figures;
+mod ledger;
 mod live;
 mod logging;
 mod options;
@@ -51,6 +53,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Prints the routes that the daemon on this host has seen: the API inventory.
     Routes(routes::RoutesArgs),
+    /// Prints which objects the clients of an alert read, and how complete that list is.
+    ///
+    /// Works while the daemon runs and when it does not.
+    Exposure(exposure::ExposureArgs),
     /// Prints the version and what it was built from.
     Version,
 }
@@ -65,6 +71,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
+        Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
     };
     match outcome {
@@ -79,7 +86,7 @@ pub(crate) fn main() -> ExitCode {
 /// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
 fn parse() -> Cli {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes"] {
+    for name in ["run", "replay", "tune", "check", "routes", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     let matches = command.clone().get_matches();

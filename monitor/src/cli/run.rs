@@ -9,7 +9,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread};
 use anyhow::Context;
 use clap::Args;
 use rollcall::{
+    hash::HashKey,
     kernel::{self, Stop},
+    ledger::exposure::Recorder,
     output::{
         Health, Inventory,
         metrics::Metrics,
@@ -24,6 +26,7 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
+    ledger::LedgerArgs,
     live::Live,
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
@@ -78,6 +81,9 @@ pub(crate) struct RunArgs {
     telemetry_path: String,
 
     #[command(flatten)]
+    ledger: LedgerArgs,
+
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -90,8 +96,14 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
-    let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
-    let engine = pipeline::engine(settings, key, outputs);
+    let mut outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    outputs.record(
+        Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
+        &metrics,
+    );
+    let mut engine = pipeline::engine(settings, key, outputs);
+    let open_alerts = engine.open_alerts();
+    engine.output().resume(&open_alerts);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
     let inventory = Arc::new(Inventory::default());

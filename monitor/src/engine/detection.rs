@@ -2,7 +2,7 @@
 
 mod stored;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     alert::{self, Alert, Alerts},
@@ -221,6 +221,11 @@ impl Detection {
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.router.routes().summaries(self.router.has_document())
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.alerts.open()
     }
 
     /// What has been counted.

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use crate::{
     alert::Alert,
     client::ClientKey,
-    detect::Peaks,
+    detect::{Busy, Peaks},
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
@@ -145,6 +145,16 @@ impl<O: Output> Engine<O> {
     /// The ids of the alerts that are open.
     pub fn open_alerts(&self) -> BTreeSet<String> {
         self.behind.detection.open_alerts()
+    }
+
+    /// The clients that have touched most on a route, `most` at most: for people to look at.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        self.behind.detection.busiest(now, most)
+    }
+
+    /// The windows that objects are counted in, shortest first.
+    pub fn windows(&self) -> &[Duration] {
+        self.behind.detection.windows()
     }
 
     /// Rules of the operator that no call can ever match.

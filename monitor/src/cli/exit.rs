@@ -46,7 +46,10 @@ pub(crate) const EXITS: [(Exit, &str); 12] = [
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
     (Exit::State, "the state directory is another user's or unusable, or its key is"),
-    (Exit::Config, "a file of routes or an OpenAPI document is unreadable or wrong; its line is named"),
+    (
+        Exit::Config,
+        "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
+    ),
     (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];
 
@@ -189,6 +192,16 @@ impl From<ledger::Error> for Failure {
             _ => "check the state directory, its permissions and its disk",
         };
         Failure::new(Exit::Ledger, error).advise(advice)
+    }
+}
+
+impl From<web::config::Error> for Failure {
+    fn from(error: web::config::Error) -> Failure {
+        let advice = match error {
+            web::config::Error::Read { .. } => "check the path and its permissions",
+            web::config::Error::Refused { .. } => "docs/web.md has every field",
+        };
+        Failure::new(Exit::Config, error).advise(advice)
     }
 }
 

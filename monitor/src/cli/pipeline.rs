@@ -1,6 +1,6 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
@@ -8,7 +8,9 @@ use rollcall::{
     hash::HashKey,
     http::Exchange,
     ledger::exposure::Recorder,
-    output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
+    output::{
+        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, api::Board, metrics::Metrics,
+    },
     replay::access_log::Call,
     stream::Segment,
     time::Timestamp,
@@ -42,6 +44,8 @@ pub(crate) struct Outputs {
     pub exchanges: Option<ExchangeLog>,
     /// What suspicious clients read.
     pub exposure: Option<Recorder>,
+    /// What is open now, for the status page.
+    pub board: Arc<Board>,
 }
 
 impl Outputs {
@@ -67,7 +71,7 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(sink(path, "exchanges", EXCHANGE_QUEUE)?)),
             None => None,
         };
-        Ok(Outputs { alerts, exchanges, exposure: None })
+        Ok(Outputs { alerts, exchanges, exposure: None, board: Arc::default() })
     }
 
     /// Has `recorder` write down what suspicious clients read. Its metrics go to `metrics`.
@@ -96,7 +100,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, exposure } = self;
+        let Outputs { alerts, exchanges, exposure, board: _ } = self;
         if let Some(recorder) = exposure {
             recorder.finish();
         }
@@ -125,6 +129,7 @@ impl Output for Outputs {
         if let Some(recorder) = &mut self.exposure {
             recorder.alert(alert);
         }
+        self.board.note(alert);
     }
 }
 

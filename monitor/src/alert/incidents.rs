@@ -12,7 +12,10 @@
 mod incident;
 mod stored;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -129,6 +132,11 @@ impl Alerts {
             self.counters.opened[alert.rule as usize][alert.severity as usize] += 1;
         }
         alert
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open(&self) -> BTreeSet<String> {
+        self.incidents.keys().map(|&id| incident::id(id)).collect()
     }
 
     /// What has been counted.

@@ -1,13 +1,13 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
     engine::{Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
     http::Exchange,
-    ledger::Handle,
+    ledger::{Handle, exposure::Recorder},
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, metrics::Metrics,
     },
@@ -38,6 +38,8 @@ pub(crate) enum AlertsTo {
 pub(crate) struct Outputs {
     alerts: AlertsTo,
     exchanges: Option<ExchangeLog>,
+    /// What suspicious clients read.
+    exposure: Option<Recorder>,
     /// What is open now, for the status page.
     pub board: Arc<Board>,
 }
@@ -50,7 +52,7 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(Box::new(LineFile::open(path)?))),
             None => None,
         };
-        Ok(Outputs { alerts: AlertsTo::File(alerts), exchanges, board: Arc::default() })
+        Ok(Outputs { alerts: AlertsTo::File(alerts), exchanges, exposure: None, board: Arc::default() })
     }
 
     /// Outputs that the engine's thread never waits for, and what has the exchange log opened anew. Its metrics go to
@@ -60,8 +62,12 @@ impl Outputs {
         ledger: Handle,
         metrics: &Metrics,
     ) -> Result<(Outputs, Option<Reopen>), Error> {
-        let mut outputs =
-            Outputs { alerts: AlertsTo::Ledger(ledger), exchanges: None, board: Arc::default() };
+        let mut outputs = Outputs {
+            alerts: AlertsTo::Ledger(ledger),
+            exchanges: None,
+            exposure: None,
+            board: Arc::default(),
+        };
         let Some(path) = &args.exchange_log else { return Ok((outputs, None)) };
         let file = LineFile::open(path)?;
         let stats = file.stats();
@@ -72,16 +78,36 @@ impl Outputs {
         Ok((outputs, Some(reopen)))
     }
 
+    /// Has `recorder` write down what suspicious clients read. Its metrics go to `metrics`.
+    pub(crate) fn record(&mut self, recorder: Recorder, metrics: &Metrics) {
+        let stats = recorder.stats();
+        metrics.add(move |samples| stats.collect(samples));
+        self.exposure = Some(recorder);
+    }
+
+    /// Goes on recording the alerts that are still open; all others have ended.
+    pub(crate) fn resume(&mut self, open_alerts: &BTreeSet<String>) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.resume(|alert| open_alerts.contains(alert));
+        }
+    }
+
     /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
     pub(crate) fn tick(&mut self) {
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.tick();
         }
+        if let Some(recorder) = &mut self.exposure {
+            recorder.tick();
+        }
     }
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, board: _ } = self;
+        let Outputs { alerts, exchanges, exposure, board: _ } = self;
+        if let Some(recorder) = exposure {
+            recorder.finish();
+        }
         let alerts = match alerts {
             AlertsTo::File(log) => Some(log.finish()),
             AlertsTo::Ledger(_) => None,
@@ -92,6 +118,9 @@ impl Outputs {
 
 impl Output for Outputs {
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.exchange(exchange, attributed);
+        }
         if let Some(log) = &mut self.exchanges {
             log.write(&Record {
                 exchange,
@@ -106,6 +135,9 @@ impl Output for Outputs {
         match &mut self.alerts {
             AlertsTo::File(log) => log.write(alert),
             AlertsTo::Ledger(ledger) => ledger.record(alert),
+        }
+        if let Some(recorder) = &mut self.exposure {
+            recorder.alert(alert);
         }
         self.board.note(alert);
     }

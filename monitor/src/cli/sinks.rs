@@ -5,7 +5,6 @@ mod open;
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context as _, anyhow};
@@ -14,10 +13,7 @@ use rollcall::output::delivery::{Endpoint, Format, Secret};
 
 pub(crate) use open::ReopenAlerts;
 
-use super::{
-    exit::{Exit, Failure},
-    values,
-};
+use super::exit::{Exit, Failure};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SinkArgs {
@@ -30,14 +26,14 @@ pub(crate) struct SinkArgs {
     )]
     journal: bool,
 
-    /// POST each alert to this URL too; repeatable, or a list with spaces. slack=URL posts a message as Slack takes it.
+    /// POST each alert to this URL too; repeatable, or a list. slack=URL posts a message as Slack takes it.
     /// @FILE in place of the URL reads it from a file.
     #[arg(
         long = "alert.webhook",
         env = "ROLLCALL_ALERT_WEBHOOK",
         hide_env_values = true,
         value_name = "[FORMAT=]URL",
-        value_delimiter = ' ',
+        value_delimiter = ',',
         help_heading = "Alerts"
     )]
     webhooks: Vec<String>,
@@ -51,14 +47,14 @@ pub(crate) struct SinkArgs {
     )]
     secret_file: Option<PathBuf>,
 
-    /// Tell the Alertmanager at this URL of alerts too; repeatable, or a list with spaces. @FILE in place of the URL reads it
+    /// Tell the Alertmanager at this URL of alerts too; repeatable, or a list. @FILE in place of the URL reads it
     /// from a file.
     #[arg(
         long = "alert.alertmanager",
         env = "ROLLCALL_ALERT_ALERTMANAGER",
         hide_env_values = true,
         value_name = "URL",
-        value_delimiter = ' ',
+        value_delimiter = ',',
         help_heading = "Alerts"
     )]
     alertmanagers: Vec<String>,
@@ -70,18 +66,7 @@ pub(crate) struct SinkArgs {
         value_parser = FalseyValueParser::new(),
         help_heading = "Alerts"
     )]
-    objects: bool,
-
-    /// Remember alerts for so long.
-    #[arg(
-        long = "ledger.age",
-        env = "ROLLCALL_LEDGER_AGE",
-        value_name = "DURATION",
-        value_parser = values::age,
-        default_value = "400d",
-        help_heading = "Alerts"
-    )]
-    age: Duration,
+    include_objects: bool,
 }
 
 /// A sink that the command line asks for.
@@ -104,7 +89,6 @@ pub(crate) struct Plan {
     asked: Vec<Asked>,
     secret: Option<Secret>,
     objects: bool,
-    age: Duration,
 }
 
 impl SinkArgs {
@@ -131,7 +115,7 @@ impl SinkArgs {
             asked.push(Asked { label, identity, to: To::Alertmanager(endpoint) });
         }
         let secret = self.secret_file.as_deref().map(secret).transpose()?;
-        Ok(Plan { asked, secret, objects: self.objects, age: self.age })
+        Ok(Plan { asked, secret, objects: self.include_objects })
     }
 }
 

@@ -59,9 +59,15 @@ impl ReopenAlerts {
 }
 
 impl Plan {
-    /// Opens the ledger in `directory`, and starts every sink. Metrics go to `metrics`.
-    pub(crate) fn open(self, directory: &Path, key: Key, metrics: &Metrics) -> Result<Sinks, Failure> {
-        let Plan { asked, secret, objects, age } = self;
+    /// Opens the ledger in `directory`, which forgets alerts at that `age`, and starts every sink. Metrics go to `metrics`.
+    pub(crate) fn open(
+        self,
+        directory: &Path,
+        key: Key,
+        age: Duration,
+        metrics: &Metrics,
+    ) -> Result<Sinks, Failure> {
+        let Plan { asked, secret, objects } = self;
         let settings = ledger::Settings { sinks: names(&asked, key)?, age, ..ledger::Settings::default() };
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().context("ask for the name of this host")?;

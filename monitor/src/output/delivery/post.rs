@@ -27,6 +27,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The answer is there by then.
 const WHOLE: Duration = Duration::from_secs(10);
 
+/// Names that are looked up at once, each on a thread: one that takes long may still be there when the next is due.
+const LOOKUPS: usize = 2;
+
 /// What is read of an answer, for its reason.
 const ANSWER: usize = 4 << 10;
 
@@ -84,7 +87,8 @@ enum AnyClient {
 impl Poster {
     /// A client of `endpoint`. When `closing` has a deadline, requests end by then.
     pub fn new(endpoint: Endpoint, closing: Closing) -> Result<Poster, ClientError> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(LOOKUPS).enable_all().build();
         let runtime =
             runtime.map_err(|source| ClientError::Runtime { endpoint: endpoint.to_string(), source })?;
         let mut connector = HttpConnector::new();

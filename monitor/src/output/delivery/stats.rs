@@ -44,7 +44,7 @@ pub(super) fn collect(sinks: &[(String, Arc<Stats>)], ledger: &ledger::Stats, sa
         samples.push(&metrics::OUTBOX_OLDEST_SECONDS, &[label], age.as_secs_f64());
         samples.push(&metrics::OUTBOX_DROPPED, &[label], dropped.load(Relaxed));
     }
-    samples.push(&metrics::LEDGER_WRITE_ERRORS, &[], ledger.errors.load(Relaxed));
+    samples.push(&metrics::LEDGER_WRITE_ERRORS, &["alerts"], ledger.errors.load(Relaxed));
     samples.push(&metrics::LEDGER_LOST_ALERTS, &[], ledger.lost.load(Relaxed));
     samples.push(&metrics::LEDGER_SET_ASIDE, &[], ledger.set_aside.load(Relaxed));
 }

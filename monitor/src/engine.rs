@@ -15,7 +15,7 @@ use crate::{
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
-    stream::{ConnectionId, Segment},
+    stream::{ConnectionId, Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -30,6 +30,10 @@ pub trait Output {
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
     /// An alert was opened, updated or resolved.
     fn alert(&mut self, alert: &Alert);
+    /// Whether a connection is this program's own: what it says there is nobody's doing, and comes to nothing.
+    fn is_own(&self, _ends: &Endpoints) -> bool {
+        false
+    }
 }
 
 /// How an engine is set up.
@@ -188,6 +192,9 @@ impl<O: Output> Behind<O> {
 
 impl<O: Output> Sink for Behind<O> {
     fn call(&mut self, exchange: &Exchange<'_>) {
+        if self.output.is_own(&exchange.endpoints) {
+            return;
+        }
         self.detection.call(exchange, &mut self.alerts);
         if !self.alerts.is_empty() {
             self.raise();
@@ -195,6 +202,9 @@ impl<O: Output> Sink for Behind<O> {
     }
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
+        if self.output.is_own(&exchange.endpoints) {
+            return;
+        }
         let attributed = self.detection.complete(exchange, &mut self.alerts);
         self.output.exchange(exchange, &attributed);
         if !self.alerts.is_empty() {

@@ -47,7 +47,7 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
     (Exit::State, "the state directory is another user's or unusable, or its key is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration or a certificate is unreadable or wrong; its line is named",
     ),
 ];
 

@@ -2,6 +2,7 @@
 
 mod attribution;
 mod check;
+mod daemon;
 mod detection;
 mod exit;
 mod figures;
@@ -15,6 +16,8 @@ mod replay;
 mod routes;
 mod run;
 mod state;
+mod tls;
+mod top;
 mod tune;
 mod values;
 
@@ -51,6 +54,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Prints the routes that the daemon on this host has seen: the API inventory.
     Routes(routes::RoutesArgs),
+    /// Shows the daemon's state in the terminal while it changes: rate, health, alerts, clients, routes.
+    Top(top::TopArgs),
     /// Prints the version and what it was built from.
     Version,
 }
@@ -65,6 +70,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
+        Command::Top(args) => top::top(&args),
         Command::Version => version(),
     };
     match outcome {
@@ -79,7 +85,7 @@ pub(crate) fn main() -> ExitCode {
 /// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
 fn parse() -> Cli {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes"] {
+    for name in ["run", "replay", "tune", "check", "routes", "top"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     let matches = command.clone().get_matches();

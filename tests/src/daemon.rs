@@ -36,6 +36,9 @@ pub const OPEN_DOOR: &str = "open-door";
 /// The notice that a route is missing in the OpenAPI document.
 pub const UNKNOWN_ROUTE: &str = "unknown-route";
 
+/// What a daemon answers that is ready: to everybody, to whoever has a password, or to whoever speaks TLS.
+const GUARDED: [u16; 3] = [200, 401, 400];
+
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
 pub struct Daemon {
@@ -145,7 +148,8 @@ impl Daemon {
             if let Some(status) = daemon.process.ended()? {
                 bail!("the daemon ended before it was ready: {status}");
             }
-            Ok(daemon.page("/readyz").ok().filter(|(status, _)| *status == 200).map(drop))
+            // Of one that is guarded all that can be told from here is that it answers.
+            Ok(daemon.page("/readyz").ok().filter(|(status, _)| GUARDED.contains(status)).map(drop))
         })?;
         Ok(daemon)
     }

@@ -14,12 +14,14 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 7] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
+    Program { name: "chromium", package: "chromium" },
+    Program { name: "tmux", package: "tmux" },
 ];
 
 #[derive(Args, Default)]

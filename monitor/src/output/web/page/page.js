@@ -248,6 +248,7 @@ function nearest(windows, distinct, limits) {
 function showClients(answer) {
   const { at, windows_s: windows, clients } = answer;
   busiest = answer;
+  $("clients-hint").hidden = clients.length === 0;
   $("clients-hint").textContent = `Bars: how much of the limit is used in ${windows.map(span).join(", ")}.`;
   const rows = clients.slice(0, MOST_CLIENTS).map((row) => {
     const most = row.distinct.at(-1) ?? 0;

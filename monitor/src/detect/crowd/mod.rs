@@ -148,7 +148,7 @@ impl Crowd {
     /// If it is not of `budget` bytes.
     pub(crate) fn restore(&mut self, budget: usize, names: &mut Names) -> Result<(), Inconsistent> {
         let fits = self.memory.fits(budget / 2)
-            && self.blocks.capacity() == Blocks::new(budget / 3).capacity()
+            && self.blocks.fits(budget / 3)
             && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity();
         check(fits, "tables of routes are of another size (--memory-budget)")?;
         self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));

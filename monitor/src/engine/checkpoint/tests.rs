@@ -8,7 +8,7 @@ fn key(secret: u8) -> HashKey {
 
 fn written(state: &impl Serialize) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(state, key(1), &mut bytes).unwrap();
+    Draft::of(state, key(1)).unwrap().write(&mut bytes).unwrap();
     bytes
 }
 
@@ -91,9 +91,11 @@ fn the_error_of_the_writer_is_handed_on() {
         }
     }
     let length = written(&state()).len();
-    write(&state(), key(1), Full(length)).unwrap();
+    let draft = Draft::of(&state(), key(1)).unwrap();
+    assert_eq!(draft.len(), length);
+    draft.write(Full(length)).unwrap();
     for room in [0, PIECE, 3 * PIECE, length - 1] {
-        let error = write(&state(), key(1), Full(room)).unwrap_err();
+        let error = draft.write(Full(room)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull, "{room}");
     }
 }

@@ -11,7 +11,7 @@ use super::{Alerts, Detection, Detector, Notices, OPEN_ALERTS, Router, Settings}
 use crate::{
     alert, client,
     detect::{self, notice},
-    engine::checkpoint::{self, RestoreError},
+    engine::checkpoint::{self, Draft, RestoreError},
     hash::HashKey,
     route,
     state::{Inconsistent, Names},
@@ -32,13 +32,12 @@ struct State<'a, D> {
 }
 
 impl Detection {
-    /// Writes down all that a detection with the same key needs to go on as this one would. Nothing is held back or copied
-    /// whole: `writer` gets large pieces as they come.
+    /// All that a detection with the same key needs to go on as this one would, as it is now.
     ///
     /// # Errors
     ///
-    /// Those of `writer`; what has been written by then is refused by [`Detection::restore`].
-    pub fn checkpoint(&self, writer: impl io::Write) -> io::Result<()> {
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
         let state = State {
             counted: self.counted,
             router: self.router.checkpoint(),
@@ -46,7 +45,7 @@ impl Detection {
             notices: self.notices.checkpoint(),
             alerts: self.alerts.checkpoint(),
         };
-        checkpoint::write(&state, self.key, writer)
+        Draft::of(&state, self.key)
     }
 
     /// Detection that goes on from `checkpoint` under `settings`, which may have changed: see [`Router::restore`].

@@ -28,7 +28,7 @@ fn settings(rules: &[&str], document: Option<&[&str]>, most: usize) -> Settings 
 
 fn written(detection: &Detection) -> Vec<u8> {
     let mut bytes = Vec::new();
-    detection.checkpoint(&mut bytes).unwrap();
+    detection.checkpoint().unwrap().write(&mut bytes).unwrap();
     bytes
 }
 

@@ -64,6 +64,17 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Update => "update",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
 /// How sure we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -74,6 +85,17 @@ pub enum Severity {
     Warning,
     /// And something else agrees: see [`Alerts`].
     Critical,
+}
+
+impl Severity {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
 }
 
 /// Whom the alert is about: `all` with the id `*` where it is everybody's calls together.

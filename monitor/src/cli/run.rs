@@ -11,10 +11,12 @@ use clap::Args;
 use rollcall::{
     kernel::{self, Stop},
     output::{
-        Health, Inventory,
+        Health,
+        api::{Inquiries, Pulse, Setup},
         metrics::Metrics,
-        web::{self, Site},
+        web::{self, Access, Site},
     },
+    time::Timestamp,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -24,7 +26,7 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
-    live::Live,
+    live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Writing},
@@ -57,7 +59,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
 
-    /// Address to serve /metrics, /healthz, /readyz and /api/v1/routes on.
+    /// Address to serve the status page, /metrics, /healthz, /readyz and /api/v1 on.
     #[arg(
         long = "web.listen-address",
         env = "ROLLCALL_WEB_LISTEN_ADDRESS",
@@ -77,6 +79,10 @@ pub(crate) struct RunArgs {
     )]
     telemetry_path: String,
 
+    /// File that turns on TLS, basic authentication and a rate limit, in the format of Prometheus' exporters.
+    #[arg(long = "web.config.file", env = "ROLLCALL_WEB_CONFIG_FILE", value_name = "FILE")]
+    web_config: Option<PathBuf>,
+
     #[command(flatten)]
     log: LogArgs,
 }
@@ -86,16 +92,21 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
+    let access = Arc::new(Access::open(args.web_config.as_deref())?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let board = Arc::clone(&outputs.board);
     let engine = pipeline::engine(settings, key, outputs);
     let (mut programs, capture) = kernel::load(&options(&args, &key))?;
     let health = Arc::new(Health::default());
-    let inventory = Arc::new(Inventory::default());
-    let live = Live::new(engine, Arc::clone(&health), Arc::clone(&inventory), &capture, &metrics, &args);
+    let inquiries = Arc::new(Inquiries::default());
+    let pulse = Arc::new(Pulse::new(setup(&args)));
+    let shared =
+        Shared { health: Arc::clone(&health), inquiries: Arc::clone(&inquiries), pulse: Arc::clone(&pulse) };
+    let live = Live::new(engine, shared, &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -117,8 +128,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         };
         thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?
     };
-    let site = Arc::new(Site { telemetry_path: args.telemetry_path, metrics, health, inventory });
-    tracing::info!(address = %args.listen_address, "serving metrics");
+    let telemetry_path = args.telemetry_path;
+    let site = Arc::new(Site { telemetry_path, metrics, health, inquiries, pulse, board });
+    tracing::info!(address = %args.listen_address, tls = access.is_encrypted(), "serving the web");
     runtime.block_on(async {
         tokio::pin!(capture_done);
         let first = async {
@@ -127,7 +139,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
                 _ = &mut capture_done => {}
             }
         };
-        web::serve(listener, site, first).await.context("serve the web")?;
+        web::serve(listener, site, access, first).await.context("serve the web")?;
         stop.stop();
         tokio::select! {
             _ = &mut capture_done => Ok(()),
@@ -157,6 +169,16 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// What the status page says of how the daemon was started.
+fn setup(args: &RunArgs) -> Setup {
+    Setup {
+        started_at: Timestamp::now(),
+        ports: args.engine.ports.clone(),
+        ring_size: args.kernel.ring_size.into(),
+        sampling: args.sample,
     }
 }
 

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
+    detect::{self, Busy, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -220,7 +220,22 @@ impl Detection {
 
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
-        self.router.routes().summaries(self.router.has_document())
+        let mut routes = self.router.routes().summaries(self.router.has_document());
+        for summary in &mut routes {
+            let hour = self.detector.hour(&summary.route).unwrap_or_default();
+            (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
+        }
+        routes
+    }
+
+    /// The clients that have touched most on a route, `most` at most.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        self.detector.busiest(now, most)
+    }
+
+    /// The windows that objects are counted in, shortest first.
+    pub fn windows(&self) -> &[Duration] {
+        self.detector.policy().windows()
     }
 
     /// What has been counted.

@@ -34,6 +34,7 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
         clients: vec![client],
+        client_count: 1,
         opened_by: Rule::DistinctObjects,
         opened_at: Timestamp(1_790_000_000_123_456_000),
         loss: 0.0,

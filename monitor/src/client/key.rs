@@ -105,6 +105,17 @@ impl ClientKey {
         }
     }
 
+    /// The key of this kind that shows itself as `id`; `None` if there is none.
+    pub fn parse(kind: &str, id: &str) -> Option<ClientKey> {
+        match kind {
+            "peer" => id.parse().ok().map(ClientKey::Peer),
+            "prefix" => id.parse().ok().map(ClientKey::Prefix),
+            "forwarded" => id.parse().ok().map(ClientKey::Forwarded),
+            "credential" => Credential::parse(id).map(ClientKey::Credential),
+            _ => None,
+        }
+    }
+
     /// The key as bytes to hash; different keys give different bytes.
     pub(crate) fn to_bytes(self) -> [u8; KEY_BYTES] {
         let (kind, detail, value) = match self {
@@ -162,6 +173,23 @@ mod tests {
             credential(CredentialKind::Basic),
         ];
         assert_eq!(keys.map(ClientKey::to_bytes).into_iter().collect::<BTreeSet<_>>().len(), keys.len());
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_shows_itself() {
+        let address: IpAddr = "2001:db8::7".parse().unwrap();
+        let credential = Credential { kind: CredentialKind::Claim, hash: [7; 16] };
+        for key in [
+            ClientKey::Peer(address),
+            ClientKey::Prefix("2001:db8::/64".parse().unwrap()),
+            ClientKey::Forwarded("198.51.100.7".parse().unwrap()),
+            ClientKey::Credential(credential),
+        ] {
+            assert_eq!(ClientKey::parse(key.kind(), &key.id()), Some(key));
+        }
+        for (kind, id) in [("peer", "x"), ("all", "*"), ("credential", "198.51.100.7"), ("", "")] {
+            assert_eq!(ClientKey::parse(kind, id), None);
+        }
     }
 
     #[test]

@@ -38,7 +38,7 @@ use self::{
 };
 use super::{Finding, Rule, memory::Memory, mix};
 use crate::{
-    state::{Inconsistent, Names, check},
+    state::Names,
     time::Timestamp,
 };
 
@@ -150,18 +150,16 @@ impl Crowd {
         }
     }
 
-    /// Takes up one that has been read back.
-    ///
-    /// # Errors
-    ///
-    /// If it is not of `budget` bytes.
-    pub(crate) fn restore(&mut self, budget: usize, names: &mut Names) -> Result<(), Inconsistent> {
-        let fits = self.memory.fits(budget / 2)
+    /// Whether it is one of `budget` bytes.
+    pub(crate) fn fits(&self, budget: usize) -> bool {
+        self.memory.fits(budget / 2)
             && self.blocks.fits(budget / 3)
-            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity();
-        check(fits, "tables of routes are of another size (--memory-budget)")?;
+            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity()
+    }
+
+    /// Takes up one that has been read back, and [fits](Crowd::fits).
+    pub(crate) fn restore(&mut self, names: &mut Names) {
         self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));
-        Ok(())
     }
 
     /// Fetches from memory what will be needed of an object.

@@ -15,11 +15,7 @@ use super::{
     memory::Memory,
     routes::{Names, Routes},
 };
-use crate::{
-    hash::HashKey,
-    route::outcome,
-    time::Timestamp,
-};
+use crate::{hash::HashKey, route::outcome, time::Timestamp};
 
 /// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
 /// work for each two bytes that it sends.

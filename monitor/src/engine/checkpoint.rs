@@ -31,38 +31,38 @@ const TAIL: usize = 8 + 16;
 /// What is sealed and handed to the writer at a time: it is in the cache still.
 const PIECE: usize = 64 * 1024;
 
-/// Why a checkpoint is refused.
+/// Why a checkpoint is refused. The messages say it of "it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    #[error("this is no checkpoint: name another file, or remove it to start with nothing learned")]
+    #[error("it is no checkpoint")]
     Foreign,
-    #[error(
-        "a newer rollcall wrote this checkpoint (format {0}, and this one reads {FORMAT}): start that one, or remove the \
-         checkpoint to start with nothing learned"
-    )]
+    #[error("a newer rollcall wrote it (format {0}, and this one reads {FORMAT})")]
     Newer(u32),
-    #[error(
-        "an older rollcall wrote this checkpoint (format {0}, and this one reads {FORMAT}): remove it to start with nothing \
-         learned"
-    )]
+    #[error("an older rollcall wrote it (format {0}, and this one reads {FORMAT})")]
     Older(u32),
-    #[error(
-        "this checkpoint was made with another key: put back the key that stood beside it, or remove the checkpoint to start \
-         with nothing learned"
-    )]
+    #[error("it was made with another key than the one beside it")]
     OtherKey,
-    #[error(
-        "this checkpoint is not whole ({0} bytes are left of it): put back a copy, or remove it to start with nothing learned"
-    )]
+    #[error("it is not whole: {0} bytes are left of it")]
     NotWhole(usize),
-    #[error(
-        "this checkpoint is damaged: put back a copy and check the disk, or remove it to start with nothing learned"
-    )]
+    #[error("it is not as it was written: it was changed, or the disk is failing")]
     Damaged,
-    #[error(
-        "this checkpoint is as it was written, but cannot be so: {0}; report that, and remove it to start with nothing learned"
-    )]
+    #[error("it is as it was written, but cannot be so: {0}; please report that")]
     Inconsistent(Inconsistent),
+}
+
+impl RestoreError {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RestoreError::Foreign => "foreign",
+            RestoreError::Newer(_) => "newer",
+            RestoreError::Older(_) => "older",
+            RestoreError::OtherKey => "other-key",
+            RestoreError::NotWhole(_) => "cut",
+            RestoreError::Damaged => "damaged",
+            RestoreError::Inconsistent(_) => "inconsistent",
+        }
+    }
 }
 
 /// The message has it all: there is no cause to be shown behind it.

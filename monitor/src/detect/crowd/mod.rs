@@ -37,10 +37,7 @@ use self::{
     verdict::Verdict,
 };
 use super::{Finding, Rule, memory::Memory, mix};
-use crate::{
-    state::Names,
-    time::Timestamp,
-};
+use crate::{state::Names, time::Timestamp};
 
 /// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
 /// learned. Shorter pauses, of a restart, change an hour's mean by a sixth at most.

@@ -65,8 +65,7 @@ impl State {
     fn fit(&self, policy: &super::Policy, budget: Budget) -> Kept {
         let sizes = budget.tally(policy.windows().len());
         Kept {
-            clients: self.addresses.fits(sizes, policy, true)
-                && self.credentials.fits(sizes, policy, false),
+            clients: self.addresses.fits(sizes, policy, true) && self.credentials.fits(sizes, policy, false),
             routes: self.crowd.fits(budget.crowd()),
         }
     }

@@ -567,7 +567,8 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
 }
 
 fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
-    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut crate::state::Names::default()).unwrap()
+    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut crate::state::Names::default())
+        .unwrap()
 }
 
 #[test]
@@ -576,7 +577,8 @@ fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
     (0..10).for_each(|n| scene.call(n * S, 1, &n.to_string()));
     let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
     let held = |settings| {
-        let (detector, kept) = restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
+        let (detector, kept) =
+            restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
         let Counters { observations, tally, crowd, .. } = detector.counters();
         assert_eq!(observations, 10);
         ((kept.clients, tally.objects > 0), (kept.routes, crowd.routes))

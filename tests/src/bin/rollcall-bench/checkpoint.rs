@@ -68,7 +68,13 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         figures.push(Figure::spread(format!("{name}: seal"), Summary::of(&seal)?, shown));
         figures.push(Figure::spread(format!("{name}: restore"), Summary::of(&restore)?, shown));
     }
-    Ok(Section { title: "Checkpoints", method: String::new(), figures, tables: Vec::new(), notes: Vec::new() })
+    Ok(Section {
+        title: "Checkpoints",
+        method: String::new(),
+        figures,
+        tables: Vec::new(),
+        notes: Vec::new(),
+    })
 }
 
 fn milliseconds(started: Duration) -> f64 {
@@ -76,7 +82,9 @@ fn milliseconds(started: Duration) -> f64 {
 }
 
 fn cpu() -> Duration {
-    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(Duration::from)
+        .unwrap_or_default()
 }
 
 fn shown(milliseconds: f64) -> String {
@@ -92,7 +100,11 @@ impl Host {
         for n in 0..self.calls {
             let is_walk = n % 8 == 0;
             let client: u64 = if is_walk { n / 8 % self.walkers } else { random.between(0, self.clients) };
-            let account = if is_walk { client * 10_000 + n / 8 / self.walkers } else { client * 3 + random.between(0, 3) };
+            let account = if is_walk {
+                client * 10_000 + n / 8 / self.walkers
+            } else {
+                client * 3 + random.between(0, 3)
+            };
             let address = Ipv4Addr::from_bits(0x0a00_0000 + client as u32).into();
             let target = format!("/v1/{}/{account}", ROUTES[(n % 4) as usize]);
             let at = Timestamp(1_700_000_000_000_000_000) + STEP * n as u32;

@@ -14,12 +14,13 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
+    Program { name: "setpriv", package: "util-linux" },
 ];
 
 #[derive(Args, Default)]

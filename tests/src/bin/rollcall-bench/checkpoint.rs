@@ -59,13 +59,8 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
             seal.push(milliseconds(started));
             let started = cpu();
             black_box(
-                Detection::restore(
-                    Settings::default(),
-                    HashKey::new(KEY),
-                    &body,
-                    rollcall::time::Timestamp::now(),
-                )
-                .context("restore")?,
+                Detection::restore(Settings::default(), HashKey::new(KEY), &body, Timestamp::now())
+                    .context("restore")?,
             );
             restore.push(milliseconds(started));
             written = body;

@@ -6,7 +6,7 @@
 pub mod checkpoint;
 pub mod detection;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, io, time::Duration};
 
 use crate::{
     alert::Alert,
@@ -19,6 +19,7 @@ use crate::{
     time::Timestamp,
 };
 
+use checkpoint::Draft;
 use detection::{Attributed, Detection};
 
 /// Alerts are looked over this often for ones that have gone quiet.
@@ -50,7 +51,7 @@ pub struct Counters {
 pub struct Engine<O> {
     connections: Connections,
     behind: Behind<O>,
-    next_tick: Timestamp,
+    last_tick: Option<Timestamp>,
 }
 
 /// What stands behind the connections.
@@ -64,16 +65,25 @@ struct Behind<O> {
 impl<O: Output> Engine<O> {
     /// An engine that writes to `output`. `key` keys every table that traffic fills.
     pub fn new(settings: Settings, key: HashKey, output: O) -> Self {
+        Engine::with(settings.http, Detection::new(settings.detection, key), output)
+    }
+
+    /// An engine that goes on from what `detection` knows.
+    pub fn with(http: http::Limits, detection: Detection, output: O) -> Self {
         Self {
-            connections: Connections::new(settings.http),
-            behind: Behind {
-                detection: Detection::new(settings.detection, key),
-                output,
-                alerts: Vec::new(),
-                directives: Vec::new(),
-            },
-            next_tick: Timestamp::default(),
+            connections: Connections::new(http),
+            behind: Behind { detection, output, alerts: Vec::new(), directives: Vec::new() },
+            last_tick: None,
         }
+    }
+
+    /// What detection knows now, to go on from another time. Connections end with the process.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
+        self.behind.detection.checkpoint()
     }
 
     /// Takes in one segment.
@@ -93,8 +103,9 @@ impl<O: Output> Engine<O> {
     /// All that was captured before `now` has been handed over.
     pub fn settle(&mut self, now: Timestamp) {
         self.connections.settle(now, &mut self.behind);
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
+        // Time that was set back must not stand still.
+        if self.last_tick.is_none_or(|last| now.since(last) >= TICK || now < last) {
+            self.last_tick = Some(now);
             let Behind { detection, alerts, .. } = &mut self.behind;
             detection.tick(now, alerts);
             self.behind.raise();
@@ -140,6 +151,11 @@ impl<O: Output> Engine<O> {
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.behind.detection.routes()
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.behind.detection.open_alerts()
     }
 
     /// The clients that have touched most on a route, `most` at most: for people to look at.

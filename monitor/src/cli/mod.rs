@@ -4,17 +4,22 @@ mod attribution;
 mod check;
 mod daemon;
 mod detection;
+mod documents;
 mod exit;
+mod exposure;
 mod figures;
+mod ledger;
 mod live;
 mod logging;
 mod options;
 mod pipeline;
+mod privileged;
 mod progress;
 mod recorded;
 mod replay;
 mod routes;
 mod run;
+mod service;
 mod state;
 mod tls;
 mod top;
@@ -56,8 +61,15 @@ enum Command {
     Routes(routes::RoutesArgs),
     /// Shows the daemon's state in the terminal while it changes: rate, health, alerts, clients, routes.
     Top(top::TopArgs),
+    /// Prints which objects the clients of an alert read, and how complete that list is.
+    ///
+    /// Works while the daemon runs and when it does not.
+    Exposure(exposure::ExposureArgs),
     /// Prints the version and what it was built from.
     Version,
+    /// Writes man pages, shell completions and the service's settings into a directory, for packages.
+    #[command(hide = true)]
+    Documents(documents::DocumentsArgs),
 }
 
 /// Parses the command line, does what it says, and reports how that went.
@@ -71,7 +83,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
         Command::Top(args) => top::top(&args),
+        Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
+        Command::Documents(args) => documents::documents(command(), &args),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -82,12 +96,18 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
-fn parse() -> Cli {
+/// All that can be asked for.
+fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes", "top"] {
+    for name in ["run", "replay", "tune", "check", "routes", "top", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
+    command
+}
+
+/// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
+fn parse() -> Cli {
+    let mut command = command();
     let matches = command.clone().get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }

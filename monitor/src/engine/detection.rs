@@ -2,7 +2,7 @@
 
 mod stored;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     alert::{self, Alert, Alerts},
@@ -131,9 +131,11 @@ impl Detection {
         self.counted.count(&clients);
         self.recalled.extend(self.router.recalled());
         for recalled in std::mem::take(&mut self.recalled) {
-            // The detector's time never runs backwards: an older call would count as one of now.
-            if exchange.at.since(recalled.touch.at) <= self.shortest {
-                self.recall(&recalled);
+            // The detector's time never runs backwards: an older call would count as one of now. One from the future is from
+            // before the clock was set back.
+            let (at, before) = (exchange.at, recalled.touch.at);
+            if at.since(before).max(before.since(at)) <= self.shortest {
+                self.recall(&recalled, out);
             }
         }
         let observation = Observation {
@@ -158,7 +160,7 @@ impl Detection {
             };
             self.router.remember(self.attribution.id, touch);
         }
-        self.raise(out);
+        self.raise(clients.keys(), out);
     }
 
     /// Takes in one exchange that is complete: what it says about its route. To be called once for each exchange, after
@@ -197,7 +199,7 @@ impl Detection {
         if answered && self.router.has_document() && origin == Origin::Learned && !is_static {
             show(Rule::UnknownRoute);
         }
-        self.raise(out);
+        self.raise(clients.keys(), out);
         Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients }
     }
 
@@ -205,7 +207,8 @@ impl Detection {
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.detector.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
-        self.raise(out);
+        self.raise(&[], out);
+        self.alerts.tick(now, out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
@@ -238,6 +241,11 @@ impl Detection {
         self.detector.policy().windows()
     }
 
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.alerts.open()
+    }
+
     /// What has been counted.
     pub fn counters(&self) -> Counters {
         let mut alerts = self.alerts.counters();
@@ -265,7 +273,7 @@ impl Detection {
     }
 
     /// An earlier call turned out to have touched an object.
-    fn recall(&mut self, recalled: &route::Recalled) {
+    fn recall(&mut self, recalled: &route::Recalled, out: &mut Vec<Alert>) {
         let touch = &recalled.touch;
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
@@ -281,10 +289,12 @@ impl Detection {
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(&observation);
         }
+        self.raise(touch.clients.keys(), out);
     }
 
-    fn raise(&mut self, out: &mut Vec<Alert>) {
-        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding)));
+    /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.
+    fn raise(&mut self, callers: &[ClientKey], out: &mut Vec<Alert>) {
+        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding, callers)));
     }
 }
 

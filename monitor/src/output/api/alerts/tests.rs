@@ -23,6 +23,7 @@ fn alert(id: &str, state: State, severity: Severity, opened: u64) -> Alert {
         sample_objects: vec!["account-4711".to_owned()],
         signals: Vec::new(),
         clients: vec![client],
+        client_count: 1,
         opened_by: Rule::DistinctObjects,
         opened_at: Timestamp(opened),
         loss: 0.0,

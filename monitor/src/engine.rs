@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::{
     alert::Alert,
     client::ClientKey,
-    detect::Peaks,
+    detect::{Busy, Peaks},
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
@@ -140,6 +140,16 @@ impl<O: Output> Engine<O> {
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.behind.detection.routes()
+    }
+
+    /// The clients that have touched most on a route, `most` at most: for people to look at.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        self.behind.detection.busiest(now, most)
+    }
+
+    /// The windows that objects are counted in, shortest first.
+    pub fn windows(&self) -> &[Duration] {
+        self.behind.detection.windows()
     }
 
     /// Rules of the operator that no call can ever match.

@@ -3,7 +3,7 @@
 //! The modules stand in the order that data takes; each imports what is upstream of it or beside it:
 //!
 //! ```text
-//! kernel | replay ─ segments ─▶ stream ─ bytes ─▶ http ─ exchanges ─▶ client · route · object ─ observations ─▶ detect ─ findings ─▶ alert ─▶ output
+//! kernel | replay ─ segments ─▶ stream ─ bytes ─▶ http ─ exchanges ─▶ client · route · object ─ observations ─▶ detect ─ findings ─▶ alert ─▶ ledger ─▶ output
 //! ```
 //!
 //! Everything from [`stream`] to [`alert`] is one deterministic [`engine`]: it has no clock but the timestamps
@@ -17,6 +17,7 @@ pub mod hash;
 pub mod http;
 pub mod json;
 pub mod kernel;
+pub mod ledger;
 pub mod object;
 pub mod output;
 pub mod percent;

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     ops::{Add, Sub},
+    str::FromStr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -50,6 +51,14 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl FromStr for Timestamp {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Timestamp, Self::Err> {
+        humantime::parse_rfc3339(text).map(Timestamp::from)
+    }
+}
+
 /// Timestamps to the nanosecond, for what reads them back; people get [`Timestamp`]'s own form.
 pub(crate) mod nanoseconds {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -74,6 +83,6 @@ impl serde::Serialize for Timestamp {
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        humantime::parse_rfc3339(&text).map(Timestamp::from).map_err(serde::de::Error::custom)
+        text.parse().map_err(serde::de::Error::custom)
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 11] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
@@ -24,6 +24,8 @@ const PROGRAMS: [Program; 9] = [
     Program { name: "dpkg-shlibdeps", package: "dpkg-dev" },
     Program { name: "lintian", package: "lintian" },
     Program { name: "systemd-analyze", package: "systemd" },
+    Program { name: "prometheus", package: "prometheus" },
+    Program { name: "promtool", package: "prometheus" },
 ];
 
 #[derive(Args, Default)]
@@ -41,7 +43,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     packages::ensure(&PROGRAMS)?;
     let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
-    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall);
+    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall).env("ROLLCALL_XTASK", env::current_exe()?);
     tests.envs(shared_data(workspace).map(|shared| (SHARED, shared)));
     if !privilege::is_root() {
         // Only the test programs run as root; what cargo builds stays the user's.

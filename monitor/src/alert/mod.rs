@@ -1,16 +1,16 @@
 //! Findings become alerts with a life: open, update, resolved.
 //!
-//! There is one alert for each rule, client and route. It opens when a limit is passed, is updated each time
-//! that the count has doubled, and is resolved when the client has become quiet. Severity only ever rises: an
-//! alert is critical once a second sign agrees with the first.
+//! One attack is one alert, through however many lenses and by however many rules it is found ([`Alerts`]). It opens when a
+//! limit is passed, is updated each time that the count has doubled or that something else is found, and is resolved when
+//! the client has become quiet. Severity only ever rises: an alert is critical once a second sign agrees with the first.
 
-mod life;
+mod incidents;
 
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use life::{Alerts, Counters, Stored};
+pub use incidents::{Alerts, Counters, Stored};
 
 use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
 
@@ -43,8 +43,10 @@ pub struct Alert {
     pub sample_objects: Vec<String>,
     /// Other rules that agree.
     pub signals: Vec<Rule>,
-    /// Every client that the alert is about: the one that it opened with first.
+    /// The clients that the alert is about, the first few: the one that it opened with first.
     pub clients: Vec<Client>,
+    /// How many there are.
+    pub client_count: u64,
     pub opened_by: Rule,
     pub opened_at: Timestamp,
     pub loss: f64,
@@ -62,6 +64,17 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Update => "update",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
 /// How sure we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -72,6 +85,17 @@ pub enum Severity {
     Warning,
     /// And something else agrees: see [`Alerts`].
     Critical,
+}
+
+impl Severity {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
 }
 
 /// Whom the alert is about: `all` with the id `*` where it is everybody's calls together.

@@ -45,7 +45,10 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
     (Exit::State, "the state directory is another user's or unusable, or its key is"),
-    (Exit::Config, "a file of routes or an OpenAPI document is unreadable or wrong; its line is named"),
+    (
+        Exit::Config,
+        "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
+    ),
 ];
 
 impl From<Exit> for ExitCode {
@@ -179,6 +182,16 @@ impl From<web::ListenError> for Failure {
             _ => "choose another --web.listen-address",
         };
         Failure::new(Exit::Listen, error).advise(advice)
+    }
+}
+
+impl From<web::config::Error> for Failure {
+    fn from(error: web::config::Error) -> Failure {
+        let advice = match error {
+            web::config::Error::Read { .. } => "check the path and its permissions",
+            web::config::Error::Refused { .. } => "docs/web.md has every field",
+        };
+        Failure::new(Exit::Config, error).advise(advice)
     }
 }
 

@@ -153,7 +153,7 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                     },
             },
         clients: client::Counters { refused_chains, credentials_dropped },
-        alerts: alert::Counters { opened, updated: _, resolved: _, suppressed, open },
+        alerts: alert::Counters { findings, opened, updated: _, resolved: _, suppressed, open },
     } = *counters;
     samples.push_each(
         &metrics::DETECTOR_OBSERVATIONS,
@@ -186,6 +186,7 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
     samples.push_each(&metrics::BODIES, &[], &["read", "cut", "opaque"], &[read, cut, opaque]);
     samples.push(&metrics::FORWARDED_REFUSED, &[], refused_chains);
     samples.push(&metrics::CREDENTIALS_DROPPED, &[], credentials_dropped);
+    samples.push_each(&metrics::FINDINGS, &[], &Rule::ALL.map(Rule::name), &findings);
     for (rule, [info, warning, critical]) in Rule::ALL.into_iter().zip(opened) {
         let name = rule.name();
         if rule.is_notice() {
@@ -194,6 +195,6 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
             samples.push_each(&metrics::ALERTS, &[name], &["warning", "critical"], &[warning, critical]);
         }
     }
-    samples.push(&metrics::ALERTS_OPEN, &[], open);
+    samples.push_each(&metrics::ALERTS_OPEN, &[], &["info", "warning", "critical"], &open);
     samples.push(&metrics::ALERTS_SUPPRESSED, &[], suppressed + findings_suppressed + routes_suppressed);
 }

@@ -12,7 +12,8 @@ use rollcall::{
     http::Directive,
     kernel::{Attachment, Capture, Consumer, Statistics, Stop},
     output::{
-        Answering, Health, Inventory, Routes,
+        Health,
+        api::{Answering, Clients, Inquiries, Pulse, Routes, Vitals},
         metrics::{self, Metrics},
     },
     stream::{ConnectionId, Segment},
@@ -36,8 +37,12 @@ const FEWEST_PACKETS: u64 = 1_000;
 pub(crate) struct Live {
     engine: Engine<Outputs>,
     health: Arc<Health>,
-    inventory: Arc<Inventory>,
-    answering: Answering,
+    inquiries: Arc<Inquiries>,
+    routes: Answering,
+    clients: Answering,
+    pulse: Arc<Pulse>,
+    /// The most that the ring held since the last second.
+    ring_peak: u64,
     statistics: Arc<Statistics>,
     figures: Arc<Mutex<Figures>>,
     /// Ports were named: what they carry is meant to be read.
@@ -47,12 +52,18 @@ pub(crate) struct Live {
     next_shares: Timestamp,
 }
 
+/// What the capture thread and the web server have in common.
+pub(crate) struct Shared {
+    pub(crate) health: Arc<Health>,
+    pub(crate) inquiries: Arc<Inquiries>,
+    pub(crate) pulse: Arc<Pulse>,
+}
+
 impl Live {
     /// Hands segments of `capture` to `engine`, once it [runs](Live::run), and shows in `metrics` how that goes.
     pub(crate) fn new(
         engine: Engine<Outputs>,
-        health: Arc<Health>,
-        inventory: Arc<Inventory>,
+        Shared { health, inquiries, pulse }: Shared,
         capture: &Capture,
         metrics: &Metrics,
         args: &RunArgs,
@@ -72,8 +83,11 @@ impl Live {
         Live {
             engine,
             health,
-            inventory,
-            answering: Answering::default(),
+            inquiries,
+            routes: Answering::default(),
+            clients: Answering::default(),
+            pulse,
+            ring_peak: 0,
             statistics,
             figures,
             has_ports: !args.engine.ports.is_empty(),
@@ -89,12 +103,42 @@ impl Live {
         let outcome = capture.run(&mut self, stop);
         drop(attachment);
         self.health.set_attached(false);
-        self.inventory.close();
+        self.inquiries.close();
         capture.drain(&mut self);
         self.engine.finish(Timestamp::now());
         self.publish(0, 0);
         let lost = self.engine.into_output().finish();
         outcome.err().map(Failure::from).into_iter().chain(lost.into_iter().map(Failure::from)).collect()
+    }
+
+    /// Tells once a second how it goes: detection what it can't see, and the status page all of it.
+    fn beat(&mut self, now: Timestamp) {
+        let counters = self.engine.counters();
+        let [requests, _] = self.statistics.read();
+        let lost = requests.requests_lost + counters.http.lost_requests;
+        let exchanges = counters.http.exchanges;
+        let loss = self.loss.of(lost, exchanges, 0);
+        self.engine.set_loss(loss);
+        let opaque = self.has_ports.then(|| {
+            let count = |outcome: Outcome| requests.outcomes[outcome as usize];
+            self.opaque.of(count(Outcome::NotHttp), count(Outcome::Submitted), FEWEST_PACKETS)
+        });
+        if let Some(share) = opaque {
+            self.engine.set_opaque(share);
+        }
+        let tally = counters.detection.detector.tally;
+        self.pulse.beat(Vitals {
+            at: now,
+            exchanges,
+            lost,
+            loss,
+            opaque,
+            ring_bytes: std::mem::take(&mut self.ring_peak),
+            pairs: tally.pairs,
+            objects: tally.objects,
+            admission: tally.admission,
+            forgotten: tally.evicted_busy + tally.findings_suppressed,
+        });
     }
 
     fn publish(&mut self, ring_bytes: u64, responses_lost: u64) {
@@ -113,27 +157,16 @@ impl Consumer for Live {
         self.health.tick();
         if now >= self.next_shares {
             self.next_shares = now + Duration::from_secs(1);
-            let http = self.engine.counters().http;
-            let [requests, _] = self.statistics.read();
-            self.engine.set_loss(self.loss.of(
-                requests.requests_lost + http.lost_requests,
-                http.exchanges,
-                0,
-            ));
-            if self.has_ports {
-                let count = |outcome: Outcome| requests.outcomes[outcome as usize];
-                let (opaque, read) = (count(Outcome::NotHttp), count(Outcome::Submitted));
-                self.engine.set_opaque(self.opaque.of(opaque, read, FEWEST_PACKETS));
-            }
+            self.beat(now);
         }
         self.engine.settle(now);
         self.engine.output().tick();
         let engine = &mut self.engine;
-        self.answering.answer(&self.inventory, now, || Routes {
-            v: 1,
-            at: now,
-            overflowed_calls: engine.counters().detection.routes.overflowed,
-            routes: engine.routes(),
+        self.routes.answer(&self.inquiries.routes, now, || {
+            Routes::new(now, engine.counters().detection.routes.overflowed, engine.routes())
+        });
+        self.clients.answer(&self.inquiries.clients, now, || {
+            Clients::new(now, engine.windows(), engine.busiest(now, Clients::MOST))
         });
     }
 
@@ -146,6 +179,7 @@ impl Consumer for Live {
     }
 
     fn captured(&mut self, ring_bytes: u64, responses_lost: u64) {
+        self.ring_peak = self.ring_peak.max(ring_bytes);
         self.publish(ring_bytes, responses_lost);
     }
 }

@@ -1,13 +1,15 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
     engine::{Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
     http::Exchange,
-    output::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, metrics::Metrics},
+    output::{
+        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, api::Board, metrics::Metrics,
+    },
     replay::access_log::Call,
     stream::Segment,
     time::Timestamp,
@@ -39,6 +41,8 @@ pub(crate) enum Writing {
 pub(crate) struct Outputs {
     pub alerts: AlertLog,
     pub exchanges: Option<ExchangeLog>,
+    /// What is open now, for the status page.
+    pub board: Arc<Board>,
 }
 
 impl Outputs {
@@ -64,7 +68,7 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(sink(path, "exchanges", EXCHANGE_QUEUE)?)),
             None => None,
         };
-        Ok(Outputs { alerts, exchanges })
+        Ok(Outputs { alerts, exchanges, board: Arc::default() })
     }
 
     /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
@@ -76,7 +80,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges } = self;
+        let Outputs { alerts, exchanges, board: _ } = self;
         let exchanges = exchanges.map(ExchangeLog::finish);
         [Some(alerts.finish()), exchanges].into_iter().flatten().filter_map(Result::err).collect()
     }
@@ -96,6 +100,7 @@ impl Output for Outputs {
 
     fn alert(&mut self, alert: &Alert) {
         self.alerts.write(alert);
+        self.board.note(alert);
     }
 }
 

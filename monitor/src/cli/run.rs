@@ -12,11 +12,13 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     kernel::{self, Attachment, Programs, Stop},
     output::{
-        Health, Inventory,
+        Health,
+        api::{Inquiries, Pulse, Setup},
         metrics::Metrics,
-        web::{self, Site},
+        web::{self, Access, Site},
     },
     sandbox,
+    time::Timestamp,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -26,7 +28,7 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
-    live::Live,
+    live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Writing},
@@ -61,7 +63,7 @@ pub(crate) struct RunArgs {
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
 
-    /// Address to serve /metrics, /healthz, /readyz and /api/v1/routes on.
+    /// Address to serve the status page, /metrics, /healthz, /readyz and /api/v1 on.
     #[arg(
         long = "web.listen-address",
         env = "ROLLCALL_WEB_LISTEN_ADDRESS",
@@ -80,6 +82,10 @@ pub(crate) struct RunArgs {
         default_value = "/metrics"
     )]
     telemetry_path: String,
+
+    /// File that turns on TLS, basic authentication and a rate limit, in the format of Prometheus' exporters.
+    #[arg(long = "web.config.file", env = "ROLLCALL_WEB_CONFIG_FILE", value_name = "FILE")]
+    web_config: Option<PathBuf>,
 
     /// Give up what isn't needed once the programs are attached: capabilities, and system calls. Off is for debuggers.
     #[arg(long, env = "ROLLCALL_SANDBOX", value_enum, default_value_t = Sandbox::On)]
@@ -101,6 +107,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
+    let access = Arc::new(Access::open(args.web_config.as_deref())?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
@@ -111,12 +118,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     let metrics = Metrics::new().context("set up metrics")?;
     let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let board = Arc::clone(&outputs.board);
     let engine = pipeline::engine(settings, key, outputs);
     let options = options(&args, &key);
     let (programs, capture) = privileged.call(move || kernel::load(&options))??;
     let health = Arc::new(Health::default());
-    let inventory = Arc::new(Inventory::default());
-    let live = Live::new(engine, Arc::clone(&health), Arc::clone(&inventory), &capture, &metrics, &args);
+    let inquiries = Arc::new(Inquiries::default());
+    let pulse = Arc::new(Pulse::new(setup(&args)));
+    let shared =
+        Shared { health: Arc::clone(&health), inquiries: Arc::clone(&inquiries), pulse: Arc::clone(&pulse) };
+    let live = Live::new(engine, shared, &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
@@ -144,8 +155,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         })
     };
     let signs = service::keep_alive(Arc::clone(&health));
-    let site = Arc::new(Site { telemetry_path: args.telemetry_path, metrics, health, inventory });
-    tracing::info!(address = %args.listen_address, "serving metrics");
+    let telemetry_path = args.telemetry_path;
+    let site = Arc::new(Site { telemetry_path, metrics, health, inquiries, pulse, board });
+    tracing::info!(address = %args.listen_address, tls = access.is_encrypted(), "serving the web");
     runtime.block_on(async {
         tokio::pin!(capture_done);
         let first = async {
@@ -156,7 +168,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         };
         service::ready(&status);
         tokio::select! {
-            served = web::serve(listener, site, first) => served.context("serve the web")?,
+            served = web::serve(listener, site, access, first) => served.context("serve the web")?,
             never = signs => match never {},
         }
         service::stopping();
@@ -198,6 +210,16 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+/// What the status page says of how the daemon was started.
+fn setup(args: &RunArgs) -> Setup {
+    Setup {
+        started_at: Timestamp::now(),
+        ports: args.engine.ports.clone(),
+        ring_size: args.kernel.ring_size.into(),
+        sampling: args.sample,
     }
 }
 

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Budget, Finding, Observation, Phase, Policy,
     blind::Blind,
-    client::{self, Context, Tally, Touch},
+    client::{self, Busy, Context, Tally, Touch},
     clock::Clock,
-    crowd::{self, Crowd, FirstTouch, Lens},
+    crowd::{self, Crowd, FirstTouch, Hour, Lens},
     memory::Memory,
     routes::{Names, Routes},
 };
@@ -283,6 +283,22 @@ impl Detector {
         let start = out.len();
         self.pass(self.state.clock.time(now), out);
         self.complete(start, out);
+    }
+
+    /// The clients that have touched most on a route, `most` at most: for people to look at.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        let State { clock, addresses, credentials, .. } = &self.state;
+        let now = clock.time(now);
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let mut all = addresses.busiest(now, context, most);
+        all.extend(credentials.busiest(now, context, most));
+        Busy::rank(&mut all, most);
+        all
+    }
+
+    /// What the running hour has brought on a route; `None` if it is not followed.
+    pub fn hour(&self, route: &str) -> Option<Hour> {
+        self.state.crowd.hour(self.key.hash(route.as_bytes()))
     }
 
     /// What has been counted.

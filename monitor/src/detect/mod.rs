@@ -24,8 +24,8 @@ pub mod policy;
 mod routes;
 
 pub use budget::Budget;
-pub use client::Counters as TallyCounters;
-pub use crowd::Counters as CrowdCounters;
+pub use client::{Busy, Counters as TallyCounters};
+pub use crowd::{Counters as CrowdCounters, Hour};
 pub use detector::{Counters, Detector, Settings, State};
 pub use finding::{Finding, Phase, Rule};
 pub use hours::Hours;

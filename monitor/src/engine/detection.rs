@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     alert::{self, Alert, Alerts},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
+    detect::{self, Busy, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -133,7 +133,7 @@ impl Detection {
         for recalled in std::mem::take(&mut self.recalled) {
             // The detector's time never runs backwards: an older call would count as one of now.
             if exchange.at.since(recalled.touch.at) <= self.shortest {
-                self.recall(&recalled);
+                self.recall(&recalled, out);
             }
         }
         let observation = Observation {
@@ -158,7 +158,7 @@ impl Detection {
             };
             self.router.remember(self.attribution.id, touch);
         }
-        self.raise(out);
+        self.raise(clients.keys(), out);
     }
 
     /// Takes in one exchange that is complete: what it says about its route. To be called once for each exchange, after
@@ -197,7 +197,7 @@ impl Detection {
         if answered && self.router.has_document() && origin == Origin::Learned && !is_static {
             show(Rule::UnknownRoute);
         }
-        self.raise(out);
+        self.raise(clients.keys(), out);
         Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients }
     }
 
@@ -205,7 +205,7 @@ impl Detection {
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
         self.detector.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
-        self.raise(out);
+        self.raise(&[], out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
@@ -220,7 +220,22 @@ impl Detection {
 
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
-        self.router.routes().summaries(self.router.has_document())
+        let mut routes = self.router.routes().summaries(self.router.has_document());
+        for summary in &mut routes {
+            let hour = self.detector.hour(&summary.route).unwrap_or_default();
+            (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
+        }
+        routes
+    }
+
+    /// The clients that have touched most on a route, `most` at most.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        self.detector.busiest(now, most)
+    }
+
+    /// The windows that objects are counted in, shortest first.
+    pub fn windows(&self) -> &[Duration] {
+        self.detector.policy().windows()
     }
 
     /// What has been counted.
@@ -250,7 +265,7 @@ impl Detection {
     }
 
     /// An earlier call turned out to have touched an object.
-    fn recall(&mut self, recalled: &route::Recalled) {
+    fn recall(&mut self, recalled: &route::Recalled, out: &mut Vec<Alert>) {
         let touch = &recalled.touch;
         let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
         let observation = Observation {
@@ -266,10 +281,12 @@ impl Detection {
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(&observation);
         }
+        self.raise(touch.clients.keys(), out);
     }
 
-    fn raise(&mut self, out: &mut Vec<Alert>) {
-        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding)));
+    /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.
+    fn raise(&mut self, callers: &[ClientKey], out: &mut Vec<Alert>) {
+        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding, callers)));
     }
 }
 

@@ -2,13 +2,14 @@
 //!
 //! Alerts and exchanges are JSON lines ([`AlertLog`], [`ExchangeLog`]). Both serialise on the engine's thread into
 //! a buffer of whole lines and hand it to a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait,
-//! or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`],
-//! [`web`]). Nothing here decides anything: it writes what it is handed, and counts what it could not write.
+//! or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`]), and so is what
+//! the status page shows ([`api`]); both are served by [`web`]. Nothing here decides anything: it writes what it is handed,
+//! and counts what it could not write.
 
 mod alert_log;
+pub mod api;
 mod exchange_log;
 pub mod health;
-pub mod inventory;
 mod json;
 mod line_file;
 pub mod metrics;
@@ -19,7 +20,6 @@ pub mod web;
 pub use alert_log::AlertLog;
 pub use exchange_log::{ExchangeLog, Record};
 pub use health::Health;
-pub use inventory::{Answering, Inventory, Routes};
 pub use line_file::LineFile;
 pub use queue::Queue;
 pub use sink::{Error, Sink, Stats};

@@ -113,6 +113,10 @@ pub struct Summary {
     pub statuses: Statuses,
     /// Calls that were answered with data and carried no credential.
     pub open_calls: u64,
+    /// Different objects that were touched in the running hour, about, and what is in order, once that is known. The
+    /// detector's to tell: 0 from here.
+    pub objects_hour: u64,
+    pub objects_hour_limit: Option<u32>,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
 }
@@ -291,6 +295,8 @@ impl Route {
             callers: callers.count(),
             statuses: Statuses { informational, successful, redirected, refused, failed, unknown },
             open_calls: *open,
+            objects_hour: 0,
+            objects_hour_limit: None,
             first_seen: *first,
             last_seen: *last,
         }

@@ -1,8 +1,9 @@
 //! What no form gives away is learned from traffic: names of people in paths.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rollcall::route::NAMES;
 use rollcall_tests::daemon::DISTINCT_OBJECTS;
+use serde_json::json;
 
 use super::{CALLER, Scene, objects, request};
 
@@ -39,23 +40,20 @@ fn a_walk_over_names_is_alerted_with_what_was_called_before() -> Result<()> {
                 assert_eq!(objects(&seen.back), seen.served.accounts, "call {at}");
             }
         }
-        for client in [format!("peer:{CALLER}"), credential(&seen[0].back)?] {
-            let about = |alert: &&&serde_json::Value| {
-                format!("{}:{}", text(&alert["client"]["kind"]), text(&alert["client"]["id"])) == client
-            };
-            let open = report.alerts_of(DISTINCT_OBJECTS, "open");
-            let alert = open.iter().find(about).with_context(|| format!("{client}: {:?}", report.alerts))?;
-            assert_eq!(alert["route"], *route);
-            assert_eq!(alert["distinct"], 21, "{alert}");
-            // Those who came before it was learned have no head start: the names behind it were too few for this.
-            let updates = report.alerts_of(DISTINCT_OBJECTS, "update");
-            let most = updates
-                .iter()
-                .filter(|alert| about(alert))
-                .filter_map(|alert| alert["distinct"].as_u64())
-                .max();
-            assert!(most >= Some(80), "{client}: {most:?} of {WALK}: {:?}", report.alerts);
-        }
+        let [open] = report.alerts_of(DISTINCT_OBJECTS, "open")[..] else {
+            bail!("not one alert: {:?}", report.alerts);
+        };
+        let updates = report.alerts_of(DISTINCT_OBJECTS, "update");
+        assert_eq!((&open["route"], &open["distinct"]), (&json!(route), &json!(21)), "{open}");
+        let last = updates.last().context("no update")?;
+        let clients = last["clients"].as_array().context("no clients")?.iter();
+        let clients: Vec<_> =
+            clients.map(|client| format!("{}:{}", text(&client["kind"]), text(&client["id"]))).collect();
+        assert_eq!(clients, [format!("peer:{CALLER}"), credential(&seen[0].back)?]);
+        assert!(updates.iter().all(|update| update["id"] == open["id"]), "{:?}", report.alerts);
+        // Those who came before it was learned have no head start: the names behind it were too few for this.
+        let most = updates.iter().filter_map(|alert| alert["distinct"].as_u64()).max();
+        assert!(most >= Some(80), "{most:?} of {WALK}: {:?}", report.alerts);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! ([`room`]), so that it takes a flood of clients as busy as a walker to push the walker out.
 
 mod admission;
+mod busiest;
 mod evidence;
 mod judge;
 mod levels;
@@ -28,7 +29,6 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::evidence::{number, sample};
 pub(super) use self::objects::UNIT;
-pub use self::room::Counters;
 pub(super) use self::room::Sizes;
 use self::{
     admission::Admission,
@@ -36,6 +36,7 @@ use self::{
     pairs::{Missed, Pairs},
     watch::Watch,
 };
+pub use self::{busiest::Busy, room::Counters};
 use super::{Finding, Policy, clock::Clock};
 pub(super) use crate::client::MOST_KEYS;
 use crate::{

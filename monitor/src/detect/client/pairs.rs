@@ -325,6 +325,16 @@ impl Pairs {
         Some(self.lists[usize::from(class)].oldest).filter(|&number| number != NONE)
     }
 
+    /// The most recently active pair of a class.
+    pub(super) fn newest(&self, class: u8) -> Option<u32> {
+        Some(self.lists[usize::from(class)].newest).filter(|&number| number != NONE)
+    }
+
+    /// The pair that was active last before `number`, in the same list.
+    pub(super) fn previous(&self, number: u32) -> Option<u32> {
+        Some(self.pair(number).older).filter(|&number| number != NONE)
+    }
+
     /// The pair that was active next after `number`, in the same list.
     pub(super) fn next(&self, number: u32) -> Option<u32> {
         Some(self.pair(number).newer).filter(|&number| number != NONE)

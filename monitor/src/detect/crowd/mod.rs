@@ -108,6 +108,15 @@ pub struct Counters {
     pub suppressed: u64,
 }
 
+/// The running hour of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hour {
+    /// Different objects that were touched in it so far, about.
+    pub distinct: u64,
+    /// What is in order, once a week of it is known.
+    pub limit: Option<u32>,
+}
+
 /// See the [module](self).
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Crowd {
@@ -240,6 +249,12 @@ impl Crowd {
     pub(crate) fn active(&self, route_hash: u64) -> impl Iterator<Item = Rule> + '_ {
         let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot));
         route.into_iter().flat_map(Route::active)
+    }
+
+    /// What the running hour has brought on a route; `None` if it is not followed.
+    pub(crate) fn hour(&self, route_hash: u64) -> Option<Hour> {
+        let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot))?;
+        Some(Hour { distinct: route.week.distinct.count(), limit: route.week.limit() })
     }
 
     /// What is held and what has been given up.

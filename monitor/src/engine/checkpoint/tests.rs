@@ -38,7 +38,7 @@ fn each_way_to_be_wrong_has_its_error() {
     };
     assert_eq!(refused(&with(0, b'R')), RestoreError::Foreign);
     assert_eq!(refused(b"{\"v\":1}"), RestoreError::Foreign);
-    assert_eq!(refused(&with(8, 2)), RestoreError::Newer(2));
+    assert_eq!(refused(&with(8, FORMAT as u8 + 1)), RestoreError::Newer(FORMAT + 1));
     assert_eq!(refused(&with(8, 0)), RestoreError::Older(0));
     assert_eq!(read::<Vec<String>>(&bytes, key(2)), Err(RestoreError::OtherKey));
     assert_eq!(refused(&with(HEAD + 2, b'c')), RestoreError::Damaged);

@@ -114,10 +114,12 @@ families! {
     FORWARDED_REFUSED: Counter "rollcall_forwarded_refused_total" [];
     /// Credentials that did not count, as one call had more than four.
     CREDENTIALS_DROPPED: Counter "rollcall_credentials_dropped_total" [];
-    /// Alerts opened.
+    /// Findings that have begun. Those of one attack, through several lenses and by several rules, are one alert.
+    FINDINGS: Counter "rollcall_findings_total" ["rule"];
+    /// Alerts opened, by the rule and the severity that they opened with.
     ALERTS: Counter "rollcall_alerts_total" ["rule", "severity"];
-    /// Alerts that are open.
-    ALERTS_OPEN: Gauge "rollcall_alerts_open" [];
+    /// Alerts that are open, by their severity now.
+    ALERTS_OPEN: Gauge "rollcall_alerts_open" ["severity"];
     /// Findings that became no alert, as too many were open.
     ALERTS_SUPPRESSED: Counter "rollcall_alerts_suppressed_total" [];
 

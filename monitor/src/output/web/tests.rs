@@ -1,32 +1,54 @@
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream as Client,
+    path::Path,
+    sync::Arc,
     thread,
+    time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
-    output::{Answering, Routes},
+    output::{
+        Health,
+        api::{Answering, Clients, Inquiries, Routes},
+        metrics::Metrics,
+    },
     time::Timestamp,
 };
 
 /// Runs a server while `test` talks to it.
 fn with_server(health: Arc<Health>, test: impl FnOnce(SocketAddr)) {
-    with_site(health, Arc::default(), test);
+    with_site(health, Arc::default(), None, test);
 }
 
-/// The same, with routes to ask for.
-fn with_site(health: Arc<Health>, inventory: Arc<Inventory>, test: impl FnOnce(SocketAddr)) {
+/// The same, with questions to the engine, and guarded as a file says.
+fn with_site(
+    health: Arc<Health>,
+    inquiries: Arc<Inquiries>,
+    config: Option<&Path>,
+    test: impl FnOnce(SocketAddr),
+) {
     let listener = listen("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
     let metrics = Metrics::new().unwrap();
-    let site = Arc::new(Site { telemetry_path: "/metrics".to_owned(), metrics, health, inventory });
+    let site = Arc::new(Site {
+        telemetry_path: "/metrics".to_owned(),
+        metrics,
+        health,
+        inquiries,
+        pulse: Arc::default(),
+        board: Arc::default(),
+    });
+    let access = Arc::new(Access::open(config).unwrap());
     let server = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(serve(listener, site, async { drop(stopped.await) })).unwrap();
+        runtime.block_on(serve(listener, site, access, async { drop(stopped.await) })).unwrap();
     });
     test(address);
     stop.send(()).unwrap();
@@ -85,33 +107,120 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn routes_are_told_by_the_engine() {
-    let inventory = Arc::<Inventory>::default();
-    let asked = Arc::clone(&inventory);
-    with_site(Arc::default(), Arc::clone(&inventory), |address| {
-        let client = thread::spawn(move || ask(address, "GET /api/v1/routes"));
-        let mut answering = Answering::default();
-        let mut answered = false;
+fn the_engine_is_asked() {
+    let inquiries = Arc::<Inquiries>::default();
+    let asked = Arc::clone(&inquiries);
+    with_site(Arc::default(), inquiries, None, |address| {
+        let clients = thread::spawn(move || ask(address, "GET /api/v1/clients"));
+        let routes = thread::spawn(move || ask(address, "GET /api/v1/routes?top=5"));
+        let [mut to_routes, mut to_clients] = [Answering::default(), Answering::default()];
         let mut second = 1;
-        while !answered {
+        while !(clients.is_finished() && routes.is_finished()) {
             second += 1;
-            answering.answer(&asked, Timestamp(second * 1_000_000_000), || {
-                answered = true;
-                Routes { v: 1, at: Timestamp(0), overflowed_calls: 3, routes: Vec::new() }
+            let now = Timestamp(second * 1_000_000_000);
+            to_routes.answer(&asked.routes, now, || Routes::new(Timestamp(0), 3, Vec::new()));
+            to_clients.answer(&asked.clients, now, || {
+                Clients::new(Timestamp(0), &[Duration::from_secs(10)], Vec::new())
             });
             thread::yield_now();
         }
-        let answer = client.join().unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"), "{answer}");
+        let [clients, routes] = [clients, routes].map(|client| client.join().unwrap());
+        assert!(routes.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"), "{routes}");
         let body = r#"{"v":1,"at":"1970-01-01T00:00:00.000000Z","overflowed_calls":3,"routes":[]}"#;
-        assert!(answer.ends_with(&format!("\r\n\r\n{body}\n")), "{answer}");
+        assert!(routes.ends_with(&format!("\r\n\r\n{body}\n")), "{routes}");
+        let body = r#"{"v":1,"at":"1970-01-01T00:00:00.000000Z","windows_s":[10],"clients":[]}"#;
+        assert!(clients.ends_with(&format!("\r\n\r\n{body}\n")), "{clients}");
     });
 }
 
 #[test]
-fn an_engine_that_has_ended_does_not_answer() {
-    let inventory = Arc::<Inventory>::default();
-    let receiver = inventory.ask();
-    inventory.close();
-    receiver.blocking_recv().unwrap_err();
+fn the_page_may_run_its_own_script_and_nothing_else() {
+    with_server(Arc::default(), |address| {
+        let page = ask(address, "GET /");
+        let (head, body) = page.split_once("\r\n\r\n").unwrap();
+        let policy = head.lines().find(|line| line.starts_with("content-security-policy: ")).unwrap();
+        assert!(policy.contains("default-src 'none'; script-src 'sha256-"), "{policy}");
+        assert!(policy.ends_with("frame-ancestors 'none'"), "{policy}");
+        for field in
+            ["x-content-type-options: nosniff", "referrer-policy: no-referrer", "cache-control: no-store"]
+        {
+            assert!(head.contains(field), "{field}: {head}");
+        }
+        assert!(!body.contains("{style}") && !body.contains("{script}"), "all parts are in their places");
+        assert!(
+            !body.contains("http://") || body.contains("http://www.w3.org/"),
+            "nothing is fetched from elsewhere"
+        );
+    });
+}
+
+/// A file with users; their passwords' hashes have the least cost that there is.
+fn users(users: &[(&str, &str)]) -> String {
+    let line =
+        |&(user, password): &(&str, &str)| format!("  {user}: {}\n", bcrypt::hash(password, 4).unwrap());
+    format!("basic_auth_users:\n{}", users.iter().map(line).collect::<String>())
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Authorization: Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+fn status(address: SocketAddr, path: &str, field: &str) -> u16 {
+    let mut client = Client::connect(address).unwrap();
+    write!(client, "GET {path} HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+/// Asks until the answer has this status.
+fn until(expected: u16, ask: impl Fn() -> u16) {
+    let start = Instant::now();
+    while ask() != expected {
+        assert!(start.elapsed() < Duration::from_secs(20), "no {expected} within 20 s");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn every_path_asks_for_a_password_and_a_change_of_it_holds_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yml");
+    fs::write(&file, users(&[("alice", "first")])).unwrap();
+    with_site(Arc::default(), Arc::default(), Some(&file), |address| {
+        for path in ["/", "/metrics", "/healthz", "/readyz", "/api/v1/status", "/nowhere"] {
+            assert_eq!(status(address, path, "X: y"), 401, "{path}");
+        }
+        let unknown = ask(address, "GET /metrics");
+        assert!(unknown.contains("\r\nwww-authenticate: Basic realm=\"rollcall\""), "{unknown}");
+        assert_eq!(status(address, "/metrics", &basic("alice", "first")), 200);
+        assert_eq!(status(address, "/metrics", &basic("alice", "second")), 401);
+        assert_eq!(status(address, "/metrics", &basic("bob", "first")), 401);
+        fs::write(&file, "basic_auth_users: [").unwrap();
+        until(200, || status(address, "/metrics", &basic("alice", "first")));
+        fs::write(&file, users(&[("alice", "second")])).unwrap();
+        until(200, || status(address, "/metrics", &basic("alice", "second")));
+        assert_eq!(status(address, "/metrics", &basic("alice", "first")), 401);
+    });
+}
+
+#[test]
+fn header_fields_and_a_rate_limit_are_as_the_file_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.yml");
+    let text = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n    Content-Security-Policy: x\n\
+                rate_limit:\n  burst: 2\n  interval: 1h\n";
+    fs::write(&file, text).unwrap();
+    with_site(Arc::default(), Arc::default(), Some(&file), |address| {
+        let page = ask(address, "GET /");
+        assert!(page.contains("\r\nx-frame-options: deny\r\n"), "{page}");
+        assert!(
+            page.contains("\r\ncontent-security-policy: default-src 'none'"),
+            "the page's own policy stays"
+        );
+        let healthz = ask(address, "GET /healthz");
+        assert!(healthz.contains("\r\ncontent-security-policy: x\r\n"), "{healthz}");
+        let third = ask(address, "GET /healthz");
+        assert!(third.starts_with("HTTP/1.1 429 ") && third.contains("\r\nretry-after: 1\r\n"), "{third}");
+    });
 }

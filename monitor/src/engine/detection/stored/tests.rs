@@ -196,7 +196,7 @@ fn an_open_alert_goes_on_under_its_id() {
     };
     let opened = walk(&mut detection, 0..25);
     let mut detection = restarted(&detection, settings(&[], None, 10_000));
-    assert_eq!(detection.counters().alerts.open, 1);
+    assert_eq!(detection.counters().alerts.open.iter().sum::<u64>(), 1);
     let updated = walk(&mut detection, 25..60);
     let mut updated = updated.iter().filter(|alert| alert.rule == opened[0].rule).peekable();
     assert!(updated.peek().is_some());
@@ -275,11 +275,10 @@ fn a_name_is_once_in_memory() {
     }
     let detection = restarted(&detection, settings(&[], None, 10_000));
     let routes = detection.routes();
-    // The route, its notice, the alert about it, the client's pair, what is usual there, and this
-    // summary.
+    // The route, its notice, the alert about it and its member, the client's pair, what is usual there, and this summary.
     assert_eq!(
         (&*routes[0].route, std::sync::Arc::strong_count(&routes[0].route)),
-        ("GET /v1/customers/{id}", 6)
+        ("GET /v1/customers/{id}", 7)
     );
 }
 

@@ -1,0 +1,129 @@
+//! The way to the ledger's thread: messages that are handed over without waiting, and the account of what became of them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+    mpsc::{self, Receiver, Sender, SyncSender},
+};
+
+use rusqlite::Transaction;
+
+use super::outbox::SinkStats;
+use crate::alert::Alert;
+
+/// Messages that may wait for the thread: at 2 KiB an alert, 16 MiB. Only a disk that takes nothing, and answers nothing,
+/// for a long time makes them so many.
+const WAITING: u64 = 8_192;
+
+/// What the ledger's thread is asked to do.
+pub(super) enum Message {
+    /// To record an event, at once.
+    Event(Box<Alert>),
+    /// To take the event with that number off a sink's outbox.
+    Delivered { sink: usize, seq: u64 },
+    /// To write with the next transaction for such things, within a second.
+    Work(Box<dyn Work>),
+    /// To write all that came before, now, and to tell whether it is on disk.
+    Barrier(SyncSender<bool>),
+    /// To write all that came before, and to end.
+    Stop,
+}
+
+/// Rows that others keep in the ledger. What comes within a second is written in one transaction.
+pub trait Work: Send {
+    /// Writes them. Called again, in another transaction, when the first was not committed. An error that is not the
+    /// disk's makes the ledger give this work up.
+    fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()>;
+
+    /// It was given up: the ledger has not been writable for long, or refuses it.
+    fn lost(self: Box<Self>);
+}
+
+/// Hands things over to the ledger's thread. Never waits.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    messages: Sender<Message>,
+    stats: Arc<Stats>,
+}
+
+/// What became of what was handed over. Shared with the metrics.
+#[derive(Debug)]
+pub struct Stats {
+    /// Messages that wait for the thread.
+    pub(super) waiting: AtomicU64,
+    /// Events that never were recorded, as the ledger had not been writable for long.
+    pub lost: AtomicU64,
+    /// Failed attempts to write.
+    pub errors: AtomicU64,
+    /// Times that a ledger was set aside while the daemon ran.
+    pub set_aside: AtomicU64,
+    /// By sink, in the order of the settings.
+    pub sinks: Vec<SinkStats>,
+}
+
+impl Stats {
+    pub(super) fn new(sinks: usize) -> Stats {
+        Stats {
+            waiting: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            set_aside: AtomicU64::new(0),
+            sinks: (0..sinks).map(|_| SinkStats::default()).collect(),
+        }
+    }
+}
+
+/// A way to the thread, for its other end.
+pub(super) fn channel(stats: Arc<Stats>) -> (Handle, Receiver<Message>) {
+    let (messages, receiver) = mpsc::channel();
+    (Handle { messages, stats }, receiver)
+}
+
+impl Handle {
+    /// Records an event in the life of an alert, and has every sink told of it.
+    pub fn record(&self, alert: &Alert) {
+        if self.stats.waiting.load(Ordering::Relaxed) < WAITING {
+            self.send(Message::Event(Box::new(alert.clone())));
+        } else {
+            self.stats.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has `work` written within a second.
+    pub fn work(&self, work: Box<dyn Work>) {
+        if self.stats.waiting.load(Ordering::Relaxed) < WAITING {
+            self.send(Message::Work(work));
+        } else {
+            work.lost();
+        }
+    }
+
+    /// Has everything written that this thread has handed over, now. The answer is whether that is on disk; no answer
+    /// means that it is not.
+    pub fn barrier(&self) -> Receiver<bool> {
+        let (answer, receiver) = mpsc::sync_channel(1);
+        self.send(Message::Barrier(answer));
+        receiver
+    }
+
+    pub(super) fn delivered(&self, sink: usize, seq: u64) {
+        self.send(Message::Delivered { sink, seq });
+    }
+
+    pub(super) fn stop(&self) {
+        self.send(Message::Stop);
+    }
+
+    fn send(&self, message: Message) {
+        self.stats.waiting.fetch_add(1, Ordering::Relaxed);
+        // The thread is gone only after `finish`, or a panic that `finish` tells of.
+        if let Err(mpsc::SendError(message)) = self.messages.send(message) {
+            self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            match message {
+                Message::Event(_) => drop(self.stats.lost.fetch_add(1, Ordering::Relaxed)),
+                Message::Work(work) => work.lost(),
+                Message::Delivered { .. } | Message::Barrier(_) | Message::Stop => {}
+            }
+        }
+    }
+}

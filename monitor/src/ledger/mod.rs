@@ -1,0 +1,181 @@
+//! What must not be lost: alerts, and what each sink still has to deliver of them, in one SQLite database.
+//!
+//! `ledger.db` in the state directory is written by one thread, which takes bounded messages and is never waited for
+//! ([`Handle`]). An event in the life of an alert is committed at once, with the alert's row and an entry in the
+//! [outbox](Outbox) of each sink, in one transaction; sinks deliver what is committed, and take it off their outbox. So
+//! a daemon that is killed at any moment forgets no alert that anybody was told of, and tells each of them.
+//!
+//! SQLite survives a loss of power (`synchronous=FULL`), says what it does when the disk is full, lets other processes
+//! read while the daemon writes ([`Reader`]), and leaves one file of a documented format to hand over.
+//!
+//! **Nothing depends on the ledger but memory of the past.** While it can't be written, events wait in a bounded queue,
+//! sinks deliver them from there, and the writer tries again each second. A database that is damaged or that a later
+//! version wrote is set aside under another name, and a new one is begun.
+//!
+//! What alerts mean, and how they are delivered, is left to [`crate::alert`] and [`crate::output`].
+
+mod alerts;
+mod database;
+mod handle;
+mod open;
+mod outbox;
+mod schema;
+mod unwritten;
+mod writer;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+pub use alerts::{Event, Row};
+pub use handle::{Handle, Stats, Work};
+pub use open::Reader;
+pub use outbox::{Outbox, SinkStats};
+pub use rusqlite::{Result as SqlResult, Transaction};
+
+use crate::alert::Alert;
+use unwritten::Shared;
+use writer::Writer;
+
+/// The database, within the state directory.
+pub const FILE: &str = "ledger.db";
+
+/// What is kept, and for how long.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Each sink by the name that its entries have in the outbox. Entries of other sinks are dropped.
+    pub sinks: Vec<String>,
+    /// Bytes of lines that may wait for one sink; beyond them the oldest goes.
+    pub outbox_bytes: u64,
+    /// Events are kept for so long.
+    pub age: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { sinks: Vec::new(), outbox_bytes: 64 << 20, age: Duration::from_secs(400 * 24 * 3600) }
+    }
+}
+
+/// Why the ledger can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("there is no ledger {path}")]
+    Missing { path: PathBuf },
+    #[error("create ledger {path}")]
+    Create {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("open ledger {path}")]
+    Open {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("read ledger {path}")]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("write ledger {path}")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: rusqlite::Error,
+    },
+    #[error("use ledger {path}: {why}")]
+    Unusable { path: PathBuf, why: Unusable },
+    #[error("set ledger {path} aside")]
+    SetAside {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("start the ledger's thread")]
+    Thread {
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What is wrong with a file that is no ledger of this version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("it is damaged ({0})")]
+    Damaged(String),
+    #[error("it is the database of another program")]
+    Foreign,
+    #[error("it has version {found}, and this program knows versions up to {known}")]
+    Newer { found: i64, known: i64 },
+}
+
+/// The ledger of a running daemon.
+#[derive(Debug)]
+pub struct Ledger {
+    handle: Handle,
+    shared: Arc<Shared>,
+    directory: PathBuf,
+    settings: Settings,
+    open_alerts: Vec<Alert>,
+    thread: JoinHandle<()>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `directory`, or makes one, and starts its thread. Where that fails for now, it is tried again
+    /// each second; only a thread that can't be had is an error.
+    pub fn open(directory: &Path, settings: Settings) -> Result<Ledger, Error> {
+        let shared = Arc::new(Shared::new(&settings.sinks));
+        let (handle, messages) = handle::channel(Arc::clone(&shared.stats));
+        let (writer, open_alerts) = Writer::new(directory, settings.clone(), messages, Arc::clone(&shared));
+        let thread = thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run())
+            .map_err(|source| Error::Thread { source })?;
+        Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, thread })
+    }
+
+    /// Where to hand things over to the ledger's thread.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The alerts that were open when the ledger was opened, by their latest events, oldest first.
+    pub fn open_alerts(&self) -> &[Alert] {
+        &self.open_alerts
+    }
+
+    /// What has been counted.
+    pub fn stats(&self) -> Arc<Stats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// What the sink with that index in [`Settings::sinks`] has to deliver.
+    pub fn outbox(&self, sink: usize) -> Outbox {
+        let name = self.settings.sinks[sink].clone();
+        Outbox::new(sink, name, &self.directory, self.handle.clone(), Arc::clone(&self.shared))
+    }
+
+    /// Tells every sink that nothing more will come, and that what isn't delivered by `deadline` is left to the next
+    /// start.
+    pub fn close_outboxes(&self, deadline: Instant) {
+        self.shared.close(deadline);
+    }
+
+    /// Writes all that was handed over, and ends the thread.
+    pub fn finish(self) {
+        self.handle.stop();
+        if self.thread.join().is_err() {
+            tracing::error!("the ledger's thread panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

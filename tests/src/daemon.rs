@@ -120,6 +120,14 @@ impl Daemon {
         Daemon::launch(ports, &[], false, None)
     }
 
+    /// As [`Daemon::start`], by a service manager that listens at `notify`, and loses patience after `watchdog`.
+    pub fn as_service(notify: &Path, watchdog: Duration, ports: &[u16]) -> Result<Daemon> {
+        program::require_root()?;
+        let mut command = Command::new(binary());
+        command.env("NOTIFY_SOCKET", notify).env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        Daemon::launch_by(command, folder()?, ports, &[], true, None)
+    }
+
     /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`, such as `bpf`.
     pub fn unprivileged(ports: &[u16], capabilities: &[&str]) -> Result<Daemon> {
         program::require_root()?;

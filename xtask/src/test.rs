@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 10] = [
+const PROGRAMS: [Program; 13] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
@@ -23,6 +23,9 @@ const PROGRAMS: [Program; 10] = [
     Program { name: "chromium", package: "chromium" },
     Program { name: "tmux", package: "tmux" },
     Program { name: "setpriv", package: "util-linux" },
+    Program { name: "dpkg-shlibdeps", package: "dpkg-dev" },
+    Program { name: "lintian", package: "lintian" },
+    Program { name: "systemd-analyze", package: "systemd" },
     Program { name: "prometheus", package: "prometheus" },
     Program { name: "promtool", package: "prometheus" },
 ];

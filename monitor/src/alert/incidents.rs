@@ -15,6 +15,7 @@ mod stored;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    vec,
 };
 
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,16 @@ pub struct Alerts {
     clients: BTreeMap<(Arc<str>, Option<ClientKey>), Lead>,
     capacity: usize,
     counters: Counters,
+    joined: Vec<Joined>,
+}
+
+/// A client that became one of an alert, and that no line names: it has too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The alert's id.
+    pub alert: String,
+    pub route: Arc<str>,
+    pub client: ClientKey,
 }
 
 /// What tells findings apart.
@@ -97,6 +108,7 @@ impl Alerts {
             clients: BTreeMap::new(),
             capacity,
             counters: Counters::default(),
+            joined: Vec::new(),
         }
     }
 
@@ -132,6 +144,11 @@ impl Alerts {
             self.counters.opened[alert.rule as usize][alert.severity as usize] += 1;
         }
         alert
+    }
+
+    /// Moves out the clients that have joined since the last call and that no line names.
+    pub fn joined(&mut self) -> vec::Drain<'_, Joined> {
+        self.joined.drain(..)
     }
 
     /// The ids of the alerts that are open.
@@ -183,6 +200,9 @@ impl Alerts {
             if lead.incident == id && !lead.is_member {
                 lead.is_member = true;
                 is_new = incident.add(client);
+                if let Some(client) = client.filter(|_| !incident.clients.contains(&client)) {
+                    self.joined.push(Joined { alert: incident::id(id), route: Arc::clone(&route), client });
+                }
             }
         }
         for &key in callers {

@@ -6,7 +6,7 @@
 pub mod checkpoint;
 pub mod detection;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use crate::{
     alert::{Alert, Joined},
@@ -19,6 +19,7 @@ use crate::{
     time::Timestamp,
 };
 
+use checkpoint::Draft;
 use detection::{Attributed, Detection, Earlier};
 
 /// Alerts are looked over this often for ones that have gone quiet.
@@ -54,7 +55,7 @@ pub struct Counters {
 pub struct Engine<O> {
     connections: Connections,
     behind: Behind<O>,
-    next_tick: Timestamp,
+    last_tick: Option<Timestamp>,
 }
 
 /// What stands behind the connections.
@@ -68,16 +69,25 @@ struct Behind<O> {
 impl<O: Output> Engine<O> {
     /// An engine that writes to `output`. `key` keys every table that traffic fills.
     pub fn new(settings: Settings, key: HashKey, output: O) -> Self {
+        Engine::with(settings.http, Detection::new(settings.detection, key), output)
+    }
+
+    /// An engine that goes on from what `detection` knows.
+    pub fn with(http: http::Limits, detection: Detection, output: O) -> Self {
         Self {
-            connections: Connections::new(settings.http),
-            behind: Behind {
-                detection: Detection::new(settings.detection, key),
-                output,
-                alerts: Vec::new(),
-                directives: Vec::new(),
-            },
-            next_tick: Timestamp::default(),
+            connections: Connections::new(http),
+            behind: Behind { detection, output, alerts: Vec::new(), directives: Vec::new() },
+            last_tick: None,
         }
+    }
+
+    /// What detection knows now, to go on from another time. Connections end with the process.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
+        self.behind.detection.checkpoint()
     }
 
     /// Takes in one segment.
@@ -97,8 +107,9 @@ impl<O: Output> Engine<O> {
     /// All that was captured before `now` has been handed over.
     pub fn settle(&mut self, now: Timestamp) {
         self.connections.settle(now, &mut self.behind);
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
+        // Time that was set back must not stand still.
+        if self.last_tick.is_none_or(|last| now.since(last) >= TICK || now < last) {
+            self.last_tick = Some(now);
             let Behind { detection, alerts, .. } = &mut self.behind;
             detection.tick(now, alerts);
             self.behind.raise();

@@ -23,6 +23,7 @@ pub mod output;
 pub mod percent;
 pub mod replay;
 pub mod route;
+pub mod sandbox;
 pub mod state;
 pub mod stream;
 pub mod time;

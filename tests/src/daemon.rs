@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
-    os::unix::process::CommandExt,
+    os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Output},
     time::Duration,
@@ -35,6 +35,9 @@ pub const DISTINCT_OBJECTS: &str = "distinct-objects";
 pub const OPEN_DOOR: &str = "open-door";
 /// The notice that a route is missing in the OpenAPI document.
 pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
+/// The user without privileges, on Debian and elsewhere.
+const NOBODY: u32 = 65534;
 
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
@@ -126,6 +129,24 @@ impl Daemon {
         Daemon::launch(ports, &[], false, None)
     }
 
+    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`, such as `bpf`.
+    pub fn unprivileged(ports: &[u16], capabilities: &[&str]) -> Result<Daemon> {
+        program::require_root()?;
+        let folder = folder()?;
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("give a folder to nobody")?;
+        // That user may not reach the directory that the program was built in.
+        let program = folder.path().join("rollcall");
+        fs::copy(binary(), &program).context("copy the daemon")?;
+        let mut command = Command::new("setpriv");
+        let (user, set) = (NOBODY.to_string(), format!("-all,+{}", capabilities.join(",+")));
+        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
+        for kind in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
+            command.args([kind, &set]);
+        }
+        command.arg(program);
+        Daemon::launch_by(command, folder, ports, &[], true, None)
+    }
+
     fn launch(
         ports: &[u16],
         arguments: &[&str],
@@ -134,10 +155,19 @@ impl Daemon {
     ) -> Result<Daemon> {
         let binary = binary();
         program::require_root()?;
-        let folder =
-            tempfile::Builder::new().prefix("rollcall-test-").tempdir().context("make a state directory")?;
+        Daemon::launch_by(Command::new(binary), folder()?, ports, arguments, exchange_log, state)
+    }
+
+    /// Has `command` run the daemon, with its files in `folder`.
+    fn launch_by(
+        mut command: Command,
+        folder: TempDir,
+        ports: &[u16],
+        arguments: &[&str],
+        exchange_log: bool,
+        state: Option<&State>,
+    ) -> Result<Daemon> {
         let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
-        let mut command = Command::new(&binary);
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
         let state = state.map_or_else(|| folder.path().join("state"), State::directory);
         command.arg("--state-dir").arg(state);
@@ -302,6 +332,11 @@ impl Report {
     pub fn alerts_of(&self, rule: &str, state: &str) -> Vec<&Value> {
         self.alerts.iter().filter(|alert| alert["rule"] == rule && alert["state"] == state).collect()
     }
+}
+
+/// A folder for one daemon's files.
+fn folder() -> Result<TempDir> {
+    tempfile::Builder::new().prefix("rollcall-test-").tempdir().context("make a folder for the daemon")
 }
 
 /// The files in a folder and in those below it.

@@ -3,7 +3,7 @@
 //! Each combination of flags has a target directory of its own, so that none makes cargo throw another's work away,
 //! and cargo decides what is stale.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -81,6 +81,38 @@ pub(crate) fn monitor(workspace: &Workspace, profile: Profile, linkage: Linkage)
     cargo::executable(&mut command, "rollcall")
 }
 
+/// Builds the daemon as it is packed, and returns where its program is: it names its `revision`, and no path of this machine,
+/// so that the same source gives the same program wherever it lies.
+pub(crate) fn packaged(workspace: &Workspace, linkage: Linkage, revision: &str) -> Result<PathBuf> {
+    bpf(workspace)?;
+    let (folder, crt) = match linkage {
+        Linkage::Dynamic => ("dynamic", "-Ctarget-feature=-crt-static"),
+        Linkage::Static => ("static", "-Ctarget-feature=+crt-static"),
+    };
+    let mut flags = remapping(workspace);
+    flags.push(crt.to_owned());
+    let mut command = workspace.cargo();
+    command
+        .args(["build", "--release", "--locked", "--package", "rollcall", "--bin", "rollcall"])
+        .args(["--target", &Toolchain::read()?.host, "--target-dir"])
+        .arg(workspace.target.join("package").join(folder))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
+        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("ROLLCALL_REVISION", revision);
+    cargo::executable(&mut command, "rollcall")
+}
+
+/// Flags by which rustc names files as if the source tree and those of crates lay elsewhere.
+fn remapping(workspace: &Workspace) -> Vec<String> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    // Below it, a directory for each registry; its name differs from machine to machine.
+    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let crates = registries.into_iter().flatten().flatten().map(|registry| (registry.path(), "/crates"));
+    let remap = |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
+    [(workspace.root.clone(), "/rollcall")].into_iter().chain(crates).map(remap).collect()
+}
+
 /// `cargo <subcommand>` for the host, linked as asked. The eBPF object is built already.
 pub(crate) fn host_cargo(workspace: &Workspace, linkage: Linkage, subcommand: &str) -> Result<Command> {
     let mut command = workspace.cargo();
@@ -100,12 +132,14 @@ pub(crate) fn host_cargo(workspace: &Workspace, linkage: Linkage, subcommand: &s
 fn bpf_cargo(workspace: &Workspace, ready: &Ready, subcommand: &str) -> Command {
     let Ready { toolchain, core, linker } = ready;
     let mut command = workspace.cargo();
+    let mut flags = remapping(workspace);
+    flags.extend(["-Cdebuginfo=2", "-Clink-arg=--btf"].map(str::to_owned));
     let linker_variable = format!("CARGO_TARGET_{}_LINKER", BPF_TARGET.to_uppercase().replace('-', "_"));
     command
         .args([subcommand, "--release", "--package", "monitor-ebpf", "--bin", "rollcall-ebpf"])
         .args(["--target", BPF_TARGET, "-Z", "build-std=core"])
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", ["-Cdebuginfo=2", "-Clink-arg=--btf"].join("\x1f"))
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .env(linker_variable, linker)
         .env("LD_LIBRARY_PATH", toolchain.library_path())
         .env("CARGO_TARGET_DIR", workspace.target.join("bpf"));

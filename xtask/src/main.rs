@@ -14,9 +14,12 @@ mod build;
 mod cargo;
 mod ci;
 mod core_source;
+mod dashboard;
 mod documents;
 mod eval;
 mod fuzz;
+mod npm;
+mod package;
 mod packages;
 mod privilege;
 mod process;
@@ -58,6 +61,8 @@ enum Verb {
     Fuzz(fuzz::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
     Ci,
+    /// Makes the Debian package and the tarball.
+    Package(package::Options),
     /// Boots Debian kernels in virtual machines and runs the capture tests in each.
     VmTest(vm_test::Options),
 }
@@ -83,6 +88,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Eval(options) => eval::verb(&workspace, &options),
         Verb::Fuzz(options) => fuzz::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
+        Verb::Package(options) => package::verb(&workspace, &options),
         Verb::VmTest(options) => vm_test::verb(&workspace, &options),
     }
 }

@@ -112,4 +112,13 @@ impl Client {
             |key| Client { kind: Cow::Borrowed(key.kind()), id: key.id() },
         )
     }
+
+    /// The key behind it, if it is anybody in particular; `None` if there is no such client.
+    fn key(&self) -> Option<Option<ClientKey>> {
+        if self.kind == "all" {
+            Some(None)
+        } else {
+            ClientKey::parse(&format!("{}:{}", self.kind, self.id)).map(Some)
+        }
+    }
 }

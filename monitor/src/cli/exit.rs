@@ -8,7 +8,7 @@ use std::{
 use rollcall::{
     kernel, ledger,
     output::{self, web},
-    replay,
+    replay, sandbox,
 };
 
 use super::state;
@@ -168,6 +168,12 @@ impl From<kernel::Error> for Failure {
         };
         let log = if let kernel::Error::Verifier { log, .. } = &error { log.clone() } else { String::new() };
         Failure::new(exit, error).advise(advice).detail(log)
+    }
+}
+
+impl From<sandbox::Error> for Failure {
+    fn from(error: sandbox::Error) -> Failure {
+        Failure::new(Exit::Host, error).advise("to go without, at your own risk: --sandbox off")
     }
 }
 

@@ -3,6 +3,7 @@
 mod attribution;
 mod check;
 mod detection;
+mod documents;
 mod exit;
 mod exposure;
 mod figures;
@@ -11,11 +12,13 @@ mod live;
 mod logging;
 mod options;
 mod pipeline;
+mod privileged;
 mod progress;
 mod recorded;
 mod replay;
 mod routes;
 mod run;
+mod service;
 mod state;
 mod tune;
 mod values;
@@ -59,6 +62,9 @@ enum Command {
     Exposure(exposure::ExposureArgs),
     /// Prints the version and what it was built from.
     Version,
+    /// Writes man pages, shell completions and the service's settings into a directory, for packages.
+    #[command(hide = true)]
+    Documents(documents::DocumentsArgs),
 }
 
 /// Parses the command line, does what it says, and reports how that went.
@@ -73,6 +79,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Routes(args) => routes::routes(&args),
         Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
+        Command::Documents(args) => documents::documents(command(), &args),
     };
     match outcome {
         Ok(exit) => exit.into(),
@@ -83,12 +90,18 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-/// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
-fn parse() -> Cli {
+/// All that can be asked for.
+fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
     for name in ["run", "replay", "tune", "check", "routes", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
+    command
+}
+
+/// What the command line says. Ends the process with help, or with clap's message on what is wrong with it.
+fn parse() -> Cli {
+    let mut command = command();
     let matches = command.clone().get_matches();
     Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
 }

@@ -2,15 +2,16 @@
 //!
 //! The main thread serves the web and waits for signals; a thread of its own captures and evaluates, so that neither waits
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
+//! Only the thread that will capture has privileges, until it has attached the programs; then the process is confined.
 //! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use rollcall::{
     hash::HashKey,
-    kernel::{self, Stop},
+    kernel::{self, Attachment, Programs, Stop},
     ledger::exposure::Recorder,
     output::{
         Health,
@@ -18,6 +19,7 @@ use rollcall::{
         metrics::Metrics,
         web::{self, Access, Site},
     },
+    sandbox,
     time::Timestamp,
 };
 use tokio::{
@@ -33,6 +35,8 @@ use super::{
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs, Writing},
+    privileged::Privileged,
+    service,
     state::{self, Key},
     values,
 };
@@ -86,11 +90,22 @@ pub(crate) struct RunArgs {
     #[arg(long = "web.config.file", env = "ROLLCALL_WEB_CONFIG_FILE", value_name = "FILE")]
     web_config: Option<PathBuf>,
 
+    /// Give up what isn't needed once the programs are attached: capabilities, and system calls. Off is for debuggers.
+    #[arg(long, env = "ROLLCALL_SANDBOX", value_enum, default_value_t = Sandbox::On)]
+    sandbox: Sandbox,
+
     #[command(flatten)]
     ledger: LedgerArgs,
 
     #[command(flatten)]
     log: LogArgs,
+}
+
+/// Whether the daemon confines itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sandbox {
+    On,
+    Off,
 }
 
 /// Sets everything up, runs until told to stop, and takes it down again.
@@ -102,6 +117,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
+    let privileged = Privileged::start("capture")?;
+    if args.sandbox == Sandbox::On {
+        sandbox::seal()?;
+        sandbox::give_up_capabilities()?;
+    }
     let metrics = Metrics::new().context("set up metrics")?;
     let mut outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
     outputs.record(
@@ -112,7 +132,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let mut engine = pipeline::engine(settings, key, outputs);
     let open_alerts = engine.open_alerts();
     engine.output().resume(&open_alerts);
-    let (mut programs, capture) = kernel::load(&options(&args, &key))?;
+    let options = options(&args, &key);
+    let (programs, capture) = privileged.call(move || kernel::load(&options))??;
     let health = Arc::new(Health::default());
     let inquiries = Arc::new(Inquiries::default());
     let pulse = Arc::new(Pulse::new(setup(&args)));
@@ -128,18 +149,24 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     };
     let stop = Stop::new().context("prepare for the stop")?;
     // From here on the kernel fills the ring; everything else stands.
-    let attachment = programs.attach()?;
+    let sandbox = args.sandbox;
+    let (programs, attachment) = privileged.call(move || attach(programs, sandbox))??;
+    if sandbox == Sandbox::On {
+        let calls = sandbox::filter_calls()?;
+        tracing::info!(calls, "confined to the system calls that watching takes");
+    }
+    let status = format!("watching {}", programs.cgroup());
     tracing::info!(cgroup = programs.cgroup(), ports = ?args.engine.ports, "watching");
     let (done, capture_done) = oneshot::channel();
     let capture = {
         let stop = stop.clone();
-        let work = move || {
+        privileged.finish(move || {
             // Dropped even when the thread panics, which the main thread then learns.
             let _done: oneshot::Sender<()> = done;
             live.run(capture, attachment, &stop)
-        };
-        thread::Builder::new().name("capture".to_owned()).spawn(work).context("start the capture thread")?
+        })
     };
+    let signs = service::keep_alive(Arc::clone(&health));
     let telemetry_path = args.telemetry_path;
     let site = Arc::new(Site { telemetry_path, metrics, health, inquiries, pulse, board });
     tracing::info!(address = %args.listen_address, tls = access.is_encrypted(), "serving the web");
@@ -151,15 +178,29 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
                 _ = &mut capture_done => {}
             }
         };
-        web::serve(listener, site, access, first).await.context("serve the web")?;
+        service::ready(&status);
+        tokio::select! {
+            served = web::serve(listener, site, access, first) => served.context("serve the web")?,
+            never = signs => match never {},
+        }
+        service::stopping();
         stop.stop();
         tokio::select! {
             _ = &mut capture_done => Ok(()),
             name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     })?;
-    let failures = capture.join().map_err(|_| anyhow::anyhow!("the capture thread panicked"))?;
-    Failure::all(failures)
+    Failure::all(capture.join()?)
+}
+
+/// Attaches the programs, and takes from this thread all that this took.
+fn attach(mut programs: Programs, sandbox: Sandbox) -> Result<(Programs, Attachment), Failure> {
+    let attachment = programs.attach()?;
+    kernel::go_ahead();
+    if sandbox == Sandbox::On {
+        sandbox::give_up_capabilities()?;
+    }
+    Ok((programs, attachment))
 }
 
 /// SIGTERM and SIGINT.

@@ -145,8 +145,10 @@ impl Detection {
         self.earlier.clear();
         for recalled in std::mem::take(&mut self.recalled) {
             let earlier = self.earlier(&recalled);
-            // The detector's time never runs backwards: an older call would count as one of now.
-            if exchange.at.since(earlier.at) <= self.shortest {
+            // The detector's time never runs backwards: an older call would count as one of now. One from the future is from
+            // before the clock was set back.
+            let (at, before) = (exchange.at, earlier.at);
+            if at.since(before).max(before.since(at)) <= self.shortest {
                 self.recall(&recalled, &earlier, out);
             }
             self.earlier.push(earlier);
@@ -231,6 +233,7 @@ impl Detection {
         self.detector.tick(now, &mut self.findings);
         self.notices.tick(now, &mut self.findings);
         self.raise(&[], out);
+        self.alerts.tick(now, out);
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.

@@ -109,7 +109,6 @@ impl Capture {
 
     /// Hands what is captured to `consumer` until `stop`.
     pub fn run(&mut self, consumer: &mut impl Consumer, stop: &Stop) -> Result<(), Error> {
-        go_ahead();
         self.epoll
             .add(&*stop.0, EpollEvent::new(EpollFlags::EPOLLIN, STOP_EVENT))
             .map_err(io("watch for the stop"))?;
@@ -229,9 +228,10 @@ fn is_empty(ring: &RingBuf<MapData>) -> bool {
     poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|ready| ready == 0)
 }
 
-/// Asks for the CPU ahead of others when the ring has to be read: a few milliseconds of it in time are worth more
-/// than many late. Without the capability for it, everything works but under the heaviest load.
-fn go_ahead() {
+/// Asks for the CPU ahead of others for the calling thread, which is to [run](Capture::run) a capture: when the ring has to
+/// be read, a few milliseconds of it in time are worth more than many late. Without the capability for it, and below the
+/// limit on nice values, everything works but under the heaviest load.
+pub fn go_ahead() {
     const NICE: i32 = -10;
     // SAFETY: no pointers; 0 is the calling thread.
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {

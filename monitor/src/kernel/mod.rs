@@ -17,10 +17,10 @@ mod programs;
 mod runs;
 mod statistics;
 
-pub use capture::{Capture, Consumer, Stop};
+pub use capture::{Capture, Consumer, Stop, go_ahead};
 pub use cgroup::cgroup2_root;
 pub use error::Error;
 pub use others::attached;
-pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load};
+pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load, maps_by_descriptor};
 pub use runs::{Measuring, Runs};
 pub use statistics::{DirectionStatistics, Statistics};

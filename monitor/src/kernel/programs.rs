@@ -20,6 +20,10 @@ use super::{
 /// ring buffer, of 5.8.
 pub const MINIMUM_KERNEL: (u8, u8) = (5, 10);
 
+/// Since then, reading and writing the elements of a map takes no more than its descriptor, even where unprivileged users
+/// may not use bpf(2) (kernel commit c8644cd0efe7).
+const MAPS_BY_DESCRIPTOR: KernelVersion = KernelVersion::new(5, 19, 0);
+
 /// The programs by name, with the hook of each.
 const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
     [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
@@ -129,6 +133,11 @@ impl Programs {
     pub fn cgroup(&self) -> &str {
         &self.cgroup_name
     }
+}
+
+/// Whether whoever holds the maps' descriptors may use them without a capability.
+pub fn maps_by_descriptor() -> bool {
+    KernelVersion::current().is_ok_and(|version| version >= MAPS_BY_DESCRIPTOR)
 }
 
 fn require_kernel() -> Result<(), Error> {

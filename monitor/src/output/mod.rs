@@ -3,11 +3,12 @@
 //! Alerts and exchanges are JSON lines ([`AlertLog`], [`ExchangeLog`]). Both serialise on the engine's thread into
 //! a buffer of whole lines and hand it to a [`Sink`]: the [`Queue`] of a writer thread when capture must not wait,
 //! or a [`LineFile`] directly when it may. Metrics are collected at the moment somebody asks ([`metrics`]), and so is what
-//! the status page shows ([`api`]); both are served by [`web`]. Nothing here decides anything: it writes what it is handed,
-//! and counts what it could not write.
+//! the status page shows ([`api`]); both are served by [`web`]. What is to survive a restart goes to [`checkpoints`]. Nothing
+//! here decides anything: it writes what it is handed, and counts what it could not write.
 
 mod alert_log;
 pub mod api;
+pub mod checkpoints;
 mod exchange_log;
 pub mod health;
 mod json;

@@ -71,10 +71,6 @@ pub(super) fn privileges(host: &Host) -> Finding {
         needed.iter().filter(|(number, _)| !capabilities.has(*number)).map(|(_, name)| *name).collect();
     match missing.as_slice() {
         [] => Finding::ok(SUBJECT, "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"),
-        ["CAP_PERFMON"] => {
-            let remedy = "the verifier is stricter without: add it if programs are rejected";
-            Finding::warn(SUBJECT, "CAP_PERFMON is missing", remedy)
-        }
         missing => Finding::fail(Exit::Privilege, SUBJECT, format!("without {}", missing.join(", ")), REMEDY),
     }
 }

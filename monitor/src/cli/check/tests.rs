@@ -81,8 +81,8 @@ fn an_ordinary_user() {
 fn single_capabilities() {
     let held = 1 << Capabilities::BPF | 1 << Capabilities::NET_ADMIN;
     let partial = Host { capabilities: Some(Capabilities(held)), ..host() };
-    assert_eq!(complaints(&partial).1, Exit::Ok);
-    assert!(complaints(&partial).0[0].starts_with("warn  privileges: CAP_PERFMON is missing"));
+    assert_eq!(complaints(&partial).1, Exit::Privilege);
+    assert!(complaints(&partial).0[0].starts_with("FAIL  privileges: without CAP_PERFMON;"));
     let enough = Host { capabilities: Some(Capabilities(held | 1 << Capabilities::PERFMON)), ..host() };
     assert!(complaints(&enough).0.is_empty());
 }

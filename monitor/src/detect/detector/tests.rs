@@ -557,28 +557,33 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
             from = to;
             let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
             let state = postcard::from_bytes(&saved).unwrap();
-            scene.detector =
-                Detector::restore(settings(), HashKey::new([1; 16]), state, &mut state::Names::default())
-                    .unwrap();
+            let (detector, kept) = restored(settings(), state, Timestamp((1_000_000 + from / 20) * S));
+            assert_eq!(kept, Kept { clients: true, routes: true });
+            scene.detector = detector;
         }
         assert_eq!(format!("{:?}", scene.findings), expected);
         assert_eq!(scene.detector.counters(), straight.detector.counters());
     }
 }
 
+fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
+    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut crate::state::Names::default())
+        .unwrap()
+}
+
 #[test]
-fn tables_of_other_sizes_or_windows_are_refused() {
-    let scene = Scene::new(&["20/10s"]);
+fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
+    let mut scene = Scene::new(&["20/10s"]);
+    (0..10).for_each(|n| scene.call(n * S, 1, &n.to_string()));
     let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
-    let restore = |settings| {
-        let state = postcard::from_bytes(&saved).unwrap();
-        let restored =
-            Detector::restore(settings, HashKey::new([1; 16]), state, &mut state::Names::default());
-        restored.map(drop).map_err(|why| why.to_string())
+    let held = |settings| {
+        let (detector, kept) =
+            restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
+        let Counters { observations, tally, crowd, .. } = detector.counters();
+        assert_eq!(observations, 10);
+        ((kept.clients, tally.objects > 0), (kept.routes, crowd.routes))
     };
-    assert_eq!(restore(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), Ok(()));
-    let error = restore(settings(&["20/11s"], &[], 4 << 20)).unwrap_err();
-    assert_eq!(error, "its limits had other windows (--limit)");
-    let error = restore(settings(&["20/10s"], &[], 8 << 20)).unwrap_err();
-    assert_eq!(error, "its tables are of another size (--memory-budget)");
+    assert_eq!(held(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), ((true, true), (true, 1)));
+    assert_eq!(held(settings(&["20/11s"], &[], 4 << 20)), ((false, false), (true, 1)));
+    assert_eq!(held(settings(&["20/10s"], &[], 8 << 20)), ((false, false), (false, 0)));
 }

@@ -124,7 +124,7 @@ impl<'a> Listing<'a> {
                 self.listed.push(incident);
             }
             let is_old = reads.is_some_and(|reads| reads.last < self.since);
-            if !(is_sample && is_listed) && !is_old {
+            if !(is_old || is_sample && is_listed) {
                 return Ok(Some(Row { object, subject, reads }));
             }
         }

@@ -64,7 +64,10 @@ impl Monitor {
             let stop = stop.clone();
             std::thread::Builder::new()
                 .name("capture".to_owned())
-                .spawn(move || capture.run(&mut consumer, &stop))
+                .spawn(move || {
+                    kernel::go_ahead();
+                    capture.run(&mut consumer, &stop)
+                })
                 .context("start the capture thread")?
         };
         Ok(Monitor { attachment: None, programs, statistics, progress, stop, capture: Some(thread) })

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -76,6 +76,18 @@ impl State {
     pub fn new() -> Result<State> {
         let folder = tempfile::Builder::new().prefix("rollcall-state-").tempdir();
         Ok(State(folder.context("make a state directory")?))
+    }
+
+    /// The directory that daemons are given as `--state-dir`.
+    pub fn directory(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    /// Runs another command of `rollcall` on it.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--state-dir").arg(self.directory());
+        command.output().context("run rollcall")
     }
 
     /// Each of its files, as a failure may show its path, with its content.
@@ -168,7 +180,7 @@ impl Daemon {
     ) -> Result<Daemon> {
         let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
-        let state = state.map_or_else(|| folder.path().join("state"), |state| state.0.path().join("state"));
+        let state = state.map_or_else(|| folder.path().join("state"), State::directory);
         command.arg("--state-dir").arg(state);
         if exchange_log {
             command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));

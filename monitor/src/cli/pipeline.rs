@@ -3,8 +3,11 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use rollcall::{
-    alert::Alert,
-    engine::{Engine, Output, Settings, detection::Attributed},
+    alert::{Alert, Joined},
+    engine::{
+        Engine, Output, Settings,
+        detection::{Attributed, Earlier},
+    },
     hash::HashKey,
     http::Exchange,
     ledger::exposure::Recorder,
@@ -121,6 +124,18 @@ impl Output for Outputs {
                 objects: attributed.objects,
                 clients: attributed.client_keys(),
             });
+        }
+    }
+
+    fn earlier(&mut self, earlier: &Earlier) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.earlier(earlier);
+        }
+    }
+
+    fn joined(&mut self, joined: &Joined) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.joined(joined);
         }
     }
 

@@ -1,5 +1,7 @@
 //! Alerts, one row each, and the events of their lives.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, TransactionBehavior, params, types::FromSqlError,
 };
@@ -120,6 +122,18 @@ impl Reader {
     /// The alerts that are open, by their latest events, oldest first.
     pub fn open_alerts(&self) -> Result<Vec<Alert>, Error> {
         open(self.connection()).map_err(|error| self.failed(error))
+    }
+
+    /// Of the alerts `ids`, those that are known to be over.
+    pub fn resolved(&self, ids: impl Iterator<Item = String>) -> Result<BTreeSet<String>, Error> {
+        let is_over = |id: &String| -> rusqlite::Result<bool> {
+            let mut statement = self
+                .connection()
+                .prepare_cached("SELECT 1 FROM alerts WHERE id = ?1 AND resolved_at IS NOT NULL")?;
+            statement.exists([id])
+        };
+        let over = ids.filter_map(|id| is_over(&id).map(|over| over.then_some(id)).transpose());
+        over.collect::<rusqlite::Result<_>>().map_err(|error| self.failed(error))
     }
 
     /// Every alert that is remembered, the one opened last first.

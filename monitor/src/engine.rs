@@ -6,7 +6,7 @@
 pub mod checkpoint;
 pub mod detection;
 
-use std::{io, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use crate::{
     alert::Alert,
@@ -151,6 +151,11 @@ impl<O: Output> Engine<O> {
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.behind.detection.routes()
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.behind.detection.open_alerts()
     }
 
     /// The clients that have touched most on a route, `most` at most: for people to look at.

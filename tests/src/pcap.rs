@@ -1,6 +1,6 @@
 //! Capture files written by hand, for replays where no recorded ones are at hand.
 
-use crate::packet::{self, Segment};
+use crate::packet::{self, ACK, Checksum, FIN, PSH, SYN, Segment};
 
 /// Link type of packets that begin with their IP header.
 const LINKTYPE_RAW: u32 = 101;
@@ -36,6 +36,43 @@ impl Capture {
             self.bytes.extend(field.to_le_bytes());
         }
         self.bytes.extend(packet);
+    }
+
+    /// Adds one connection of 10.0.0.2 to port 80 of 10.0.0.1: what each end sends in turn, in segments of at most `size`
+    /// bytes.
+    pub fn push_conversation(&mut self, port: u16, turns: &[(&[u8], &[u8])], size: usize) {
+        let (client, server) = (([10, 0, 0, 2], port).into(), ([10, 0, 0, 1], 80).into());
+        let (mut ours, mut theirs) = (u32::MAX - 3, 77_u32);
+        let segment = |from_client: bool, seq, ack, flags, payload| Segment {
+            source: if from_client { client } else { server },
+            destination: if from_client { server } else { client },
+            seq,
+            ack,
+            flags,
+            window: u16::MAX,
+            urgent: 0,
+            options: &[],
+            payload,
+            checksum: Checksum::Valid,
+            extensions: &[],
+        };
+        self.push(&segment(true, ours, 0, SYN, b""));
+        ours = ours.wrapping_add(1);
+        self.push(&segment(false, theirs, ours, SYN | ACK, b""));
+        theirs = theirs.wrapping_add(1);
+        self.push(&segment(true, ours, theirs, ACK, b""));
+        for (asked, answered) in turns {
+            for piece in asked.chunks(size) {
+                self.push(&segment(true, ours, theirs, ACK | PSH, piece));
+                ours = ours.wrapping_add(piece.len() as u32);
+            }
+            for piece in answered.chunks(size) {
+                self.push(&segment(false, theirs, ours, ACK | PSH, piece));
+                theirs = theirs.wrapping_add(piece.len() as u32);
+            }
+        }
+        self.push(&segment(true, ours, theirs, ACK | FIN, b""));
+        self.push(&segment(false, theirs, ours.wrapping_add(1), ACK | FIN, b""));
     }
 
     /// The file so far.

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
     client::{request, request_with_body},
     daemon,
-    packet::{ACK, Checksum, FIN, PSH, SYN, Segment},
     pcap::Capture,
 };
 use serde_json::Value;
@@ -110,42 +109,6 @@ fn recorded_captures_give_the_expected_requests() -> Result<()> {
     Ok(())
 }
 
-/// One connection: what each end sends in turn, in segments of at most `size` bytes.
-fn conversation(capture: &mut Capture, port: u16, turns: &[(&[u8], &[u8])], size: usize) {
-    let (client, server) = (([10, 0, 0, 2], port).into(), ([10, 0, 0, 1], 80).into());
-    let (mut ours, mut theirs) = (u32::MAX - 3, 77_u32);
-    let segment = |from_client: bool, seq, ack, flags, payload| Segment {
-        source: if from_client { client } else { server },
-        destination: if from_client { server } else { client },
-        seq,
-        ack,
-        flags,
-        window: u16::MAX,
-        urgent: 0,
-        options: &[],
-        payload,
-        checksum: Checksum::Valid,
-        extensions: &[],
-    };
-    capture.push(&segment(true, ours, 0, SYN, b""));
-    ours = ours.wrapping_add(1);
-    capture.push(&segment(false, theirs, ours, SYN | ACK, b""));
-    theirs = theirs.wrapping_add(1);
-    capture.push(&segment(true, ours, theirs, ACK, b""));
-    for (asked, answered) in turns {
-        for piece in asked.chunks(size) {
-            capture.push(&segment(true, ours, theirs, ACK | PSH, piece));
-            ours = ours.wrapping_add(piece.len() as u32);
-        }
-        for piece in answered.chunks(size) {
-            capture.push(&segment(false, theirs, ours, ACK | PSH, piece));
-            theirs = theirs.wrapping_add(piece.len() as u32);
-        }
-    }
-    capture.push(&segment(true, ours, theirs, ACK | FIN, b""));
-    capture.push(&segment(false, theirs, ours.wrapping_add(1), ACK | FIN, b""));
-}
-
 fn generated() -> (Vec<u8>, Vec<Row>) {
     let mut capture = Capture::default();
     let fake = request("GET", "/v1/customers/666");
@@ -162,7 +125,7 @@ fn generated() -> (Vec<u8>, Vec<Row>) {
     let turns: [(&[u8], &[u8]); 3] = [(&first, ok), (&second, chunked), (&pipelined, &three)];
     let mut expected = Vec::new();
     for (port, size) in [(5001, 1460), (5002, 100), (5003, 7), (5004, 1)] {
-        conversation(&mut capture, port, &turns, size);
+        capture.push_conversation(port, &turns, size);
         for (method, target, status) in [
             ("GET", "/v1/customers/1", "200"),
             ("POST", "/orders", "201"),

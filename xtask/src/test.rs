@@ -14,13 +14,15 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 8] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "setpriv", package: "util-linux" },
+    Program { name: "prometheus", package: "prometheus" },
+    Program { name: "promtool", package: "prometheus" },
 ];
 
 #[derive(Args, Default)]
@@ -38,7 +40,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     packages::ensure(&PROGRAMS)?;
     let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
-    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall);
+    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall).env("ROLLCALL_XTASK", env::current_exe()?);
     tests.envs(shared_data(workspace).map(|shared| (SHARED, shared)));
     if !privilege::is_root() {
         // Only the test programs run as root; what cargo builds stays the user's.

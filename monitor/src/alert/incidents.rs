@@ -138,9 +138,9 @@ impl Alerts {
         alert
     }
 
-    /// The alerts that are open, by their ids.
-    pub fn open(&self) -> impl Iterator<Item = String> {
-        self.incidents.keys().map(|id| format!("{id:016x}"))
+    /// The ids of the alerts that are open.
+    pub fn open(&self) -> BTreeSet<String> {
+        self.incidents.keys().map(|&id| incident::id(id)).collect()
     }
 
     /// What has been counted.

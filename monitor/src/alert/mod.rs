@@ -115,6 +115,10 @@ impl Client {
 
     /// The key behind it, if it is anybody in particular; `None` if there is no such client.
     fn key(&self) -> Option<Option<ClientKey>> {
-        if self.kind == "all" { Some(None) } else { ClientKey::parse(&self.kind, &self.id).map(Some) }
+        if self.kind == "all" {
+            Some(None)
+        } else {
+            ClientKey::parse(&format!("{}:{}", self.kind, self.id)).map(Some)
+        }
     }
 }

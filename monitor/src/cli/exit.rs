@@ -6,7 +6,7 @@ use std::{
 };
 
 use rollcall::{
-    kernel,
+    kernel, ledger,
     output::{self, web},
     replay, sandbox,
 };
@@ -28,10 +28,11 @@ pub(crate) enum Exit {
     Output = 8,
     State = 9,
     Config = 10,
+    Ledger = 11,
 }
 
 /// Every exit code with what it means.
-pub(crate) const EXITS: [(Exit, &str); 11] = [
+pub(crate) const EXITS: [(Exit, &str); 12] = [
     (Exit::Ok, "success; for `run`, a stop by SIGTERM or SIGINT"),
     (Exit::Failed, "something failed at run time"),
     (Exit::Usage, "unknown flag, or a value that a flag can't have"),
@@ -49,6 +50,7 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
         Exit::Config,
         "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
     ),
+    (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];
 
 impl From<Exit> for ExitCode {
@@ -182,6 +184,20 @@ impl From<web::ListenError> for Failure {
             _ => "choose another --web.listen-address",
         };
         Failure::new(Exit::Listen, error).advise(advice)
+    }
+}
+
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Failure {
+        let advice = match &error {
+            ledger::Error::Missing { .. } => {
+                "give the --state-dir of the daemon; it is there once that has run"
+            }
+            ledger::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            ledger::Error::Unusable { .. } => "see docs/ledger.md on what to do with it",
+            _ => "check the state directory, its permissions and its disk",
+        };
+        Failure::new(Exit::Ledger, error).advise(advice)
     }
 }
 

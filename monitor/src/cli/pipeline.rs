@@ -1,12 +1,13 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
     engine::{Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
     http::Exchange,
+    ledger::exposure::Recorder,
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, api::Board, metrics::Metrics,
     },
@@ -41,6 +42,8 @@ pub(crate) enum Writing {
 pub(crate) struct Outputs {
     pub alerts: AlertLog,
     pub exchanges: Option<ExchangeLog>,
+    /// What suspicious clients read.
+    pub exposure: Option<Recorder>,
     /// What is open now, for the status page.
     pub board: Arc<Board>,
 }
@@ -68,7 +71,21 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(sink(path, "exchanges", EXCHANGE_QUEUE)?)),
             None => None,
         };
-        Ok(Outputs { alerts, exchanges, board: Arc::default() })
+        Ok(Outputs { alerts, exchanges, exposure: None, board: Arc::default() })
+    }
+
+    /// Has `recorder` write down what suspicious clients read. Its metrics go to `metrics`.
+    pub(crate) fn record(&mut self, recorder: Recorder, metrics: &Metrics) {
+        let stats = recorder.stats();
+        metrics.add(move |samples| stats.collect(samples));
+        self.exposure = Some(recorder);
+    }
+
+    /// Goes on recording the alerts that are still open; all others have ended.
+    pub(crate) fn resume(&mut self, open_alerts: &BTreeSet<String>) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.resume(|alert| open_alerts.contains(alert));
+        }
     }
 
     /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
@@ -76,11 +93,17 @@ impl Outputs {
         if let Some(exchanges) = &mut self.exchanges {
             exchanges.tick();
         }
+        if let Some(recorder) = &mut self.exposure {
+            recorder.tick();
+        }
     }
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, board: _ } = self;
+        let Outputs { alerts, exchanges, exposure, board: _ } = self;
+        if let Some(recorder) = exposure {
+            recorder.finish();
+        }
         let exchanges = exchanges.map(ExchangeLog::finish);
         [Some(alerts.finish()), exchanges].into_iter().flatten().filter_map(Result::err).collect()
     }
@@ -88,6 +111,9 @@ impl Outputs {
 
 impl Output for Outputs {
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.exchange(exchange, attributed);
+        }
         if let Some(log) = &mut self.exchanges {
             log.write(&Record {
                 exchange,
@@ -100,6 +126,9 @@ impl Output for Outputs {
 
     fn alert(&mut self, alert: &Alert) {
         self.alerts.write(alert);
+        if let Some(recorder) = &mut self.exposure {
+            recorder.alert(alert);
+        }
         self.board.note(alert);
     }
 }

@@ -10,7 +10,9 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rollcall::{
+    hash::HashKey,
     kernel::{self, Attachment, Programs, Stop},
+    ledger::exposure::Recorder,
     output::{
         Health,
         api::{Inquiries, Pulse, Setup},
@@ -28,6 +30,7 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
+    ledger::LedgerArgs,
     live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
@@ -92,6 +95,9 @@ pub(crate) struct RunArgs {
     sandbox: Sandbox,
 
     #[command(flatten)]
+    ledger: LedgerArgs,
+
+    #[command(flatten)]
     log: LogArgs,
 }
 
@@ -117,9 +123,15 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         sandbox::give_up_capabilities()?;
     }
     let metrics = Metrics::new().context("set up metrics")?;
-    let outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let mut outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    outputs.record(
+        Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
+        &metrics,
+    );
     let board = Arc::clone(&outputs.board);
-    let engine = pipeline::engine(settings, key, outputs);
+    let mut engine = pipeline::engine(settings, key, outputs);
+    let open_alerts = engine.open_alerts();
+    engine.output().resume(&open_alerts);
     let options = options(&args, &key);
     let (programs, capture) = privileged.call(move || kernel::load(&options))??;
     let health = Arc::new(Health::default());

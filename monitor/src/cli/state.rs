@@ -105,6 +105,11 @@ pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
     })
 }
 
+/// The key of the state directory, if it has one. Changes nothing.
+pub(crate) fn existing(directory: &Path) -> Result<Option<Key>, Error> {
+    read(&directory.join(KEY_FILE))
+}
+
 fn prepare(path: &Path) -> Result<(), Error> {
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

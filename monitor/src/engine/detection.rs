@@ -2,7 +2,7 @@
 
 mod stored;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     alert::{self, Alert, Alerts},
@@ -239,6 +239,11 @@ impl Detection {
     /// The windows that objects are counted in, shortest first.
     pub fn windows(&self) -> &[Duration] {
         self.detector.policy().windows()
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.alerts.open()
     }
 
     /// What has been counted.

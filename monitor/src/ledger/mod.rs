@@ -16,6 +16,7 @@
 
 mod alerts;
 mod database;
+pub mod exposure;
 mod handle;
 mod open;
 mod outbox;

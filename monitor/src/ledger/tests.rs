@@ -149,8 +149,8 @@ fn aside(directory: &Path) -> Vec<String> {
 fn what_is_no_ledger_is_set_aside() {
     let newer = |path: &Path| {
         let connection = Connection::open(path).unwrap();
-        connection.pragma_update(None, "application_id", schema::APPLICATION_ID).unwrap();
-        connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
+        connection.pragma_update(None, "application_id", schema::SCHEMA.application_id).unwrap();
+        connection.pragma_update(None, "user_version", schema::SCHEMA.version() + 1).unwrap();
     };
     let foreign = |path: &Path| Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let torn = |path: &Path| {

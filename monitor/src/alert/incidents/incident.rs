@@ -171,7 +171,7 @@ impl Incident {
         let clients = if self.clients.is_empty() { &[client] } else { &self.clients[..] };
         Alert {
             v: VERSION,
-            id: format!("{id:016x}"),
+            id: self::id(id),
             state,
             severity: self.severity,
             rule,
@@ -197,6 +197,11 @@ impl Incident {
             keys: self.clients.iter().filter_map(|&client| client).collect(),
         }
     }
+}
+
+/// An incident's number as its lines show it.
+pub(super) fn id(number: u64) -> String {
+    format!("{number:016x}")
 }
 
 /// What grows of a finding.

@@ -71,11 +71,6 @@ impl Detection {
         self.alerts.reconcile(told, resolved, now);
     }
 
-    /// The alerts that are open, by their ids.
-    pub fn open_alerts(&self) -> impl Iterator<Item = String> {
-        self.alerts.open()
-    }
-
     fn resume(
         settings: Settings,
         key: HashKey,

@@ -143,6 +143,23 @@ families! {
     /// Bytes that wait to be written to a log.
     LOG_QUEUE_BYTES: Gauge "rollcall_log_queue_bytes" ["log"];
 
+    /// Clients of open alerts whose touches are being written down.
+    LEDGER_WATCHED: Gauge "rollcall_ledger_watched" [];
+    /// Clients of alerts whose touches are not, as too many are watched or the writer is too far behind.
+    LEDGER_UNWATCHED: Counter "rollcall_ledger_unwatched_total" [];
+    /// Calls of clients of alerts that touched objects and were written down.
+    LEDGER_TOUCHES: Counter "rollcall_ledger_touches_total" [];
+    /// Calls that were not: the `queue` was full, the `disk` took nothing for too long, or there was no `room` for more objects (--ledger.size).
+    LEDGER_TOUCHES_DROPPED: Counter "rollcall_ledger_touches_dropped_total" ["reason"];
+    /// Objects in the ledger.
+    LEDGER_OBJECTS: Gauge "rollcall_ledger_objects" [];
+    /// Objects removed from it: to make `room` (--ledger.size), or with alerts beyond their `age` (--ledger.age).
+    LEDGER_OBJECTS_EVICTED: Counter "rollcall_ledger_objects_evicted_total" ["reason"];
+    /// Size of the file that has them.
+    LEDGER_SIZE_BYTES: Gauge "rollcall_ledger_size_bytes" [];
+    /// Failed attempts to write to it.
+    LEDGER_WRITE_ERRORS: Counter "rollcall_ledger_write_errors_total" [];
+
     /// CPU time that the daemon has used, user and system. Kernel programs run on the time of those whose packets they see.
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" [];
     /// Memory of the daemon that is in RAM.

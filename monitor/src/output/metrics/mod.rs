@@ -79,7 +79,7 @@ impl Samples {
             for (metric, then) in then.into_iter().flat_map(|(_, then)| metrics.iter_mut().zip(then)) {
                 debug_assert_eq!(metric.get_label(), then.get_label());
                 let mut risen = proto::Counter::default();
-                risen.set_value(metric.get_counter().value() - then.get_counter().value());
+                risen.set_value(metric.get_counter().get_value() - then.get_counter().get_value());
                 metric.set_counter(risen);
             }
             self.families.entry(name).or_insert_with(|| (def, Vec::new())).1.append(&mut metrics);

@@ -23,6 +23,7 @@ mod resume;
 mod routes;
 mod run;
 mod service;
+mod sinks;
 mod state;
 mod tune;
 mod values;

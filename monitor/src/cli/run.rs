@@ -3,7 +3,8 @@
 //! The main thread serves the web and waits for signals; a thread of its own captures and evaluates, so that neither waits
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
 //! Only the thread that will capture has privileges, until it has attached the programs; then the process is confined.
-//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
+//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends;
+//! then every sink makes a last attempt to deliver.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -14,7 +15,7 @@ use rollcall::{
     kernel::{self, Attachment, Programs, Stop},
     ledger::exposure::Recorder,
     output::{
-        Health,
+        Health, Reopen,
         api::{Inquiries, Pulse, Setup},
         metrics::Metrics,
         web::{self, Access, Site},
@@ -34,9 +35,10 @@ use super::{
     live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
-    pipeline::{self, Outputs, Writing},
+    pipeline::{self, Outputs},
     privileged::Privileged,
     service,
+    sinks::{ReopenAlerts, SinkArgs},
     state::{self, Key},
     values,
 };
@@ -48,6 +50,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) outputs: OutputArgs,
+
+    #[command(flatten)]
+    sinks: SinkArgs,
 
     #[command(flatten)]
     pub(crate) kernel: KernelArgs,
@@ -113,6 +118,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
+    let plan = args.sinks.plan(&args.outputs.alert_file)?;
     let access = Arc::new(Access::open(args.web_config.as_deref())?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
@@ -123,7 +129,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         sandbox::give_up_capabilities()?;
     }
     let metrics = Metrics::new().context("set up metrics")?;
-    let mut outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let sinks = plan.open(&args.state_dir, key, args.ledger.age, &metrics)?;
+    let (mut outputs, exchanges) = Outputs::live(&args.outputs, sinks.ledger.handle(), &metrics)?;
     outputs.record(
         Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
         &metrics,
@@ -145,6 +152,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let mut signals = {
         let _runtime = runtime.enter();
+        let hangup = signal(SignalKind::hangup()).context("handle signals")?;
+        runtime.spawn(reopen_on(hangup, sinks.reopen(), exchanges));
         Signals::new().context("handle signals")?
     };
     let stop = Stop::new().context("prepare for the stop")?;
@@ -190,7 +199,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
             name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     })?;
-    Failure::all(capture.join()?)
+    let failures = capture.join()?;
+    sinks.finish();
+    Failure::all(failures)
 }
 
 /// Attaches the programs, and takes from this thread all that this took.
@@ -201,6 +212,17 @@ fn attach(mut programs: Programs, sandbox: Sandbox) -> Result<(Programs, Attachm
         sandbox::give_up_capabilities()?;
     }
     Ok((programs, attachment))
+}
+
+/// Opens the alert file and the exchange log anew whenever they may have been rotated.
+async fn reopen_on(mut hangup: Signal, alerts: ReopenAlerts, exchanges: Option<Reopen>) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(signal = "SIGHUP", "opening the logs anew");
+        alerts.reopen();
+        if let Some(exchanges) = &exchanges {
+            exchanges.reopen();
+        }
+    }
 }
 
 /// SIGTERM and SIGINT.

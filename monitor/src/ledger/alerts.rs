@@ -84,7 +84,7 @@ pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<u64> {
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Alert>> {
     let mut statement = connection
         .prepare_cached("SELECT line FROM alerts WHERE resolved_at IS NULL ORDER BY opened_at, id")?;
-    statement.query_map((), |row| parse(&row.get::<_, String>(0)?))?.collect()
+    readable(statement.query_map((), |row| parse(&row.get::<_, String>(0)?))?)
 }
 
 /// Forgets events from before `before` and those that are too many, unless a sink still has to deliver them, and alerts of
@@ -108,9 +108,16 @@ pub(super) fn forget(connection: &mut Connection, before: Timestamp) -> rusqlite
 }
 
 /// An event of the columns `seq`, `line`.
-pub(super) fn event(row: &SqlRow<'_>) -> rusqlite::Result<Event> {
+fn event(row: &SqlRow<'_>) -> rusqlite::Result<Event> {
     let (seq, line): (u64, String) = (row.get(0)?, row.get(1)?);
     Ok(Event { seq, alert: parse(&line)?, line })
+}
+
+/// What can be read; lines that another version wrote in its own way are left out.
+fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+    let is_foreign =
+        |row: &rusqlite::Result<T>| matches!(row, Err(rusqlite::Error::FromSqlConversionFailure(..)));
+    rows.filter(|row| !is_foreign(row)).collect()
 }
 
 /// An alert of its line.
@@ -142,7 +149,7 @@ impl Reader {
             let mut statement = self.connection().prepare_cached(
                 "SELECT line, resolved_at, acked_at, acked_by, ack_note FROM alerts ORDER BY opened_at DESC, id",
             )?;
-            statement.query_map((), row)?.collect()
+            readable(statement.query_map((), row)?)
         };
         query().map_err(|error| self.failed(error))
     }
@@ -153,7 +160,7 @@ impl Reader {
             let mut statement = self
                 .connection()
                 .prepare_cached("SELECT seq, line FROM alert_events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-            statement.query_map(params![seq, most as u64], event)?.collect()
+            readable(statement.query_map(params![seq, most as u64], event)?)
         };
         query().map_err(|error| self.failed(error))
     }

@@ -7,7 +7,7 @@ use std::{
 
 use rollcall::{
     kernel, ledger,
-    output::{self, delivery, web},
+    output::{self, checkpoints, delivery, web},
     replay, sandbox,
 };
 
@@ -226,6 +226,12 @@ impl From<web::config::Error> for Failure {
             web::config::Error::Refused { .. } => "docs/web.md has every field",
         };
         Failure::new(Exit::Config, error).advise(advice)
+    }
+}
+
+impl From<checkpoints::Error> for Failure {
+    fn from(error: checkpoints::Error) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use rollcall::{
     engine::{Engine, Output, detection::Counters},
     ledger::Handle,
-    output::checkpoints::Keeper,
+    output::{checkpoints::Keeper, metrics::Metrics},
     time::Timestamp,
 };
 
@@ -18,8 +18,10 @@ pub(crate) struct Checkpoints {
 }
 
 impl Checkpoints {
-    /// Checkpoints for `keeper`, none of which tells of an alert that `ledger` has not written.
-    pub(crate) fn new(keeper: Keeper, ledger: Handle) -> Checkpoints {
+    /// Checkpoints for `keeper`, none of which tells of an alert that `ledger` has not written. Their metrics go to `metrics`.
+    pub(crate) fn new(keeper: Keeper, ledger: Handle, metrics: &Metrics) -> Checkpoints {
+        let stats = keeper.stats();
+        metrics.add(move |samples| stats.collect(samples));
         Checkpoints { keeper, ledger, counted: None }
     }
 

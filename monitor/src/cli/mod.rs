@@ -8,8 +8,6 @@ mod exit;
 mod exposure;
 mod figures;
 mod keep;
-}
-
 mod ledger;
 mod live;
 mod logging;

@@ -4,9 +4,12 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::Alert,
-    engine::{Engine, Output, Settings, detection::Attributed},
+    engine::{
+        Engine, Output, Settings,
+        detection::{Attributed, Detection},
+    },
     hash::HashKey,
-    http::Exchange,
+    http::{self, Exchange},
     ledger::{Handle, exposure::Recorder},
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, metrics::Metrics,
@@ -156,7 +159,12 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
 
 /// An engine. `key` keys its tables, and the hashes of credentials.
 pub(crate) fn engine<O: Output>(settings: Settings, key: Key, outputs: O) -> Engine<O> {
-    let engine = Engine::new(settings, HashKey::new(key), outputs);
+    resumed(settings.http, Detection::new(settings.detection, HashKey::new(key)), outputs)
+}
+
+/// An engine that goes on from what `detection` knows.
+pub(crate) fn resumed<O: Output>(http: http::Limits, detection: Detection, outputs: O) -> Engine<O> {
+    let engine = Engine::with(http, detection, outputs);
     attribution::warn_of(engine.never_match());
     engine
 }

@@ -46,7 +46,7 @@ pub enum Outcome {
 /// Acknowledges the alert whose id begins with `id`, in the ledger of the state directory `directory`.
 pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<Outcome, Error> {
     let (mut connection, path) = open::editor(directory, &SCHEMA)?;
-    let write = || {
+    let mut write = || {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let outcome = write(&transaction, id, acked)?;
         transaction.commit()?;
@@ -57,8 +57,9 @@ pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<Outcome,
 
 fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Result<Outcome> {
     let Acked { at, by, note } = acked;
-    let mut statement = transaction
-        .prepare("SELECT id, acked_at, acked_by, ack_note FROM alerts WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2")?;
+    let mut statement = transaction.prepare(
+        "SELECT id, acked_at, acked_by, ack_note FROM alerts WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2",
+    )?;
     let found = statement.query_map([id], |row| Ok((row.get::<_, String>(0)?, current(row, 1)?)))?;
     let mut found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
     let Some((id, before)) = found.pop() else { return Ok(Outcome::Unknown) };
@@ -80,7 +81,8 @@ fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Re
 
 /// Forgets the history of alerts that are forgotten.
 pub(super) fn forget(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM acks WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.id = acks.id)", ())?;
+    connection
+        .execute("DELETE FROM acks WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE alerts.id = acks.id)", ())?;
     Ok(())
 }
 
@@ -94,9 +96,9 @@ impl Reader {
     /// At most `most` acknowledgements after the one with the number `seq`, in order.
     pub fn acks_after(&self, seq: u64, most: usize) -> Result<Vec<Ack>, Error> {
         let query = || -> rusqlite::Result<_> {
-            let mut statement = self
-                .connection()
-                .prepare_cached("SELECT seq, id, at, by, note FROM acks WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+            let mut statement = self.connection().prepare_cached(
+                "SELECT seq, id, at, by, note FROM acks WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+            )?;
             let ack = |row: &SqlRow<'_>| {
                 let acked = current(row, 2)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
                 Ok(Ack { seq: row.get(0)?, id: row.get(1)?, acked })

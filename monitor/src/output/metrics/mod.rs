@@ -76,7 +76,8 @@ impl Samples {
     pub fn add_since(&mut self, now: Samples, before: &Samples) {
         for (name, (def, mut metrics)) in now.families {
             let then = before.families.get(name).filter(|_| def.kind == Kind::Counter);
-            for (metric, then) in then.into_iter().flat_map(|(_, then)| metrics.iter_mut().zip(then)) {
+            let then = then.map_or(&[][..], |(_, then)| then);
+            for (metric, then) in metrics.iter_mut().zip(then) {
                 debug_assert_eq!(metric.get_label(), then.get_label());
                 let mut risen = proto::Counter::default();
                 risen.set_value(metric.get_counter().get_value() - then.get_counter().get_value());

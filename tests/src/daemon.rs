@@ -20,6 +20,7 @@ use crate::{
     deadline,
     metrics::Metrics,
     port,
+    privileges::{self, Capability, NOBODY},
     program::{self, Running},
 };
 
@@ -35,9 +36,6 @@ pub const DISTINCT_OBJECTS: &str = "distinct-objects";
 pub const OPEN_DOOR: &str = "open-door";
 /// The notice that a route is missing in the OpenAPI document.
 pub const UNKNOWN_ROUTE: &str = "unknown-route";
-
-/// The user without privileges, on Debian and elsewhere.
-const NOBODY: u32 = 65534;
 
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
@@ -125,21 +123,16 @@ impl Daemon {
         Daemon::launch_by(command, folder()?, ports, &[], true, None)
     }
 
-    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`, such as `bpf`.
-    pub fn unprivileged(ports: &[u16], capabilities: &[&str]) -> Result<Daemon> {
+    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`.
+    pub fn unprivileged(ports: &[u16], capabilities: &[Capability]) -> Result<Daemon> {
         program::require_root()?;
         let folder = folder()?;
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("give a folder to nobody")?;
         // That user may not reach the directory that the program was built in.
         let program = folder.path().join("rollcall");
         fs::copy(binary(), &program).context("copy the daemon")?;
-        let mut command = Command::new("setpriv");
-        let (user, set) = (NOBODY.to_string(), format!("-all,+{}", capabilities.join(",+")));
-        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
-        for kind in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-            command.args([kind, &set]);
-        }
-        command.arg(program);
+        let mut command = Command::new(program);
+        privileges::reduce(&mut command, capabilities);
         Daemon::launch_by(command, folder, ports, &[], true, None)
     }
 

@@ -14,6 +14,7 @@ use siphasher::{
 /// Domains of [`HashKey::identity`] that no credential has: the last byte of theirs is its kind.
 const CHECK: u64 = 0x01ff;
 const SEAL: u64 = 0x02ff;
+const OBJECT: u64 = 0x03ff;
 
 /// The secret of an engine's hash tables. SipHash-1-3: the cheapest of the family that is still considered
 /// safe against chosen-key flooding, and the one that Rust's own maps use.
@@ -51,6 +52,12 @@ impl HashKey {
     /// Tells what was made with this key from what was made with others, and says nothing about the key.
     pub fn check(&self) -> [u8; 16] {
         self.identity(CHECK, b"")
+    }
+
+    /// What stands for an object that is not to be told: 64 bits that say nothing about it to whoever lacks the key.
+    pub fn object(&self, object: &[u8]) -> u64 {
+        // Truncated: any 64 bits of it are as good.
+        u128::from_be_bytes(self.identity(OBJECT, object)) as u64
     }
 
     /// A seal for what is written down, to tell whether it has been changed since by whoever lacks the key.

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -36,6 +36,9 @@ pub const DISTINCT_OBJECTS: &str = "distinct-objects";
 pub const OPEN_DOOR: &str = "open-door";
 /// The notice that a route is missing in the OpenAPI document.
 pub const UNKNOWN_ROUTE: &str = "unknown-route";
+
+/// What a daemon answers that is ready: to everybody, to whoever has a password, or to whoever speaks TLS.
+const GUARDED: [u16; 3] = [200, 401, 400];
 
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
@@ -71,6 +74,18 @@ impl State {
     pub fn new() -> Result<State> {
         let folder = tempfile::Builder::new().prefix("rollcall-state-").tempdir();
         Ok(State(folder.context("make a state directory")?))
+    }
+
+    /// The directory that daemons are given as `--state-dir`.
+    pub fn directory(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    /// Runs another command of `rollcall` on it.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--state-dir").arg(self.directory());
+        command.output().context("run rollcall")
     }
 
     /// Each of its files, as a failure may show its path, with its content.
@@ -158,7 +173,7 @@ impl Daemon {
     ) -> Result<Daemon> {
         let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
-        let state = state.map_or_else(|| folder.path().join("state"), |state| state.0.path().join("state"));
+        let state = state.map_or_else(|| folder.path().join("state"), State::directory);
         command.arg("--state-dir").arg(state);
         if exchange_log {
             command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
@@ -176,7 +191,8 @@ impl Daemon {
             if let Some(status) = daemon.process.ended()? {
                 bail!("the daemon ended before it was ready: {status}");
             }
-            Ok(daemon.page("/readyz").ok().filter(|(status, _)| *status == 200).map(drop))
+            // Of one that is guarded all that can be told from here is that it answers.
+            Ok(daemon.page("/readyz").ok().filter(|(status, _)| GUARDED.contains(status)).map(drop))
         })?;
         Ok(daemon)
     }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use rollcall::{
-    kernel,
-    output::{self, web},
+    kernel, ledger,
+    output::{self, checkpoints, delivery, web},
     replay, sandbox,
 };
 
@@ -28,10 +28,11 @@ pub(crate) enum Exit {
     Output = 8,
     State = 9,
     Config = 10,
+    Ledger = 11,
 }
 
 /// Every exit code with what it means.
-pub(crate) const EXITS: [(Exit, &str); 11] = [
+pub(crate) const EXITS: [(Exit, &str); 12] = [
     (Exit::Ok, "success; for `run`, a stop by SIGTERM or SIGINT"),
     (Exit::Failed, "something failed at run time"),
     (Exit::Usage, "unknown flag, or a value that a flag can't have"),
@@ -44,11 +45,12 @@ pub(crate) const EXITS: [(Exit, &str); 11] = [
         "a capture or an access log is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
-    (Exit::State, "the state directory is another user's or unusable, or its key is"),
+    (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration, a certificate, or a file of a URL or secret is unreadable or wrong; its line is named",
     ),
+    (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];
 
 impl From<Exit> for ExitCode {
@@ -185,6 +187,38 @@ impl From<web::ListenError> for Failure {
     }
 }
 
+impl From<ledger::Error> for Failure {
+    fn from(error: ledger::Error) -> Failure {
+        let advice = match &error {
+            ledger::Error::Missing { .. } => {
+                "give the --state-dir of the daemon; it is there once that has run"
+            }
+            ledger::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            ledger::Error::Unusable { .. } => "see docs/ledger.md on what to do with it",
+            _ => "check the state directory, its permissions and its disk",
+        };
+        Failure::new(Exit::Ledger, error).advise(advice)
+    }
+}
+
+impl From<delivery::ClientError> for Failure {
+    fn from(error: delivery::ClientError) -> Failure {
+        let advice = match &error {
+            delivery::ClientError::Runtime { .. } => "raise the limit on open files",
+            delivery::ClientError::Certificates { .. } => {
+                "install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE"
+            }
+        };
+        Failure::new(Exit::Host, error).advise(advice)
+    }
+}
+
+impl From<delivery::ThreadError> for Failure {
+    fn from(error: delivery::ThreadError) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
+    }
+}
+
 impl From<web::config::Error> for Failure {
     fn from(error: web::config::Error) -> Failure {
         let advice = match error {
@@ -192,6 +226,12 @@ impl From<web::config::Error> for Failure {
             web::config::Error::Refused { .. } => "docs/web.md has every field",
         };
         Failure::new(Exit::Config, error).advise(advice)
+    }
+}
+
+impl From<checkpoints::Error> for Failure {
+    fn from(error: checkpoints::Error) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 

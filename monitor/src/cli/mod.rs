@@ -2,10 +2,14 @@
 
 mod attribution;
 mod check;
+mod daemon;
 mod detection;
 mod documents;
 mod exit;
+mod exposure;
 mod figures;
+mod keep;
+mod ledger;
 mod live;
 mod logging;
 mod names;
@@ -15,10 +19,14 @@ mod privileged;
 mod progress;
 mod recorded;
 mod replay;
+mod resume;
 mod routes;
 mod run;
 mod service;
+mod sinks;
 mod state;
+mod tls;
+mod top;
 mod tune;
 mod values;
 
@@ -55,6 +63,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Prints the routes that the daemon on this host has seen: the API inventory.
     Routes(routes::RoutesArgs),
+    /// Shows the daemon's state in the terminal while it changes: rate, health, alerts, clients, routes.
+    Top(top::TopArgs),
+    /// Prints which objects the clients of an alert read, and how complete that list is.
+    ///
+    /// Works while the daemon runs and when it does not.
+    Exposure(exposure::ExposureArgs),
     /// Prints the version and what it was built from.
     Version,
     /// Writes man pages, shell completions and the service's settings into a directory, for packages.
@@ -73,6 +87,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
+        Command::Top(args) => top::top(&args),
+        Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
         Command::Documents(args) => documents::documents(command(), &args),
     };
@@ -88,7 +104,7 @@ pub(crate) fn main() -> ExitCode {
 /// All that can be asked for.
 fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes"] {
+    for name in ["run", "replay", "tune", "check", "routes", "top", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     command

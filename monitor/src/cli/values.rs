@@ -1,6 +1,11 @@
 //! The values that flags take: sizes, rates and addresses. Errors are clauses for clap to print.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    time::Duration,
+};
+
+use rollcall::time::Timestamp;
 
 /// Parses a number of bytes: `4096`, `4KiB`, `8MiB`, `1GiB`. `K`, `M` and `G` mean the same.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
@@ -50,6 +55,53 @@ pub(super) fn memory_budget(text: &str) -> Result<u64, String> {
         size @ 0x40_0000..=0x4_0000_0000 => Ok(size),
         _ => Err("must be between 4MiB and 16GiB".to_owned()),
     }
+}
+
+/// Bytes of the ledger.
+pub(super) fn ledger_size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        size @ 0x10_0000..=0x1000_0000_0000 => Ok(size),
+        _ => Err("must be between 1MiB and 16384GiB".to_owned()),
+    }
+}
+
+/// Bytes of memory for the latest touches.
+pub(super) fn ledger_recent(text: &str) -> Result<usize, String> {
+    match bytes(text)? {
+        size @ 0..=0x4000_0000 => Ok(size as usize),
+        _ => Err("must be at most 1GiB".to_owned()),
+    }
+}
+
+/// How long something is kept: a number of days, or a duration with its unit.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let days = text.parse::<u64>().ok().map(|days| Duration::from_secs(days.saturating_mul(24 * 3600)));
+    let age = days.or_else(|| humantime::parse_duration(text).ok());
+    age.filter(|age| *age >= Duration::from_secs(3600))
+        .ok_or_else(|| "expected a time such as 400d or 36h, an hour at least".to_owned())
+}
+
+/// How far checkpoints are apart.
+pub(super) fn checkpoint_interval(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let interval = humantime::parse_duration(text.trim()).ok();
+    interval
+        .filter(|interval| (SHORTEST..=LONGEST).contains(interval))
+        .ok_or_else(|| "expected a time such as 1min, between 100ms and 1h".to_owned())
+}
+
+/// A moment: a time, or how long ago it was.
+pub(super) fn since(text: &str) -> Result<Timestamp, String> {
+    let text = text.trim();
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(Timestamp::now() - ago);
+    }
+    let time = humantime::parse_rfc3339_weak(text).map(Timestamp::from).ok();
+    // A day alone is its beginning.
+    time.or_else(|| humantime::parse_rfc3339(&format!("{text}T00:00:00Z")).map(Timestamp::from).ok())
+        .ok_or_else(|| "expected a time such as 2026-11-24T12:00:00Z, or how long ago such as 36h".to_owned())
 }
 
 /// Lengths of the prefixes that make a caller's network.
@@ -122,6 +174,32 @@ mod tests {
         assert_eq!(ring_size("100000").unwrap_err(), "must be a power of two");
         for text in ["", "x", "-1", "4TiB", "99999999999999999999", "17179869185GiB"] {
             bytes(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn ages_and_moments() {
+        assert_eq!(age("400"), age("400d"));
+        assert_eq!(age("36h"), Ok(Duration::from_secs(36 * 3600)));
+        for text in ["", "0", "1s", "59m", "x", "-1"] {
+            age(text).unwrap_err();
+        }
+        assert_eq!(since("2026-11-24T12:00:00Z").unwrap().to_string(), "2026-11-24T12:00:00.000000Z");
+        assert_eq!(since("2026-11-24 12:00:00").unwrap().to_string(), "2026-11-24T12:00:00.000000Z");
+        assert_eq!(since("2026-11-24").unwrap().to_string(), "2026-11-24T00:00:00.000000Z");
+        let ago = Timestamp::now().since(since("1h").unwrap());
+        assert!((3600..3700).contains(&ago.as_secs()), "{ago:?}");
+        for text in ["", "x", "2026", "yesterday"] {
+            since(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn intervals_of_checkpoints() {
+        assert_eq!(checkpoint_interval("1min"), Ok(Duration::from_secs(60)));
+        assert_eq!(checkpoint_interval("100ms"), Ok(Duration::from_millis(100)));
+        for text in ["", "1", "99ms", "61min", "x"] {
+            checkpoint_interval(text).unwrap_err();
         }
     }
 

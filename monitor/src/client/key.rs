@@ -86,6 +86,18 @@ impl Credential {
 pub(crate) const KEY_BYTES: usize = 18;
 
 impl ClientKey {
+    /// The key that is shown as `text`: `peer:198.51.100.7`. `None` if none is.
+    pub fn parse(text: &str) -> Option<ClientKey> {
+        let (kind, id) = text.split_once(':')?;
+        match kind {
+            "peer" => id.parse().ok().map(ClientKey::Peer),
+            "prefix" => id.parse().ok().map(ClientKey::Prefix),
+            "forwarded" => id.parse().ok().map(ClientKey::Forwarded),
+            "credential" => Credential::parse(id).map(ClientKey::Credential),
+            _ => None,
+        }
+    }
+
     /// The lens: `peer`, `prefix`, `forwarded` or `credential`.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -162,6 +174,12 @@ mod tests {
             credential(CredentialKind::Basic),
         ];
         assert_eq!(keys.map(ClientKey::to_bytes).into_iter().collect::<BTreeSet<_>>().len(), keys.len());
+        for key in keys {
+            assert_eq!(ClientKey::parse(&key.to_string()), Some(key));
+        }
+        for other in ["", "peer", "peer:", "198.51.100.7", "all:*", "credential:198.51.100.7"] {
+            assert_eq!(ClientKey::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use super::{
     Error, FILE, Settings, Work, alerts, open,
     outbox::{self, Load},
+    schema::SCHEMA,
     unwritten::{Shared, Unwritten},
 };
 use crate::{alert::Alert, time::Timestamp};
@@ -50,7 +51,7 @@ impl Database {
         if self.connection.is_some() {
             return Ok(false);
         }
-        let connection = open::writer(&self.directory)?;
+        let connection = open::writer(&self.directory, &SCHEMA)?;
         let sinks = &self.settings.sinks;
         let dropped = outbox::drop_others(&connection, sinks).map_err(|error| self.failed(error))?;
         if dropped > 0 {

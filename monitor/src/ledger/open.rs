@@ -11,8 +11,8 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::{
-    Error, FILE, Unusable,
-    schema::{self, APPLICATION_ID, VERSION},
+    Error, Unusable,
+    schema::{SCHEMA, Schema},
 };
 use crate::time::Timestamp;
 
@@ -32,29 +32,29 @@ const CHECK_STEPS: i32 = 10_000;
 /// What the log file shrinks to once it was larger.
 const LOG_BYTES: i64 = 16 << 20;
 
-/// Opens the ledger for writing, makes one where there is none, and sets aside what is none.
-pub(super) fn writer(directory: &Path) -> Result<Connection, Error> {
-    let path = directory.join(FILE);
-    match attempt(&path) {
+/// Opens a database for writing, makes one where there is none, and sets aside what is none.
+pub(super) fn writer(directory: &Path, schema: &Schema) -> Result<Connection, Error> {
+    let path = directory.join(schema.file);
+    match attempt(&path, schema) {
         Err(Error::Unusable { why, .. }) => {
             let aside = set_aside(&path)?;
             tracing::warn!(
                 ledger = %path.display(), %why, aside = %aside.display(),
                 "the ledger can't be used: it was set aside, and a new one is begun"
             );
-            attempt(&path)
+            attempt(&path, schema)
         }
         opened => opened,
     }
 }
 
-fn attempt(path: &Path) -> Result<Connection, Error> {
+fn attempt(path: &Path, schema: &Schema) -> Result<Connection, Error> {
     create(path).map_err(|source| Error::Create { path: path.to_owned(), source })?;
     let failed = |error| failure(path, error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    let version = version(&connection, path)?;
+    let version = version(&connection, path, schema)?;
     if version == 0 {
         // Only an empty database takes it.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(failed)?;
@@ -64,8 +64,8 @@ fn attempt(path: &Path) -> Result<Connection, Error> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES).map_err(failed)?;
-    if version < VERSION {
-        schema::migrate(&mut connection, version).map_err(failed)?;
+    if version < schema.version() {
+        schema.migrate(&mut connection, version).map_err(failed)?;
     }
     Ok(connection)
 }
@@ -84,15 +84,17 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 /// The version of the schema, 0 in an empty database.
-fn version(connection: &Connection, path: &Path) -> Result<i64, Error> {
+fn version(connection: &Connection, path: &Path, schema: &Schema) -> Result<i64, Error> {
     let number = |pragma: &str| -> Result<i64, Error> {
         connection.pragma_query_value(None, pragma, |row| row.get(0)).map_err(|error| failure(path, error))
     };
     let unusable = |why| Error::Unusable { path: path.to_owned(), why };
     match (number("application_id")?, number("user_version")?) {
         (0, 0) if number("page_count")? == 0 || is_empty(connection, path)? => Ok(0),
-        (APPLICATION_ID, found @ 1..) if found <= VERSION => Ok(found),
-        (APPLICATION_ID, found) => Err(unusable(Unusable::Newer { found, known: VERSION })),
+        (id, found @ 1..) if id == schema.application_id && found <= schema.version() => Ok(found),
+        (id, found) if id == schema.application_id => {
+            Err(unusable(Unusable::Newer { found, known: schema.version() }))
+        }
         _ => Err(unusable(Unusable::Foreign)),
     }
 }
@@ -155,6 +157,29 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
+/// Opens a database for writing that is there already, and changes nothing about it. The daemon may be running or not.
+pub(super) fn editor(directory: &Path, schema: &Schema) -> Result<(Connection, PathBuf), Error> {
+    existing(directory, schema, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Opens a database for reading. The daemon may be running or not.
+pub(super) fn reader(directory: &Path, schema: &Schema) -> Result<(Connection, PathBuf), Error> {
+    existing(directory, schema, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn existing(directory: &Path, schema: &Schema, mode: OpenFlags) -> Result<(Connection, PathBuf), Error> {
+    let path = directory.join(schema.file);
+    if !path.exists() {
+        return Err(Error::Missing { path });
+    }
+    let failed = |error| failure(&path, error);
+    let connection =
+        Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    version(&connection, &path, schema)?;
+    Ok((connection, path))
+}
+
 /// The ledger as it is on disk, for whoever only reads: another process than the daemon, or another thread of it.
 #[derive(Debug)]
 pub struct Reader {
@@ -165,16 +190,14 @@ pub struct Reader {
 impl Reader {
     /// Opens the ledger in the state directory `directory`. The daemon may be running or not.
     pub fn open(directory: &Path) -> Result<Reader, Error> {
-        let path = directory.join(FILE);
-        if !path.exists() {
-            return Err(Error::Missing { path });
-        }
-        let failed = |error| failure(&path, error);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
-        connection.busy_timeout(BUSY).map_err(failed)?;
-        version(&connection, &path)?;
+        let (connection, path) = reader(directory, &SCHEMA)?;
         Ok(Reader { connection, path })
+    }
+
+    /// A number that changes when anybody else has written something.
+    pub fn changes(&self) -> Result<i64, Error> {
+        let number = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        number.map_err(|error| self.failed(error))
     }
 
     /// The connection, for the queries of the modules beside this one.

@@ -4,13 +4,22 @@
 
 use rusqlite::{Connection, TransactionBehavior};
 
-/// "Roll" in the header of the file, where `file` and SQLite's own tools look for it.
-pub(super) const APPLICATION_ID: i64 = 0x526f_6c6c;
+/// A database of the ledger.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Schema {
+    /// Its name within the state directory.
+    pub file: &'static str,
+    /// In the header of the file, where `file` and SQLite's own tools look for it.
+    pub application_id: i64,
+    /// Step `n` makes version `n + 1` of version `n`. Steps that were released never change.
+    pub steps: &'static [&'static str],
+}
 
-/// Step `n` makes version `n + 1` of version `n`. Steps that were released never change.
-const STEPS: [&str; 1] = [ALERTS];
+/// "Roll".
+pub(super) const SCHEMA: Schema = Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS] };
 
-/// Alerts, one row each; the events of their lives, of which one is a line of JSON; and what each sink has to deliver.
+/// Alerts, one row each; the events of their lives, of which one is a line of JSON; what each sink has to deliver; and who
+/// took which alert on.
 const ALERTS: &str = "
     CREATE TABLE alerts (
         id          TEXT NOT NULL PRIMARY KEY,
@@ -43,18 +52,30 @@ const ALERTS: &str = "
         PRIMARY KEY (sink, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX outbox_seq ON outbox (seq);
+
+    CREATE TABLE acks (
+        seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+        id   TEXT NOT NULL,
+        at   TEXT NOT NULL,
+        by   TEXT NOT NULL,
+        note TEXT
+    ) STRICT;
 ";
 
-/// The version that this program writes.
-pub(super) const VERSION: i64 = STEPS.len() as i64;
-
-/// Takes a ledger of `version` to [`VERSION`], all the way or not at all.
-pub(super) fn migrate(connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for step in STEPS.iter().skip(usize::try_from(version).unwrap_or(0)) {
-        transaction.execute_batch(step)?;
+impl Schema {
+    /// The version that this program writes.
+    pub fn version(&self) -> i64 {
+        self.steps.len() as i64
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", VERSION)?;
-    transaction.commit()
+
+    /// Takes a database of `version` to [`Schema::version`], all the way or not at all.
+    pub fn migrate(&self, connection: &mut Connection, version: i64) -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for step in self.steps.iter().skip(usize::try_from(version).unwrap_or(0)) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", self.application_id)?;
+        transaction.pragma_update(None, "user_version", self.version())?;
+        transaction.commit()
+    }
 }

@@ -23,5 +23,12 @@ pub use names::{Names, ObjectParam, ObjectParamError};
 pub use parameters::Objects;
 pub use reader::Reader;
 
+/// The one spelling of an identifier, as people write it down.
+pub fn canonical(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    value::push(&mut out, text.as_bytes());
+    out
+}
+
 #[cfg(test)]
 mod tests;

@@ -212,6 +212,11 @@ impl Objects {
         self.ends.len()
     }
 
+    /// Bytes that all of them take.
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Each, as often as it was named.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

@@ -123,6 +123,36 @@ families! {
     /// Findings that became no alert, as too many were open.
     ALERTS_SUPPRESSED: Counter "rollcall_alerts_suppressed_total" [];
 
+    /// As of when what is known is on disk, in seconds since the Unix epoch; when the daemon started, at first. What a crash would lose is younger.
+    CHECKPOINT_TIMESTAMP: Gauge "rollcall_checkpoint_last_success_timestamp_seconds" [];
+    /// Size of the latest checkpoint.
+    CHECKPOINT_SIZE_BYTES: Gauge "rollcall_checkpoint_size_bytes" [];
+    /// What the latest checkpoint took: to `copy` what is known, while packets wait, and to `write` it, which nobody waits for.
+    CHECKPOINT_DURATION: Gauge "rollcall_checkpoint_duration_seconds" ["part"];
+    /// Checkpoints that could not be written; the one before is kept.
+    CHECKPOINT_FAILURES: Counter "rollcall_checkpoint_failures_total" [];
+    /// Always 1; the label tells what the daemon started with: the `whole` checkpoint, the `in_part` of it that fits new settings, or `none`, or it was `set_aside` as it could not be used.
+    CHECKPOINT_RESTORED: Gauge "rollcall_checkpoint_restored" ["outcome"];
+
+    /// Alerts handed to a sink's receiver, by what became of that: `delivered`, or `refused` for good.
+    ALERT_DELIVERIES: Counter "rollcall_alert_deliveries_total" ["sink", "outcome"];
+    /// Attempts to deliver alerts that failed and are made again.
+    ALERT_DELIVERY_FAILURES: Counter "rollcall_alert_delivery_failures_total" ["sink"];
+    /// Alerts that wait for a sink.
+    OUTBOX_ALERTS: Gauge "rollcall_outbox_alerts" ["sink"];
+    /// Bytes of them.
+    OUTBOX_BYTES: Gauge "rollcall_outbox_bytes" ["sink"];
+    /// How long the oldest of them has been waiting; 0 while none is.
+    OUTBOX_OLDEST_SECONDS: Gauge "rollcall_outbox_oldest_seconds" ["sink"];
+    /// Alerts that a sink never got, as more were waiting than there is room for, on disk or in memory.
+    OUTBOX_DROPPED: Counter "rollcall_outbox_dropped_total" ["sink"];
+    /// Failed attempts to write the ledger, by database: `alerts`, which are delivered from memory meanwhile, or `exposure`.
+    LEDGER_WRITE_ERRORS: Counter "rollcall_ledger_write_errors_total" ["database"];
+    /// Alerts that never were recorded, as the ledger could not be written for too long.
+    LEDGER_LOST_ALERTS: Counter "rollcall_ledger_lost_alerts_total" [];
+    /// Times that the database of alerts was set aside while the daemon ran, as it was damaged.
+    LEDGER_SET_ASIDE: Counter "rollcall_ledger_set_aside_total" [];
+
     /// Lines written to a log.
     LOG_LINES: Counter "rollcall_log_lines_total" ["log"];
     /// Lines that never reached their log: the queue was full, or the disk.
@@ -131,6 +161,21 @@ families! {
     LOG_WRITE_ERRORS: Counter "rollcall_log_write_errors_total" ["log"];
     /// Bytes that wait to be written to a log.
     LOG_QUEUE_BYTES: Gauge "rollcall_log_queue_bytes" ["log"];
+
+    /// Clients of open alerts whose touches are being written down.
+    LEDGER_WATCHED: Gauge "rollcall_ledger_watched" [];
+    /// Clients of alerts whose touches are not, as too many are watched or the writer is too far behind.
+    LEDGER_UNWATCHED: Counter "rollcall_ledger_unwatched_total" [];
+    /// Calls of clients of alerts that touched objects and were written down.
+    LEDGER_TOUCHES: Counter "rollcall_ledger_touches_total" [];
+    /// Calls that were not: the `queue` was full, the `disk` took nothing for too long, or there was no `room` for more objects (--ledger.size).
+    LEDGER_TOUCHES_DROPPED: Counter "rollcall_ledger_touches_dropped_total" ["reason"];
+    /// Objects in the ledger.
+    LEDGER_OBJECTS: Gauge "rollcall_ledger_objects" [];
+    /// Objects removed from it: to make `room` (--ledger.size), or with alerts beyond their `age` (--ledger.age).
+    LEDGER_OBJECTS_EVICTED: Counter "rollcall_ledger_objects_evicted_total" ["reason"];
+    /// Size of the file that has them.
+    LEDGER_SIZE_BYTES: Gauge "rollcall_ledger_size_bytes" [];
 
     /// CPU time that the daemon has used, user and system. Kernel programs run on the time of those whose packets they see.
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" [];

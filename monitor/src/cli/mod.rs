@@ -12,6 +12,7 @@ mod keep;
 mod ledger;
 mod live;
 mod logging;
+mod names;
 mod options;
 mod pipeline;
 mod privileged;
@@ -78,6 +79,7 @@ enum Command {
 /// Parses the command line, does what it says, and reports how that went.
 pub(crate) fn main() -> ExitCode {
     rollcall::output::metrics::started();
+    names::without_modules();
     let cli = parse();
     let outcome = match cli.command {
         Command::Run(args) => run::run(*args),

@@ -6,10 +6,10 @@
 pub mod checkpoint;
 pub mod detection;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use crate::{
-    alert::Alert,
+    alert::{Alert, Joined},
     client::ClientKey,
     detect::{Busy, Peaks},
     hash::HashKey,
@@ -19,7 +19,8 @@ use crate::{
     time::Timestamp,
 };
 
-use detection::{Attributed, Detection};
+use checkpoint::Draft;
+use detection::{Attributed, Detection, Earlier};
 
 /// Alerts are looked over this often for ones that have gone quiet.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,8 +29,12 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Output {
     /// One exchange, complete.
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
+    /// A call that was reported before turned out to have touched an object.
+    fn earlier(&mut self, _earlier: &Earlier) {}
     /// An alert was opened, updated or resolved.
     fn alert(&mut self, alert: &Alert);
+    /// A client became one of an alert, and no line names it.
+    fn joined(&mut self, _joined: &Joined) {}
     /// Whether a connection is this program's own: what it says there is nobody's doing, and comes to nothing.
     fn is_own(&self, _ends: &Endpoints) -> bool {
         false
@@ -54,7 +59,7 @@ pub struct Counters {
 pub struct Engine<O> {
     connections: Connections,
     behind: Behind<O>,
-    next_tick: Timestamp,
+    last_tick: Option<Timestamp>,
 }
 
 /// What stands behind the connections.
@@ -68,16 +73,25 @@ struct Behind<O> {
 impl<O: Output> Engine<O> {
     /// An engine that writes to `output`. `key` keys every table that traffic fills.
     pub fn new(settings: Settings, key: HashKey, output: O) -> Self {
+        Engine::with(settings.http, Detection::new(settings.detection, key), output)
+    }
+
+    /// An engine that goes on from what `detection` knows.
+    pub fn with(http: http::Limits, detection: Detection, output: O) -> Self {
         Self {
-            connections: Connections::new(settings.http),
-            behind: Behind {
-                detection: Detection::new(settings.detection, key),
-                output,
-                alerts: Vec::new(),
-                directives: Vec::new(),
-            },
-            next_tick: Timestamp::default(),
+            connections: Connections::new(http),
+            behind: Behind { detection, output, alerts: Vec::new(), directives: Vec::new() },
+            last_tick: None,
         }
+    }
+
+    /// What detection knows now, to go on from another time. Connections end with the process.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
+        self.behind.detection.checkpoint()
     }
 
     /// Takes in one segment.
@@ -97,8 +111,9 @@ impl<O: Output> Engine<O> {
     /// All that was captured before `now` has been handed over.
     pub fn settle(&mut self, now: Timestamp) {
         self.connections.settle(now, &mut self.behind);
-        if now >= self.next_tick {
-            self.next_tick = now + TICK;
+        // Time that was set back must not stand still.
+        if self.last_tick.is_none_or(|last| now.since(last) >= TICK || now < last) {
+            self.last_tick = Some(now);
             let Behind { detection, alerts, .. } = &mut self.behind;
             detection.tick(now, alerts);
             self.behind.raise();
@@ -187,6 +202,9 @@ impl<O: Output> Behind<O> {
         for alert in self.alerts.drain(..) {
             self.output.alert(&alert);
         }
+        for joined in self.detection.joined() {
+            self.output.joined(&joined);
+        }
     }
 }
 
@@ -196,9 +214,10 @@ impl<O: Output> Sink for Behind<O> {
             return;
         }
         self.detection.call(exchange, &mut self.alerts);
-        if !self.alerts.is_empty() {
-            self.raise();
+        for earlier in self.detection.earlier_touches() {
+            self.output.earlier(earlier);
         }
+        self.raise();
     }
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
@@ -207,9 +226,7 @@ impl<O: Output> Sink for Behind<O> {
         }
         let attributed = self.detection.complete(exchange, &mut self.alerts);
         self.output.exchange(exchange, &attributed);
-        if !self.alerts.is_empty() {
-            self.raise();
-        }
+        self.raise();
     }
 
     fn directive(&mut self, connection: ConnectionId, directive: Directive) {

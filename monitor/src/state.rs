@@ -5,6 +5,8 @@
 //! is, and sizes against the bounds that hold. Entries of hash tables are written in order, so that the same state gives
 //! the same bytes. [`crate::engine::checkpoint`] makes a file of it all.
 
+pub(crate) mod table;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 /// Why a state cannot be taken up: what in it contradicts the rest.

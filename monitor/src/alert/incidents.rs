@@ -9,12 +9,14 @@
 //! led to it came from a client that is a member already. What opened by everybody's calls together takes in every client of
 //! its route. Else it opens an incident: a decoy can't take in an attack by others, for they share no member's key.
 
+mod adopted;
 mod incident;
 mod stored;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    vec,
 };
 
 use serde::{Deserialize, Serialize};
@@ -45,8 +47,20 @@ pub struct Alerts {
     members: BTreeMap<Member, u64>,
     /// Who leads to which incident.
     clients: BTreeMap<(Arc<str>, Option<ClientKey>), Lead>,
+    /// Incidents without members: see [`adopted`].
+    silent: BTreeSet<u64>,
     capacity: usize,
     counters: Counters,
+    joined: Vec<Joined>,
+}
+
+/// A client that became one of an alert, and that no line names: it has too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The alert's id.
+    pub alert: String,
+    pub route: Arc<str>,
+    pub client: ClientKey,
 }
 
 /// What tells findings apart.
@@ -95,8 +109,10 @@ impl Alerts {
             incidents: BTreeMap::new(),
             members: BTreeMap::new(),
             clients: BTreeMap::new(),
+            silent: BTreeSet::new(),
             capacity,
             counters: Counters::default(),
+            joined: Vec::new(),
         }
     }
 
@@ -134,6 +150,11 @@ impl Alerts {
         alert
     }
 
+    /// Moves out the clients that have joined since the last call and that no line names.
+    pub fn joined(&mut self) -> vec::Drain<'_, Joined> {
+        self.joined.drain(..)
+    }
+
     /// The ids of the alerts that are open.
     pub fn open(&self) -> BTreeSet<String> {
         self.incidents.keys().map(|&id| incident::id(id)).collect()
@@ -150,9 +171,8 @@ impl Alerts {
 
     /// The incident that a finding without one belongs to.
     fn incident_of(&self, finding: &Finding, callers: &[ClientKey]) -> Option<u64> {
-        // Facts stand for themselves, whoever called.
-        if finding.rule.is_notice() || finding.rule == Rule::Blind {
-            return None;
+        if stands_alone(finding.rule) {
+            return self.waiting_for(finding);
         }
         let lead = |client| self.clients.get(&(Arc::clone(&finding.route), client));
         let about = || finding.client.and_then(|client| lead(Some(client)));
@@ -167,8 +187,9 @@ impl Alerts {
         if opens || self.members.len() < MEMBERS * self.capacity {
             self.members.insert(member, id);
             incident.members += 1;
+            self.silent.remove(&id);
         }
-        if rule.is_notice() || rule == Rule::Blind {
+        if stands_alone(rule) {
             return false;
         }
         let has_room = self.clients.len() < LEADS * self.capacity;
@@ -183,6 +204,9 @@ impl Alerts {
             if lead.incident == id && !lead.is_member {
                 lead.is_member = true;
                 is_new = incident.add(client);
+                if let Some(client) = client.filter(|_| !incident.clients.contains(&client)) {
+                    self.joined.push(Joined { alert: incident::id(id), route: Arc::clone(&route), client });
+                }
             }
         }
         for &key in callers {
@@ -219,13 +243,20 @@ impl Alerts {
         if incident.members > 0 {
             return None;
         }
-        let mut incident = self.incidents.remove(&id)?;
-        for client in incident.leads.drain(..) {
-            self.clients.remove(&(Arc::clone(&incident.route), client));
-        }
+        let mut incident = self.close(id)?;
         self.counters.resolved += 1;
         let ended = incident.ended.take()?;
         Some(incident.line(id, *ended, State::Resolved))
+    }
+
+    /// Takes out an incident without members.
+    fn close(&mut self, id: u64) -> Option<Incident> {
+        let mut incident = self.incidents.remove(&id)?;
+        self.silent.remove(&id);
+        for client in incident.leads.drain(..) {
+            self.clients.remove(&(Arc::clone(&incident.route), client));
+        }
+        Some(incident)
     }
 
     fn id(&self, (rule, client, route): &Member, opened: Timestamp) -> u64 {
@@ -239,6 +270,11 @@ impl Alerts {
         bytes.extend_from_slice(&opened.0.to_be_bytes());
         self.key.hash(&bytes)
     }
+}
+
+/// Facts stand for themselves, whoever called.
+fn stands_alone(rule: Rule) -> bool {
+    rule.is_notice() || rule == Rule::Blind
 }
 
 #[cfg(test)]

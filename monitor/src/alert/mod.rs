@@ -10,7 +10,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use incidents::{Alerts, Counters, Stored};
+pub use incidents::{Alerts, Counters, Joined, Stored};
 
 use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
 
@@ -111,5 +111,14 @@ impl Client {
             || Client { kind: Cow::Borrowed("all"), id: "*".to_owned() },
             |key| Client { kind: Cow::Borrowed(key.kind()), id: key.id() },
         )
+    }
+
+    /// The key behind it, if it is anybody in particular; `None` if there is no such client.
+    fn key(&self) -> Option<Option<ClientKey>> {
+        if self.kind == "all" {
+            Some(None)
+        } else {
+            ClientKey::parse(&format!("{}:{}", self.kind, self.id)).map(Some)
+        }
     }
 }

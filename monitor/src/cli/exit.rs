@@ -7,7 +7,7 @@ use std::{
 
 use rollcall::{
     kernel, ledger,
-    output::{self, delivery, web},
+    output::{self, checkpoints, delivery, web},
     replay, sandbox,
 };
 
@@ -48,7 +48,7 @@ pub(crate) const EXITS: [(Exit, &str); 12] = [
     (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document, a web configuration, or a file of a URL or secret is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration, a certificate, or a file of a URL or secret is unreadable or wrong; its line is named",
     ),
     (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];
@@ -226,6 +226,12 @@ impl From<web::config::Error> for Failure {
             web::config::Error::Refused { .. } => "docs/web.md has every field",
         };
         Failure::new(Exit::Config, error).advise(advice)
+    }
+}
+
+impl From<checkpoints::Error> for Failure {
+    fn from(error: checkpoints::Error) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 

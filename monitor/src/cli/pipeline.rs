@@ -3,10 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rollcall::{
-    alert::Alert,
-    engine::{Engine, Output, Settings, detection::Attributed},
+    alert::{Alert, Joined},
+    engine::{
+        Engine, Output, Settings,
+        detection::{Attributed, Detection, Earlier},
+    },
     hash::HashKey,
-    http::Exchange,
+    http::{self, Exchange},
     ledger::{Handle, exposure::Recorder},
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
@@ -142,6 +145,18 @@ impl Output for Outputs {
         }
     }
 
+    fn earlier(&mut self, earlier: &Earlier) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.earlier(earlier);
+        }
+    }
+
+    fn joined(&mut self, joined: &Joined) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.joined(joined);
+        }
+    }
+
     fn alert(&mut self, alert: &Alert) {
         match &mut self.alerts {
             AlertsTo::File(log) => log.write(alert),
@@ -171,7 +186,12 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
 
 /// An engine. `key` keys its tables, and the hashes of credentials.
 pub(crate) fn engine<O: Output>(settings: Settings, key: Key, outputs: O) -> Engine<O> {
-    let engine = Engine::new(settings, HashKey::new(key), outputs);
+    resumed(settings.http, Detection::new(settings.detection, HashKey::new(key)), outputs)
+}
+
+/// An engine that goes on from what `detection` knows.
+pub(crate) fn resumed<O: Output>(http: http::Limits, detection: Detection, outputs: O) -> Engine<O> {
+    let engine = Engine::with(http, detection, outputs);
     attribution::warn_of(engine.never_match());
     engine
 }

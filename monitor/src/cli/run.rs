@@ -6,7 +6,7 @@
 //! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends;
 //! then every sink makes a last attempt to deliver.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -17,6 +17,7 @@ use rollcall::{
     output::{
         Health, Reopen,
         api::{Inquiries, Pulse, Setup},
+        checkpoints::{CheckpointFile, Keeper},
         metrics::Metrics,
         web::{self, Access, Site},
     },
@@ -31,13 +32,14 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
+    keep::Checkpoints,
     ledger::LedgerArgs,
     live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
     pipeline::{self, Outputs},
     privileged::Privileged,
-    service,
+    resume, service,
     sinks::{ReopenAlerts, SinkArgs},
     state::{self, Key},
     values,
@@ -70,6 +72,16 @@ pub(crate) struct RunArgs {
     /// Directory of what must survive a restart; made if it does not exist.
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
+
+    /// How often what is known is written there. A crash loses what was learned since; alerts are written at once.
+    #[arg(
+        long = "checkpoint.interval",
+        env = "ROLLCALL_CHECKPOINT_INTERVAL",
+        value_name = "DURATION",
+        value_parser = values::checkpoint_interval,
+        default_value = "1min"
+    )]
+    checkpoint_interval: Duration,
 
     /// Address to serve the status page, /metrics, /healthz, /readyz and /api/v1 on.
     #[arg(
@@ -122,6 +134,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let access = Arc::new(Access::open(args.web_config.as_deref())?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
+    let _ours = state::lock(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let privileged = Privileged::start("capture")?;
     if args.sandbox == Sandbox::On {
@@ -137,9 +150,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         &metrics,
     );
     let board = Arc::clone(&outputs.board);
-    let mut engine = pipeline::engine(settings, key, outputs);
+    let now = Timestamp::now();
+    let told = sinks.ledger.open_alerts();
+    let (detection, restored) = resume::detection(&args.state_dir, &settings.detection, key, told, now);
+    let mut engine = pipeline::resumed(settings.http, detection, outputs);
     let open_alerts = engine.open_alerts();
     engine.output().resume(&open_alerts);
+    told.iter().for_each(|alert| board.note(alert));
+    let keeper =
+        Keeper::start(CheckpointFile::new(&args.state_dir), args.checkpoint_interval, restored, now)?;
+    let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);
     let options = options(&args, &key);
     let (programs, capture) = privileged.call(move || kernel::load(&options))??;
     let health = Arc::new(Health::default());
@@ -147,7 +167,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let pulse = Arc::new(Pulse::new(setup(&args)));
     let shared =
         Shared { health: Arc::clone(&health), inquiries: Arc::clone(&inquiries), pulse: Arc::clone(&pulse) };
-    let live = Live::new(engine, shared, &capture, &metrics, &args);
+    let live = Live::new(engine, checkpoints, shared, &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;

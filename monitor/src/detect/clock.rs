@@ -41,6 +41,17 @@ impl Clock {
         Timestamp(self.latest)
     }
 
+    /// Goes on at the source's time `now`, after a while in which nobody looked. A clock that was set back meanwhile is known
+    /// to have been.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        let time = now.0.saturating_add(self.offset);
+        if time.saturating_add(OUT_OF_ORDER_NS) < self.latest {
+            self.set_back += 1;
+            self.offset += self.latest - time;
+        }
+        self.late = 0;
+    }
+
     /// The detector's time for the source's time `now`, without a say in how it goes on.
     pub(super) fn time(&self, now: Timestamp) -> Timestamp {
         Timestamp(now.0.saturating_add(self.offset).max(self.latest))
@@ -82,5 +93,15 @@ mod tests {
         assert_eq!(clock.observe(Timestamp(5_064 * S)), Timestamp((10_000 + 33) * S));
         assert_eq!(clock.source(Timestamp((10_000 + 33) * S)), Timestamp(5_064 * S));
         assert_eq!(clock.time(Timestamp(5_065 * S)), Timestamp((10_000 + 34) * S));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_while_nobody_looked_goes_on_at_once() {
+        for (now, set_back, time) in [(4_000, 1, 10_000), (9_990, 0, 10_000), (13_600, 0, 13_600)] {
+            let mut clock = Clock::default();
+            clock.observe(Timestamp(10_000 * S));
+            clock.resume(Timestamp(now * S));
+            assert_eq!((clock.set_back(), clock.time(Timestamp(now * S)).0 / S), (set_back, time));
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
+mod restore;
+
 use serde::{Deserialize, Serialize};
+
+pub use restore::Kept;
 
 use super::{
     Budget, Finding, Observation, Phase, Policy,
@@ -11,12 +15,7 @@ use super::{
     memory::Memory,
     routes::{Names, Routes},
 };
-use crate::{
-    hash::HashKey,
-    route::outcome,
-    state::{self, Inconsistent, check},
-    time::Timestamp,
-};
+use crate::{hash::HashKey, route::outcome, time::Timestamp};
 
 /// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
 /// work for each two bytes that it sends.
@@ -106,32 +105,6 @@ impl Detector {
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
         Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state }
-    }
-
-    /// A detector that goes on where the one was that had come to `state`, under the same key. Limits may have changed
-    /// since, windows and budget may not.
-    ///
-    /// # Errors
-    ///
-    /// If windows or budget are others, or the state is not one that a detector comes to.
-    pub fn restore(
-        settings: Settings,
-        key: HashKey,
-        mut state: State,
-        names: &mut state::Names,
-    ) -> Result<Detector, Inconsistent> {
-        let Settings { policy, budget, bytes_limit } = settings;
-        let sizes = budget.tally(policy.windows().len());
-        state.addresses.restore(sizes, &policy, true, key, names)?;
-        state.credentials.restore(sizes, &policy, false, key, names)?;
-        state.crowd.restore(budget.crowd(), names)?;
-        check(state.proven.fits(budget.proven()), "the memory of identities has another size")?;
-        Ok(Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state })
-    }
-
-    /// All that has to be kept for another detector to go on from here.
-    pub fn state(&self) -> &State {
-        &self.state
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.

@@ -4,7 +4,11 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{client::ClientKey, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    state::shared,
+    time::{Timestamp, nanoseconds},
+};
 
 /// What a finding says has happened. In the order in which metrics and docs name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -77,7 +81,7 @@ impl Rule {
 pub const ANY_ROUTE: &str = "*";
 
 /// Where in its course the finding stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// The limit was passed.
     Begins,
@@ -88,15 +92,17 @@ pub enum Phase {
 }
 
 /// What a rule found. Of rules about routes, the client is the first that showed it, and there is no window or limit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub phase: Phase,
     pub rule: Rule,
     /// The time of the observation that led to it, or of the end.
+    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     /// Nobody in particular where the rule looks at everybody's calls.
     pub client: Option<ClientKey>,
     /// The route, or [`ANY_ROUTE`].
+    #[serde(with = "shared")]
     pub route: Arc<str>,
     /// The shortest window that passed the threshold.
     pub window: Duration,
@@ -111,8 +117,10 @@ pub struct Finding {
     /// Bytes of answers about objects that were new to the client, where the rule goes by them.
     pub bytes: u64,
     /// The first of the calls that were over the limit together when it began.
+    #[serde(with = "nanoseconds")]
     pub first_seen: Timestamp,
     /// The client's latest call on the route.
+    #[serde(with = "nanoseconds")]
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,

@@ -10,7 +10,10 @@ use std::{hint::black_box, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::mix::place;
-use crate::time::Timestamp;
+use crate::{
+    state::table::{self, cell},
+    time::Timestamp,
+};
 
 /// Bits set for an object. Five hold 2.9 million objects in a generation of 3 MiB; with four it would be 4 million, but
 /// one new object in eight would pass for known when both are half full.
@@ -20,14 +23,16 @@ const BITS: u32 = 5;
 const LIFE: Duration = Duration::from_secs(7 * 86_400);
 
 /// One cache line: all of an object's bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[repr(align(64))]
-struct Line([u64; 8]);
+struct Line {
+    words: [u64; 8],
+}
+cell!(Line { words: [u64; 8] });
 
 /// Lines, never none.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Line>")]
-struct Lines(Vec<Line>);
+struct Lines(#[serde(with = "table")] Vec<Line>);
 
 /// See the [module](self).
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +66,7 @@ impl Memory {
 
     /// Fetches from memory what is known of an object.
     pub(super) fn fetch(&self, hash: u64) {
-        black_box(self.current.line(hash).map_or(0, |line| line.0[0]));
+        black_box(self.current.line(hash).map_or(0, |line| line.words[0]));
     }
 
     /// Whether the object with this hash is known.
@@ -112,25 +117,17 @@ impl Line {
 
     /// How many of the object's bits are not set.
     fn lacks(&self, hash: u64) -> u32 {
-        Line::places(hash).filter(|&(word, bit)| self.0[word] & bit == 0).count() as u32
+        Line::places(hash).filter(|&(word, bit)| self.words[word] & bit == 0).count() as u32
     }
 
     /// Sets the object's bits; returns how many were not set.
     fn add(&mut self, hash: u64) -> u32 {
         let mut lacked = 0;
         for (word, bit) in Line::places(hash) {
-            lacked += u32::from(self.0[word] & bit == 0);
-            self.0[word] |= bit;
+            lacked += u32::from(self.words[word] & bit == 0);
+            self.words[word] |= bit;
         }
         lacked
-    }
-}
-
-impl TryFrom<Vec<Line>> for Lines {
-    type Error = &'static str;
-
-    fn try_from(lines: Vec<Line>) -> Result<Lines, Self::Error> {
-        if lines.is_empty() { Err("a memory without lines") } else { Ok(Lines(lines)) }
     }
 }
 

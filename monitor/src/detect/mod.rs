@@ -26,7 +26,7 @@ mod routes;
 pub use budget::Budget;
 pub use client::{Busy, Counters as TallyCounters};
 pub use crowd::{Counters as CrowdCounters, Hour};
-pub use detector::{Counters, Detector, Settings, State};
+pub use detector::{Counters, Detector, Kept, Settings, State};
 pub use finding::{Finding, Phase, Rule};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};

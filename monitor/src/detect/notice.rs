@@ -27,7 +27,7 @@ use crate::{
 const OPEN_OBJECTS: usize = 3;
 
 /// A finding ends when it has not been shown for this long: what a job does each day is one.
-const QUIET: Duration = Duration::from_secs(25 * 3_600);
+pub const QUIET: Duration = Duration::from_secs(25 * 3_600);
 
 /// Rules and routes that are remembered. A server that answers whatever it is asked for has any number of routes.
 const MOST: usize = 1_024;

@@ -10,7 +10,6 @@
 
 use std::io;
 
-use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
 };
 
 /// The format that is written, and the only one that is read.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"rollcall";
 
@@ -29,41 +28,41 @@ const HEAD: usize = MAGIC.len() + 4 + 16;
 /// Length and seal.
 const TAIL: usize = 8 + 16;
 
-/// What is handed to the writer at a time.
+/// What is sealed and handed to the writer at a time: it is in the cache still.
 const PIECE: usize = 64 * 1024;
 
-/// Why a checkpoint is refused.
+/// Why a checkpoint is refused. The messages say it of "it".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RestoreError {
-    #[error("this is no checkpoint: name another file, or remove it to start with nothing learned")]
+    #[error("it is no checkpoint")]
     Foreign,
-    #[error(
-        "a newer rollcall wrote this checkpoint (format {0}, and this one reads {FORMAT}): start that one, or remove the \
-         checkpoint to start with nothing learned"
-    )]
+    #[error("a newer rollcall wrote it (format {0}, and this one reads {FORMAT})")]
     Newer(u32),
-    #[error(
-        "an older rollcall wrote this checkpoint (format {0}, and this one reads {FORMAT}): remove it to start with nothing \
-         learned"
-    )]
+    #[error("an older rollcall wrote it (format {0}, and this one reads {FORMAT})")]
     Older(u32),
-    #[error(
-        "this checkpoint was made with another key: put back the key that stood beside it, or remove the checkpoint to start \
-         with nothing learned"
-    )]
+    #[error("it was made with another key than the one beside it")]
     OtherKey,
-    #[error(
-        "this checkpoint is not whole ({0} bytes are left of it): put back a copy, or remove it to start with nothing learned"
-    )]
+    #[error("it is not whole: {0} bytes are left of it")]
     NotWhole(usize),
-    #[error(
-        "this checkpoint is damaged: put back a copy and check the disk, or remove it to start with nothing learned"
-    )]
+    #[error("it is not as it was written: it was changed, or the disk is failing")]
     Damaged,
-    #[error(
-        "this checkpoint is as it was written, but cannot be so: {0}; report that, and remove it to start with nothing learned"
-    )]
+    #[error("it is as it was written, but cannot be so: {0}; please report that")]
     Inconsistent(Inconsistent),
+}
+
+impl RestoreError {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RestoreError::Foreign => "foreign",
+            RestoreError::Newer(_) => "newer",
+            RestoreError::Older(_) => "older",
+            RestoreError::OtherKey => "other-key",
+            RestoreError::NotWhole(_) => "cut",
+            RestoreError::Damaged => "damaged",
+            RestoreError::Inconsistent(_) => "inconsistent",
+        }
+    }
 }
 
 /// The message has it all: there is no cause to be shown behind it.
@@ -73,23 +72,57 @@ impl From<Inconsistent> for RestoreError {
     }
 }
 
-/// Writes `state` as a checkpoint.
-pub(super) fn write(state: &impl Serialize, key: HashKey, writer: impl io::Write) -> io::Result<()> {
-    let mut sealed =
-        Sealed { writer, seal: key.seal(), piece: Vec::with_capacity(PIECE), sealed: 0, failed: None };
-    sealed.add(MAGIC)?;
-    sealed.add(&FORMAT.to_le_bytes())?;
-    sealed.add(&key.check())?;
-    let mut serializer = postcard::Serializer { output: sealed };
-    let written = state.serialize(&mut serializer);
-    let mut sealed = serializer.output;
-    if let Some(error) = sealed.failed.take() {
-        return Err(error);
+/// What was known at a moment, on its way into a checkpoint. It takes as much memory as the file will.
+///
+/// It is made where the state is, at a moment when that does not change; the rest can be done elsewhere, and later.
+#[derive(Debug)]
+pub struct Draft {
+    body: Vec<u8>,
+    key: HashKey,
+}
+
+impl Draft {
+    /// What is known now: `state`.
+    pub(super) fn of(state: &impl Serialize, key: HashKey) -> io::Result<Draft> {
+        let body = postcard::to_allocvec(state).map_err(io::Error::other)?;
+        Ok(Draft { body, key })
     }
-    written.map_err(io::Error::other)?;
-    let body = sealed.length() - HEAD as u64;
-    sealed.add(&body.to_le_bytes())?;
-    sealed.finish()
+
+    /// Writes the checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// Those of `writer`; what has been written by then is refused when it is read.
+    pub fn write(&self, writer: impl io::Write) -> io::Result<()> {
+        let mut sealed = Sealed { writer, seal: self.key.seal() };
+        sealed.add(MAGIC)?;
+        sealed.add(&FORMAT.to_le_bytes())?;
+        sealed.add(&self.key.check())?;
+        self.body.chunks(PIECE).try_for_each(|piece| sealed.add(piece))?;
+        sealed.add(&(self.body.len() as u64).to_le_bytes())?;
+        let Sealed { mut writer, seal } = sealed;
+        writer.write_all(&seal.finish())?;
+        writer.flush()
+    }
+
+    /// How many bytes the checkpoint will have.
+    #[expect(clippy::len_without_is_empty, reason = "none is empty")]
+    pub fn len(&self) -> usize {
+        HEAD + self.body.len() + TAIL
+    }
+}
+
+/// Seals what is written.
+struct Sealed<W> {
+    writer: W,
+    seal: Seal,
+}
+
+impl<W: io::Write> Sealed<W> {
+    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.seal.add(bytes);
+        self.writer.write_all(bytes)
+    }
 }
 
 /// Reads the state in `checkpoint`.
@@ -128,67 +161,6 @@ fn decode<'a, S: Deserialize<'a>>(body: &'a [u8]) -> Result<S, Inconsistent> {
     let (state, rest) = postcard::take_from_bytes(body)
         .map_err(|_| Inconsistent("it does not have the form of its format"))?;
     if rest.is_empty() { Ok(state) } else { Err(Inconsistent("something follows it")) }
-}
-
-/// Hands on what is written in large pieces, and seals it.
-struct Sealed<W> {
-    writer: W,
-    seal: Seal,
-    piece: Vec<u8>,
-    /// Bytes handed on.
-    sealed: u64,
-    /// Why the writer failed: postcard's errors have no room for that.
-    failed: Option<io::Error>,
-}
-
-impl<W: io::Write> Sealed<W> {
-    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        for bytes in bytes.chunks(PIECE) {
-            if self.piece.len() + bytes.len() > PIECE {
-                self.hand_on()?;
-            }
-            self.piece.extend_from_slice(bytes);
-        }
-        Ok(())
-    }
-
-    fn hand_on(&mut self) -> io::Result<()> {
-        self.seal.add(&self.piece);
-        self.sealed += self.piece.len() as u64;
-        self.writer.write_all(&self.piece)?;
-        self.piece.clear();
-        Ok(())
-    }
-
-    /// What has been added.
-    fn length(&self) -> u64 {
-        self.sealed + self.piece.len() as u64
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        self.hand_on()?;
-        self.writer.write_all(&self.seal.finish())?;
-        self.writer.flush()
-    }
-}
-
-impl<W: io::Write> Flavor for Sealed<W> {
-    type Output = ();
-
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
-    }
-
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.add(bytes).map_err(|error| {
-            self.failed = Some(error);
-            postcard::Error::SerializeBufferFull
-        })
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

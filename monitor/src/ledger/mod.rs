@@ -14,6 +14,7 @@
 //!
 //! What alerts mean, and how they are delivered, is left to [`crate::alert`] and [`crate::output`].
 
+mod acks;
 mod alerts;
 mod database;
 pub mod exposure;
@@ -35,6 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use acks::{Ack, Acked, Outcome as AckOutcome, acknowledge};
 pub use alerts::{Event, Row};
 pub use handle::{Handle, Stats, Work};
 pub use open::Reader;

@@ -23,7 +23,7 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
     enumerate(server.address(), 0)?;
     wait_for_alerts(&daemon, 0..1)?;
-    let filler = state.path().join("filler");
+    let filler = state.directory().join("filler");
     fill(&filler)?;
     // Until it shows: what the ledger has of its own to write over takes the first few.
     let mut clients = 1;
@@ -40,13 +40,13 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     receiver.wait_for(lines.len(), 200)?;
     ensure!(daemon.log().contains("cannot write the ledger"), "nothing is said of it: {}", daemon.log());
     ensure!(
-        Reader::open(&state.path())?.events_after(0, 1_000)?.len() < lines.len(),
+        Reader::open(&state.directory())?.events_after(0, 1_000)?.len() < lines.len(),
         "the disk was not full"
     );
 
     std::fs::remove_file(filler)?;
     deadline::until("the ledger to have caught up", || {
-        let recorded = Reader::open(&state.path())?.events_after(0, 1_000)?;
+        let recorded = Reader::open(&state.directory())?.events_after(0, 1_000)?;
         Ok((recorded.len() >= lines.len()).then_some(()))
     })?;
     let report = daemon.stop()?;

@@ -75,7 +75,7 @@ fn a_rotation_under_load_loses_no_line_and_none_comes_late() -> Result<()> {
     };
     let count = lines(1, &report.exchanges).len();
     ensure!(count == calls, "{calls} calls, and {count} lines in the exchange logs");
-    let recorded = Reader::open(&state.path())?.events_after(0, 100_000)?;
+    let recorded = Reader::open(&state.directory())?.events_after(0, 100_000)?;
     let recorded: Vec<_> = recorded.iter().map(|event| normal(&event.line)).collect::<Result<_>>()?;
     let written: Vec<_> = lines(0, &report.alerts).iter().map(|line| normal(line)).collect::<Result<_>>()?;
     ensure!(written == recorded, "{} alerts recorded, {} written", recorded.len(), written.len());

@@ -40,7 +40,7 @@ pub(super) struct Incident {
     /// Findings that have begun and not ended.
     pub members: u32,
     /// By rule, the most that has been told.
-    told: BTreeMap<Rule, u64>,
+    pub told: BTreeMap<Rule, u64>,
     /// The first few that findings are about.
     pub clients: Vec<Option<ClientKey>>,
     pub client_count: u64,
@@ -50,8 +50,10 @@ pub(super) struct Incident {
     #[serde(skip)]
     pub leads: Vec<Option<ClientKey>>,
     /// Of the members that have ended, the one that says most.
-    #[serde(skip)]
     pub ended: Option<Box<Finding>>,
+    /// Since when there are no members, if there are none.
+    #[serde(with = "crate::time::nanoseconds")]
+    pub silent_since: Timestamp,
 }
 
 impl Incident {
@@ -69,6 +71,7 @@ impl Incident {
             callers: 0,
             leads: Vec::new(),
             ended: None,
+            silent_since: Timestamp::default(),
         }
     }
 
@@ -95,9 +98,9 @@ impl Incident {
         let opens = self.told.is_empty();
         let figure = figure(finding);
         let told = self.told.get(&finding.rule).copied();
-        let has_grown = told.is_none_or(|told| figure >= (2 * told).saturating_sub(1));
+        let has_grown = told.is_none_or(|told| figure > told && figure >= (2 * told).saturating_sub(1));
         if has_grown {
-            self.told.insert(finding.rule, figure);
+            self.tell(finding);
         }
         let severity = self.severity.max(self.severity_of(finding));
         let has_risen = severity > self.severity;
@@ -107,6 +110,12 @@ impl Incident {
             false if has_grown || has_risen || has_new_client => News::More,
             false => News::Nothing,
         }
+    }
+
+    /// Others know of the finding.
+    pub fn tell(&mut self, finding: &Finding) {
+        let told = self.told.entry(finding.rule).or_default();
+        *told = figure(finding).max(*told);
     }
 
     /// Takes in what ends: a member's last figures.

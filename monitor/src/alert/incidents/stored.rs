@@ -63,7 +63,9 @@ impl Alerts {
             incident.route = names.share(&incident.route);
             let route = Arc::clone(&incident.route);
             check(incident.members as usize == members.len(), "an alert lacks findings")?;
-            check(!members.is_empty(), "an alert is open of which nothing is")?;
+            if members.is_empty() {
+                alerts.silent.insert(id);
+            }
             for (rule, client) in members {
                 let member: Member = (rule, client, Arc::clone(&route));
                 check(alerts.members.insert(member, id).is_none(), "a finding belongs to two alerts")?;

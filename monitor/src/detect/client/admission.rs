@@ -13,7 +13,11 @@ use std::hint::black_box;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{detect::mix::place, time::Timestamp};
+use crate::{
+    detect::mix::place,
+    state::table::{self, cell},
+    time::Timestamp,
+};
 
 /// Bits of a line for the filter: six words of the eight that a cache line has.
 const FILTER_BITS: u64 = 6 * 64;
@@ -38,16 +42,18 @@ const MOST: u8 = 15;
 const THRESHOLDS: [u8; 8] = [1, 1, 1, 1, 2, 2, 3, 4];
 
 /// A cache line of the sketches.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Line {
     filter: [u64; 6],
     counts: [u64; 2],
 }
+cell!(Line { filter: [u64; 6], counts: [u64; 2] });
 
 /// The sketches.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Admission {
+    #[serde(with = "table")]
     lines: Vec<Line>,
     /// Bits set in the filter.
     set: u64,

@@ -42,7 +42,7 @@ pub(super) use crate::client::MOST_KEYS;
 use crate::{
     client::ClientKey,
     hash::HashKey,
-    state::{Inconsistent, Names, check},
+    state::{Inconsistent, Names},
     time::Timestamp,
 };
 
@@ -130,28 +130,28 @@ impl Tally {
         }
     }
 
-    /// Makes a tally that was read back fit for use.
+    /// Whether it is a tally of these sizes, for these windows.
+    pub(super) fn fits(&self, sizes: Sizes, policy: &Policy, many_people: bool) -> bool {
+        self.sizes == sizes
+            && self.windows == policy.windows()
+            && self.many_people == many_people
+            && self.admission.fits(sizes.sketch)
+    }
+
+    /// Makes a tally that was read back, and [fits](Tally::fits), fit for use.
     ///
     /// # Errors
     ///
-    /// If it is of another size, for other windows, or not one that a tally comes to.
+    /// If it is not one that a tally comes to.
     pub(super) fn restore(
         &mut self,
-        sizes: Sizes,
         policy: &Policy,
-        many_people: bool,
         key: HashKey,
         names: &mut Names,
     ) -> Result<(), Inconsistent> {
-        check(self.windows == policy.windows(), "its limits had other windows (--limit)")?;
-        check(self.sizes == sizes, "its tables are of another size (--memory-budget)")?;
-        check(
-            self.many_people == many_people && self.admission.fits(sizes.sketch),
-            "sketches have another size",
-        )?;
         self.key = key;
-        self.pairs.restore(sizes.pairs, policy, self.objects.slots(), names)?;
-        self.objects.restore(sizes.objects, self.pairs.slots())
+        self.pairs.restore(self.sizes.pairs, policy, self.objects.slots(), names)?;
+        self.objects.restore(self.sizes.objects, self.pairs.slots())
     }
 
     /// Fetches from memory what will be needed of a pair by its hash.

@@ -4,7 +4,10 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    state::{Inconsistent, check},
+    state::{
+        Inconsistent, check,
+        table::{self, cell},
+    },
     time::Timestamp,
 };
 
@@ -15,13 +18,12 @@ pub(super) const NONE: u32 = u32::MAX;
 pub(in crate::detect) const UNIT: u32 = 256;
 
 /// One object of one pair, in the pair's list by last touch.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     /// The object's keyed hash. Objects are told apart by it alone: among 1,000,000 of them, two are taken for
     /// one with a probability of 3e-8.
     pub(super) hash: u64,
     /// The last touch.
-    #[serde(with = "crate::time::nanoseconds")]
     pub(super) at: Timestamp,
     pub(super) older: u32,
     pub(super) newer: u32,
@@ -33,10 +35,21 @@ pub(super) struct Node {
     /// The size of the answer has not been taken in yet.
     pub(super) is_fresh: bool,
 }
+cell!(Node {
+    hash: u64,
+    at: Timestamp,
+    older: u32,
+    newer: u32,
+    pair: u32,
+    weight: u32,
+    call: u32,
+    is_fresh: bool
+});
 
 /// The slab.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Objects {
+    #[serde(with = "table")]
     nodes: Vec<Node>,
     #[serde(skip)]
     index: HashTable<u32>,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     client::ClientKey,
     detect::policy::{Policy, Profile},
-    state::{Inconsistent, Names, check, shared},
+    state::{Inconsistent, Names, check, shared, table},
     time::Timestamp,
 };
 
@@ -75,6 +75,7 @@ pub(super) struct Pair {
 pub(super) struct Pairs {
     slots: Vec<Option<Pair>>,
     /// The windows of each slot's track, one after the other.
+    #[serde(with = "table")]
     windows: Vec<Window>,
     lengths: usize,
     free: Vec<u32>,

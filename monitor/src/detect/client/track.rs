@@ -9,20 +9,20 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::objects::{NONE, Node, Objects, UNIT};
-use crate::time::Timestamp;
+use crate::{state::table::cell, time::Timestamp};
 
 /// One window's share of a track.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
     /// The oldest object within, and its last touch: kept here because looking there is a cache miss.
     first: u32,
     /// Objects within.
     count: u32,
-    #[serde(with = "crate::time::nanoseconds")]
     first_at: Timestamp,
     /// Their weights in all.
     weight: u64,
 }
+cell!(Window { first: u32, count: u32, first_at: Timestamp, weight: u64 });
 
 /// A pair's objects. Its windows are handed in with each call, shortest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use super::{
     mix::{mix, place},
     walk,
 };
+use crate::state::table::{self, cell};
 
 const WAYS: usize = 8;
 
@@ -31,14 +32,14 @@ impl Spot {
 }
 
 /// Who a block belongs to: a slot of the table of routes, and which of the routes that it has held.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) slot: u16,
     pub(super) serial: u16,
 }
 
 /// A block with the order in which it was filled; empty if it has no bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Block {
     tag: u32,
     pub(super) bits: u32,
@@ -55,13 +56,24 @@ pub(super) struct Block {
     /// Bits that count towards a finding already.
     pub(super) counted: u8,
 }
+cell!(Block {
+    tag: u32,
+    bits: u32,
+    start: u32,
+    last: u32,
+    slot: u16,
+    serial: u16,
+    extensions: u8,
+    steps: u8,
+    position: u8,
+    counted: u8,
+});
 
 const SCALE: u16 = 1 << 15;
 
 /// Whole sets, never none.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Block>")]
-struct Sets(Vec<Block>);
+struct Sets(#[serde(with = "table")] Vec<Block>);
 
 /// See the [module](self).
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -75,13 +87,17 @@ pub(super) struct Blocks {
 impl Blocks {
     /// A table in `bytes`.
     pub(super) fn new(bytes: usize) -> Blocks {
-        let sets = (bytes / size_of::<Block>() / WAYS).max(1);
-        Blocks { sets: Sets(vec![Block::default(); sets * WAYS]), held: 0, evicted: 0 }
+        Blocks { sets: Sets(vec![Block::default(); Blocks::capacity(bytes)]), held: 0, evicted: 0 }
     }
 
-    /// How many there is room for.
-    pub(super) fn capacity(&self) -> usize {
-        self.sets.0.len()
+    /// Whether it is one of `bytes`.
+    pub(super) fn fits(&self, bytes: usize) -> bool {
+        self.sets.0.len() == Blocks::capacity(bytes)
+    }
+
+    /// How many blocks there is room for in `bytes`: whole sets.
+    pub(super) fn capacity(bytes: usize) -> usize {
+        (bytes / size_of::<Block>() / WAYS).max(1) * WAYS
     }
 
     /// Fetches from memory where the block may be.
@@ -161,16 +177,5 @@ impl Block {
             return u64::MAX;
         }
         ((u64::from(now.saturating_sub(self.last)) + 1) << 8) / u64::from(self.bits.count_ones())
-    }
-}
-
-impl TryFrom<Vec<Block>> for Sets {
-    type Error = &'static str;
-
-    fn try_from(blocks: Vec<Block>) -> Result<Sets, Self::Error> {
-        if blocks.is_empty() || !blocks.len().is_multiple_of(WAYS) {
-            return Err("blocks that make no sets");
-        }
-        Ok(Sets(blocks))
     }
 }

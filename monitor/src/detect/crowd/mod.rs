@@ -37,10 +37,7 @@ use self::{
     verdict::Verdict,
 };
 use super::{Finding, Rule, memory::Memory, mix};
-use crate::{
-    state::{Inconsistent, Names, check},
-    time::Timestamp,
-};
+use crate::{state::Names, time::Timestamp};
 
 /// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
 /// learned. Shorter pauses, of a restart, change an hour's mean by a sixth at most.
@@ -150,18 +147,16 @@ impl Crowd {
         }
     }
 
-    /// Takes up one that has been read back.
-    ///
-    /// # Errors
-    ///
-    /// If it is not of `budget` bytes.
-    pub(crate) fn restore(&mut self, budget: usize, names: &mut Names) -> Result<(), Inconsistent> {
-        let fits = self.memory.fits(budget / 2)
-            && self.blocks.capacity() == Blocks::new(budget / 3).capacity()
-            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity();
-        check(fits, "tables of routes are of another size (--memory-budget)")?;
+    /// Whether it is one of `budget` bytes.
+    pub(crate) fn fits(&self, budget: usize) -> bool {
+        self.memory.fits(budget / 2)
+            && self.blocks.fits(budget / 3)
+            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity()
+    }
+
+    /// Takes up one that has been read back, and [fits](Crowd::fits).
+    pub(crate) fn restore(&mut self, names: &mut Names) {
         self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));
-        Ok(())
     }
 
     /// Fetches from memory what will be needed of an object.

@@ -557,28 +557,65 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
             from = to;
             let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
             let state = postcard::from_bytes(&saved).unwrap();
-            scene.detector =
-                Detector::restore(settings(), HashKey::new([1; 16]), state, &mut state::Names::default())
-                    .unwrap();
+            let (detector, kept) = restored(settings(), state, Timestamp((1_000_000 + from / 20) * S));
+            assert_eq!(kept, Kept { clients: true, routes: true });
+            scene.detector = detector;
         }
         assert_eq!(format!("{:?}", scene.findings), expected);
         assert_eq!(scene.detector.counters(), straight.detector.counters());
     }
 }
 
+fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
+    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut crate::state::Names::default())
+        .unwrap()
+}
+
 #[test]
-fn tables_of_other_sizes_or_windows_are_refused() {
-    let scene = Scene::new(&["20/10s"]);
+fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
+    let mut scene = Scene::new(&["20/10s"]);
+    (0..10).for_each(|n| scene.call(n * S, 1, &n.to_string()));
     let saved = postcard::to_allocvec(scene.detector.state()).unwrap();
-    let restore = |settings| {
-        let state = postcard::from_bytes(&saved).unwrap();
-        let restored =
-            Detector::restore(settings, HashKey::new([1; 16]), state, &mut state::Names::default());
-        restored.map(drop).map_err(|why| why.to_string())
+    let held = |settings| {
+        let (detector, kept) =
+            restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
+        let Counters { observations, tally, crowd, .. } = detector.counters();
+        assert_eq!(observations, 10);
+        ((kept.clients, tally.objects > 0), (kept.routes, crowd.routes))
     };
-    assert_eq!(restore(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), Ok(()));
-    let error = restore(settings(&["20/11s"], &[], 4 << 20)).unwrap_err();
-    assert_eq!(error, "its limits had other windows (--limit)");
-    let error = restore(settings(&["20/10s"], &[], 8 << 20)).unwrap_err();
-    assert_eq!(error, "its tables are of another size (--memory-budget)");
+    assert_eq!(held(settings(&["30/10s"], &["0.0.0.9=100/10s"], 4 << 20)), ((true, true), (true, 1)));
+    assert_eq!(held(settings(&["20/11s"], &[], 4 << 20)), ((false, false), (true, 1)));
+    assert_eq!(held(settings(&["20/10s"], &[], 8 << 20)), ((false, false), (false, 0)));
+}
+
+#[test]
+fn the_busiest_are_those_that_touched_most_and_looking_changes_nothing() {
+    let scene = |look: bool| {
+        let mut scene = Scene::new(&["20/10s", "100/1h"]);
+        for n in 0..50 {
+            scene.call(n * S / 10, 7, &n.to_string());
+            if n < 10 {
+                scene.make(&Call { credential: Some(8), ..Call::new(n * S / 10, 8, &[&n.to_string()]) });
+            }
+            if look {
+                scene.detector.busiest(Timestamp((1_000_000 + 30) * S), 3);
+            }
+        }
+        scene
+    };
+    let (looked_at, left_alone) = (scene(true), scene(false));
+    assert_eq!(looked_at.findings, left_alone.findings);
+    let busiest = |seconds: u64, most| looked_at.detector.busiest(Timestamp((1_000_000 + seconds) * S), most);
+    let shown: Vec<_> = busiest(5, 10).into_iter().map(|busy| (busy.client.kind(), busy.distinct)).collect();
+    assert_eq!(shown, [("peer", vec![50, 50]), ("peer", vec![10, 10]), ("credential", vec![10, 10])]);
+    let first = &busiest(5, 1)[..];
+    assert!(
+        matches!(first, [busy] if busy.open && busy.exact && busy.limits == [Some(20), Some(100)]),
+        "{first:?}"
+    );
+    // The short window has passed since.
+    assert_eq!(busiest(60, 1)[0].distinct, [0, 50]);
+    assert_eq!(looked_at.detector.hour(&looked_at.route).map(|hour| hour.limit), Some(None));
+    let hour = looked_at.detector.hour(&looked_at.route).unwrap().distinct;
+    assert!((45..=55).contains(&hour), "{hour}");
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-use super::{MOST, Noted, Notices, OPEN_OBJECTS, hash};
+use super::{MOST, Noted, Notices, OPEN_OBJECTS, SWEEP, hash};
 use crate::{
     hash::HashKey,
     state::{Inconsistent, Names, check},
@@ -33,8 +33,13 @@ impl Notices {
         }
     }
 
-    /// Notices that go on from `stored`.
-    pub fn restore(key: HashKey, stored: Stored<'_>, names: &mut Names) -> Result<Notices, Inconsistent> {
+    /// Notices that go on from `stored` at `now`. Nothing was shown later than that, whatever the clock said then.
+    pub fn restore(
+        key: HashKey,
+        stored: Stored<'_>,
+        now: Timestamp,
+        names: &mut Names,
+    ) -> Result<Notices, Inconsistent> {
         let Stored { noted, suppressed, next_sweep } = stored;
         check(noted.len() <= MOST, "too much has been noted")?;
         let mut table = HashTable::with_capacity(noted.len());
@@ -42,11 +47,12 @@ impl Notices {
             let mut noted = noted.into_owned();
             check(noted.objects.len() <= OPEN_OBJECTS, "too many objects have been noted")?;
             noted.route = names.share(&noted.route);
+            noted.last = noted.last.min(now);
             noted.hash = hash(key, noted.rule, &noted.route);
             let same = |other: &Noted| (other.rule, &other.route) == (noted.rule, &noted.route);
             check(table.find(noted.hash, same).is_none(), "a route has been noted twice")?;
             table.insert_unique(noted.hash, noted, |noted| noted.hash);
         }
-        Ok(Notices { key, noted: table, suppressed, next_sweep })
+        Ok(Notices { key, noted: table, suppressed, next_sweep: next_sweep.min(now + SWEEP) })
     }
 }

@@ -3,18 +3,20 @@
 //! Settings are not: those of now hold. Nor is what only saves time ([`Lenses`](crate::client::Lenses)), or what is handed
 //! on within one call. Connections that are under way end with the process.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Alerts, Detection, Detector, Notices, OPEN_ALERTS, Router, Settings};
 use crate::{
-    alert, client,
-    detect::{self, notice},
-    engine::checkpoint::{self, RestoreError},
+    alert::{self, Alert},
+    client,
+    detect::{self, Kept, Rule, notice},
+    engine::checkpoint::{self, Draft, RestoreError},
     hash::HashKey,
     route,
     state::{Inconsistent, Names},
+    time::Timestamp,
 };
 
 /// [`Detection`], written down. Whoever changes what this holds, at any depth, raises [`checkpoint::FORMAT`].
@@ -32,13 +34,12 @@ struct State<'a, D> {
 }
 
 impl Detection {
-    /// Writes down all that a detection with the same key needs to go on as this one would. Nothing is held back or copied
-    /// whole: `writer` gets large pieces as they come.
+    /// All that a detection with the same key needs to go on as this one would, as it is now.
     ///
     /// # Errors
     ///
-    /// Those of `writer`; what has been written by then is refused by [`Detection::restore`].
-    pub fn checkpoint(&self, writer: impl io::Write) -> io::Result<()> {
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
         let state = State {
             counted: self.counted,
             router: self.router.checkpoint(),
@@ -46,33 +47,54 @@ impl Detection {
             notices: self.notices.checkpoint(),
             alerts: self.alerts.checkpoint(),
         };
-        checkpoint::write(&state, self.key, writer)
+        Draft::of(&state, self.key)
     }
 
-    /// Detection that goes on from `checkpoint` under `settings`, which may have changed: see [`Router::restore`].
+    /// Detection that goes on at `now` from `checkpoint`, under `settings`, which may have changed: see [`Router::restore`]
+    /// and [`Detector::restore`].
     ///
     /// # Errors
     ///
     /// If it is no checkpoint, not whole, not what was written, or of another format or key.
-    pub fn restore(settings: Settings, key: HashKey, checkpoint: &[u8]) -> Result<Detection, RestoreError> {
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        checkpoint: &[u8],
+        now: Timestamp,
+    ) -> Result<(Detection, Kept), RestoreError> {
         let state = checkpoint::read(checkpoint, key)?;
-        Ok(Detection::resume(settings, key, state)?)
+        Ok(Detection::resume(settings, key, state, now)?)
+    }
+
+    /// Goes by what others were told of alerts: see [`Alerts::reconcile`].
+    pub fn reconcile(&mut self, told: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
+        self.alerts.reconcile(told, resolved, now);
     }
 
     fn resume(
         settings: Settings,
         key: HashKey,
         state: State<'_, detect::State>,
-    ) -> Result<Detection, Inconsistent> {
+        now: Timestamp,
+    ) -> Result<(Detection, Kept), Inconsistent> {
         let Settings { clients, routes, detector: limits } = settings;
         let State { counted, router, detector, notices, alerts } = state;
         let mut names = Names::default();
         let router = Router::restore(routes, key, router, &mut names)?;
-        let notices = Notices::restore(key, notices, &mut names)?;
-        let alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
-        let detector = Detector::restore(limits, key, detector, &mut names)?;
+        let notices = Notices::restore(key, notices, now, &mut names)?;
+        let mut alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
+        let (detector, kept) = Detector::restore(limits, key, detector, now, &mut names)?;
+        // With the tables, findings are gone.
+        alerts.forsake(
+            |rule, client| match client {
+                _ if rule.is_notice() || rule == Rule::Blind => false,
+                Some(_) => !kept.clients,
+                None => !kept.routes,
+            },
+            now,
+        );
         let detection = Detection::with(clients, router, detector, key);
-        Ok(Detection { counted, notices, alerts, ..detection })
+        Ok((Detection { counted, notices, alerts, ..detection }, kept))
     }
 }
 

@@ -123,6 +123,17 @@ families! {
     /// Findings that became no alert, as too many were open.
     ALERTS_SUPPRESSED: Counter "rollcall_alerts_suppressed_total" [];
 
+    /// As of when what is known is on disk, in seconds since the Unix epoch; when the daemon started, at first. What a crash would lose is younger.
+    CHECKPOINT_TIMESTAMP: Gauge "rollcall_checkpoint_last_success_timestamp_seconds" [];
+    /// Size of the latest checkpoint.
+    CHECKPOINT_SIZE_BYTES: Gauge "rollcall_checkpoint_size_bytes" [];
+    /// What the latest checkpoint took: to `copy` what is known, while packets wait, and to `write` it, which nobody waits for.
+    CHECKPOINT_DURATION: Gauge "rollcall_checkpoint_duration_seconds" ["part"];
+    /// Checkpoints that could not be written; the one before is kept.
+    CHECKPOINT_FAILURES: Counter "rollcall_checkpoint_failures_total" [];
+    /// Always 1; the label tells what the daemon started with: the `whole` checkpoint, the `in_part` of it that fits new settings, or `none`, or it was `set_aside` as it could not be used.
+    CHECKPOINT_RESTORED: Gauge "rollcall_checkpoint_restored" ["outcome"];
+
     /// Alerts handed to a sink's receiver, by what became of that: `delivered`, or `refused` for good.
     ALERT_DELIVERIES: Counter "rollcall_alert_deliveries_total" ["sink", "outcome"];
     /// Attempts to deliver alerts that failed and are made again.

@@ -6,6 +6,7 @@
 
 mod attribution;
 mod bulk;
+mod checkpoint;
 mod completeness;
 mod connections;
 mod cost;
@@ -66,6 +67,8 @@ enum Benchmark {
     Attribution,
     /// How well routes and objects are told.
     Routes,
+    /// What a checkpoint takes.
+    Checkpoint,
 }
 
 /// What this program starts itself for.
@@ -90,12 +93,13 @@ impl Benchmark {
             Benchmark::Ring => ring::measure(or(5)),
             Benchmark::Attribution => attribution::measure(or(5)),
             Benchmark::Routes => routes::measure(),
+            Benchmark::Checkpoint => checkpoint::measure(or(5)),
         }
     }
 
     /// Whether it attaches programs to the kernel.
     fn is_of_the_kernel(self) -> bool {
-        !matches!(self, Benchmark::Ring | Benchmark::Attribution | Benchmark::Routes)
+        !matches!(self, Benchmark::Ring | Benchmark::Attribution | Benchmark::Routes | Benchmark::Checkpoint)
     }
 }
 

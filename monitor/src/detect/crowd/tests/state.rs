@@ -63,7 +63,7 @@ fn garbage_is_no_state() {
 #[test]
 fn routes_are_held_within_the_budget() {
     let crowd = Crowd::new(12 << 20);
-    assert_eq!((crowd.routes.capacity(), crowd.blocks.capacity()), (1_024, 174_760));
+    assert_eq!((crowd.routes.capacity(), Blocks::capacity((12 << 20) / 3)), (1_024, 174_760));
     let route = size_of::<Route>() + 64 + 168 * size_of::<f32>() + 256;
     assert!(route + 3 * 2_048 / 16 <= ROUTE_BYTES, "{route}");
     assert_eq!(size_of::<blocks::Block>(), 24);
@@ -147,7 +147,7 @@ proptest! {
         }
         let counters = crowd.counters();
         prop_assert!(counters.routes <= crowd.routes.capacity() as u64);
-        prop_assert!(counters.blocks <= crowd.blocks.capacity() as u64);
+        prop_assert!(counters.blocks <= Blocks::capacity(budget / 3) as u64);
         prop_assert!(counters.open <= 192);
         let again: Crowd = postcard::from_bytes(&saved(&crowd)).unwrap();
         prop_assert_eq!(saved(&again), saved(&crowd));

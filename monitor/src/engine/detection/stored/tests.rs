@@ -28,12 +28,17 @@ fn settings(rules: &[&str], document: Option<&[&str]>, most: usize) -> Settings 
 
 fn written(detection: &Detection) -> Vec<u8> {
     let mut bytes = Vec::new();
-    detection.checkpoint(&mut bytes).unwrap();
+    detection.checkpoint().unwrap().write(&mut bytes).unwrap();
     bytes
 }
 
+/// At the time of the calls, give or take.
 fn restarted(detection: &Detection, settings: Settings) -> Detection {
-    Detection::restore(settings, HashKey::new(KEY), &written(detection)).unwrap()
+    restarted_at(detection, settings, Timestamp(1_700_000_010 * S)).0
+}
+
+fn restarted_at(detection: &Detection, settings: Settings, now: Timestamp) -> (Detection, Kept) {
+    Detection::restore(settings, HashKey::new(KEY), &written(detection), now).unwrap()
 }
 
 fn word(n: usize) -> String {
@@ -72,10 +77,10 @@ struct Seen {
 fn run(calls: &[(u8, usize, u8, u8)], most: usize, restart_every: Option<usize>) -> Seen {
     let settings = settings(&RULES, Some(&DOCUMENT), most);
     let mut detection = Detection::new(settings.clone(), HashKey::new(KEY));
-    let mut alerts = Vec::new();
-    let restart = |at: usize, detection: &mut Detection| {
+    let (mut alerts, mut latest) = (Vec::new(), Timestamp::default());
+    let restart = |at: usize, now: Timestamp, detection: &mut Detection| {
         if restart_every.is_some_and(|every| at.is_multiple_of(every)) {
-            *detection = restarted(detection, settings.clone());
+            *detection = restarted_at(detection, settings.clone(), now).0;
         }
     };
     for (n, &(kind, object, peer, answer)) in calls.iter().enumerate() {
@@ -89,9 +94,10 @@ fn run(calls: &[(u8, usize, u8, u8)], most: usize, restart_every: Option<usize>)
         };
         let exchange = Exchange { status, ..exchange(&format!("198.51.100.{peer}"), &request, at) };
         detection.call(&exchange, &mut alerts);
-        restart(2 * n, &mut detection);
+        latest = latest.max(exchange.at);
+        restart(2 * n, latest, &mut detection);
         detection.complete(&exchange, &mut alerts);
-        restart(2 * n + 1, &mut detection);
+        restart(2 * n + 1, latest, &mut detection);
         detection.tick(exchange.at, &mut alerts);
     }
     // Notices end a day after.
@@ -145,7 +151,7 @@ proptest! {
             body.truncate(cut.index(body.len()));
         }
         if let Ok((state, _)) = postcard::take_from_bytes::<State<'_, detect::State>>(&body)
-            && let Ok(mut detection) = Detection::resume(settings, HashKey::new(KEY), state)
+            && let Ok((mut detection, _)) = Detection::resume(settings, HashKey::new(KEY), state, Timestamp(0))
         {
             for (kind, n, ..) in calls {
                 whole(&mut detection, "198.51.100.8", &request_of(kind, n), n as u64);

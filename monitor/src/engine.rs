@@ -9,7 +9,7 @@ pub mod detection;
 use std::{collections::BTreeSet, io, time::Duration};
 
 use crate::{
-    alert::Alert,
+    alert::{Alert, Joined},
     client::ClientKey,
     detect::{Busy, Peaks},
     hash::HashKey,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 use checkpoint::Draft;
-use detection::{Attributed, Detection};
+use detection::{Attributed, Detection, Earlier};
 
 /// Alerts are looked over this often for ones that have gone quiet.
 const TICK: Duration = Duration::from_secs(1);
@@ -29,8 +29,12 @@ const TICK: Duration = Duration::from_secs(1);
 pub trait Output {
     /// One exchange, complete.
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
+    /// A call that was reported before turned out to have touched an object.
+    fn earlier(&mut self, _earlier: &Earlier) {}
     /// An alert was opened, updated or resolved.
     fn alert(&mut self, alert: &Alert);
+    /// A client became one of an alert, and no line names it.
+    fn joined(&mut self, _joined: &Joined) {}
 }
 
 /// How an engine is set up.
@@ -194,23 +198,25 @@ impl<O: Output> Behind<O> {
         for alert in self.alerts.drain(..) {
             self.output.alert(&alert);
         }
+        for joined in self.detection.joined() {
+            self.output.joined(&joined);
+        }
     }
 }
 
 impl<O: Output> Sink for Behind<O> {
     fn call(&mut self, exchange: &Exchange<'_>) {
         self.detection.call(exchange, &mut self.alerts);
-        if !self.alerts.is_empty() {
-            self.raise();
+        for earlier in self.detection.earlier_touches() {
+            self.output.earlier(earlier);
         }
+        self.raise();
     }
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
         let attributed = self.detection.complete(exchange, &mut self.alerts);
         self.output.exchange(exchange, &attributed);
-        if !self.alerts.is_empty() {
-            self.raise();
-        }
+        self.raise();
     }
 
     fn directive(&mut self, connection: ConnectionId, directive: Directive) {

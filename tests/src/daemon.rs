@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -20,6 +20,7 @@ use crate::{
     deadline,
     metrics::Metrics,
     port,
+    privileges::{self, Capability, NOBODY},
     program::{self, Running},
 };
 
@@ -36,8 +37,8 @@ pub const OPEN_DOOR: &str = "open-door";
 /// The notice that a route is missing in the OpenAPI document.
 pub const UNKNOWN_ROUTE: &str = "unknown-route";
 
-/// The user without privileges, on Debian and elsewhere.
-const NOBODY: u32 = 65534;
+/// What a daemon answers that is ready: to everybody, to whoever has a password, or to whoever speaks TLS.
+const GUARDED: [u16; 3] = [200, 401, 400];
 
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
@@ -73,6 +74,18 @@ impl State {
     pub fn new() -> Result<State> {
         let folder = tempfile::Builder::new().prefix("rollcall-state-").tempdir();
         Ok(State(folder.context("make a state directory")?))
+    }
+
+    /// The directory that daemons are given as `--state-dir`.
+    pub fn directory(&self) -> PathBuf {
+        self.0.path().join("state")
+    }
+
+    /// Runs another command of `rollcall` on it.
+    pub fn ask(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--state-dir").arg(self.directory());
+        command.output().context("run rollcall")
     }
 
     /// Each of its files, as a failure may show its path, with its content.
@@ -117,21 +130,24 @@ impl Daemon {
         Daemon::launch(ports, &[], false, None)
     }
 
-    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`, such as `bpf`.
-    pub fn unprivileged(ports: &[u16], capabilities: &[&str]) -> Result<Daemon> {
+    /// As [`Daemon::start`], by a service manager that listens at `notify`, and loses patience after `watchdog`.
+    pub fn as_service(notify: &Path, watchdog: Duration, ports: &[u16]) -> Result<Daemon> {
+        program::require_root()?;
+        let mut command = Command::new(binary());
+        command.env("NOTIFY_SOCKET", notify).env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+        Daemon::launch_by(command, folder()?, ports, &[], true, None)
+    }
+
+    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`.
+    pub fn unprivileged(ports: &[u16], capabilities: &[Capability]) -> Result<Daemon> {
         program::require_root()?;
         let folder = folder()?;
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("give a folder to nobody")?;
         // That user may not reach the directory that the program was built in.
         let program = folder.path().join("rollcall");
         fs::copy(binary(), &program).context("copy the daemon")?;
-        let mut command = Command::new("setpriv");
-        let (user, set) = (NOBODY.to_string(), format!("-all,+{}", capabilities.join(",+")));
-        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
-        for kind in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-            command.args([kind, &set]);
-        }
-        command.arg(program);
+        let mut command = Command::new(program);
+        privileges::reduce(&mut command, capabilities);
         Daemon::launch_by(command, folder, ports, &[], true, None)
     }
 
@@ -157,7 +173,7 @@ impl Daemon {
     ) -> Result<Daemon> {
         let web = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()?));
         command.arg("run").arg("--web.listen-address").arg(web.to_string());
-        let state = state.map_or_else(|| folder.path().join("state"), |state| state.0.path().join("state"));
+        let state = state.map_or_else(|| folder.path().join("state"), State::directory);
         command.arg("--state-dir").arg(state);
         if exchange_log {
             command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
@@ -175,7 +191,8 @@ impl Daemon {
             if let Some(status) = daemon.process.ended()? {
                 bail!("the daemon ended before it was ready: {status}");
             }
-            Ok(daemon.page("/readyz").ok().filter(|(status, _)| *status == 200).map(drop))
+            // Of one that is guarded all that can be told from here is that it answers.
+            Ok(daemon.page("/readyz").ok().filter(|(status, _)| GUARDED.contains(status)).map(drop))
         })?;
         Ok(daemon)
     }

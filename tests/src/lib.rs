@@ -11,6 +11,7 @@
 
 pub mod accounts;
 pub mod bpf;
+pub mod browser;
 pub mod calls;
 pub mod client;
 pub mod daemon;
@@ -22,6 +23,7 @@ pub mod nginx;
 pub mod packet;
 pub mod pcap;
 pub mod port;
+pub mod privileges;
 pub mod process;
 pub mod program;
 pub mod prometheus;
@@ -30,9 +32,11 @@ pub mod raw;
 pub mod selector;
 pub mod server;
 pub mod status;
+pub mod terminal;
 pub mod veth;
 
 pub use accounts::Accounts;
+pub use browser::Browser;
 pub use calls::Call;
 pub use client::Client;
 pub use daemon::{Daemon, Report};
@@ -41,3 +45,4 @@ pub use namespace::Namespace;
 pub use nginx::Nginx;
 pub use raw::{RawConnection, RawNetwork, Shape};
 pub use server::{Behaviour, MiniServer};
+pub use terminal::Terminal;

@@ -14,13 +14,17 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 12] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
-    Program { name: "setpriv", package: "util-linux" },
+    Program { name: "chromium", package: "chromium" },
+    Program { name: "tmux", package: "tmux" },
+    Program { name: "dpkg-shlibdeps", package: "dpkg-dev" },
+    Program { name: "lintian", package: "lintian" },
+    Program { name: "systemd-analyze", package: "systemd" },
     Program { name: "prometheus", package: "prometheus" },
     Program { name: "promtool", package: "prometheus" },
 ];

@@ -16,6 +16,7 @@ mod stored;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    vec,
 };
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,16 @@ pub struct Alerts {
     silent: BTreeSet<u64>,
     capacity: usize,
     counters: Counters,
+    joined: Vec<Joined>,
+}
+
+/// A client that became one of an alert, and that no line names: it has too many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The alert's id.
+    pub alert: String,
+    pub route: Arc<str>,
+    pub client: ClientKey,
 }
 
 /// What tells findings apart.
@@ -101,6 +112,7 @@ impl Alerts {
             silent: BTreeSet::new(),
             capacity,
             counters: Counters::default(),
+            joined: Vec::new(),
         }
     }
 
@@ -136,6 +148,11 @@ impl Alerts {
             self.counters.opened[alert.rule as usize][alert.severity as usize] += 1;
         }
         alert
+    }
+
+    /// Moves out the clients that have joined since the last call and that no line names.
+    pub fn joined(&mut self) -> vec::Drain<'_, Joined> {
+        self.joined.drain(..)
     }
 
     /// The ids of the alerts that are open.
@@ -187,6 +204,9 @@ impl Alerts {
             if lead.incident == id && !lead.is_member {
                 lead.is_member = true;
                 is_new = incident.add(client);
+                if let Some(client) = client.filter(|_| !incident.clients.contains(&client)) {
+                    self.joined.push(Joined { alert: incident::id(id), route: Arc::clone(&route), client });
+                }
             }
         }
         for &key in callers {

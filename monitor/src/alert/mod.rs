@@ -10,7 +10,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use incidents::{Alerts, Counters, Stored};
+pub use incidents::{Alerts, Counters, Joined, Stored};
 
 use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
 

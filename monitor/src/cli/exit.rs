@@ -48,7 +48,7 @@ pub(crate) const EXITS: [(Exit, &str); 12] = [
     (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document, a web configuration, or a file of a URL or secret is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration, a certificate, or a file of a URL or secret is unreadable or wrong; its line is named",
     ),
     (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];

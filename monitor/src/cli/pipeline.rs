@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rollcall::{
-    alert::Alert,
+    alert::{Alert, Joined},
     engine::{
         Engine, Output, Settings,
-        detection::{Attributed, Detection},
+        detection::{Attributed, Detection, Earlier},
     },
     hash::HashKey,
     http::{self, Exchange},
@@ -131,6 +131,18 @@ impl Output for Outputs {
                 objects: attributed.objects,
                 clients: attributed.client_keys(),
             });
+        }
+    }
+
+    fn earlier(&mut self, earlier: &Earlier) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.earlier(earlier);
+        }
+    }
+
+    fn joined(&mut self, joined: &Joined) {
+        if let Some(recorder) = &mut self.exposure {
+            recorder.joined(joined);
         }
     }
 

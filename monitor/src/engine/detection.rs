@@ -2,10 +2,10 @@
 
 mod stored;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration, vec};
 
 use crate::{
-    alert::{self, Alert, Alerts},
+    alert::{self, Alert, Alerts, Joined},
     client::{self, ClientKey, Clients, Lenses},
     detect::{self, Busy, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
     hash::HashKey,
@@ -42,6 +42,8 @@ pub struct Detection {
     /// The exchange that `attribution` and `clients` are of.
     attributed: Option<(ConnectionId, u32, Timestamp)>,
     recalled: Vec<route::Recalled>,
+    /// Earlier touches of the call that was taken in last.
+    earlier: Vec<Earlier>,
     /// The shortest window.
     shortest: Duration,
     findings: Vec<Finding>,
@@ -57,6 +59,15 @@ pub struct Attributed<'a> {
     pub route: &'a Arc<str>,
     pub objects: &'a Objects,
     pub clients: Clients,
+}
+
+/// A call that turned out to have touched an object when its route was learned.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    pub at: Timestamp,
+    pub clients: Clients,
+    pub route: Arc<str>,
+    pub objects: Objects,
 }
 
 /// What every part counts.
@@ -96,6 +107,7 @@ impl Detection {
             clients: None,
             attributed: None,
             recalled: Vec::new(),
+            earlier: Vec::new(),
             shortest,
             findings: Vec::new(),
             never,
@@ -130,13 +142,16 @@ impl Detection {
         let clients = self.attribute(exchange, true);
         self.counted.count(&clients);
         self.recalled.extend(self.router.recalled());
+        self.earlier.clear();
         for recalled in std::mem::take(&mut self.recalled) {
+            let earlier = self.earlier(&recalled);
             // The detector's time never runs backwards: an older call would count as one of now. One from the future is from
             // before the clock was set back.
-            let (at, before) = (exchange.at, recalled.touch.at);
+            let (at, before) = (exchange.at, earlier.at);
             if at.since(before).max(before.since(at)) <= self.shortest {
-                self.recall(&recalled, out);
+                self.recall(&recalled, &earlier, out);
             }
+            self.earlier.push(earlier);
         }
         let observation = Observation {
             at: exchange.at,
@@ -161,6 +176,16 @@ impl Detection {
             self.router.remember(self.attribution.id, touch);
         }
         self.raise(clients.keys(), out);
+    }
+
+    /// Earlier calls that turned out to have touched objects, by the call that was taken in last.
+    pub fn earlier_touches(&self) -> &[Earlier] {
+        &self.earlier
+    }
+
+    /// Moves out the clients that became some of an alert and that no line names.
+    pub fn joined(&mut self) -> vec::Drain<'_, Joined> {
+        self.alerts.joined()
     }
 
     /// Takes in one exchange that is complete: what it says about its route. To be called once for each exchange, after
@@ -273,23 +298,30 @@ impl Detection {
     }
 
     /// An earlier call turned out to have touched an object.
-    fn recall(&mut self, recalled: &route::Recalled, out: &mut Vec<Alert>) {
-        let touch = &recalled.touch;
-        let objects: Objects = std::iter::once(recalled.object.as_str()).collect();
+    fn earlier(&self, recalled: &route::Recalled) -> Earlier {
+        Earlier {
+            at: recalled.touch.at,
+            clients: recalled.touch.clients,
+            route: Arc::clone(self.router.routes().name(recalled.route)),
+            objects: std::iter::once(recalled.object.as_str()).collect(),
+        }
+    }
+
+    fn recall(&mut self, recalled: &route::Recalled, earlier: &Earlier, out: &mut Vec<Alert>) {
         let observation = Observation {
-            at: touch.at,
-            clients: &touch.clients,
-            route: self.router.routes().name(recalled.route),
-            objects: &objects,
+            at: earlier.at,
+            clients: &earlier.clients,
+            route: &earlier.route,
+            objects: &earlier.objects,
             status: None,
-            response_bytes: touch.response_bytes,
-            sampling: touch.sampling,
+            response_bytes: recalled.touch.response_bytes,
+            sampling: recalled.touch.sampling,
         };
         self.detector.observe(&observation, &mut self.findings);
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(&observation);
         }
-        self.raise(touch.clients.keys(), out);
+        self.raise(earlier.clients.keys(), out);
     }
 
     /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.

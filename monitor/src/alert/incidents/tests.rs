@@ -205,6 +205,11 @@ fn a_line_names_the_first_clients_and_counts_the_others() {
     let last = told.last().unwrap();
     assert_eq!((last.clients.len(), last.keys.len(), last.client_count), (16, 16, 64));
     assert_eq!(told.len(), 16 + 2, "each of the first sixteen, then at 32 and 64");
+    let joined: Vec<Joined> = alerts.joined().collect();
+    let named = |client| told.iter().any(|alert| alert.keys.contains(&client));
+    assert!(joined.iter().all(|joined| joined.alert == told[0].id && !named(joined.client)));
+    assert_eq!(16 + joined.len(), LEADS * 10, "as far as there is room for clients");
+    assert_eq!(alerts.joined().count(), 0);
     assert_eq!(alerts.counters().findings[Rule::DistinctObjects as usize], 101);
 }
 

@@ -26,10 +26,10 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    alert::{Alert, State},
+    alert::{Alert, Joined, State},
     client::ClientKey,
     detect::Rule,
-    engine::detection::Attributed,
+    engine::detection::{Attributed, Earlier},
     hash::HashKey,
     http::Exchange,
     ledger::Error,
@@ -186,6 +186,12 @@ impl Recorder {
         }
     }
 
+    /// Takes in a call that turned out to have touched an object when its route was learned.
+    pub fn earlier(&mut self, earlier: &Earlier) {
+        let call = Call { at: earlier.at, status: None };
+        self.take(call, true, &earlier.route, earlier.clients.keys(), &earlier.objects);
+    }
+
     /// An alert was opened, updated or resolved.
     pub fn alert(&mut self, alert: &Alert) {
         // A notice accuses nobody, and nobody calls the route of `blind`.
@@ -238,18 +244,33 @@ impl Recorder {
             self.send(Message::Loss { incident, loss: alert.loss });
         }
         let everybody = alert.clients.iter().any(|client| client.kind == "all").then_some(None);
-        let clients: Vec<Client> = alert.keys.iter().copied().map(Some).chain(everybody).collect();
-        let route = self.key.hash(alert.route.as_bytes());
-        for client in
-            clients.into_iter().filter(|client| !self.watch.has(incident, route, *client)).collect::<Vec<_>>()
-        {
-            let subject = self.number();
-            let place = Place { incident, subject, since: self.recent.next(), is_new: true };
-            if !self.send(Message::Subject(NewSubject { incident, number: subject, client }))
-                || !self.watch.add(route, client, place)
-            {
-                add(&self.stats.unwatched, 1);
-            }
+        for client in alert.keys.iter().copied().map(Some).chain(everybody) {
+            self.subject(incident, &alert.route, client);
+        }
+    }
+
+    /// A client became one of an alert, and no line names it.
+    pub fn joined(&mut self, joined: &Joined) {
+        if let Some(&incident) = self.incidents.get(&joined.alert) {
+            self.subject(incident, &joined.route, Some(joined.client));
+            self.publish();
+        }
+    }
+
+    /// Watches a client of an alert.
+    fn subject(&mut self, incident: u64, route: &str, client: Client) {
+        let route = self.key.hash(route.as_bytes());
+        if self.watch.has(incident, route, client) {
+            return;
+        }
+        let number = self.number();
+        let place = Place { incident, subject: number, since: self.recent.next(), is_new: true };
+        let is_watched =
+            self.watch.has_room() && self.send(Message::Subject(NewSubject { incident, number, client }));
+        if is_watched {
+            self.watch.add(route, client, place);
+        } else {
+            add(&self.stats.unwatched, 1);
         }
     }
 

@@ -21,6 +21,9 @@ use crate::{
 /// Memory for pages: those that touches in random order keep coming back to.
 const CACHE_KIB: i64 = 16 << 10;
 
+/// Objects that are written before it is looked whether there still is room.
+const CHUNK: usize = 4_096;
+
 /// How an alert's figures change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Change {
@@ -102,12 +105,11 @@ impl Store {
         Ok(open)
     }
 
-    /// Writes all that is pending, or nothing. Objects that are new to the alert `full` are refused. Returns how the figures
-    /// of all alerts together changed.
+    /// Writes all that is pending, or nothing. Returns how the figures of all alerts together changed.
     pub fn write(
         &mut self,
         pending: &Pending,
-        full: Option<u64>,
+        settings: &Settings,
         now: Timestamp,
     ) -> rusqlite::Result<Change> {
         let flush = self.flush + 1;
@@ -121,10 +123,13 @@ impl Store {
         let mut objects = pending.objects.iter().peekable();
         while let Some(((subject, _), _)) = objects.peek() {
             let subject = *subject;
-            let mut touches: Vec<(&Object, &Touched)> = Vec::new();
-            while let Some(((_, object), touched)) = objects.next_if(|((other, _), _)| *other == subject) {
+            let mut touches: Vec<(&Object, &Touched)> = Vec::with_capacity(CHUNK);
+            while let Some(((_, object), touched)) =
+                objects.next_if(|((other, _), _)| *other == subject && touches.len() < CHUNK)
+            {
                 touches.push((object, touched));
             }
+            let full = bounds::full(&transaction, settings)?;
             let change = change_subject(&transaction, subject, &touches, full)?;
             total.objects += change.objects;
             total.refused += change.refused;
@@ -159,11 +164,6 @@ impl Store {
     /// Keeps to the bounds of size and age.
     pub fn bound(&mut self, settings: &Settings, now: Timestamp) -> rusqlite::Result<bounds::Removed> {
         bounds::enforce(&mut self.connection, settings, now)
-    }
-
-    /// The alert that may have no more objects, as room is scarce and it has most of it.
-    pub fn full(&self, settings: &Settings) -> rusqlite::Result<Option<u64>> {
-        bounds::full(&self.connection, settings)
     }
 
     /// Bytes of the file.

@@ -54,10 +54,15 @@ impl Watch {
         self.incidents.get(&incident).is_some_and(|subjects| subjects.contains(&(route, client)))
     }
 
-    /// Watches a client; `false` if there are too many.
-    pub fn add(&mut self, route: u64, client: Client, place: Place) -> bool {
-        if self.count >= MOST {
-            return false;
+    /// Whether one more can be watched.
+    pub fn has_room(&self) -> bool {
+        self.count < MOST
+    }
+
+    /// Watches a client, if there is room.
+    pub fn add(&mut self, route: u64, client: Client, place: Place) {
+        if !self.has_room() {
+            return;
         }
         self.places.entry((route, client)).or_default().push(place);
         *self.routes.entry(route).or_default() += 1;
@@ -66,7 +71,6 @@ impl Watch {
             self.new.push((route, client));
         }
         self.count += 1;
-        true
     }
 
     /// Watches the clients of an alert no more. Returns whether it was watched.
@@ -181,9 +185,9 @@ mod tests {
     #[test]
     fn a_touch_goes_to_one_subject_of_each_alert_the_most_specific() {
         let mut watch = Watch::default();
-        assert!(watch.add(ROUTE, Some(peer("192.0.2.7")), place(1, 101)));
-        assert!(watch.add(ROUTE, Some(token(1)), place(1, 102)));
-        assert!(watch.add(ROUTE, None, place(2, 201)));
+        watch.add(ROUTE, Some(peer("192.0.2.7")), place(1, 101));
+        watch.add(ROUTE, Some(token(1)), place(1, 102));
+        watch.add(ROUTE, None, place(2, 201));
         assert_eq!(find(&watch, ROUTE, &[peer("192.0.2.7"), token(1)]), [102, 201]);
         assert_eq!(find(&watch, ROUTE, &[peer("192.0.2.7"), token(2)]), [101, 201]);
         assert_eq!(find(&watch, ROUTE, &[peer("192.0.2.8"), token(1)]), [102, 201]);
@@ -216,8 +220,10 @@ mod tests {
     fn there_is_an_end_to_it() {
         let mut watch = Watch::default();
         for number in 0..MOST as u64 {
-            assert!(watch.add(number, None, place(number, number)));
+            watch.add(number, None, place(number, number));
         }
-        assert!(!watch.add(0, None, place(MOST as u64, 0)));
+        assert!(!watch.has_room());
+        watch.add(0, None, place(MOST as u64, 0));
+        assert_eq!(watch.len(), MOST);
     }
 }

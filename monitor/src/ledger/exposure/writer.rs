@@ -176,7 +176,7 @@ impl Writer {
         let Some(store) = store else { return Ok(()) };
         let now = Timestamp::now();
         let written = if !pending.is_empty() {
-            store.full(settings).and_then(|full| store.write(pending, full, now)).map(Some)
+            store.write(pending, settings, now).map(Some)
         } else if pending.has_open() {
             store.alive(now).map(|()| None)
         } else {

@@ -20,6 +20,7 @@ use crate::{
     deadline,
     metrics::Metrics,
     port,
+    privileges::{self, Capability, NOBODY},
     program::{self, Running},
 };
 
@@ -38,9 +39,6 @@ pub const UNKNOWN_ROUTE: &str = "unknown-route";
 
 /// What a daemon answers that is ready: to everybody, to whoever has a password, or to whoever speaks TLS.
 const GUARDED: [u16; 3] = [200, 401, 400];
-
-/// The user without privileges, on Debian and elsewhere.
-const NOBODY: u32 = 65534;
 
 /// A running daemon. Stopped with [`Daemon::stop`]; when dropped before, it is killed and its log is shown.
 #[derive(Debug)]
@@ -140,21 +138,16 @@ impl Daemon {
         Daemon::launch_by(command, folder()?, ports, &[], true, None)
     }
 
-    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`, such as `bpf`.
-    pub fn unprivileged(ports: &[u16], capabilities: &[&str]) -> Result<Daemon> {
+    /// As [`Daemon::start`], but as the user nobody with no more than `capabilities`.
+    pub fn unprivileged(ports: &[u16], capabilities: &[Capability]) -> Result<Daemon> {
         program::require_root()?;
         let folder = folder()?;
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).context("give a folder to nobody")?;
         // That user may not reach the directory that the program was built in.
         let program = folder.path().join("rollcall");
         fs::copy(binary(), &program).context("copy the daemon")?;
-        let mut command = Command::new("setpriv");
-        let (user, set) = (NOBODY.to_string(), format!("-all,+{}", capabilities.join(",+")));
-        command.args(["--reuid", &user, "--regid", &user, "--clear-groups"]);
-        for kind in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
-            command.args([kind, &set]);
-        }
-        command.arg(program);
+        let mut command = Command::new(program);
+        privileges::reduce(&mut command, capabilities);
         Daemon::launch_by(command, folder, ports, &[], true, None)
     }
 

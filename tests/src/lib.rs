@@ -23,6 +23,7 @@ pub mod nginx;
 pub mod packet;
 pub mod pcap;
 pub mod port;
+pub mod privileges;
 pub mod process;
 pub mod program;
 pub mod prometheus;

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     build::{self, Linkage, Profile},
-    dashboard, package, process, test,
+    dashboard, manifest, package, process, test,
     tool::{CARGO_DENY, CARGO_MACHETE, Tool},
     workspace::Workspace,
 };
@@ -18,11 +18,12 @@ use crate::{
 type Check = fn(&Workspace) -> Result<()>;
 
 /// The eBPF object comes first among those that compile: the daemon's build script wants it.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("formatting", formatting),
     ("licences, bans, sources", licences),
     ("unused dependencies", unused_dependencies),
     ("dashboard", dashboard::check),
+    ("Kubernetes manifest", manifest::check),
     ("eBPF object", |workspace| build::bpf(workspace).map(drop)),
     ("lints of the eBPF programs", build::clippy_bpf),
     ("lints", lints),

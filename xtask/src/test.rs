@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 13] = [
+const PROGRAMS: [Program; 12] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
@@ -22,7 +22,6 @@ const PROGRAMS: [Program; 13] = [
     Program { name: "ip", package: "iproute2" },
     Program { name: "chromium", package: "chromium" },
     Program { name: "tmux", package: "tmux" },
-    Program { name: "setpriv", package: "util-linux" },
     Program { name: "dpkg-shlibdeps", package: "dpkg-dev" },
     Program { name: "lintian", package: "lintian" },
     Program { name: "systemd-analyze", package: "systemd" },

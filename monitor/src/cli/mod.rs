@@ -8,18 +8,22 @@ mod documents;
 mod exit;
 mod exposure;
 mod figures;
+mod keep;
 mod ledger;
 mod live;
 mod logging;
+mod names;
 mod options;
 mod pipeline;
 mod privileged;
 mod progress;
 mod recorded;
 mod replay;
+mod resume;
 mod routes;
 mod run;
 mod service;
+mod sinks;
 mod state;
 mod tls;
 mod top;
@@ -50,7 +54,7 @@ enum Command {
     ///
     /// Attaches to the kernel, which needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON). A signal makes it stop
     /// after everything captured has been evaluated and written; a second one makes it stop at once.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
     Replay(replay::ReplayArgs),
     /// Evaluates recorded traffic and suggests limits that would have stayed silent on it, with a margin.
@@ -75,9 +79,10 @@ enum Command {
 /// Parses the command line, does what it says, and reports how that went.
 pub(crate) fn main() -> ExitCode {
     rollcall::output::metrics::started();
+    names::without_modules();
     let cli = parse();
     let outcome = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::replay(args),
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),

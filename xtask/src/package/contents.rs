@@ -12,7 +12,12 @@ use super::{
 use crate::{process, workspace::Workspace};
 
 /// What other programs take, as it lies in the packaging directory.
-const FOR_OTHERS: [&str; 2] = ["grafana/rollcall.json", "prometheus/rollcall.rules.yml"];
+const FOR_OTHERS: [&str; 4] = [
+    "container/Containerfile",
+    "grafana/rollcall.json",
+    "kubernetes/rollcall.yaml",
+    "prometheus/rollcall.rules.yml",
+];
 
 /// All that both packages are made of.
 pub(super) struct Parts {

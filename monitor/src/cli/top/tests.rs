@@ -32,7 +32,7 @@ fn answer() -> Answer {
         "id": "00", "severity": "critical", "rule": "distinct-objects", "at": at,
         "client": {"kind": "peer", "id": "192.0.2.7"}, "route": HOSTILE, "window_s": 10,
         "limit": 20, "distinct": 21, "distinct_error": 0, "requests": 340, "bytes": 0, "first_seen": at,
-        "last_seen": at, "addresses": [], "signals": [], "clients": [], "opened_by": "distinct-objects",
+        "last_seen": at, "addresses": [], "signals": [], "clients": [], "client_count": 1, "opened_by": "distinct-objects",
         "opened_at": "2026-07-14T03:30:00.000000Z", "loss": 0.0, "acked": false
     });
     let clients =

@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(since("2026-11-24 12:00:00").unwrap().to_string(), "2026-11-24T12:00:00.000000Z");
         assert_eq!(since("2026-11-24").unwrap().to_string(), "2026-11-24T00:00:00.000000Z");
         let ago = Timestamp::now().since(since("1h").unwrap());
-        assert!((3600..3700).contains(&ago.as_secs()), "{ago:?}");
+        assert!((3590..3700).contains(&ago.as_secs()), "{ago:?}");
         for text in ["", "x", "2026", "yesterday"] {
             since(text).unwrap_err();
         }

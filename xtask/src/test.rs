@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 16] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
@@ -27,6 +27,10 @@ const PROGRAMS: [Program; 12] = [
     Program { name: "systemd-analyze", package: "systemd" },
     Program { name: "prometheus", package: "prometheus" },
     Program { name: "promtool", package: "prometheus" },
+    Program { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },
+    Program { name: "journalctl", package: "systemd" },
+    Program { name: "openssl", package: "openssl" },
+    Program { name: "unshare", package: "util-linux" },
 ];
 
 #[derive(Args, Default)]

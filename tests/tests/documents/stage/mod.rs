@@ -39,6 +39,8 @@ const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);
 const WEB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9847);
 /// Who walks: the address that the documentation's examples have.
 const WALKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// The alert that examples show.
+const EXAMPLE: &str = "4c5162c3863df409";
 /// The daemon's alerts.
 const ALERTS: &str = "/var/log/rollcall/alerts.jsonl";
 
@@ -59,7 +61,7 @@ pub struct Stage {
     _neighbour: Running,
     _api: MiniServer,
     curtain: Curtain,
-    /// What stands for itself in no command: a word in capitals, and what it is here.
+    /// What stands for something else in a command, and what it is here.
     words: Vec<(&'static str, String)>,
     homes: Cell<usize>,
 }
@@ -85,7 +87,7 @@ impl Stage {
             curtain.dress(command.args(["exposure", &alert]));
             Ok(program::run(&mut command).ok())
         })?;
-        let words = vec![("ALERT", alert), ("CLIENT", WALKER.to_string())];
+        let words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
         Ok(Stage { _daemon: daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
     }
 

@@ -49,6 +49,24 @@ fn detection(criterion: &mut Criterion) {
         walked += 1;
         (address(7), Some(7), walked)
     });
+    busiest(criterion);
+}
+
+/// What the status page asks for once a second: the busiest of as many clients as there is room for.
+fn busiest(criterion: &mut Criterion) {
+    let mut scene = Scene::new();
+    let mut at = Timestamp(1_700_000_000_000_000_000);
+    for account in 0..64 {
+        for client in 0..20_000 {
+            at = at + Duration::from_micros(100);
+            let object = (client * 64 + account).to_string();
+            let objects = std::iter::once(object.as_str()).collect();
+            scene.observe(&Prepared { at, clients: Clients::new(address(client), &[]), objects });
+        }
+    }
+    criterion.benchmark_group("detection").bench_function("the busiest", |bencher| {
+        bencher.iter(|| black_box(scene.detector.busiest(at, 50)));
+    });
 }
 
 /// A client of many, and one of its own accounts.

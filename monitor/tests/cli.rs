@@ -73,6 +73,7 @@ fn help_says_what_it_said() {
         ("tune", vec!["tune", "--help"]),
         ("check", vec!["check", "--help"]),
         ("routes", vec!["routes", "--help"]),
+        ("top", vec!["top", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));
@@ -796,4 +797,57 @@ fn check_answers_one_question_a_line() {
     let (code, stdout, _) = outcome(&mut rollcall(&["check", "--cgroup", "/proc"]));
     assert!([3, 4].contains(&code), "{code}");
     assert!(stdout.contains("FAIL  cgroup v2: /proc is no cgroup v2; "), "{stdout}");
+}
+
+#[test]
+fn a_web_configuration_that_is_wrong_is_named_with_its_line() {
+    let scratch = Scratch::new();
+    let file = scratch.file("web.yml", b"tls_server_config:\n  cert_file: a.crt\n  min_versoin: TLS12\n");
+    let (code, stdout, stderr) = outcome(&mut rollcall(&["run", "--web.config.file", &file]));
+    assert_eq!((code, stdout.as_str()), (10, ""), "{stderr}");
+    assert!(
+        stderr.starts_with(&format!("rollcall: web configuration {file}:3: unknown field `min_versoin`")),
+        "{stderr}"
+    );
+    assert!(stderr.ends_with("; docs/web.md has every field\n"), "{stderr}");
+    let missing = scratch.path("missing.yml");
+    let (code, _, stderr) = outcome(&mut rollcall(&["run", "--web.config.file", &missing]));
+    let expected = format!(
+        "rollcall: read web configuration {missing}: No such file or directory (os error 2); check the path and its \
+         permissions\n"
+    );
+    assert_eq!((code, stderr), (10, expected));
+}
+
+#[test]
+fn what_asks_a_daemon_says_why_it_can_not() {
+    let scratch = Scratch::new();
+    let password = scratch.path("password");
+    for (arguments, code, message) in [
+        (
+            vec!["--url", "127.0.0.1:9847"],
+            2,
+            "rollcall: --url 127.0.0.1:9847: neither http nor https; give http",
+        ),
+        (vec!["--url", "http://a:b@127.0.0.1:1"], 2, "a password does not belong here; use --user"),
+        (
+            vec!["--url", "https://127.0.0.1:1"],
+            10,
+            "rollcall: https needs --ca-file, which says whose certificates",
+        ),
+        (vec!["--user", "alice"], 2, "--password-file <FILE>"),
+        (vec!["--user", "alice", "--password-file", &password], 10, "No such file or directory"),
+        (
+            vec!["--web.listen-address", "127.0.0.1:1"],
+            1,
+            "rollcall: ask the daemon on 127.0.0.1:1: Connection refused",
+        ),
+    ] {
+        let (exit, stdout, stderr) = outcome(&mut rollcall(&[&["routes"], &arguments[..]].concat()));
+        assert_eq!((exit, stdout.as_str()), (code, ""), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(message), "{arguments:?}: {stderr}");
+    }
+    let (code, _, stderr) = outcome(&mut rollcall(&["top"]));
+    assert_eq!(code, 1);
+    assert!(stderr.starts_with("rollcall: top needs a terminal to draw in; "), "{stderr}");
 }

@@ -50,6 +50,12 @@ impl Archive {
         Ok(Self { directory, sources, codename })
     }
 
+    /// The stanza of a `.sources` file by which the archive is asked for a suite.
+    pub(crate) fn stanza(&self, suite: &str) -> Result<String> {
+        let source = self.sources.first().with_context(|| format!("no source has the suite {suite}"))?;
+        Ok(source.stanza(suite))
+    }
+
     /// Fetches the package lists of a suite from the first source that has it.
     pub(crate) fn suite(&self, name: &str) -> Result<Suite> {
         let suite = Suite { name: name.to_owned(), directory: self.directory.join(name) };

@@ -9,8 +9,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    build::{self, Linkage},
-    dashboard, process, test,
+    build::{self, Linkage, Profile},
+    dashboard, manifest, package, process, test,
     tool::{CARGO_DENY, CARGO_MACHETE, Tool},
     workspace::Workspace,
 };
@@ -18,11 +18,12 @@ use crate::{
 type Check = fn(&Workspace) -> Result<()>;
 
 /// The eBPF object comes first among those that compile: the daemon's build script wants it.
-const CHECKS: [(&str, Check); 8] = [
+const CHECKS: [(&str, Check); 9] = [
     ("formatting", formatting),
     ("licences, bans, sources", licences),
     ("unused dependencies", unused_dependencies),
     ("dashboard", dashboard::check),
+    ("Kubernetes manifest", manifest::check),
     ("eBPF object", |workspace| build::bpf(workspace).map(drop)),
     ("lints of the eBPF programs", build::clippy_bpf),
     ("lints", lints),
@@ -39,6 +40,7 @@ pub(crate) fn verb(workspace: &Workspace) -> Result<()> {
     }
     if outcomes.iter().all(Outcome::is_passed) {
         outcomes.push(timed("tests", || test::verb(workspace, &test::Options::default())));
+        outcomes.push(timed("package", || package_on_debian(workspace)));
     }
     eprintln!();
     for Outcome { name, took, error } in &outcomes {
@@ -102,6 +104,11 @@ fn lints(workspace: &Workspace) -> Result<()> {
 fn documentation(workspace: &Workspace) -> Result<()> {
     let mut doc = build::host_cargo(workspace, Linkage::Dynamic, "doc")?;
     process::run(doc.args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// With the program that the tests ran, which is built already.
+fn package_on_debian(workspace: &Workspace) -> Result<()> {
+    package::test(workspace, &build::monitor(workspace, Profile::Release, Linkage::Dynamic)?)
 }
 
 fn obtain(tool: &Tool, workspace: &Workspace) -> Result<std::path::PathBuf> {

@@ -18,6 +18,7 @@ mod dashboard;
 mod documents;
 mod eval;
 mod fuzz;
+mod manifest;
 mod npm;
 mod package;
 mod packages;

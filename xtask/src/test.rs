@@ -14,15 +14,23 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 8] = [
+const PROGRAMS: [Program; 16] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
-    Program { name: "setpriv", package: "util-linux" },
+    Program { name: "chromium", package: "chromium" },
+    Program { name: "tmux", package: "tmux" },
+    Program { name: "dpkg-shlibdeps", package: "dpkg-dev" },
+    Program { name: "lintian", package: "lintian" },
+    Program { name: "systemd-analyze", package: "systemd" },
     Program { name: "prometheus", package: "prometheus" },
     Program { name: "promtool", package: "prometheus" },
+    Program { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },
+    Program { name: "journalctl", package: "systemd" },
+    Program { name: "openssl", package: "openssl" },
+    Program { name: "unshare", package: "util-linux" },
 ];
 
 #[derive(Args, Default)]

@@ -7,7 +7,7 @@ use std::{
 
 use rollcall::{
     kernel, ledger,
-    output::{self, web},
+    output::{self, checkpoints, delivery, web},
     replay, sandbox,
 };
 
@@ -45,10 +45,10 @@ pub(crate) const EXITS: [(Exit, &str); 12] = [
         "a capture or an access log is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
     ),
     (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
-    (Exit::State, "the state directory is another user's or unusable, or its key is"),
+    (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
     (
         Exit::Config,
-        "a file of routes, an OpenAPI document or a web configuration is unreadable or wrong; its line is named",
+        "a file of routes, an OpenAPI document, a web configuration, a certificate, or a file of a URL or secret is unreadable or wrong; its line is named",
     ),
     (Exit::Ledger, "the ledger is not there or can't be read, or has nothing of what was asked for"),
 ];
@@ -201,6 +201,24 @@ impl From<ledger::Error> for Failure {
     }
 }
 
+impl From<delivery::ClientError> for Failure {
+    fn from(error: delivery::ClientError) -> Failure {
+        let advice = match &error {
+            delivery::ClientError::Runtime { .. } => "raise the limit on open files",
+            delivery::ClientError::Certificates { .. } => {
+                "install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE"
+            }
+        };
+        Failure::new(Exit::Host, error).advise(advice)
+    }
+}
+
+impl From<delivery::ThreadError> for Failure {
+    fn from(error: delivery::ThreadError) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
+    }
+}
+
 impl From<web::config::Error> for Failure {
     fn from(error: web::config::Error) -> Failure {
         let advice = match error {
@@ -208,6 +226,12 @@ impl From<web::config::Error> for Failure {
             web::config::Error::Refused { .. } => "docs/web.md has every field",
         };
         Failure::new(Exit::Config, error).advise(advice)
+    }
+}
+
+impl From<checkpoints::Error> for Failure {
+    fn from(error: checkpoints::Error) -> Failure {
+        Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 

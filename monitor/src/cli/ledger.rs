@@ -23,7 +23,7 @@ pub(crate) struct LedgerArgs {
     )]
     size: u64,
 
-    /// Forget what was read when nothing of the alert has been touched for so long.
+    /// Forget alerts, and what was read, when nothing of them has been touched for so long.
     #[arg(
         long = "ledger.age",
         env = "ROLLCALL_LEDGER_AGE",
@@ -31,7 +31,7 @@ pub(crate) struct LedgerArgs {
         value_parser = values::age,
         default_value = "400d"
     )]
-    age: Duration,
+    pub(crate) age: Duration,
 
     /// Bytes of memory for what everybody read last, in case that one of them turns out to be suspicious; 0 for none.
     #[arg(

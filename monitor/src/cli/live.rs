@@ -14,7 +14,7 @@ use rollcall::{
     output::{
         Health,
         api::{Answering, Clients, Inquiries, Pulse, Routes, Vitals},
-        metrics::{self, Metrics},
+        metrics::{self, Metrics, Samples},
     },
     stream::{ConnectionId, Segment},
     time::Timestamp,
@@ -23,6 +23,7 @@ use rollcall::{
 use super::{
     exit::Failure,
     figures::{Figures, show},
+    keep::Checkpoints,
     pipeline::Outputs,
     run::RunArgs,
 };
@@ -36,6 +37,7 @@ const FEWEST_PACKETS: u64 = 1_000;
 /// The engine at the end of a [`Capture`].
 pub(crate) struct Live {
     engine: Engine<Outputs>,
+    checkpoints: Checkpoints,
     health: Arc<Health>,
     inquiries: Arc<Inquiries>,
     routes: Answering,
@@ -62,7 +64,8 @@ pub(crate) struct Shared {
 impl Live {
     /// Hands segments of `capture` to `engine`, once it [runs](Live::run), and shows in `metrics` how that goes.
     pub(crate) fn new(
-        engine: Engine<Outputs>,
+        mut engine: Engine<Outputs>,
+        checkpoints: Checkpoints,
         Shared { health, inquiries, pulse }: Shared,
         capture: &Capture,
         metrics: &Metrics,
@@ -73,15 +76,22 @@ impl Live {
         {
             let (figures, statistics) = (Arc::clone(&figures), Arc::clone(&statistics));
             let (ring_size, sampling) = (u64::from(args.kernel.ring_size), args.sample);
+            // Counters go on from the checkpoint; what scrapes them expects them to begin with the process.
+            let mut before = Samples::default();
+            let resumed = Figures { engine: engine.counters(), ..Figures::default() };
+            show(&resumed, &Default::default(), &mut before);
             metrics.add(move |samples| {
                 samples.push(&metrics::RING_SIZE_BYTES, &[], ring_size);
                 samples.push(&metrics::SAMPLING_RATIO, &[], sampling);
                 let figures = figures.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                show(&figures, &statistics.read(), samples);
+                let mut now = Samples::default();
+                show(&figures, &statistics.read(), &mut now);
+                samples.add_since(now, &before);
             });
         }
         Live {
             engine,
+            checkpoints,
             health,
             inquiries,
             routes: Answering::default(),
@@ -105,8 +115,10 @@ impl Live {
         self.health.set_attached(false);
         self.inquiries.close();
         capture.drain(&mut self);
-        self.engine.finish(Timestamp::now());
+        let now = Timestamp::now();
+        self.engine.finish(now);
         self.publish(0, 0);
+        self.checkpoints.finish(&self.engine, now);
         let lost = self.engine.into_output().finish();
         outcome.err().map(Failure::from).into_iter().chain(lost.into_iter().map(Failure::from)).collect()
     }
@@ -168,6 +180,7 @@ impl Consumer for Live {
         self.clients.answer(&self.inquiries.clients, now, || {
             Clients::new(now, engine.windows(), engine.busiest(now, Clients::MOST))
         });
+        self.checkpoints.turn(&mut self.engine, now);
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {

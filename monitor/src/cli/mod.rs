@@ -2,24 +2,31 @@
 
 mod attribution;
 mod check;
+mod daemon;
 mod detection;
 mod documents;
 mod exit;
 mod exposure;
 mod figures;
+mod keep;
 mod ledger;
 mod live;
 mod logging;
+mod names;
 mod options;
 mod pipeline;
 mod privileged;
 mod progress;
 mod recorded;
 mod replay;
+mod resume;
 mod routes;
 mod run;
 mod service;
+mod sinks;
 mod state;
+mod tls;
+mod top;
 mod tune;
 mod values;
 
@@ -47,7 +54,7 @@ enum Command {
     ///
     /// Attaches to the kernel, which needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON). A signal makes it stop
     /// after everything captured has been evaluated and written; a second one makes it stop at once.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
     Replay(replay::ReplayArgs),
     /// Evaluates recorded traffic and suggests limits that would have stayed silent on it, with a margin.
@@ -56,6 +63,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Prints the routes that the daemon on this host has seen: the API inventory.
     Routes(routes::RoutesArgs),
+    /// Shows the daemon's state in the terminal while it changes: rate, health, alerts, clients, routes.
+    Top(top::TopArgs),
     /// Prints which objects the clients of an alert read, and how complete that list is.
     ///
     /// Works while the daemon runs and when it does not.
@@ -70,13 +79,15 @@ enum Command {
 /// Parses the command line, does what it says, and reports how that went.
 pub(crate) fn main() -> ExitCode {
     rollcall::output::metrics::started();
+    names::without_modules();
     let cli = parse();
     let outcome = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::replay(args),
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
+        Command::Top(args) => top::top(&args),
         Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
         Command::Documents(args) => documents::documents(command(), &args),
@@ -93,7 +104,7 @@ pub(crate) fn main() -> ExitCode {
 /// All that can be asked for.
 fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes", "exposure"] {
+    for name in ["run", "replay", "tune", "check", "routes", "top", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     command

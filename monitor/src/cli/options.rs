@@ -76,7 +76,13 @@ pub(crate) struct EngineArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct OutputArgs {
     /// Append alerts to this file, one JSON object a line; - is stdout.
-    #[arg(long = "alert.file", env = "ROLLCALL_ALERT_FILE", value_name = "FILE", default_value = "-")]
+    #[arg(
+        long = "alert.file",
+        env = "ROLLCALL_ALERT_FILE",
+        value_name = "FILE",
+        default_value = "-",
+        help_heading = "Alerts"
+    )]
     pub alert_file: PathBuf,
 
     /// Append every exchange to this file, one JSON object a line; - is stdout [default: none].

@@ -1,21 +1,22 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::{Alert, Joined},
     engine::{
         Engine, Output, Settings,
-        detection::{Attributed, Earlier},
+        detection::{Attributed, Detection, Earlier},
     },
     hash::HashKey,
-    http::Exchange,
-    ledger::exposure::Recorder,
+    http::{self, Exchange},
+    ledger::{Handle, exposure::Recorder},
     output::{
-        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Sink, Stats, api::Board, metrics::Metrics,
+        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
+        metrics::Metrics,
     },
     replay::access_log::Call,
-    stream::Segment,
+    stream::{Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -29,52 +30,66 @@ use super::{
 /// Exchanges that may wait for a disk: at 100,000 exchanges of 400 bytes a second, 1.6 seconds.
 const EXCHANGE_QUEUE: u64 = 64 << 20;
 
-/// Alerts that may wait: some ten thousand.
-const ALERT_QUEUE: u64 = 4 << 20;
-
-/// Whether the engine's thread may wait for a disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Writing {
-    /// Capture must go on: a thread of its own writes, from a bounded queue.
-    Queued,
-    /// Replay has time.
-    Direct,
+/// Where alerts go.
+pub(crate) enum AlertsTo {
+    /// To a file: replay has time, and can be repeated.
+    File(AlertLog),
+    /// To the ledger, and from there to every sink.
+    Ledger(Handle),
 }
 
-/// The logs that the command line asks for.
+/// Where what the engine finds goes.
 pub(crate) struct Outputs {
-    pub alerts: AlertLog,
-    pub exchanges: Option<ExchangeLog>,
+    alerts: AlertsTo,
+    exchanges: Option<ExchangeLog>,
     /// What suspicious clients read.
-    pub exposure: Option<Recorder>,
+    exposure: Option<Recorder>,
     /// What is open now, for the status page.
     pub board: Arc<Board>,
+    /// Calls by which alerts leave.
+    own: Arc<OwnCalls>,
 }
 
 impl Outputs {
-    /// Opens the logs. Their metrics go to `metrics`.
-    pub(crate) fn open(
-        args: &OutputArgs,
-        writing: Writing,
-        metrics: Option<&Metrics>,
-    ) -> Result<Outputs, Error> {
-        let sink = |path: &Path, label: &'static str, limit| -> Result<Box<dyn Sink>, Error> {
-            let file = LineFile::open(path)?;
-            if let Some(metrics) = metrics {
-                let stats = file.stats();
-                metrics.add(move |samples| Stats::collect(&stats, label, samples));
-            }
-            Ok(match writing {
-                Writing::Queued => Box::new(Queue::new(file, limit)?),
-                Writing::Direct => Box::new(file),
-            })
-        };
-        let alerts = AlertLog::new(sink(&args.alert_file, "alerts", ALERT_QUEUE)?);
+    /// Logs that are written at once, on the engine's thread.
+    pub(crate) fn direct(args: &OutputArgs) -> Result<Outputs, Error> {
+        let alerts = AlertLog::new(Box::new(LineFile::open(&args.alert_file)?));
         let exchanges = match &args.exchange_log {
-            Some(path) => Some(ExchangeLog::new(sink(path, "exchanges", EXCHANGE_QUEUE)?)),
+            Some(path) => Some(ExchangeLog::new(Box::new(LineFile::open(path)?))),
             None => None,
         };
-        Ok(Outputs { alerts, exchanges, exposure: None, board: Arc::default() })
+        Ok(Outputs {
+            alerts: AlertsTo::File(alerts),
+            exchanges,
+            exposure: None,
+            board: Arc::default(),
+            own: Arc::default(),
+        })
+    }
+
+    /// Outputs that the engine's thread never waits for, and what has the exchange log opened anew. Its metrics go to
+    /// `metrics`.
+    pub(crate) fn live(
+        args: &OutputArgs,
+        ledger: Handle,
+        own: Arc<OwnCalls>,
+        metrics: &Metrics,
+    ) -> Result<(Outputs, Option<Reopen>), Error> {
+        let mut outputs = Outputs {
+            alerts: AlertsTo::Ledger(ledger),
+            exchanges: None,
+            exposure: None,
+            board: Arc::default(),
+            own,
+        };
+        let Some(path) = &args.exchange_log else { return Ok((outputs, None)) };
+        let file = LineFile::open(path)?;
+        let stats = file.stats();
+        metrics.add(move |samples| Stats::collect(&stats, "exchanges", samples));
+        let queue = Queue::new(file, EXCHANGE_QUEUE)?;
+        let reopen = queue.reopen();
+        outputs.exchanges = Some(ExchangeLog::new(Box::new(queue)));
+        Ok((outputs, Some(reopen)))
     }
 
     /// Has `recorder` write down what suspicious clients read. Its metrics go to `metrics`.
@@ -103,12 +118,15 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, exposure, board: _ } = self;
+        let Outputs { alerts, exchanges, exposure, board: _, own: _ } = self;
         if let Some(recorder) = exposure {
             recorder.finish();
         }
-        let exchanges = exchanges.map(ExchangeLog::finish);
-        [Some(alerts.finish()), exchanges].into_iter().flatten().filter_map(Result::err).collect()
+        let alerts = match alerts {
+            AlertsTo::File(log) => Some(log.finish()),
+            AlertsTo::Ledger(_) => None,
+        };
+        [alerts, exchanges.map(ExchangeLog::finish)].into_iter().flatten().filter_map(Result::err).collect()
     }
 }
 
@@ -140,11 +158,18 @@ impl Output for Outputs {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        self.alerts.write(alert);
+        match &mut self.alerts {
+            AlertsTo::File(log) => log.write(alert),
+            AlertsTo::Ledger(ledger) => ledger.record(alert),
+        }
         if let Some(recorder) = &mut self.exposure {
             recorder.alert(alert);
         }
         self.board.note(alert);
+    }
+
+    fn is_own(&self, ends: &Endpoints) -> bool {
+        self.own.has(ends)
     }
 }
 
@@ -161,7 +186,12 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
 
 /// An engine. `key` keys its tables, and the hashes of credentials.
 pub(crate) fn engine<O: Output>(settings: Settings, key: Key, outputs: O) -> Engine<O> {
-    let engine = Engine::new(settings, HashKey::new(key), outputs);
+    resumed(settings.http, Detection::new(settings.detection, HashKey::new(key)), outputs)
+}
+
+/// An engine that goes on from what `detection` knows.
+pub(crate) fn resumed<O: Output>(http: http::Limits, detection: Detection, outputs: O) -> Engine<O> {
+    let engine = Engine::with(http, detection, outputs);
     attribution::warn_of(engine.never_match());
     engine
 }

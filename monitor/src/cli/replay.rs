@@ -8,7 +8,7 @@ use super::{
     exit::{Exit, Failure},
     logging,
     options::{EngineArgs, LogArgs, OutputArgs},
-    pipeline::{self, Outputs, Replay, Writing},
+    pipeline::{self, Outputs, Replay},
     progress::{Beside, Progress},
     recorded::RecordedArgs,
     state::{self, Key},
@@ -46,7 +46,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
         None => Key::default(),
     };
     let progress = Progress::on_terminal(outputs.exchange_log.as_deref() == Some(Path::new("-")));
-    let outputs = Beside::new(Outputs::open(&outputs, Writing::Direct, None)?, progress.clone());
+    let outputs = Beside::new(Outputs::direct(&outputs)?, progress.clone());
     let mut replay = Replay::new(engine.ports.clone(), pipeline::engine(settings, key, outputs));
     let mut read = recorded.read(&mut replay, &progress);
     let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());

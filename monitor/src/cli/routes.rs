@@ -1,39 +1,20 @@
 //! `rollcall routes`: the API inventory of the daemon that runs here.
 
-use std::{
-    io::{self, Write},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::io::{self, Write};
 
-use anyhow::{Context, anyhow};
-use bytes::Bytes;
+use anyhow::Context;
 use clap::{Args, ValueEnum};
-use http_body_util::{BodyExt as _, Empty};
-use hyper::{Request, StatusCode, client::conn::http1, header::HOST};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
-use tokio::{net::TcpStream, time};
 
 use super::{
+    daemon::{self, DaemonArgs},
     exit::{Exit, Failure},
-    values,
 };
-
-/// The daemon answers within a second or two, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(crate) struct RoutesArgs {
-    /// Address that the daemon serves on.
-    #[arg(
-        long = "web.listen-address",
-        env = "ROLLCALL_WEB_LISTEN_ADDRESS",
-        value_name = "ADDRESS",
-        value_parser = values::listen_address,
-        default_value = "127.0.0.1:9847"
-    )]
-    address: SocketAddr,
+    #[command(flatten)]
+    daemon: DaemonArgs,
 
     /// How to print them.
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -88,17 +69,10 @@ struct Statuses {
 
 /// Asks the daemon and prints what it says.
 pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
-    let address = reachable(args.address);
+    let daemon = args.daemon.daemon()?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    let body = runtime
-        .block_on(async { time::timeout(PATIENCE, fetch(address)).await })
-        .unwrap_or_else(|_| Err(anyhow!("no answer within {} s", PATIENCE.as_secs())))
-        .with_context(|| format!("ask the daemon on {address}"))
-        .map_err(|error| {
-            Failure::new(Exit::Failed, error)
-                .advise("see whether it runs, and give its address with --web.listen-address")
-        })?;
+    let body = runtime.block_on(daemon.get("/api/v1/routes")).map_err(daemon::unreachable)?;
     let mut text = match args.format {
         Format::Json => String::from_utf8_lossy(&body).trim_end().to_owned(),
         Format::Table => {
@@ -113,32 +87,6 @@ pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
         written => written.context("print the routes")?,
     }
     Ok(Exit::Ok)
-}
-
-/// Where a daemon can be reached that listens on `address`.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, address.port())
-}
-
-async fn fetch(address: SocketAddr) -> anyhow::Result<Bytes> {
-    let stream = TcpStream::connect(address).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request =
-        Request::get("/api/v1/routes").header(HOST, address.to_string()).body(Empty::<Bytes>::new())?;
-    let response = sender.send_request(request).await?;
-    match response.status() {
-        StatusCode::OK => Ok(response.into_body().collect().await?.to_bytes()),
-        StatusCode::NOT_FOUND => {
-            Err(anyhow!("it has no /api/v1/routes: it is no Rollcall, or another version"))
-        }
-        status => Err(anyhow!("it answered {status}")),
-    }
 }
 
 fn table(answer: &Answer, all: bool) -> String {
@@ -246,14 +194,5 @@ mod tests {
             "2 calls count as ~other, as there was no room for their routes: see --max-routes"
         );
         assert_eq!(table(&answer, true).lines().count(), 4);
-    }
-
-    #[test]
-    fn a_daemon_that_listens_everywhere_is_asked_here() {
-        for (listens, asked) in
-            [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("192.0.2.1:1", "192.0.2.1:1")]
-        {
-            assert_eq!(reachable(listens.parse().unwrap()).to_string(), asked);
-        }
     }
 }

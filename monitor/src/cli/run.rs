@@ -3,9 +3,10 @@
 //! The main thread serves the web and waits for signals; a thread of its own captures and evaluates, so that neither waits
 //! for the other. Everything that can fail is set up first, cheapest first, and nothing is attached before all of it stands.
 //! Only the thread that will capture has privileges, until it has attached the programs; then the process is confined.
-//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends.
+//! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends;
+//! then every sink makes a last attempt to deliver.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -14,8 +15,9 @@ use rollcall::{
     kernel::{self, Attachment, Programs, Stop},
     ledger::exposure::Recorder,
     output::{
-        Health,
+        Health, Reopen,
         api::{Inquiries, Pulse, Setup},
+        checkpoints::{CheckpointFile, Keeper},
         metrics::Metrics,
         web::{self, Access, Site},
     },
@@ -30,13 +32,15 @@ use tokio::{
 use super::{
     check,
     exit::{Exit, Failure},
+    keep::Checkpoints,
     ledger::LedgerArgs,
     live::{Live, Shared},
     logging,
     options::{EngineArgs, KernelArgs, LogArgs, OutputArgs},
-    pipeline::{self, Outputs, Writing},
+    pipeline::{self, Outputs},
     privileged::Privileged,
-    service,
+    resume, service,
+    sinks::{ReopenAlerts, SinkArgs},
     state::{self, Key},
     values,
 };
@@ -48,6 +52,9 @@ pub(crate) struct RunArgs {
 
     #[command(flatten)]
     pub(crate) outputs: OutputArgs,
+
+    #[command(flatten)]
+    sinks: SinkArgs,
 
     #[command(flatten)]
     pub(crate) kernel: KernelArgs,
@@ -65,6 +72,16 @@ pub(crate) struct RunArgs {
     /// Directory of what must survive a restart; made if it does not exist.
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
+
+    /// How often what is known is written there. A crash loses what was learned since; alerts are written at once.
+    #[arg(
+        long = "checkpoint.interval",
+        env = "ROLLCALL_CHECKPOINT_INTERVAL",
+        value_name = "DURATION",
+        value_parser = values::checkpoint_interval,
+        default_value = "1min"
+    )]
+    checkpoint_interval: Duration,
 
     /// Address to serve the status page, /metrics, /healthz, /readyz and /api/v1 on.
     #[arg(
@@ -113,9 +130,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     logging::start(&args.log);
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
+    let plan = args.sinks.plan(&args.outputs.alert_file)?;
     let access = Arc::new(Access::open(args.web_config.as_deref())?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
+    let _ours = state::lock(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
     let privileged = Privileged::start("capture")?;
     if args.sandbox == Sandbox::On {
@@ -123,15 +142,24 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         sandbox::give_up_capabilities()?;
     }
     let metrics = Metrics::new().context("set up metrics")?;
-    let mut outputs = Outputs::open(&args.outputs, Writing::Queued, Some(&metrics))?;
+    let sinks = plan.open(&args.state_dir, key, args.ledger.age, &metrics)?;
+    let (mut outputs, exchanges) =
+        Outputs::live(&args.outputs, sinks.ledger.handle(), Arc::clone(&sinks.own), &metrics)?;
     outputs.record(
         Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
         &metrics,
     );
     let board = Arc::clone(&outputs.board);
-    let mut engine = pipeline::engine(settings, key, outputs);
+    let now = Timestamp::now();
+    let told = sinks.ledger.open_alerts();
+    let (detection, restored) = resume::detection(&args.state_dir, &settings.detection, key, told, now);
+    let mut engine = pipeline::resumed(settings.http, detection, outputs);
     let open_alerts = engine.open_alerts();
     engine.output().resume(&open_alerts);
+    told.iter().for_each(|alert| board.note(alert));
+    let keeper =
+        Keeper::start(CheckpointFile::new(&args.state_dir), args.checkpoint_interval, restored, now)?;
+    let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);
     let options = options(&args, &key);
     let (programs, capture) = privileged.call(move || kernel::load(&options))??;
     let health = Arc::new(Health::default());
@@ -139,12 +167,14 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let pulse = Arc::new(Pulse::new(setup(&args)));
     let shared =
         Shared { health: Arc::clone(&health), inquiries: Arc::clone(&inquiries), pulse: Arc::clone(&pulse) };
-    let live = Live::new(engine, shared, &capture, &metrics, &args);
+    let live = Live::new(engine, checkpoints, shared, &capture, &metrics, &args);
 
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let mut signals = {
         let _runtime = runtime.enter();
+        let hangup = signal(SignalKind::hangup()).context("handle signals")?;
+        runtime.spawn(reopen_on(hangup, sinks.reopen(), exchanges));
         Signals::new().context("handle signals")?
     };
     let stop = Stop::new().context("prepare for the stop")?;
@@ -190,7 +220,9 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
             name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     })?;
-    Failure::all(capture.join()?)
+    let failures = capture.join()?;
+    sinks.finish();
+    Failure::all(failures)
 }
 
 /// Attaches the programs, and takes from this thread all that this took.
@@ -201,6 +233,17 @@ fn attach(mut programs: Programs, sandbox: Sandbox) -> Result<(Programs, Attachm
         sandbox::give_up_capabilities()?;
     }
     Ok((programs, attachment))
+}
+
+/// Opens the alert file and the exchange log anew whenever they may have been rotated.
+async fn reopen_on(mut hangup: Signal, alerts: ReopenAlerts, exchanges: Option<Reopen>) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(signal = "SIGHUP", "opening the logs anew");
+        alerts.reopen();
+        if let Some(exchanges) = &exchanges {
+            exchanges.reopen();
+        }
+    }
 }
 
 /// SIGTERM and SIGINT.

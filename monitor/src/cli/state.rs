@@ -1,4 +1,4 @@
-//! The state directory, and the key in it.
+//! The state directory: whose it is, and the key in it.
 //!
 //! The key seeds every hash of what an attacker can choose, so that nobody outside can aim for collisions or predict
 //! which targets a sample leaves out. It is made at the first start and stays, so that figures compare across restarts.
@@ -10,7 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::{libc::O_NOFOLLOW, unistd::geteuid};
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    libc::O_NOFOLLOW,
+    unistd::geteuid,
+};
 
 /// The file of the key.
 const KEY_FILE: &str = "key";
@@ -32,6 +37,14 @@ pub(crate) enum Error {
     Owner { path: PathBuf, owner: u32, user: u32 },
     #[error("use {path}: others may {may} it (mode {mode:03o})")]
     Mode { path: PathBuf, mode: u32, may: &'static str },
+    #[error("use {path}: another rollcall runs on it")]
+    InUse { path: PathBuf },
+    #[error("lock {path}")]
+    Lock {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("read key {path}")]
     Read {
         path: PathBuf,
@@ -52,7 +65,10 @@ impl Error {
     /// What to do about it.
     pub(crate) fn advice(&self) -> String {
         match self {
-            Error::Create { .. } | Error::NotDirectory { .. } => "choose another --state-dir".to_owned(),
+            Error::Create { .. } | Error::NotDirectory { .. } | Error::Lock { .. } => {
+                "choose another --state-dir".to_owned()
+            }
+            Error::InUse { .. } => "stop that one, or choose another --state-dir".to_owned(),
             Error::Owner { path, .. } => {
                 format!(
                     "chown {} if it is meant to be this user's, or choose another --state-dir",
@@ -77,6 +93,16 @@ pub(crate) fn open(directory: &Path) -> Result<Key, Error> {
         Some(key) => Ok(key),
         None => create(directory, &path),
     }
+}
+
+/// Takes the state directory for one daemon, as long as what is returned lives: two would write over each other's state.
+pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
+    let path = || directory.to_owned();
+    let opened = File::open(directory).map_err(|source| Error::Lock { path: path(), source })?;
+    Flock::lock(opened, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| match error {
+        Errno::EWOULDBLOCK => Error::InUse { path: path() },
+        error => Error::Lock { path: path(), source: error.into() },
+    })
 }
 
 /// The key of the state directory, if it has one. Changes nothing.
@@ -232,6 +258,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         chown(root.path(), Some(4711), None).unwrap();
         assert!(matches!(open(root.path()), Err(Error::Owner { owner: 4711, .. })));
+    }
+
+    #[test]
+    fn one_daemon_at_a_time_has_a_state_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let held = lock(root.path()).unwrap();
+        let error = lock(root.path()).unwrap_err();
+        assert!(error.to_string().ends_with("another rollcall runs on it"), "{error}");
+        assert!(open(root.path()).is_ok(), "what only reads the key may");
+        drop(held);
+        lock(root.path()).unwrap();
     }
 
     #[test]

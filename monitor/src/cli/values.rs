@@ -82,6 +82,16 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected a time such as 400d or 36h, an hour at least".to_owned())
 }
 
+/// How far checkpoints are apart.
+pub(super) fn checkpoint_interval(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let interval = humantime::parse_duration(text.trim()).ok();
+    interval
+        .filter(|interval| (SHORTEST..=LONGEST).contains(interval))
+        .ok_or_else(|| "expected a time such as 1min, between 100ms and 1h".to_owned())
+}
+
 /// A moment: a time, or how long ago it was.
 pub(super) fn since(text: &str) -> Result<Timestamp, String> {
     let text = text.trim();
@@ -177,10 +187,20 @@ mod tests {
         assert_eq!(since("2026-11-24T12:00:00Z").unwrap().to_string(), "2026-11-24T12:00:00.000000Z");
         assert_eq!(since("2026-11-24 12:00:00").unwrap().to_string(), "2026-11-24T12:00:00.000000Z");
         assert_eq!(since("2026-11-24").unwrap().to_string(), "2026-11-24T00:00:00.000000Z");
-        let ago = Timestamp::now().since(since("1h").unwrap());
-        assert!((3590..3700).contains(&ago.as_secs()), "{ago:?}");
+        let before = Timestamp::now();
+        let asked = since("1h").unwrap() + Duration::from_secs(3600);
+        assert!((before..=Timestamp::now()).contains(&asked), "{asked}");
         for text in ["", "x", "2026", "yesterday"] {
             since(text).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn intervals_of_checkpoints() {
+        assert_eq!(checkpoint_interval("1min"), Ok(Duration::from_secs(60)));
+        assert_eq!(checkpoint_interval("100ms"), Ok(Duration::from_millis(100)));
+        for text in ["", "1", "99ms", "61min", "x"] {
+            checkpoint_interval(text).unwrap_err();
         }
     }
 

@@ -1,10 +1,12 @@
 //! Alerts, one row each, and the events of their lives.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, TransactionBehavior, params, types::FromSqlError,
 };
 
-use super::{Error, Reader};
+use super::{Acked, Error, Reader, acks};
 use crate::{
     alert::{Alert, State},
     time::Timestamp,
@@ -12,6 +14,9 @@ use crate::{
 
 /// Events that are kept: some 120 MB, or a day of an alert every second.
 const MOST_EVENTS: u64 = 100_000;
+
+/// In the order in which they rise.
+const SEVERITIES: &str = "info warning critical";
 
 /// One event in the life of an alert, as it is recorded.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,15 +37,8 @@ pub struct Row {
     pub acked: Option<Acked>,
 }
 
-/// Somebody has taken an alert on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acked {
-    pub at: Timestamp,
-    pub by: String,
-    pub note: Option<String>,
-}
-
-/// Records an event: a line of its own, and the alert's row as of now.
+/// Records an event: a line of its own, and the alert's row as of now. Who acknowledged the alert knew of it as it was: when
+/// its severity rises, that holds no more.
 pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
     let Event { seq, alert, line } = event;
     // One that is there already has been recorded by a commit whose success was not heard of.
@@ -54,7 +52,8 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
             "INSERT INTO alerts (id, route, opened_at, opened_by, state, severity, updated_at, resolved_at, line)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
-                 updated_at = excluded.updated_at, resolved_at = excluded.resolved_at, line = excluded.line",
+                 updated_at = excluded.updated_at, resolved_at = excluded.resolved_at, line = excluded.line,
+                 acked_at = iif(instr(?10, excluded.severity) > instr(?10, severity), NULL, acked_at)",
         )?
         .execute(params![
             alert.id,
@@ -65,7 +64,8 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
             alert.severity.name(),
             at,
             resolved_at,
-            line
+            line,
+            SEVERITIES,
         ])?;
     Ok(())
 }
@@ -82,7 +82,7 @@ pub(super) fn last_seq(connection: &Connection) -> rusqlite::Result<u64> {
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<Alert>> {
     let mut statement = connection
         .prepare_cached("SELECT line FROM alerts WHERE resolved_at IS NULL ORDER BY opened_at, id")?;
-    statement.query_map((), |row| parse(&row.get::<_, String>(0)?))?.collect()
+    readable(statement.query_map((), |row| parse(&row.get::<_, String>(0)?))?)
 }
 
 /// Forgets events from before `before` and those that are too many, unless a sink still has to deliver them, and alerts of
@@ -101,14 +101,22 @@ pub(super) fn forget(connection: &mut Connection, before: Timestamp) -> rusqlite
              AND NOT EXISTS (SELECT 1 FROM alert_events WHERE alert_events.id = alerts.id)",
         [before.to_string()],
     )?;
+    acks::forget(&transaction)?;
     transaction.commit()?;
     connection.execute_batch("PRAGMA incremental_vacuum")
 }
 
 /// An event of the columns `seq`, `line`.
-pub(super) fn event(row: &SqlRow<'_>) -> rusqlite::Result<Event> {
+fn event(row: &SqlRow<'_>) -> rusqlite::Result<Event> {
     let (seq, line): (u64, String) = (row.get(0)?, row.get(1)?);
     Ok(Event { seq, alert: parse(&line)?, line })
+}
+
+/// What can be read; lines that another version wrote in its own way are left out.
+fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+    let is_foreign =
+        |row: &rusqlite::Result<T>| matches!(row, Err(rusqlite::Error::FromSqlConversionFailure(..)));
+    rows.filter(|row| !is_foreign(row)).collect()
 }
 
 /// An alert of its line.
@@ -122,13 +130,25 @@ impl Reader {
         open(self.connection()).map_err(|error| self.failed(error))
     }
 
+    /// Of the alerts `ids`, those that are known to be over.
+    pub fn resolved(&self, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
+        let is_over = |id: &str| -> rusqlite::Result<bool> {
+            let mut statement = self
+                .connection()
+                .prepare_cached("SELECT 1 FROM alerts WHERE id = ?1 AND resolved_at IS NOT NULL")?;
+            statement.exists([id])
+        };
+        let over = ids.iter().filter_map(|id| is_over(id).map(|over| over.then(|| id.clone())).transpose());
+        over.collect::<rusqlite::Result<_>>().map_err(|error| self.failed(error))
+    }
+
     /// Every alert that is remembered, the one opened last first.
     pub fn alerts(&self) -> Result<Vec<Row>, Error> {
         let query = || -> rusqlite::Result<_> {
             let mut statement = self.connection().prepare_cached(
                 "SELECT line, resolved_at, acked_at, acked_by, ack_note FROM alerts ORDER BY opened_at DESC, id",
             )?;
-            statement.query_map((), row)?.collect()
+            readable(statement.query_map((), row)?)
         };
         query().map_err(|error| self.failed(error))
     }
@@ -139,23 +159,22 @@ impl Reader {
             let mut statement = self
                 .connection()
                 .prepare_cached("SELECT seq, line FROM alert_events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
-            statement.query_map(params![seq, most as u64], event)?.collect()
+            readable(statement.query_map(params![seq, most as u64], event)?)
         };
         query().map_err(|error| self.failed(error))
     }
 }
 
 fn row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
-    let time = |text: String| {
-        text.parse::<Timestamp>().map_err(|error| rusqlite::Error::from(FromSqlError::other(error)))
-    };
-    let acked = match row.get::<_, Option<String>>(2)? {
-        Some(at) => Some(Acked { at: time(at)?, by: row.get(3)?, note: row.get(4)? }),
-        None => None,
-    };
+    let resolved_at = row.get::<_, Option<String>>(1)?;
     Ok(Row {
         alert: parse(&row.get::<_, String>(0)?)?,
-        resolved_at: row.get::<_, Option<String>>(1)?.map(time).transpose()?,
-        acked,
+        resolved_at: resolved_at.as_deref().map(time).transpose()?,
+        acked: acks::current(row, 2)?,
     })
+}
+
+/// A time of its text.
+pub(super) fn time(text: &str) -> rusqlite::Result<Timestamp> {
+    text.parse().map_err(|error: humantime::TimestampError| FromSqlError::other(error).into())
 }

@@ -8,7 +8,7 @@ use std::sync::{
 
 use rusqlite::Transaction;
 
-use super::outbox::SinkStats;
+use super::{outbox::SinkStats, unwritten::Shared};
 use crate::alert::Alert;
 
 /// Messages that may wait for the thread: at 2 KiB an alert, 16 MiB. Only a disk that takes nothing, and answers nothing,
@@ -43,7 +43,7 @@ pub trait Work: Send {
 #[derive(Clone, Debug)]
 pub struct Handle {
     messages: Sender<Message>,
-    stats: Arc<Stats>,
+    shared: Arc<Shared>,
 }
 
 /// What became of what was handed over. Shared with the metrics.
@@ -74,24 +74,24 @@ impl Stats {
 }
 
 /// A way to the thread, for its other end.
-pub(super) fn channel(stats: Arc<Stats>) -> (Handle, Receiver<Message>) {
+pub(super) fn channel(shared: Arc<Shared>) -> (Handle, Receiver<Message>) {
     let (messages, receiver) = mpsc::channel();
-    (Handle { messages, stats }, receiver)
+    (Handle { messages, shared }, receiver)
 }
 
 impl Handle {
     /// Records an event in the life of an alert, and has every sink told of it.
     pub fn record(&self, alert: &Alert) {
-        if self.stats.waiting.load(Ordering::Relaxed) < WAITING {
+        if self.shared.stats.waiting.load(Ordering::Relaxed) < WAITING {
             self.send(Message::Event(Box::new(alert.clone())));
         } else {
-            self.stats.lost.fetch_add(1, Ordering::Relaxed);
+            self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Has `work` written within a second.
     pub fn work(&self, work: Box<dyn Work>) {
-        if self.stats.waiting.load(Ordering::Relaxed) < WAITING {
+        if self.shared.stats.waiting.load(Ordering::Relaxed) < WAITING {
             self.send(Message::Work(work));
         } else {
             work.lost();
@@ -106,6 +106,11 @@ impl Handle {
         receiver
     }
 
+    /// Has every sink look around, though there may be nothing to deliver.
+    pub fn nudge(&self) {
+        self.shared.nudge();
+    }
+
     pub(super) fn delivered(&self, sink: usize, seq: u64) {
         self.send(Message::Delivered { sink, seq });
     }
@@ -115,12 +120,12 @@ impl Handle {
     }
 
     fn send(&self, message: Message) {
-        self.stats.waiting.fetch_add(1, Ordering::Relaxed);
+        self.shared.stats.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread is gone only after `finish`, or a panic that `finish` tells of.
         if let Err(mpsc::SendError(message)) = self.messages.send(message) {
-            self.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
             match message {
-                Message::Event(_) => drop(self.stats.lost.fetch_add(1, Ordering::Relaxed)),
+                Message::Event(_) => drop(self.shared.stats.lost.fetch_add(1, Ordering::Relaxed)),
                 Message::Work(work) => work.lost(),
                 Message::Delivered { .. } | Message::Barrier(_) | Message::Stop => {}
             }

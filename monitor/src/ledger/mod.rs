@@ -14,6 +14,7 @@
 //!
 //! What alerts mean, and how they are delivered, is left to [`crate::alert`] and [`crate::output`].
 
+mod acks;
 mod alerts;
 mod database;
 pub mod exposure;
@@ -27,11 +28,15 @@ mod writer;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+pub use acks::{Ack, Acked, Outcome as AckOutcome, acknowledge};
 pub use alerts::{Event, Row};
 pub use handle::{Handle, Stats, Work};
 pub use open::Reader;
@@ -125,6 +130,8 @@ pub struct Ledger {
     directory: PathBuf,
     settings: Settings,
     open_alerts: Vec<Alert>,
+    /// Closed when the thread has ended.
+    done: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
@@ -133,13 +140,19 @@ impl Ledger {
     /// each second; only a thread that can't be had is an error.
     pub fn open(directory: &Path, settings: Settings) -> Result<Ledger, Error> {
         let shared = Arc::new(Shared::new(&settings.sinks));
-        let (handle, messages) = handle::channel(Arc::clone(&shared.stats));
+        let (handle, messages) = handle::channel(Arc::clone(&shared));
         let (writer, open_alerts) = Writer::new(directory, settings.clone(), messages, Arc::clone(&shared));
+        let (ends, done) = mpsc::channel();
+        let work = move || {
+            // Dropped even when the thread panics.
+            let _ends: mpsc::Sender<()> = ends;
+            writer.run();
+        };
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || writer.run())
+            .spawn(work)
             .map_err(|source| Error::Thread { source })?;
-        Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, thread })
+        Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, done, thread })
     }
 
     /// Where to hand things over to the ledger's thread.
@@ -169,14 +182,17 @@ impl Ledger {
         self.shared.close(deadline);
     }
 
-    /// Writes all that was handed over, and ends the thread.
-    pub fn finish(self) {
+    /// Writes all that was handed over, and ends the thread. A disk that does not answer within `patience` is waited for
+    /// no longer.
+    pub fn finish(self, patience: Duration) {
         self.handle.stop();
-        if self.thread.join().is_err() {
+        if self.done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+            tracing::error!("the disk does not answer: the ledger may lack the latest alerts");
+        } else if self.thread.join().is_err() {
             tracing::error!("the ledger's thread panicked");
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -157,15 +157,24 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
+/// Opens a database for writing that is there already, and changes nothing about it. The daemon may be running or not.
+pub(super) fn editor(directory: &Path, schema: &Schema) -> Result<(Connection, PathBuf), Error> {
+    existing(directory, schema, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
 /// Opens a database for reading. The daemon may be running or not.
 pub(super) fn reader(directory: &Path, schema: &Schema) -> Result<(Connection, PathBuf), Error> {
+    existing(directory, schema, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn existing(directory: &Path, schema: &Schema, mode: OpenFlags) -> Result<(Connection, PathBuf), Error> {
     let path = directory.join(schema.file);
     if !path.exists() {
         return Err(Error::Missing { path });
     }
     let failed = |error| failure(&path, error);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&path, flags).map_err(failed)?;
+    let connection =
+        Connection::open_with_flags(&path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     version(&connection, &path, schema)?;
     Ok((connection, path))
@@ -183,6 +192,12 @@ impl Reader {
     pub fn open(directory: &Path) -> Result<Reader, Error> {
         let (connection, path) = reader(directory, &SCHEMA)?;
         Ok(Reader { connection, path })
+    }
+
+    /// A number that changes when anybody else has written something.
+    pub fn changes(&self) -> Result<i64, Error> {
+        let number = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));
+        number.map_err(|error| self.failed(error))
     }
 
     /// The connection, for the queries of the modules beside this one.

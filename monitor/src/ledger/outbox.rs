@@ -12,9 +12,9 @@ use std::{
     time::Instant,
 };
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Event, Handle, Reader, alerts, unwritten::Shared};
+use super::{Event, Handle, Reader, unwritten::Shared};
 
 /// What a sink has to deliver, and what was dropped of it. Shared with the metrics.
 #[derive(Debug, Default)]
@@ -41,6 +41,8 @@ pub struct Outbox {
     reader: Option<(u64, Reader)>,
     /// The number of the latest event delivered by this process: its entry may still be there.
     delivered: u64,
+    /// Nudges that were noticed.
+    nudges: u64,
 }
 
 impl Outbox {
@@ -52,11 +54,11 @@ impl Outbox {
         shared: Arc<Shared>,
     ) -> Outbox {
         let directory = directory.to_owned();
-        Outbox { sink, name, directory, handle, shared, reader: None, delivered: 0 }
+        Outbox { sink, name, directory, handle, shared, reader: None, delivered: 0, nudges: 0 }
     }
 
     /// At most `most` events to deliver, the oldest first. Waits for one until `deadline`, and returns none when that
-    /// has passed, or when the outbox is [closing](Outbox::closing).
+    /// has passed, when sinks are [nudged](Handle::nudge), or when the outbox is [closing](Outbox::closing).
     pub fn next(&mut self, most: usize, deadline: Option<Instant>) -> Vec<Arc<Event>> {
         loop {
             let glance = self.shared.glance();
@@ -64,7 +66,9 @@ impl Outbox {
             if events.is_empty() {
                 events = self.shared.undelivered(self.sink, self.delivered, most);
             }
+            let nudged = std::mem::replace(&mut self.nudges, glance.nudges) != glance.nudges;
             if !events.is_empty()
+                || nudged
                 || glance.closing.is_some()
                 || deadline.is_some_and(|deadline| Instant::now() >= deadline)
             {
@@ -104,7 +108,7 @@ impl Outbox {
         }
         let Some((_, reader)) = &self.reader else { return Vec::new() };
         match reader.undelivered(&self.name, self.delivered, most) {
-            Ok(events) => events.into_iter().map(Arc::new).collect(),
+            Ok(lines) => lines.into_iter().filter_map(|(seq, line)| self.parse(seq, line)).collect(),
             Err(error) => {
                 // The writer learns the same from its own connection, says so, and mends it.
                 tracing::debug!(error = &error as &dyn std::error::Error, "an outbox can't be read");
@@ -113,17 +117,31 @@ impl Outbox {
             }
         }
     }
+
+    /// An event of its line; one that can't be read, as another version wrote it, goes.
+    fn parse(&self, seq: u64, line: String) -> Option<Arc<Event>> {
+        match serde_json::from_str(&line) {
+            Ok(alert) => Some(Arc::new(Event { seq, alert, line })),
+            Err(error) => {
+                tracing::warn!(sink = self.name, seq, %error, "an alert of another version can't be delivered");
+                self.shared.stats.sinks[self.sink].dropped.fetch_add(1, Ordering::Relaxed);
+                self.handle.delivered(self.sink, seq);
+                None
+            }
+        }
+    }
 }
 
 impl Reader {
-    /// At most `most` events after `seq` in the outbox of `sink`, in order.
-    fn undelivered(&self, sink: &str, seq: u64, most: usize) -> Result<Vec<Event>, super::Error> {
+    /// Number and line of at most `most` events after `seq` in the outbox of `sink`, in order.
+    fn undelivered(&self, sink: &str, seq: u64, most: usize) -> Result<Vec<(u64, String)>, super::Error> {
         let query = || -> rusqlite::Result<_> {
             let mut statement = self.connection().prepare_cached(
                 "SELECT seq, line FROM outbox JOIN alert_events USING (seq)
                  WHERE sink = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
             )?;
-            statement.query_map(params![sink, seq, most as u64], alerts::event)?.collect()
+            let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            statement.query_map(params![sink, seq, most as u64], columns)?.collect()
         };
         query().map_err(|error| self.failed(error))
     }

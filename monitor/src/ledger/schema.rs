@@ -18,7 +18,8 @@ pub(super) struct Schema {
 /// "Roll".
 pub(super) const SCHEMA: Schema = Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS] };
 
-/// Alerts, one row each; the events of their lives, of which one is a line of JSON; and what each sink has to deliver.
+/// Alerts, one row each; the events of their lives, of which one is a line of JSON; what each sink has to deliver; and who
+/// took which alert on.
 const ALERTS: &str = "
     CREATE TABLE alerts (
         id          TEXT NOT NULL PRIMARY KEY,
@@ -51,6 +52,14 @@ const ALERTS: &str = "
         PRIMARY KEY (sink, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX outbox_seq ON outbox (seq);
+
+    CREATE TABLE acks (
+        seq  INTEGER PRIMARY KEY AUTOINCREMENT,
+        id   TEXT NOT NULL,
+        at   TEXT NOT NULL,
+        by   TEXT NOT NULL,
+        note TEXT
+    ) STRICT;
 ";
 
 impl Schema {

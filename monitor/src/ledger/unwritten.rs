@@ -32,6 +32,8 @@ struct State {
     generation: u64,
     /// Rises whenever there is another database under the ledger's name.
     database: u64,
+    /// Rises whenever sinks are to look around, though there may be nothing to deliver.
+    nudges: u64,
     closing: Option<Instant>,
 }
 
@@ -46,6 +48,7 @@ pub(super) struct Unwritten {
 pub(super) struct Glance {
     pub(super) generation: u64,
     pub(super) database: u64,
+    pub(super) nudges: u64,
     pub(super) closing: Option<Instant>,
 }
 
@@ -111,6 +114,13 @@ impl Shared {
         self.change(state);
     }
 
+    /// Sinks are to look around.
+    pub(super) fn nudge(&self) {
+        let mut state = self.lock();
+        state.nudges += 1;
+        self.change(state);
+    }
+
     /// Sinks are to come to an end.
     pub(super) fn close(&self, deadline: Instant) {
         let mut state = self.lock();
@@ -120,8 +130,8 @@ impl Shared {
 
     /// What there is to know for a sink.
     pub(super) fn glance(&self) -> Glance {
-        let state = self.lock();
-        Glance { generation: state.generation, database: state.database, closing: state.closing }
+        let State { events: _, failing: _, generation, database, nudges, closing } = *self.lock();
+        Glance { generation, database, nudges, closing }
     }
 
     /// At most `most` events after `seq` that `sink` has not delivered, if they are to be delivered from here.

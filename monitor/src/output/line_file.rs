@@ -9,7 +9,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     os::{fd::AsFd, unix::fs::OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -21,6 +21,7 @@ const LOG_MODE: u32 = 0o640;
 /// A log file, or stdout, open for appending whole lines.
 #[derive(Debug)]
 pub struct LineFile {
+    path: PathBuf,
     name: String,
     file: File,
     kind: Kind,
@@ -52,7 +53,8 @@ impl LineFile {
         let name = if path == Path::new("-") { "stdout".to_owned() } else { path.display().to_string() };
         match open(path) {
             Ok((file, kind, torn)) => {
-                Ok(LineFile { name, file, kind, torn, stats: Arc::default(), error: None })
+                let path = path.to_owned();
+                Ok(LineFile { path, name, file, kind, torn, stats: Arc::default(), error: None })
             }
             Err(source) => Err(Error::Open { path: name, source }),
         }
@@ -66,6 +68,27 @@ impl LineFile {
     /// What became of the lines, for the metrics.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)
+    }
+
+    /// Opens the path once more, which after a rotation is another file; lines go there from now on. If that fails they go
+    /// on to the old one. Only regular files rotate.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        if self.kind == Kind::Regular {
+            (self.file, self.kind, self.torn) = open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Takes back the beginning of a line that a killed process left at the end of the file, if it has `count` bytes.
+    pub(super) fn take_back(&mut self, count: u64) {
+        if self.torn && self.cut(count) {
+            self.torn = false;
+        }
+    }
+
+    /// Waits until what was written would survive a loss of power.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if self.kind == Kind::Regular { self.file.sync_data() } else { Ok(()) }
     }
 
     /// Writes whole lines. What is written when it stops early is whole lines too.

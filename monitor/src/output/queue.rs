@@ -28,12 +28,32 @@ const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// Hands lines to a thread that writes them.
 pub struct Queue {
-    chunks: Sender<Vec<u8>>,
+    messages: Sender<Message>,
     spare: Receiver<Vec<u8>>,
     limit: u64,
     stats: Arc<Stats>,
     stopping: Arc<AtomicBool>,
     writer: JoinHandle<LineFile>,
+}
+
+enum Message {
+    /// Whole lines to write.
+    Lines(Vec<u8>),
+    /// The file was rotated: what comes now goes to the one that has its name.
+    Reopen,
+    End,
+}
+
+/// Has the file of a queue opened anew.
+#[derive(Clone)]
+pub struct Reopen(Sender<Message>);
+
+impl Reopen {
+    /// Lines that were handed over before go to the old file, those that come now to the new one.
+    pub fn reopen(&self) {
+        // Nobody listens once the queue is finished.
+        let _ = self.0.send(Message::Reopen);
+    }
 }
 
 impl Queue {
@@ -42,14 +62,19 @@ impl Queue {
         let path = file.name().to_owned();
         let stats = file.stats();
         let stopping = Arc::new(AtomicBool::new(false));
-        let (chunks, receiver) = mpsc::channel();
+        let (messages, receiver) = mpsc::channel();
         let (used, spare) = mpsc::channel();
         let writer = Writer { file, stopping: Arc::clone(&stopping), complained: None };
         let writer = thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || writer.run(receiver, used))
             .map_err(|source| Error::Thread { path, source })?;
-        Ok(Queue { chunks, spare, limit, stats, stopping, writer })
+        Ok(Queue { messages, spare, limit, stats, stopping, writer })
+    }
+
+    /// What has its file opened anew.
+    pub fn reopen(&self) -> Reopen {
+        Reopen(self.messages.clone())
     }
 }
 
@@ -64,7 +89,7 @@ impl Sink for Queue {
         self.stats.queued.fetch_add(size, Ordering::Relaxed);
         let empty = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(buffer.capacity()));
         let full = std::mem::replace(buffer, empty);
-        if self.chunks.send(full).is_err() {
+        if self.messages.send(Message::Lines(full)).is_err() {
             // The writer is gone, which only a panic of its thread explains; `finish` tells.
             self.stats.queued.fetch_sub(size, Ordering::Relaxed);
             self.stats.dropped.fetch_add(lines, Ordering::Relaxed);
@@ -72,8 +97,9 @@ impl Sink for Queue {
     }
 
     fn finish(self: Box<Self>) -> Result<(), Error> {
-        let Queue { chunks, spare: _, limit: _, stats, stopping, writer } = *self;
-        drop(chunks);
+        let Queue { messages, spare: _, limit: _, stats, stopping, writer } = *self;
+        // Without the writer there is its panic to tell of, below.
+        let _ = messages.send(Message::End);
         stopping.store(true, Ordering::Release);
         writer.thread().unpark();
         match writer.join() {
@@ -94,16 +120,28 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, chunks: Receiver<Vec<u8>>, used: Sender<Vec<u8>>) -> LineFile {
+    fn run(mut self, messages: Receiver<Message>, used: Sender<Vec<u8>>) -> LineFile {
         let stats = self.file.stats();
-        for mut chunk in chunks {
-            self.write(&chunk);
-            stats.queued.fetch_sub(chunk.len() as u64, Ordering::Relaxed);
-            chunk.clear();
-            // Nobody takes it any more once the queue is finished.
-            drop(used.send(chunk));
+        for message in messages {
+            match message {
+                Message::Lines(mut lines) => {
+                    self.write(&lines);
+                    stats.queued.fetch_sub(lines.len() as u64, Ordering::Relaxed);
+                    lines.clear();
+                    // Nobody takes it any more once the queue is finished.
+                    drop(used.send(lines));
+                }
+                Message::Reopen => self.reopen(),
+                Message::End => break,
+            }
         }
         self.file
+    }
+
+    fn reopen(&mut self) {
+        if let Err(error) = self.file.reopen() {
+            tracing::error!(log = self.file.name(), %error, "cannot open the log anew: lines go on to the old file");
+        }
     }
 
     fn write(&mut self, chunk: &[u8]) {
@@ -156,6 +194,23 @@ mod tests {
         }
         Box::new(queue).finish().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+    }
+
+    #[test]
+    fn after_a_rotation_lines_go_to_the_new_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, old) = (directory.path().join("log"), directory.path().join("log.1"));
+        let mut queue = Queue::new(LineFile::open(&path).unwrap(), 1 << 20).unwrap();
+        queue.put(&mut b"one\n".to_vec(), 1);
+        std::fs::rename(&path, &old).unwrap();
+        queue.reopen().reopen();
+        queue.put(&mut b"two\n".to_vec(), 1);
+        let reopen = queue.reopen();
+        Box::new(queue).finish().unwrap();
+        reopen.reopen();
+        let content = |path| std::fs::read_to_string(path).unwrap_or_default();
+        // The first line may have been written before or after the file got its other name: it is the same file.
+        assert_eq!((content(&old), content(&path)), ("one\n".to_owned(), "two\n".to_owned()));
     }
 
     #[test]

@@ -75,6 +75,7 @@ pub(super) const ALLOWED: &[c_long] = &[
     // Memory; what would make it executable is below.
     libc::SYS_brk,
     libc::SYS_madvise,
+    libc::SYS_memfd_create,
     libc::SYS_mremap,
     libc::SYS_msync,
     libc::SYS_munmap,

@@ -11,6 +11,14 @@ use super::{
 };
 use crate::{process, workspace::Workspace};
 
+/// What other programs take, as it lies in the packaging directory.
+const FOR_OTHERS: [&str; 4] = [
+    "container/Containerfile",
+    "grafana/rollcall.json",
+    "kubernetes/rollcall.yaml",
+    "prometheus/rollcall.rules.yml",
+];
+
 /// All that both packages are made of.
 pub(super) struct Parts {
     /// The program, whose linkage is what tells the packages apart.
@@ -39,11 +47,7 @@ impl Parts {
 
     /// The file `name` of the packaging directory.
     pub(super) fn source(&self, name: &str) -> Result<Vec<u8>> {
-        read(&self.packaging().join(name))
-    }
-
-    fn packaging(&self) -> PathBuf {
-        self.root.join("xtask/packaging")
+        read(&self.root.join("xtask/packaging").join(name))
     }
 
     /// Everything as it stands below `prefix` (`usr`, or nothing), but for what is at home in `/etc`.
@@ -61,12 +65,8 @@ impl Parts {
         tree.add(at("share/bash-completion/completions/rollcall"), FILE, bash.clone());
         tree.add(at("share/fish/vendor_completions.d/rollcall.fish"), FILE, fish.clone());
         tree.add(at("share/zsh/vendor-completions/_rollcall"), FILE, zsh.clone());
-        // What other programs take: dashboards, rules, manifests.
-        for part in ["grafana", "prometheus", "kubernetes", "container"] {
-            let directory = self.packaging().join(part);
-            for path in if directory.is_dir() { files(&directory)? } else { Vec::new() } {
-                tree.add(at("share/rollcall").join(part).join(name(&path)), FILE, read(&path)?);
-            }
+        for path in FOR_OTHERS {
+            tree.add(at("share/rollcall").join(path), FILE, self.source(path)?);
         }
         let doc = at("share/doc/rollcall");
         tree.add(doc.join("README.md"), FILE, read(&self.root.join("README.md"))?);

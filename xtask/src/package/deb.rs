@@ -69,12 +69,14 @@ fn control(parts: &Parts, release: &Release, tree: &Tree, staged: &Path, home: &
 
 /// The packages that have the libraries which `program` is linked with, with the oldest versions that do.
 fn libraries(program: &Path, home: &Path) -> Result<String> {
-    // dpkg-shlibdeps wants to be in a source package.
+    // dpkg-shlibdeps wants to be in a source package, and the program in a binary one.
+    let root = program.ancestors().nth(3).context("the program lies nowhere")?;
+    fs::create_dir_all(root.join("DEBIAN")).with_context(|| format!("create {}/DEBIAN", root.display()))?;
     let source = home.join("shlibdeps");
     fs::create_dir_all(source.join("debian")).with_context(|| format!("create {}", source.display()))?;
     fs::write(source.join("debian/control"), "Source: rollcall\n\nPackage: rollcall\nArchitecture: any\n")?;
     let mut ask = Command::new("dpkg-shlibdeps");
-    let said = process::stdout(ask.args(["-O", "--warnings=0"]).arg(program).current_dir(&source))?;
+    let said = process::stdout(ask.arg("-O").arg(program).current_dir(&source))?;
     let depends = said.trim().strip_prefix("shlibs:Depends=").context("dpkg-shlibdeps names no packages")?;
     Ok(depends.to_owned())
 }

@@ -113,7 +113,8 @@ fn cgroup(host: &Host) -> Finding {
 }
 
 fn namespace(host: &Host) -> Option<Finding> {
-    (!host.initial_cgroup_namespace).then(|| {
+    // What --cgroup names may well be mounted from outside.
+    (!host.initial_cgroup_namespace && host.cgroup.is_none()).then(|| {
         let remedy =
             "only this container's traffic is seen: run with the host's cgroup namespace (--cgroupns=host)";
         Finding::warn("cgroup namespace", "not the host's", remedy)

@@ -587,3 +587,35 @@ fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
     assert_eq!(held(settings(&["20/11s"], &[], 4 << 20)), ((false, false), (true, 1)));
     assert_eq!(held(settings(&["20/10s"], &[], 8 << 20)), ((false, false), (false, 0)));
 }
+
+#[test]
+fn the_busiest_are_those_that_touched_most_and_looking_changes_nothing() {
+    let scene = |look: bool| {
+        let mut scene = Scene::new(&["20/10s", "100/1h"]);
+        for n in 0..50 {
+            scene.call(n * S / 10, 7, &n.to_string());
+            if n < 10 {
+                scene.make(&Call { credential: Some(8), ..Call::new(n * S / 10, 8, &[&n.to_string()]) });
+            }
+            if look {
+                scene.detector.busiest(Timestamp((1_000_000 + 30) * S), 3);
+            }
+        }
+        scene
+    };
+    let (looked_at, left_alone) = (scene(true), scene(false));
+    assert_eq!(looked_at.findings, left_alone.findings);
+    let busiest = |seconds: u64, most| looked_at.detector.busiest(Timestamp((1_000_000 + seconds) * S), most);
+    let shown: Vec<_> = busiest(5, 10).into_iter().map(|busy| (busy.client.kind(), busy.distinct)).collect();
+    assert_eq!(shown, [("peer", vec![50, 50]), ("peer", vec![10, 10]), ("credential", vec![10, 10])]);
+    let first = &busiest(5, 1)[..];
+    assert!(
+        matches!(first, [busy] if busy.open && busy.exact && busy.limits == [Some(20), Some(100)]),
+        "{first:?}"
+    );
+    // The short window has passed since.
+    assert_eq!(busiest(60, 1)[0].distinct, [0, 50]);
+    assert_eq!(looked_at.detector.hour(&looked_at.route).map(|hour| hour.limit), Some(None));
+    let hour = looked_at.detector.hour(&looked_at.route).unwrap().distinct;
+    assert!((45..=55).contains(&hour), "{hour}");
+}

@@ -55,7 +55,7 @@ impl Stats {
             &[get(&self.evicted_room), get(&self.evicted_age)],
         );
         samples.push(&metrics::LEDGER_SIZE_BYTES, &[], get(&self.size));
-        samples.push(&metrics::LEDGER_WRITE_ERRORS, &[], get(&self.errors));
+        samples.push(&metrics::LEDGER_WRITE_ERRORS, &["exposure"], get(&self.errors));
     }
 }
 

@@ -91,6 +91,9 @@ fn opaque(vitals: &Vitals) -> (Level, String) {
     };
     let text = format!("{} of the traffic on the watched ports can't be read", percent(share));
     match share {
+        _ if share <= 0.0 => {
+            (Level::Good, "All of the traffic on the watched ports could be read.".to_owned())
+        }
         _ if share > MUCH_OPAQUE => {
             (Level::Bad, format!("{text} (TLS, HTTP/2 or no HTTP at all): silence says little."))
         }

@@ -72,6 +72,21 @@ impl Samples {
         self.families.entry(def.name).or_insert_with(|| (def, Vec::new())).1.push(metric);
     }
 
+    /// Adds the values of `now`; counters by how much they have risen since `before`, which the same code had pushed.
+    pub fn add_since(&mut self, now: Samples, before: &Samples) {
+        for (name, (def, mut metrics)) in now.families {
+            let then = before.families.get(name).filter(|_| def.kind == Kind::Counter);
+            let then = then.map_or(&[][..], |(_, then)| then);
+            for (metric, then) in metrics.iter_mut().zip(then) {
+                debug_assert_eq!(metric.get_label(), then.get_label());
+                let mut risen = proto::Counter::default();
+                risen.set_value(metric.get_counter().get_value() - then.get_counter().get_value());
+                metric.set_counter(risen);
+            }
+            self.families.entry(name).or_insert_with(|| (def, Vec::new())).1.append(&mut metrics);
+        }
+    }
+
     /// Adds one value for each of `names`, which are the last label's values; `labels` are those before it.
     pub fn push_each(
         &mut self,

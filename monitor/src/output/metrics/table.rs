@@ -134,6 +134,25 @@ families! {
     /// Always 1; the label tells what the daemon started with: the `whole` checkpoint, the `in_part` of it that fits new settings, or `none`, or it was `set_aside` as it could not be used.
     CHECKPOINT_RESTORED: Gauge "rollcall_checkpoint_restored" ["outcome"];
 
+    /// Alerts handed to a sink's receiver, by what became of that: `delivered`, or `refused` for good.
+    ALERT_DELIVERIES: Counter "rollcall_alert_deliveries_total" ["sink", "outcome"];
+    /// Attempts to deliver alerts that failed and are made again.
+    ALERT_DELIVERY_FAILURES: Counter "rollcall_alert_delivery_failures_total" ["sink"];
+    /// Alerts that wait for a sink.
+    OUTBOX_ALERTS: Gauge "rollcall_outbox_alerts" ["sink"];
+    /// Bytes of them.
+    OUTBOX_BYTES: Gauge "rollcall_outbox_bytes" ["sink"];
+    /// How long the oldest of them has been waiting; 0 while none is.
+    OUTBOX_OLDEST_SECONDS: Gauge "rollcall_outbox_oldest_seconds" ["sink"];
+    /// Alerts that a sink never got, as more were waiting than there is room for, on disk or in memory.
+    OUTBOX_DROPPED: Counter "rollcall_outbox_dropped_total" ["sink"];
+    /// Failed attempts to write the ledger, by database: `alerts`, which are delivered from memory meanwhile, or `exposure`.
+    LEDGER_WRITE_ERRORS: Counter "rollcall_ledger_write_errors_total" ["database"];
+    /// Alerts that never were recorded, as the ledger could not be written for too long.
+    LEDGER_LOST_ALERTS: Counter "rollcall_ledger_lost_alerts_total" [];
+    /// Times that the database of alerts was set aside while the daemon ran, as it was damaged.
+    LEDGER_SET_ASIDE: Counter "rollcall_ledger_set_aside_total" [];
+
     /// Lines written to a log.
     LOG_LINES: Counter "rollcall_log_lines_total" ["log"];
     /// Lines that never reached their log: the queue was full, or the disk.
@@ -157,8 +176,6 @@ families! {
     LEDGER_OBJECTS_EVICTED: Counter "rollcall_ledger_objects_evicted_total" ["reason"];
     /// Size of the file that has them.
     LEDGER_SIZE_BYTES: Gauge "rollcall_ledger_size_bytes" [];
-    /// Failed attempts to write to it.
-    LEDGER_WRITE_ERRORS: Counter "rollcall_ledger_write_errors_total" [];
 
     /// CPU time that the daemon has used, user and system. Kernel programs run on the time of those whose packets they see.
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" [];

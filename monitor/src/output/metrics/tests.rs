@@ -34,6 +34,28 @@ fn the_text_has_help_type_labels_and_values() {
 }
 
 #[test]
+fn counters_begin_with_the_daemon_whatever_was_counted_before() {
+    let collect = |seen: u64, bytes: u64| {
+        let mut samples = Samples::default();
+        samples.push(&SEGMENTS_SEEN, &["request"], seen);
+        samples.push(&SEGMENTS_SEEN, &["response"], 2 * seen);
+        samples.push(&RING_BYTES, &[], bytes);
+        samples
+    };
+    let metrics = Metrics::new().unwrap();
+    let before = collect(7, 9);
+    metrics.add(move |samples| samples.add_since(collect(10, 5), &before));
+    let text = metrics.text().unwrap();
+    for line in [
+        "rollcall_segments_seen_total{direction=\"request\"} 3",
+        "rollcall_segments_seen_total{direction=\"response\"} 6",
+        "rollcall_ring_bytes 5",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line} in {text}");
+    }
+}
+
+#[test]
 fn the_process_is_measured() {
     let text = Metrics::new().unwrap().text().unwrap();
     for name in [

@@ -33,7 +33,7 @@ const REST: u32 = 3;
 const LONGEST_REST: Duration = Duration::from_secs(10);
 
 /// Salt and hash that unknown users are compared with, behind version and cost.
-const NOBODY: &str = "abcdefghijklmnopqrstuu5LsVgW5SJxBCX2tpb8jbxq2gUvPsxMu";
+const NOBODY: &str = "W9Z9JuqrsukKKE67194a5eZJ4b6VjYY2NjEFbMoxCBVzxhRTm.AQu";
 
 /// Whether a request may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,148 @@
+//! The flags that say where alerts go, and what is made of them: the ledger, and a thread for each sink.
+
+mod open;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, builder::FalseyValueParser};
+use rollcall::output::delivery::{Alertmanager, Endpoint, Format, Secret};
+
+pub(crate) use open::ReopenAlerts;
+
+use super::exit::{Exit, Failure};
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SinkArgs {
+    /// Send alerts to the journal of systemd too, with fields to search by.
+    #[arg(
+        long = "alert.journal",
+        env = "ROLLCALL_ALERT_JOURNAL",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Alerts"
+    )]
+    journal: bool,
+
+    /// POST each alert to this URL too; repeatable, or a list. slack=URL posts a message as Slack takes it.
+    /// @FILE in place of the URL reads it from a file.
+    #[arg(
+        long = "alert.webhook",
+        env = "ROLLCALL_ALERT_WEBHOOK",
+        hide_env_values = true,
+        value_name = "[FORMAT=]URL",
+        value_delimiter = ',',
+        help_heading = "Alerts"
+    )]
+    webhooks: Vec<String>,
+
+    /// Sign webhooks with the secret in this file.
+    #[arg(
+        long = "alert.webhook-secret-file",
+        env = "ROLLCALL_ALERT_WEBHOOK_SECRET_FILE",
+        value_name = "FILE",
+        help_heading = "Alerts"
+    )]
+    secret_file: Option<PathBuf>,
+
+    /// Tell the Alertmanager at this URL of alerts too; repeatable, or a list. @FILE in place of the URL reads it
+    /// from a file.
+    #[arg(
+        long = "alert.alertmanager",
+        env = "ROLLCALL_ALERT_ALERTMANAGER",
+        hide_env_values = true,
+        value_name = "URL",
+        value_delimiter = ',',
+        help_heading = "Alerts"
+    )]
+    alertmanagers: Vec<String>,
+
+    /// Send touched objects too, and not only write them to the alert file.
+    #[arg(
+        long = "alert.include-objects",
+        env = "ROLLCALL_ALERT_INCLUDE_OBJECTS",
+        value_parser = FalseyValueParser::new(),
+        help_heading = "Alerts"
+    )]
+    include_objects: bool,
+}
+
+/// A sink that the command line asks for.
+struct Asked {
+    label: String,
+    /// What tells it from others of its kind, across restarts.
+    identity: String,
+    to: To,
+}
+
+enum To {
+    File(PathBuf),
+    Journal,
+    Webhook(Endpoint, Format),
+    Alertmanager(Endpoint),
+}
+
+/// Everything that the command line asks for, checked as far as that goes without doing anything.
+pub(crate) struct Plan {
+    asked: Vec<Asked>,
+    secret: Option<Secret>,
+    objects: bool,
+}
+
+impl SinkArgs {
+    /// What is asked for, beside the alert file.
+    pub(crate) fn plan(&self, file: &Path) -> Result<Plan, Failure> {
+        let to = To::File(file.to_owned());
+        let mut asked = vec![Asked { label: "file".to_owned(), identity: String::new(), to }];
+        if self.journal {
+            asked.push(Asked { label: "journal".to_owned(), identity: String::new(), to: To::Journal });
+        }
+        for (index, text) in self.webhooks.iter().filter(|text| !text.is_empty()).enumerate() {
+            let (format, url) = match text.split_once('=') {
+                Some(("slack", url)) => (Format::Slack, url),
+                Some(("rollcall", url)) => (Format::Rollcall, url),
+                _ => (Format::Rollcall, text.as_str()),
+            };
+            let (endpoint, url) = endpoint(url, "--alert.webhook", index)?;
+            let (label, identity) = (format!("webhook-{}", index + 1), format!("{format:?} {url}"));
+            asked.push(Asked { label, identity, to: To::Webhook(endpoint, format) });
+        }
+        for (index, url) in self.alertmanagers.iter().filter(|text| !text.is_empty()).enumerate() {
+            let (base, identity) = endpoint(url, "--alert.alertmanager", index)?;
+            let endpoint = Alertmanager::endpoint(&base).map_err(|error| Failure::new(Exit::Usage, error))?;
+            let label = format!("alertmanager-{}", index + 1);
+            asked.push(Asked { label, identity, to: To::Alertmanager(endpoint) });
+        }
+        let secret = self.secret_file.as_deref().map(secret).transpose()?;
+        Ok(Plan { asked, secret, objects: self.include_objects })
+    }
+}
+
+/// An endpoint, and its URL. The latter may be a secret, and is in no message.
+fn endpoint(text: &str, flag: &str, index: usize) -> Result<(Endpoint, String), Failure> {
+    let url = match text.strip_prefix('@') {
+        Some(path) => read(Path::new(path), flag)?.trim().to_owned(),
+        None => text.to_owned(),
+    };
+    let endpoint = Endpoint::parse(&url).with_context(|| format!("use URL number {} of {flag}", index + 1));
+    match endpoint {
+        Ok(endpoint) => Ok((endpoint, url)),
+        Err(error) => Err(Failure::new(Exit::Usage, error).advise("give http://HOST[:PORT]/… or https://…")),
+    }
+}
+
+fn secret(path: &Path) -> Result<Secret, Failure> {
+    let text = read(path, "--alert.webhook-secret-file")?;
+    Secret::new(text.as_bytes()).ok_or_else(|| {
+        let empty = anyhow!("read {} of --alert.webhook-secret-file: it is empty", path.display());
+        Failure::new(Exit::Config, empty).advise("put a long random text in it")
+    })
+}
+
+fn read(path: &Path, flag: &str) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .with_context(|| format!("read {} of {flag}", path.display()))
+        .map_err(|error| Failure::new(Exit::Config, error).advise("check the path and its permissions"))
+}

@@ -1,0 +1,92 @@
+//! The daemon, asked again and again.
+
+use anyhow::Context;
+use rollcall::output::api::{Clients, OpenAlerts, Status};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::{
+    sync::mpsc::Sender,
+    time::{self, Duration},
+};
+
+use super::text::clean;
+use crate::cli::daemon::Daemon;
+
+/// Between an answer and the next question.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// All that the daemon says at one time, cleaned.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: Status,
+    pub(super) alerts: OpenAlerts,
+    pub(super) clients: Clients,
+    pub(super) routes: Vec<Route>,
+}
+
+/// What is shown of a route.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Route {
+    pub(super) route: String,
+    pub(super) objects_hour: u64,
+    pub(super) calls: u64,
+    pub(super) callers: u64,
+    pub(super) open_calls: u64,
+}
+
+/// Asks until nobody listens.
+pub(super) async fn poll(daemon: Daemon, answers: Sender<anyhow::Result<Answer>>) {
+    loop {
+        time::sleep(EVERY).await;
+        if answers.send(ask(&daemon).await).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Asks once for everything.
+pub(super) async fn ask(daemon: &Daemon) -> anyhow::Result<Answer> {
+    #[derive(Deserialize)]
+    struct Routes {
+        routes: Vec<Route>,
+    }
+    let mut answer = Answer {
+        status: get(daemon, "/api/v1/status").await?,
+        alerts: get(daemon, "/api/v1/alerts").await?,
+        clients: get(daemon, "/api/v1/clients").await?,
+        routes: get::<Routes>(daemon, "/api/v1/routes?top=200").await?.routes,
+    };
+    answer.clean();
+    answer.alerts.bring_up_to_date(&answer.clients);
+    Ok(answer)
+}
+
+async fn get<T: DeserializeOwned>(daemon: &Daemon, path: &str) -> anyhow::Result<T> {
+    let body = daemon.get(path).await?;
+    serde_json::from_slice(&body).with_context(|| format!("read what the daemon on {daemon} said of {path}"))
+}
+
+impl Answer {
+    /// Cleans every text that is shown.
+    pub(super) fn clean(&mut self) {
+        let Answer { status, alerts, clients, routes } = self;
+        let signs = status.signs.iter_mut().map(|sign| &mut sign.text);
+        for text in signs.chain([&mut status.version]) {
+            *text = clean(text);
+        }
+        for alert in &mut alerts.alerts {
+            alert.route = clean(&alert.route);
+            for client in alert.clients.iter_mut().chain([&mut alert.client]) {
+                client.id = clean(&client.id);
+                client.kind = clean(&client.kind).into();
+            }
+        }
+        for client in &mut clients.clients {
+            client.route = clean(&client.route);
+            client.id = clean(&client.id);
+            client.kind = clean(&client.kind).into();
+        }
+        for route in routes {
+            route.route = clean(&route.route);
+        }
+    }
+}

@@ -25,10 +25,11 @@ const ENDLESS: [&[&str]; 3] =
     [&["rollcall", "top"], &["rollcall", "alerts", "--follow"], &["journalctl", "--follow"]];
 
 /// Programs that are not run, and why.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("apt", "installs on the machine; the package's own test installs, upgrades and removes it"),
     ("apt-get", "as `apt`"),
     ("dpkg", "as `apt`"),
+    ("tar", "unpacks the tarball, which is tested where it is made"),
     ("systemctl", "there is no service manager where tests run; the package's own test boots one"),
     ("systemd-analyze", "as `systemctl`"),
     ("journalctl", "as `systemctl`"),

@@ -54,7 +54,7 @@ enum Command {
     ///
     /// Attaches to the kernel, which needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON). A signal makes it stop
     /// after everything captured has been evaluated and written; a second one makes it stop at once.
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
     Replay(replay::ReplayArgs),
     /// Evaluates recorded traffic and suggests limits that would have stayed silent on it, with a margin.
@@ -82,7 +82,7 @@ pub(crate) fn main() -> ExitCode {
     names::without_modules();
     let cli = parse();
     let outcome = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Replay(args) => replay::replay(args),
         Command::Tune(args) => tune::tune(args),
         Command::Check(args) => check::check(&args),

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::FalseyValueParser};
-use rollcall::output::delivery::{Endpoint, Format, Secret};
+use rollcall::output::delivery::{Alertmanager, Endpoint, Format, Secret};
 
 pub(crate) use open::ReopenAlerts;
 
@@ -110,7 +110,8 @@ impl SinkArgs {
             asked.push(Asked { label, identity, to: To::Webhook(endpoint, format) });
         }
         for (index, url) in self.alertmanagers.iter().filter(|text| !text.is_empty()).enumerate() {
-            let (endpoint, identity) = endpoint(url, "--alert.alertmanager", index)?;
+            let (base, identity) = endpoint(url, "--alert.alertmanager", index)?;
+            let endpoint = Alertmanager::endpoint(&base).map_err(|error| Failure::new(Exit::Usage, error))?;
             let label = format!("alertmanager-{}", index + 1);
             asked.push(Asked { label, identity, to: To::Alertmanager(endpoint) });
         }

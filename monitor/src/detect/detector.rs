@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use restore::Kept;
 
 use super::{
-    Budget, Finding, Observation, Phase, Policy,
+    Budget, Finding, Observation, Phase, Policy, Rule,
     blind::Blind,
     client::{self, Busy, Context, Tally, Touch},
     clock::Clock,
@@ -315,6 +315,12 @@ impl Detector {
     fn complete(&self, start: usize, out: &mut [Finding]) {
         for finding in &mut out[start..] {
             finding.loss = self.loss;
+            if finding.client.is_none() && finding.rule != Rule::Blind {
+                // What looks at everybody goes by the detector's time.
+                for time in [&mut finding.at, &mut finding.first_seen, &mut finding.last_seen] {
+                    *time = self.state.clock.source(*time);
+                }
+            }
             if finding.client.is_some() && finding.phase != Phase::Ends {
                 let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
                 finding.signals.extend(active);

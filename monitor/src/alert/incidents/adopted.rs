@@ -143,3 +143,6 @@ fn finding(alert: &Alert) -> Finding {
         loss: alert.loss,
     }
 }
+
+#[cfg(test)]
+mod tests;

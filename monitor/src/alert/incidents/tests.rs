@@ -26,7 +26,7 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     }
 }
 
-fn alerts(capacity: usize) -> Alerts {
+pub(super) fn alerts(capacity: usize) -> Alerts {
     Alerts::new(capacity, HashKey::new([3; 16]))
 }
 
@@ -86,20 +86,20 @@ fn ids_depend_on_everything_that_tells_alerts_apart() {
 }
 
 /// A finding by `rule` about `client`; nobody in particular if there is none.
-fn found(phase: Phase, rule: Rule, client: Option<ClientKey>, distinct: u64) -> Finding {
+pub(super) fn found(phase: Phase, rule: Rule, client: Option<ClientKey>, distinct: u64) -> Finding {
     Finding { rule, client, ..finding(phase, distinct, distinct) }
 }
 
-fn peer(last: u8) -> ClientKey {
+pub(super) fn peer(last: u8) -> ClientKey {
     ClientKey::Peer([203, 0, 113, last].into())
 }
 
-fn token(number: u8) -> ClientKey {
+pub(super) fn token(number: u8) -> ClientKey {
     ClientKey::Credential(Credential { kind: CredentialKind::Bearer, hash: [number; 16] })
 }
 
 /// Hands over findings with their callers, and returns of each line its id, state, severity, rule, and number of clients.
-fn lines(
+pub(super) fn lines(
     alerts: &mut Alerts,
     findings: &[(Finding, &[ClientKey])],
 ) -> Vec<(String, State, Severity, Rule, u64)> {

@@ -17,7 +17,8 @@ use rollcall::{
     output::{
         Stats,
         delivery::{
-            AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, Poster, Sink, Webhook,
+            AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, OwnCalls, Poster, Sink,
+            Webhook,
         },
         metrics::Metrics,
     },
@@ -39,6 +40,8 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// What is at work between the engine and those who are told of alerts.
 pub(crate) struct Sinks {
     pub(crate) ledger: Ledger,
+    /// Calls by which alerts leave.
+    pub(crate) own: Arc<OwnCalls>,
     delivery: Delivery,
     reopen: ReopenAlerts,
 }
@@ -72,6 +75,7 @@ impl Plan {
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().context("ask for the name of this host")?;
         let (closing, is_closing) = watch::channel(None);
+        let own = Arc::<OwnCalls>::default();
         let mut reopen = Arc::default();
         let mut sinks = Vec::new();
         for (index, Asked { label, to, .. }) in asked.into_iter().enumerate() {
@@ -87,23 +91,21 @@ impl Plan {
                     Box::new(Journal::new(JOURNAL_SOCKET, objects).context("make a socket for the journal")?)
                 }
                 To::Webhook(endpoint, format) => {
-                    let poster = Poster::new(endpoint, is_closing.clone())?;
+                    let poster = Poster::new(endpoint, Arc::clone(&own), is_closing.clone())?;
                     Box::new(Webhook::new(poster, format, secret.clone(), objects))
                 }
-                To::Alertmanager(endpoint) => Box::new(Alertmanager::new(
-                    &endpoint,
-                    is_closing.clone(),
-                    instance.to_string_lossy(),
-                    ledger.open_alerts(),
-                    objects,
-                )?),
+                To::Alertmanager(endpoint) => {
+                    let poster = Poster::new(endpoint, Arc::clone(&own), is_closing.clone())?;
+                    let instance = instance.to_string_lossy();
+                    Box::new(Alertmanager::new(poster, instance, ledger.open_alerts(), objects))
+                }
             };
             sinks.push(Sink { label, destination });
         }
         let delivery = Delivery::start(sinks, &ledger, closing)?;
         metrics.add(delivery.metrics());
         let reopen = ReopenAlerts { flag: reopen, ledger: ledger.handle() };
-        Ok(Sinks { ledger, delivery, reopen })
+        Ok(Sinks { ledger, delivery, reopen, own })
     }
 }
 
@@ -116,7 +118,7 @@ impl Sinks {
     /// Once the engine has ended: writes all alerts, and lets every sink make one last attempt. What it does not deliver
     /// is left to the next start.
     pub(crate) fn finish(self) {
-        let Sinks { ledger, delivery, reopen: _ } = self;
+        let Sinks { ledger, delivery, reopen: _, own: _ } = self;
         // Without a positive answer, sinks deliver from memory.
         let _ = ledger.handle().barrier().recv_timeout(SETTLE);
         delivery.finish(&ledger, Instant::now() + LAST_ATTEMPT);

@@ -150,8 +150,8 @@ impl Tally {
         names: &mut Names,
     ) -> Result<(), Inconsistent> {
         self.key = key;
-        self.pairs.restore(self.sizes.pairs, policy, self.objects.slots(), names)?;
-        self.objects.restore(self.sizes.objects, self.pairs.slots())
+        let used = self.objects.restore(self.sizes.objects)?;
+        self.pairs.restore(self.sizes.pairs, policy, &self.objects, used, names)
     }
 
     /// Fetches from memory what will be needed of a pair by its hash.

@@ -73,31 +73,25 @@ impl Objects {
         }
     }
 
-    /// Makes the index anew, once the rest has been read back.
-    pub(super) fn restore(&mut self, capacity: usize, pairs: usize) -> Result<(), Inconsistent> {
+    /// Makes the index anew, once the rest has been read back. Tells which nodes are in use.
+    pub(super) fn restore(&mut self, capacity: usize) -> Result<Vec<bool>, Inconsistent> {
         const WHY: &str = "objects of clients contradict each other";
         let count = self.nodes.len();
-        let known = |number: u32| number == NONE || (number as usize) < count;
-        let fits = self.capacity == capacity
-            && count <= capacity
-            && known(self.free)
-            && self.nodes.iter().all(|node| known(node.older) && known(node.newer));
-        check(fits, WHY)?;
-        let mut is_free = vec![false; count];
+        check(self.capacity == capacity && count <= capacity, WHY)?;
+        let mut used = vec![true; count];
         let mut next = self.free;
         while next != NONE {
-            check(!std::mem::replace(&mut is_free[next as usize], true), WHY)?;
+            check(used.get_mut(next as usize).is_some_and(std::mem::take), WHY)?;
             next = self.nodes[next as usize].newer;
         }
         self.nodes.reserve_exact(capacity - count);
         self.index = HashTable::with_capacity(capacity);
         let nodes = &self.nodes;
         let hash = |&number: &u32| nodes[number as usize].spread();
-        for (number, node) in nodes.iter().enumerate().filter(|(number, _)| !is_free[*number]) {
-            check((node.pair as usize) < pairs, WHY)?;
+        for (number, node) in nodes.iter().enumerate().filter(|(number, _)| used[*number]) {
             self.index.insert_unique(node.spread(), number as u32, hash);
         }
-        Ok(())
+        Ok(used)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -110,11 +104,6 @@ impl Objects {
 
     pub(super) fn capacity(&self) -> usize {
         self.capacity
-    }
-
-    /// Nodes that there are, free ones included.
-    pub(super) fn slots(&self) -> usize {
-        self.nodes.len()
     }
 
     pub(super) fn node(&self, number: u32) -> &Node {

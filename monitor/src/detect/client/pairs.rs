@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     evidence::Evidence,
-    objects::NONE,
+    objects::{NONE, Objects},
     track::{Track, Window},
 };
 use crate::{
@@ -130,12 +130,13 @@ impl Pairs {
         }
     }
 
-    /// Makes the index anew, once the rest has been read back.
+    /// Makes the index anew, once the rest has been read back. `unclaimed` tells which `objects` are in use.
     pub(super) fn restore(
         &mut self,
         capacity: usize,
         policy: &Policy,
-        objects: usize,
+        objects: &Objects,
+        mut unclaimed: Vec<bool>,
         names: &mut Names,
     ) -> Result<(), Inconsistent> {
         let lengths = policy.windows().len();
@@ -156,11 +157,14 @@ impl Pairs {
                 known(pair.older)
                     && known(pair.newer)
                     && pair.class <= OPEN_LARGE
-                    && pair.track.fits(objects)
                     && pair.evidence.as_deref().is_none_or(|evidence| evidence.fits(lengths))
-            })
-            && self.windows.iter().all(|window| window.fits(objects));
+            });
         check(fits, "pairs of clients and routes contradict each other")?;
+        let mut numbered = self.slots.iter().zip(0_u32..).zip(self.windows.chunks_exact(lengths.max(1)));
+        let are_sound = numbered.all(|((pair, number), windows)| {
+            pair.as_ref().is_none_or(|pair| pair.track.is_sound(number, windows, objects, &mut unclaimed))
+        });
+        check(are_sound && !unclaimed.contains(&true), "objects of clients contradict their order")?;
         self.slots.reserve_exact(capacity - slots);
         self.windows.reserve_exact((capacity - slots) * lengths);
         self.index = HashTable::with_capacity(capacity);
@@ -177,11 +181,6 @@ impl Pairs {
             }
         }
         Ok(())
-    }
-
-    /// Slots that there are, free ones included.
-    pub(super) fn slots(&self) -> usize {
-        self.slots.len()
     }
 
     pub(super) fn len(&self) -> usize {

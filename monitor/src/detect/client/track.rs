@@ -53,10 +53,31 @@ impl Default for Track {
 }
 
 impl Track {
-    /// Whether its numbers are those of objects.
-    pub(super) fn fits(&self, objects: usize) -> bool {
-        let known = |number: u32| number == NONE || (number as usize) < objects;
-        known(self.oldest) && known(self.newest) && self.len as usize <= objects && self.thinned < 32
+    /// Whether it is what the track of the pair `number` comes to, with these windows. Of the objects that are in no track yet,
+    /// its own are struck off.
+    pub(super) fn is_sound(
+        &self,
+        number: u32,
+        windows: &[Window],
+        objects: &Objects,
+        unclaimed: &mut [bool],
+    ) -> bool {
+        let (mut held, mut newer, mut next) = (Window::EMPTY, NONE, self.newest);
+        let mut begun = windows.iter().filter(|window| window.is_empty()).count();
+        while next != NONE {
+            let Some(true) = unclaimed.get_mut(next as usize).map(std::mem::take) else { return false };
+            let node = objects.node(next);
+            held.count += 1;
+            held.weight += u64::from(node.weight);
+            (held.first, held.first_at) = (next, node.at);
+            begun += windows.iter().filter(|window| **window == held).count();
+            if node.pair != number || node.newer != newer {
+                return false;
+            }
+            (newer, next) = (next, node.older);
+        }
+        let fits = (self.len, self.oldest) == (held.count, newer) && self.thinned < 32;
+        fits && begun == windows.len()
     }
 
     /// Objects remembered.
@@ -216,11 +237,8 @@ impl Track {
 impl Window {
     pub(super) const EMPTY: Window = Window { first: NONE, count: 0, first_at: Timestamp(0), weight: 0 };
 
-    /// Whether its first object is one.
-    pub(super) fn fits(&self, objects: usize) -> bool {
-        (self.first == NONE) == (self.count == 0)
-            && (self.first == NONE || (self.first as usize) < objects)
-            && self.count as usize <= objects
+    fn is_empty(&self) -> bool {
+        (self.first, self.count, self.weight) == (NONE, 0, 0)
     }
 
     /// Its oldest object.

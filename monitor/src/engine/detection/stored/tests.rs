@@ -306,3 +306,76 @@ fn whole(detection: &mut Detection, peer: &str, request: &Request, ns: u64) {
     detection.call(&exchange, &mut out);
     detection.complete(&exchange, &mut out);
 }
+
+/// Walks on, 20 objects a second from `seconds` after the start; what is told of it.
+fn walk(detection: &mut Detection, objects: std::ops::Range<u64>, seconds: u64) -> Vec<Alert> {
+    let (mut out, start) = (Vec::new(), objects.start);
+    for n in objects {
+        let request = request(&format!("/v1/customers/{n}"), None);
+        let exchange = exchange("203.0.113.9", &request, seconds * S + (n - start) * S / 20);
+        detection.call(&exchange, &mut out);
+        detection.complete(&exchange, &mut out);
+    }
+    // That the door is open says nothing about the walk.
+    out.retain(|alert| !alert.rule.is_notice());
+    out
+}
+
+fn second(seconds: u64) -> Timestamp {
+    Timestamp((1_700_000_000 + seconds) * S)
+}
+
+#[test]
+fn windows_slide_over_the_time_that_nobody_looked() {
+    // An hour later, none of the shorter windows holds anything of before, and what was open is over.
+    let mut detection = Detection::new(settings(&[], None, 10_000), HashKey::new(KEY));
+    let opened = walk(&mut detection, 0..25, 0);
+    let (mut detection, kept) = restarted_at(&detection, settings(&[], None, 10_000), second(3_601));
+    assert_eq!(kept, Kept { clients: true, routes: true });
+    let mut out = Vec::new();
+    detection.tick(second(3_601), &mut out);
+    assert_eq!((out.len(), out[0].state, &out[0].id), (1, alert::State::Resolved, &opened[0].id));
+    assert_eq!(walk(&mut detection, 100..118, 3_602), [], "18 objects of 20");
+    assert_ne!(walk(&mut detection, 118..140, 3_603), []);
+}
+
+#[test]
+fn a_clock_that_was_set_back_meanwhile_holds_nothing_up() {
+    for back in [3_600, 86_400] {
+        let mut detection = Detection::new(settings(&[], None, 10_000), HashKey::new(KEY));
+        let opened = walk(&mut detection, 0..25, 100_000);
+        let now = 100_000 - back;
+        let (mut detection, _) = restarted_at(&detection, settings(&[], None, 10_000), second(now));
+        // It goes on under its id; and is over when it has been quiet for as long as ever.
+        let updated = walk(&mut detection, 25..60, now);
+        assert!(updated.iter().any(|alert| alert.id == opened[0].id), "{updated:?}");
+        let mut out = Vec::new();
+        (0..290).for_each(|s| detection.tick(second(now + s), &mut out));
+        assert_eq!(out, []);
+        (290..10_000).for_each(|s| detection.tick(second(now + s), &mut out));
+        assert_eq!((out.len(), out[0].state), (1, alert::State::Resolved));
+        assert!(out[0].at >= second(now) && out[0].at <= second(now + 10_000), "{}", out[0].at);
+    }
+}
+
+#[test]
+fn with_other_windows_or_memory_routes_and_alerts_stay() {
+    let with = |limit: &str, budget| {
+        let policy = detect::Policy::new(&[limit.parse().unwrap()], &[]).unwrap();
+        let detector = detect::Settings { policy, budget: detect::Budget::new(budget), ..small() };
+        Settings { detector, ..settings(&[], None, 10_000) }
+    };
+    let mut detection = Detection::new(with("20/10s", 4 << 20), HashKey::new(KEY));
+    let opened = walk(&mut detection, 0..25, 0);
+    for (settings, kept) in [
+        (with("20/11s", 4 << 20), Kept { clients: false, routes: true }),
+        (with("20/10s", 8 << 20), Kept { clients: false, routes: false }),
+    ] {
+        let (mut detection, held) = restarted_at(&detection, settings, second(2));
+        assert_eq!(held, kept);
+        assert_eq!(inventory(&detection).len(), 1);
+        detection.reconcile(&opened[..1], &BTreeSet::new(), second(2));
+        let updated = walk(&mut detection, 25..70, 2);
+        assert!(updated.iter().all(|alert| alert.id == opened[0].id), "{updated:?}");
+    }
+}

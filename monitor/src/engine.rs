@@ -15,7 +15,7 @@ use crate::{
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
-    stream::{ConnectionId, Segment},
+    stream::{ConnectionId, Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -35,6 +35,10 @@ pub trait Output {
     fn alert(&mut self, alert: &Alert);
     /// A client became one of an alert, and no line names it.
     fn joined(&mut self, _joined: &Joined) {}
+    /// Whether a connection is this program's own: what it says there is nobody's doing, and comes to nothing.
+    fn is_own(&self, _ends: &Endpoints) -> bool {
+        false
+    }
 }
 
 /// How an engine is set up.
@@ -206,6 +210,9 @@ impl<O: Output> Behind<O> {
 
 impl<O: Output> Sink for Behind<O> {
     fn call(&mut self, exchange: &Exchange<'_>) {
+        if self.output.is_own(&exchange.endpoints) {
+            return;
+        }
         self.detection.call(exchange, &mut self.alerts);
         for earlier in self.detection.earlier_touches() {
             self.output.earlier(earlier);
@@ -214,6 +221,9 @@ impl<O: Output> Sink for Behind<O> {
     }
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {
+        if self.output.is_own(&exchange.endpoints) {
+            return;
+        }
         let attributed = self.detection.complete(exchange, &mut self.alerts);
         self.output.exchange(exchange, &attributed);
         self.raise();

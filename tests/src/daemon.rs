@@ -11,18 +11,29 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::Signal;
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sys::signal::Signal,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     calls::{self, Call},
     deadline,
+    journald::Journald,
     metrics::Metrics,
     port,
     privileges::{self, Capability, NOBODY},
     program::{self, Running},
 };
+
+/// Puts the folder `$0` in the place of the journal's sockets, by way of the folder `$1`, and runs what follows. The host
+/// may have no journal of its own, and then no such place.
+const OTHER_JOURNAL: &str = r#"
+    mount --bind "$0" "$1" && mount -t tmpfs none /run/systemd && mkdir /run/systemd/journal || exit
+    mount --move "$1" /run/systemd/journal && shift && exec "$@"
+"#;
 
 /// A client walks from one number to the next.
 pub const SEQUENTIAL_WALK: &str = "sequential-walk";
@@ -67,18 +78,33 @@ pub struct Report {
 
 /// What one daemon leaves to the next: its state directory.
 #[derive(Debug)]
-pub struct State(TempDir);
+pub struct State {
+    folder: TempDir,
+    /// It is a file system of its own.
+    is_mount: bool,
+}
 
 impl State {
     /// An empty one.
     pub fn new() -> Result<State> {
         let folder = tempfile::Builder::new().prefix("rollcall-state-").tempdir();
-        Ok(State(folder.context("make a state directory")?))
+        Ok(State { folder: folder.context("make a state directory")?, is_mount: false })
+    }
+
+    /// An empty one on a disk of `size` bytes.
+    pub fn on_small_disk(size: u64) -> Result<State> {
+        program::require_root()?;
+        let mut state = State::new()?;
+        let options = format!("size={size},mode=700");
+        mount(Some("tmpfs"), state.folder.path(), Some("tmpfs"), MsFlags::empty(), Some(options.as_str()))
+            .context("mount a small disk")?;
+        state.is_mount = true;
+        Ok(state)
     }
 
     /// The directory that daemons are given as `--state-dir`.
     pub fn directory(&self) -> PathBuf {
-        self.0.path().join("state")
+        self.folder.path().join("state")
     }
 
     /// Runs another command of `rollcall` on it.
@@ -90,7 +116,16 @@ impl State {
 
     /// Each of its files, as a failure may show its path, with its content.
     pub fn files(&self) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-        files(self.0.path())
+        files(self.folder.path())
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.is_mount {
+            // What still uses it keeps it; its name goes in any case.
+            let _ = umount2(self.folder.path(), MntFlags::MNT_DETACH);
+        }
     }
 }
 
@@ -149,6 +184,26 @@ impl Daemon {
         let mut command = Command::new(program);
         privileges::reduce(&mut command, capabilities);
         Daemon::launch_by(command, folder, ports, &[], true, None)
+    }
+
+    /// As [`Daemon::start`], on a host that trusts the authorities in the file `authorities` and no other.
+    pub fn start_trusting(authorities: &Path, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        program::require_root()?;
+        let mut command = Command::new(binary());
+        command.env("SSL_CERT_FILE", authorities).env_remove("SSL_CERT_DIR");
+        Daemon::launch_by(command, folder()?, ports, arguments, true, None)
+    }
+
+    /// As [`Daemon::start`], with the sockets of `journald` in place of the host's.
+    pub fn start_with_journal(journald: &Journald, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        program::require_root()?;
+        let folder = folder()?;
+        let aside = folder.path().join("journal");
+        fs::create_dir(&aside)?;
+        let mut command = Command::new(program::find("unshare")?);
+        command.args(["--mount", "sh", "-c", OTHER_JOURNAL]);
+        command.arg(journald.folder()).arg(aside).arg(binary());
+        Daemon::launch_by(command, folder, ports, arguments, true, None)
     }
 
     fn launch(
@@ -239,6 +294,16 @@ impl Daemon {
     /// Where the alerts are written.
     pub fn alert_file(&self) -> PathBuf {
         self.folder.path().join("alerts.jsonl")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// The log of exchanges.
+    pub fn exchange_log(&self) -> PathBuf {
+        self.folder.path().join("exchanges.jsonl")
     }
 
     /// Its stderr and stdout so far.

@@ -10,12 +10,14 @@
 //! program that it needs, a test fails and says so.
 
 pub mod accounts;
+pub mod alertmanager;
 pub mod bpf;
 pub mod browser;
 pub mod calls;
 pub mod client;
 pub mod daemon;
 pub mod deadline;
+pub mod journald;
 pub mod machine;
 pub mod metrics;
 pub mod namespace;
@@ -29,6 +31,7 @@ pub mod program;
 pub mod prometheus;
 pub mod random;
 pub mod raw;
+pub mod receiver;
 pub mod selector;
 pub mod server;
 pub mod status;
@@ -36,13 +39,16 @@ pub mod terminal;
 pub mod veth;
 
 pub use accounts::Accounts;
+pub use alertmanager::Alertmanager;
 pub use browser::Browser;
 pub use calls::Call;
 pub use client::Client;
 pub use daemon::{Daemon, Report};
+pub use journald::Journald;
 pub use metrics::Metrics;
 pub use namespace::Namespace;
 pub use nginx::Nginx;
 pub use raw::{RawConnection, RawNetwork, Shape};
+pub use receiver::Receiver;
 pub use server::{Behaviour, MiniServer};
 pub use terminal::Terminal;

@@ -14,10 +14,11 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 17] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
+    Program { name: "jq", package: "jq" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "chromium", package: "chromium" },
@@ -27,6 +28,10 @@ const PROGRAMS: [Program; 12] = [
     Program { name: "systemd-analyze", package: "systemd" },
     Program { name: "prometheus", package: "prometheus" },
     Program { name: "promtool", package: "prometheus" },
+    Program { name: "prometheus-alertmanager", package: "prometheus-alertmanager" },
+    Program { name: "journalctl", package: "systemd" },
+    Program { name: "openssl", package: "openssl" },
+    Program { name: "unshare", package: "util-linux" },
 ];
 
 #[derive(Args, Default)]

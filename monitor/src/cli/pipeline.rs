@@ -12,10 +12,11 @@ use rollcall::{
     http::{self, Exchange},
     ledger::{Handle, exposure::Recorder},
     output::{
-        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, metrics::Metrics,
+        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
+        metrics::Metrics,
     },
     replay::access_log::Call,
-    stream::Segment,
+    stream::{Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -45,6 +46,8 @@ pub(crate) struct Outputs {
     exposure: Option<Recorder>,
     /// What is open now, for the status page.
     pub board: Arc<Board>,
+    /// Calls by which alerts leave.
+    own: Arc<OwnCalls>,
 }
 
 impl Outputs {
@@ -55,7 +58,13 @@ impl Outputs {
             Some(path) => Some(ExchangeLog::new(Box::new(LineFile::open(path)?))),
             None => None,
         };
-        Ok(Outputs { alerts: AlertsTo::File(alerts), exchanges, exposure: None, board: Arc::default() })
+        Ok(Outputs {
+            alerts: AlertsTo::File(alerts),
+            exchanges,
+            exposure: None,
+            board: Arc::default(),
+            own: Arc::default(),
+        })
     }
 
     /// Outputs that the engine's thread never waits for, and what has the exchange log opened anew. Its metrics go to
@@ -63,6 +72,7 @@ impl Outputs {
     pub(crate) fn live(
         args: &OutputArgs,
         ledger: Handle,
+        own: Arc<OwnCalls>,
         metrics: &Metrics,
     ) -> Result<(Outputs, Option<Reopen>), Error> {
         let mut outputs = Outputs {
@@ -70,6 +80,7 @@ impl Outputs {
             exchanges: None,
             exposure: None,
             board: Arc::default(),
+            own,
         };
         let Some(path) = &args.exchange_log else { return Ok((outputs, None)) };
         let file = LineFile::open(path)?;
@@ -107,7 +118,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, exposure, board: _ } = self;
+        let Outputs { alerts, exchanges, exposure, board: _, own: _ } = self;
         if let Some(recorder) = exposure {
             recorder.finish();
         }
@@ -155,6 +166,10 @@ impl Output for Outputs {
             recorder.alert(alert);
         }
         self.board.note(alert);
+    }
+
+    fn is_own(&self, ends: &Endpoints) -> bool {
+        self.own.has(ends)
     }
 }
 

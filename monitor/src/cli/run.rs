@@ -143,7 +143,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     let metrics = Metrics::new().context("set up metrics")?;
     let sinks = plan.open(&args.state_dir, key, args.ledger.age, &metrics)?;
-    let (mut outputs, exchanges) = Outputs::live(&args.outputs, sinks.ledger.handle(), &metrics)?;
+    let (mut outputs, exchanges) =
+        Outputs::live(&args.outputs, sinks.ledger.handle(), Arc::clone(&sinks.own), &metrics)?;
     outputs.record(
         Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
         &metrics,

@@ -33,7 +33,7 @@ fn every_command_runs() -> Result<()> {
             let tried = match treatment::of(&command.text) {
                 Treatment::Run => stage.run(&home, &command.text),
                 Treatment::Daemon => stage.run_daemon(&home, &command.text),
-                Treatment::Endless => stage.run_until_it_shows_something(&home, &command.text),
+                Treatment::Endless(keys) => stage.run_until_it_shows_something(&home, &command.text, keys),
                 Treatment::Xtask => elsewhere::expect_xtask(&command.text),
                 Treatment::Elsewhere => elsewhere::expect_package(&command.text),
             };

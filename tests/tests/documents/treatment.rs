@@ -12,25 +12,30 @@ pub enum Treatment {
     Run,
     /// A daemon of its own, started, and stopped once it is ready.
     Daemon,
-    /// Does not end by itself: run until it has shown something, then told to stop as from a terminal.
-    Endless,
+    /// Does not end by itself: run in a terminal until it has shown something, then ended by these keys.
+    Endless(&'static str),
     /// A verb of this repository's: it and its flags exist.
     Xtask,
     /// Acts on what a test can't have. Units and files of the package that it names exist.
     Elsewhere,
 }
 
-/// Commands that go on until they are stopped, by how they begin.
-const ENDLESS: [&[&str]; 3] =
-    [&["rollcall", "top"], &["rollcall", "alerts", "--follow"], &["journalctl", "--follow"]];
+/// Commands that go on until they are stopped, by how they begin, with the keys that stop them.
+const ENDLESS: [(&[&str], &str); 2] =
+    [(&["rollcall", "top"], "q"), (&["rollcall", "alerts", "--follow"], CONTROL_C)];
+
+const CONTROL_C: &str = "\x03";
 
 /// Programs that are not run, and why.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("apt", "installs on the machine; the package's own test installs, upgrades and removes it"),
     ("apt-get", "as `apt`"),
     ("dpkg", "as `apt`"),
+    ("tar", "unpacks the tarball, which is tested where it is made"),
     ("systemctl", "there is no service manager where tests run; the package's own test boots one"),
     ("systemd-analyze", "as `systemctl`"),
+    ("systemd-sysusers", "acts on all that is installed on the machine; the package's own test has it run"),
+    ("systemd-tmpfiles", "as `systemd-sysusers`"),
     ("journalctl", "as `systemctl`"),
     ("docker", "needs its daemon"),
     ("podman", "as `docker`"),
@@ -44,12 +49,13 @@ const ELSEWHERE: [(&str, &str); 12] = [
 pub fn of(command: &str) -> Treatment {
     let words = words(command);
     let begins = |with: &[&str]| words.starts_with(with);
+    let endless = ENDLESS.iter().find(|(with, _)| begins(with));
     if begins(&["cargo"]) {
         Treatment::Xtask
     } else if begins(&["rollcall", "run"]) {
         Treatment::Daemon
-    } else if ENDLESS.iter().any(|with| begins(with)) {
-        Treatment::Endless
+    } else if let Some((_, keys)) = endless {
+        Treatment::Endless(keys)
     } else if words.first().is_some_and(|program| ELSEWHERE.iter().any(|(name, _)| name == program)) {
         Treatment::Elsewhere
     } else {

@@ -1,7 +1,6 @@
 //! The ledger and the sinks at work: started before capture, reopened on SIGHUP, and brought to an end after it.
 
 use std::{
-    collections::HashSet,
     path::Path,
     sync::{
         Arc,
@@ -10,14 +9,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rollcall::{
     hash::HashKey,
     ledger::{self, Handle, Ledger},
     output::{
         Stats,
         delivery::{
-            AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, Poster, Sink, Webhook,
+            AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, OwnCalls, Poster, Sink,
+            Webhook,
         },
         metrics::Metrics,
     },
@@ -25,10 +25,7 @@ use rollcall::{
 use tokio::sync::watch;
 
 use super::{Asked, Plan, To};
-use crate::cli::{
-    exit::{Exit, Failure},
-    state::Key,
-};
+use crate::cli::{exit::Failure, state::Key};
 
 /// What the daemon waits for, when it stops, until all alerts are on disk.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -39,6 +36,8 @@ const LAST_ATTEMPT: Duration = Duration::from_secs(3);
 /// What is at work between the engine and those who are told of alerts.
 pub(crate) struct Sinks {
     pub(crate) ledger: Ledger,
+    /// Calls by which alerts leave.
+    pub(crate) own: Arc<OwnCalls>,
     delivery: Delivery,
     reopen: ReopenAlerts,
 }
@@ -68,10 +67,12 @@ impl Plan {
         metrics: &Metrics,
     ) -> Result<Sinks, Failure> {
         let Plan { asked, secret, objects } = self;
-        let settings = ledger::Settings { sinks: names(&asked, key)?, age, ..ledger::Settings::default() };
+        let names = asked.iter().map(|asked| name(asked, HashKey::new(key))).collect();
+        let settings = ledger::Settings { sinks: names, age, ..ledger::Settings::default() };
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().context("ask for the name of this host")?;
         let (closing, is_closing) = watch::channel(None);
+        let own = Arc::<OwnCalls>::default();
         let mut reopen = Arc::default();
         let mut sinks = Vec::new();
         for (index, Asked { label, to, .. }) in asked.into_iter().enumerate() {
@@ -87,23 +88,21 @@ impl Plan {
                     Box::new(Journal::new(JOURNAL_SOCKET, objects).context("make a socket for the journal")?)
                 }
                 To::Webhook(endpoint, format) => {
-                    let poster = Poster::new(endpoint, is_closing.clone())?;
+                    let poster = Poster::new(endpoint, Arc::clone(&own), is_closing.clone())?;
                     Box::new(Webhook::new(poster, format, secret.clone(), objects))
                 }
-                To::Alertmanager(endpoint) => Box::new(Alertmanager::new(
-                    &endpoint,
-                    is_closing.clone(),
-                    instance.to_string_lossy(),
-                    ledger.open_alerts(),
-                    objects,
-                )?),
+                To::Alertmanager(endpoint) => {
+                    let poster = Poster::new(endpoint, Arc::clone(&own), is_closing.clone())?;
+                    let instance = instance.to_string_lossy();
+                    Box::new(Alertmanager::new(poster, instance, ledger.open_alerts(), objects))
+                }
             };
             sinks.push(Sink { label, destination });
         }
         let delivery = Delivery::start(sinks, &ledger, closing)?;
         metrics.add(delivery.metrics());
         let reopen = ReopenAlerts { flag: reopen, ledger: ledger.handle() };
-        Ok(Sinks { ledger, delivery, reopen })
+        Ok(Sinks { ledger, delivery, reopen, own })
     }
 }
 
@@ -116,7 +115,7 @@ impl Sinks {
     /// Once the engine has ended: writes all alerts, and lets every sink make one last attempt. What it does not deliver
     /// is left to the next start.
     pub(crate) fn finish(self) {
-        let Sinks { ledger, delivery, reopen: _ } = self;
+        let Sinks { ledger, delivery, reopen: _, own: _ } = self;
         // Without a positive answer, sinks deliver from memory.
         let _ = ledger.handle().barrier().recv_timeout(SETTLE);
         delivery.finish(&ledger, Instant::now() + LAST_ATTEMPT);
@@ -124,23 +123,13 @@ impl Sinks {
     }
 }
 
-/// What each sink is called in the ledger: the same across restarts, in whatever order they are given. Of a URL it has a
-/// keyed hash.
-fn names(asked: &[Asked], key: Key) -> Result<Vec<String>, Failure> {
-    let key = HashKey::new(key);
-    let name = |Asked { identity, to, .. }: &Asked| match to {
+/// What a sink is called in the ledger: the same across restarts, in whatever order sinks are given. Of a URL it has a keyed
+/// hash.
+fn name(Asked { identity, to, .. }: &Asked, key: HashKey) -> String {
+    match to {
         To::File(_) => "file".to_owned(),
         To::Journal => "journal".to_owned(),
         To::Webhook(..) => format!("webhook-{:016x}", key.hash(identity.as_bytes())),
         To::Alertmanager(_) => format!("alertmanager-{:016x}", key.hash(identity.as_bytes())),
-    };
-    let names: Vec<_> = asked.iter().map(name).collect();
-    let mut seen = HashSet::new();
-    match names.iter().position(|name| !seen.insert(name)) {
-        None => Ok(names),
-        Some(twice) => {
-            let error = anyhow!("{} is the same as one before it", asked[twice].label);
-            Err(Failure::new(Exit::Usage, error).advise("give each URL once"))
-        }
     }
 }

@@ -1,10 +1,7 @@
 //! The daemon, asked again and again.
 
 use anyhow::Context;
-use rollcall::{
-    detect::Rule,
-    output::api::{Client, Clients, OpenAlerts, Status},
-};
+use rollcall::output::api::{Clients, OpenAlerts, Status};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     sync::mpsc::Sender,
@@ -59,7 +56,7 @@ pub(super) async fn ask(daemon: &Daemon) -> anyhow::Result<Answer> {
         routes: get::<Routes>(daemon, "/api/v1/routes?top=200").await?.routes,
     };
     answer.clean();
-    answer.bring_up_to_date();
+    answer.alerts.bring_up_to_date(&answer.clients);
     Ok(answer)
 }
 
@@ -69,26 +66,6 @@ async fn get<T: DeserializeOwned>(daemon: &Daemon, path: &str) -> anyhow::Result
 }
 
 impl Answer {
-    /// Alerts are told when a count has doubled: what their clients did since is known from the table of clients.
-    pub(super) fn bring_up_to_date(&mut self) {
-        let Answer { alerts, clients, .. } = self;
-        for alert in &mut alerts.alerts {
-            let same = |client: &&Client| {
-                client.route == alert.route
-                    && client.kind == alert.client.kind
-                    && client.id == alert.client.id
-            };
-            let Some(client) = clients.clients.iter().find(same) else { continue };
-            alert.last_seen = alert.last_seen.max(client.last_seen);
-            // These count something else than objects that were touched.
-            if ![Rule::MissProbing, Rule::Volume].contains(&alert.rule) {
-                let window = clients.windows_s.iter().position(|&window| window == alert.window_s);
-                let now = window.and_then(|window| client.distinct.get(window));
-                alert.distinct = alert.distinct.max(now.copied().unwrap_or(0));
-            }
-        }
-    }
-
     /// Cleans every text that is shown.
     pub(super) fn clean(&mut self) {
         let Answer { status, alerts, clients, routes } = self;
@@ -98,8 +75,10 @@ impl Answer {
         }
         for alert in &mut alerts.alerts {
             alert.route = clean(&alert.route);
-            alert.client.id = clean(&alert.client.id);
-            alert.client.kind = clean(&alert.client.kind).into();
+            for client in alert.clients.iter_mut().chain([&mut alert.client]) {
+                client.id = clean(&client.id);
+                client.kind = clean(&client.kind).into();
+            }
         }
         for client in &mut clients.clients {
             client.route = clean(&client.route);

@@ -30,9 +30,10 @@ fn answer() -> Answer {
     });
     let alert = json!({
         "id": "00", "severity": "critical", "rule": "distinct-objects", "at": at,
-        "client": {"kind": "peer", "id": "192.0.2.7"}, "route": HOSTILE, "window_s": 10,
+        "client": {"kind": "all", "id": "*"}, "route": HOSTILE, "window_s": 10,
         "limit": 20, "distinct": 21, "distinct_error": 0, "requests": 340, "bytes": 0, "first_seen": at,
-        "last_seen": at, "addresses": [], "signals": [], "clients": [], "client_count": 1, "opened_by": "distinct-objects",
+        "last_seen": at, "addresses": [], "signals": [], "clients": [{"kind": "all", "id": "*"}, {"kind": "peer", "id": "192.0.2.7"}],
+        "client_count": 2, "opened_by": "distinct-objects",
         "opened_at": "2026-07-14T03:30:00.000000Z", "loss": 0.0, "acked": false
     });
     let clients =
@@ -54,7 +55,7 @@ fn answer() -> Answer {
         routes: vec![route("GET /v1/few/{id}", 4), route("GET /v1/many/{id}", 4_000)],
     };
     answer.clean();
-    answer.bring_up_to_date();
+    answer.alerts.bring_up_to_date(&answer.clients);
     answer
 }
 

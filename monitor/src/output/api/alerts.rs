@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::VERSION;
+use super::{Clients, VERSION};
 use crate::{
     alert::{Alert, Client, Severity, State},
     detect::Rule,
@@ -124,6 +124,32 @@ impl Board {
             count[alert.severity as usize] += 1;
         }
         count
+    }
+}
+
+impl OpenAlerts {
+    /// Has each alert tell of the client that stands out in it, with what that one has touched by now: lines are written when
+    /// a count has doubled, and may be about everybody.
+    pub fn bring_up_to_date(&mut self, clients: &Clients) {
+        for alert in &mut self.alerts {
+            let is_part = |row: &&super::Client| {
+                row.route == alert.route
+                    && alert.clients.iter().any(|client| client.kind == row.kind && client.id == row.id)
+            };
+            let rows = clients.clients.iter().filter(is_part);
+            let Some(row) = rows.max_by(|a, b| a.nearness().total_cmp(&b.nearness())) else { continue };
+            alert.last_seen = alert.last_seen.max(row.last_seen);
+            // These count something else than objects that were touched.
+            if alert.severity > Severity::Info
+                && ![Rule::MissProbing, Rule::Volume].contains(&alert.rule)
+                && let Some(nearest) = row.nearest(&clients.windows_s)
+                && nearest.distinct > u64::from(nearest.limit)
+            {
+                alert.client = Client { kind: row.kind.clone(), id: row.id.clone() };
+                (alert.window_s, alert.limit) = (nearest.window_s, nearest.limit);
+                alert.distinct = nearest.distinct;
+            }
+        }
     }
 }
 

@@ -38,6 +38,14 @@ pub struct Client {
     pub last_seen: Timestamp,
 }
 
+/// The window in which a client is nearest to its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nearest {
+    pub distinct: u64,
+    pub limit: u32,
+    pub window_s: u64,
+}
+
 impl Clients {
     /// How many of the busiest clients there is room for.
     pub const MOST: usize = MOST;
@@ -52,16 +60,32 @@ impl Clients {
 impl Client {
     /// How near the client is to its limits: 1 at the limit of the window that is nearest to its own.
     pub fn nearness(&self) -> f64 {
-        let shares = self.distinct.iter().zip(&self.limits);
-        let shares =
-            shares.filter_map(|(&distinct, limit)| Some(distinct as f64 / f64::from((*limit)?.max(1))));
-        shares.fold(0.0, f64::max)
+        self.distinct
+            .iter()
+            .zip(&self.limits)
+            .map(|(&distinct, &limit)| share(distinct, limit))
+            .fold(0.0, f64::max)
+    }
+
+    /// The window that is nearest to its limit, of those that are so many seconds long; the shortest of equals.
+    pub fn nearest(&self, windows_s: &[u64]) -> Option<Nearest> {
+        let windows = self.distinct.iter().zip(&self.limits).zip(windows_s);
+        let limited = windows.filter_map(|((&distinct, &limit), &window_s)| {
+            Some(Nearest { distinct, limit: limit?, window_s })
+        });
+        let used = |nearest: &Nearest| share(nearest.distinct, Some(nearest.limit));
+        limited.reduce(|best, other| if used(&other) > used(&best) { other } else { best })
     }
 
     /// Different objects within the longest window.
     pub fn most(&self) -> u64 {
         self.distinct.last().copied().unwrap_or(0)
     }
+}
+
+/// How much of a limit is used.
+fn share(distinct: u64, limit: Option<u32>) -> f64 {
+    limit.map_or(0.0, |limit| distinct as f64 / f64::from(limit.max(1)))
 }
 
 impl From<Busy> for Client {

@@ -15,7 +15,7 @@ mod routes;
 mod status;
 
 pub use alerts::{Board, OpenAlert, OpenAlerts};
-pub use clients::{Client, Clients};
+pub use clients::{Client, Clients, Nearest};
 pub use health::{Level, Sign};
 pub use inquiry::{Answering, Inquiries, Inquiry};
 pub use pulse::{Pulse, Setup, Vitals};

@@ -18,7 +18,7 @@ use std::{
 use hyper::header::HeaderMap;
 
 use super::{
-    ClientError, Closing, Endpoint, InvalidUrl,
+    Endpoint, InvalidUrl,
     courier::{Destination, Problem, Report},
     post::{Answer, Poster},
 };
@@ -61,23 +61,22 @@ struct Firing {
 }
 
 impl Alertmanager {
-    /// Tells those at `endpoint`, of which the alerts in `open` are to be told again. `instance` is this host.
-    pub fn new(
-        endpoint: &Endpoint,
-        closing: Closing,
-        instance: impl Into<String>,
-        open: &[Alert],
-        objects: bool,
-    ) -> Result<Alertmanager, ClientError> {
-        let endpoint = endpoint.join(PATH).unwrap_or_else(|_: InvalidUrl| endpoint.clone());
+    /// Tells those at the end of `poster`, which posts to [`Alertmanager::endpoint`], of which the alerts in `open` are to be
+    /// told again. `instance` is this host.
+    pub fn new(poster: Poster, instance: impl Into<String>, open: &[Alert], objects: bool) -> Alertmanager {
         let firing = |alert: &Alert| (alert.id.clone(), Firing { alert: alert.clone(), since: None });
-        Ok(Alertmanager {
-            poster: Poster::new(endpoint, closing)?.with_reasons(),
+        Alertmanager {
+            poster: poster.with_reasons(),
             instance: instance.into(),
             objects,
             open: open.iter().map(firing).collect(),
             again_at: Instant::now(),
-        })
+        }
+    }
+
+    /// Where alerts go of the Alertmanager that is at `base`.
+    pub fn endpoint(base: &Endpoint) -> Result<Endpoint, InvalidUrl> {
+        base.join(PATH)
     }
 
     /// What to tell of `events`, and what changes by that of what is open: `None` is what no longer is.

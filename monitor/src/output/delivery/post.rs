@@ -3,26 +3,23 @@
 //! Each request has a connection of its own: alerts are rare, and one that is kept open is one that may have been closed.
 //! Redirects are not followed, since what is posted, and its signature, are for whom the operator named.
 
-use std::{error::Error, future::Future, io, str, time::Duration};
+use std::{error::Error, io, pin::pin, str, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Request, StatusCode,
+    Request, Response, StatusCode,
     body::{Body, Incoming},
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, RETRY_AFTER, USER_AGENT},
+    client::conn::http1,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT},
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{self, Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{runtime::Runtime, time};
 
-use super::{Closing, Endpoint};
-
-/// A connection stands by then.
-const CONNECT: Duration = Duration::from_secs(5);
+use super::{
+    Closing, Endpoint, OwnCalls,
+    dial::{self, Dialer},
+};
 
 /// The answer is there by then.
 const WHOLE: Duration = Duration::from_secs(10);
@@ -72,39 +69,24 @@ pub(super) enum Answer {
 pub struct Poster {
     /// None only while it is dropped.
     runtime: Option<Runtime>,
-    client: AnyClient,
+    dialer: Dialer,
     endpoint: Endpoint,
     /// Bodies of refusals are told.
     reasons: bool,
     closing: Closing,
 }
 
-enum AnyClient {
-    Plain(Client<HttpConnector, Full<Bytes>>),
-    Encrypted(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
-}
-
 impl Poster {
-    /// A client of `endpoint`. When `closing` has a deadline, requests end by then.
-    pub fn new(endpoint: Endpoint, closing: Closing) -> Result<Poster, ClientError> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().max_blocking_threads(LOOKUPS).enable_all().build();
-        let runtime =
-            runtime.map_err(|source| ClientError::Runtime { endpoint: endpoint.to_string(), source })?;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
-        let mut builder = Client::builder(TokioExecutor::new());
-        builder.pool_max_idle_per_host(0);
-        let client = if endpoint.is_encrypted() {
-            connector.enforce_http(false);
-            let tls = HttpsConnectorBuilder::new()
-                .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-                .map_err(|source| ClientError::Certificates { endpoint: endpoint.to_string(), source })?;
-            AnyClient::Encrypted(builder.build(tls.https_only().enable_http1().wrap_connector(connector)))
-        } else {
-            AnyClient::Plain(builder.build(connector))
-        };
-        Ok(Poster { runtime: Some(runtime), client, endpoint, reasons: false, closing })
+    /// A client of `endpoint`, whose connections are noted in `own`. When `closing` has a deadline, requests end by then.
+    pub fn new(endpoint: Endpoint, own: Arc<OwnCalls>, closing: Closing) -> Result<Poster, ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(LOOKUPS)
+            .enable_all()
+            .build()
+            .map_err(|source| ClientError::Runtime { endpoint: endpoint.to_string(), source })?;
+        let dialer = Dialer::new(&endpoint, own)
+            .map_err(|source| ClientError::Certificates { endpoint: endpoint.to_string(), source })?;
+        Ok(Poster { runtime: Some(runtime), dialer, endpoint, reasons: false, closing })
     }
 
     /// Tells the reasons that answers give. Not for URLs with a secret: some servers repeat them.
@@ -121,12 +103,12 @@ impl Poster {
             Err(error) => return Answer::Refused { why: format!("make the request: {error}") },
         };
         let mut closing = self.closing.clone();
-        let (client, endpoint, reasons) = (&self.client, &self.endpoint, self.reasons);
+        let endpoint = &self.endpoint;
         runtime.block_on(async {
             tokio::select! {
-                answer = time::timeout(WHOLE, client.send(request, reasons)) => match answer {
+                answer = time::timeout(WHOLE, self.send(request)) => match answer {
                     Ok(Ok(answer)) => answer,
-                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", chain(&error))),
+                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", chain(&*error))),
                     Err(_) => not_now(format!("{endpoint}: no answer within {WHOLE:?}")),
                 },
                 () = deadline(&mut closing) => not_now(format!("{endpoint}: no answer before the stop")),
@@ -135,15 +117,31 @@ impl Poster {
     }
 
     fn request(&self, headers: HeaderMap, body: Vec<u8>) -> hyper::http::Result<Request<Full<Bytes>>> {
-        let mut request = Request::post(&self.endpoint.uri)
+        let Endpoint { uri, authorization } = &self.endpoint;
+        let mut request = Request::post(dial::target(uri))
+            .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, concat!("rollcall/", env!("CARGO_PKG_VERSION")))
             .body(Full::from(body))?;
-        if let Some(authorization) = &self.endpoint.authorization {
+        if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
         request.headers_mut().extend(headers);
         Ok(request)
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+        let stream = TokioIo::new(self.dialer.dial().await?);
+        let (mut sender, connection) = http1::handshake(stream).await?;
+        let mut exchange = pin!(async {
+            let response = sender.send_request(request).await?;
+            Ok(judge(response, self.reasons).await)
+        });
+        tokio::select! {
+            answer = &mut exchange => answer,
+            // Whatever it ended with, the exchange tells.
+            _ = connection => exchange.await,
+        }
     }
 }
 
@@ -156,29 +154,18 @@ impl Drop for Poster {
     }
 }
 
-impl AnyClient {
-    fn send(
-        &self,
-        request: Request<Full<Bytes>>,
-        reasons: bool,
-    ) -> impl Future<Output = Result<Answer, legacy::Error>> {
-        let response = match self {
-            AnyClient::Plain(client) => client.request(request),
-            AnyClient::Encrypted(client) => client.request(request),
-        };
-        async move {
-            let (head, body) = response.await?.into_parts();
-            if head.status.is_success() {
-                return Ok(Answer::Taken);
-            }
-            let reason = if reasons { reason(body).await } else { String::new() };
-            Ok(judge(head.status, &head.headers, &reason))
-        }
+/// What an answer means.
+async fn judge(response: Response<Incoming>, reasons: bool) -> Answer {
+    let (head, body) = response.into_parts();
+    if head.status.is_success() {
+        return Answer::Taken;
     }
+    let reason = if reasons { reason(body).await } else { String::new() };
+    failure(head.status, &head.headers, &reason)
 }
 
 /// What a status that is no success means.
-fn judge(status: StatusCode, headers: &HeaderMap, reason: &str) -> Answer {
+fn failure(status: StatusCode, headers: &HeaderMap, reason: &str) -> Answer {
     let why = format!("it answers {status}{reason}");
     let is_for_now = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS];
     if status.is_client_error() && !is_for_now.contains(&status) {
@@ -239,16 +226,16 @@ mod tests {
         for status in [301, 302, 408, 425, 429, 500, 502, 503, 504] {
             let status = StatusCode::from_u16(status).unwrap();
             assert!(
-                matches!(judge(status, &headers, ""), Answer::NotNow { asked: a, .. } if a == asked),
+                matches!(failure(status, &headers, ""), Answer::NotNow { asked: a, .. } if a == asked),
                 "{status}"
             );
         }
         for status in [400, 401, 403, 404, 405, 410, 413, 422, 451] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert!(matches!(judge(status, &headers, ""), Answer::Refused { .. }), "{status}");
+            assert!(matches!(failure(status, &headers, ""), Answer::Refused { .. }), "{status}");
         }
         headers.insert(RETRY_AFTER, "Fri, 31 Dec 1999 23:59:59 GMT".parse().unwrap());
-        let answer = judge(StatusCode::SERVICE_UNAVAILABLE, &headers, " (\"later\")");
+        let answer = failure(StatusCode::SERVICE_UNAVAILABLE, &headers, " (\"later\")");
         let why = "it answers 503 Service Unavailable (\"later\")".to_owned();
         assert_eq!(answer, Answer::NotNow { why, asked: None });
     }

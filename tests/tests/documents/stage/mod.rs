@@ -1,15 +1,17 @@
 //! A host as the documentation has it in mind: an API on port 8080, Rollcall beside it, somebody who has just read the
-//! accounts out, and the files that commands name.
+//! accounts out, a host next door, and the files that commands name.
 //!
 //! It is the real machine behind a curtain: a network and a view of the files of its own. What commands write to /etc,
 //! /var, /tmp and the like goes into memory and is gone with the stage; they find port 9847 free, whoever uses it outside.
 
 mod curtain;
+mod neighbour;
 mod props;
 
 use std::{
     cell::Cell,
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
     net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
     process::Command,
@@ -17,7 +19,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::Signal;
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use rollcall_tests::{
     Client, MiniServer, Namespace, deadline,
     program::{self, Running},
@@ -25,6 +30,7 @@ use rollcall_tests::{
 };
 use serde_json::Value;
 
+use super::commands::spelt_out;
 use curtain::Curtain;
 
 /// Where the API listens.
@@ -33,6 +39,8 @@ const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);
 const WEB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9847);
 /// Who walks: the address that the documentation's examples have.
 const WALKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// The alert that examples show.
+const EXAMPLE: &str = "4c5162c3863df409";
 /// The daemon's alerts.
 const ALERTS: &str = "/var/log/rollcall/alerts.jsonl";
 
@@ -41,16 +49,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the last command of a pipeline leaves to the others when it has seen enough: 128 and SIGPIPE.
 const BROKEN_PIPE: i32 = 141;
 /// Runs the command that the variable holds as in a terminal.
-const TERMINAL: &str = "exec script -qefc \"$COMMAND\" /dev/null";
+const TERMINAL: &str = "exec script -qefc \"$COMMAND\" /dev/null <.keyboard";
+/// What Ctrl-C leaves behind: 128 and SIGINT.
+const INTERRUPTED: i32 = 130;
 /// What the daemon says once it is attached.
 const WATCHING: &str = "watching";
 
 /// The host. What is on it lives as long as this; fields are dropped in this order.
 pub struct Stage {
     _daemon: Running,
+    _neighbour: Running,
     _api: MiniServer,
     curtain: Curtain,
-    /// What stands for itself in no command: a word in capitals, and what it is here.
+    /// What stands for something else in a command, and what it is here.
     words: Vec<(&'static str, String)>,
     homes: Cell<usize>,
 }
@@ -66,7 +77,9 @@ impl Stage {
         command.args(["run", "--alert.file", ALERTS]);
         curtain.dress(&mut command);
         let mut daemon = Running::start(command, Path::new("/var/log/rollcall/daemon.log"))?;
+        let mut neighbour = neighbour::start(&curtain)?;
         ready(&mut daemon)?;
+        ready(&mut neighbour)?;
         let alert = walk()?;
         // The ledger is written by a thread of its own.
         deadline::until("the walk to be in the ledger", || {
@@ -74,8 +87,8 @@ impl Stage {
             curtain.dress(command.args(["exposure", &alert]));
             Ok(program::run(&mut command).ok())
         })?;
-        let words = vec![("ALERT", alert), ("CLIENT", WALKER.to_string())];
-        Ok(Stage { _daemon: daemon, _api: api, curtain, words, homes: Cell::new(0) })
+        let words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
+        Ok(Stage { _daemon: daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
     }
 
     /// A directory for the commands of a page, with the files that they read.
@@ -84,12 +97,13 @@ impl Stage {
         self.homes.set(number + 1);
         let home = PathBuf::from(format!("/home/operator-{number}"));
         props::furnish(&home)?;
+        neighbour::introduce(&home)?;
         Ok(home)
     }
 
     /// Runs a command to its end.
     pub fn run(&self, home: &Path, command: &str) -> Result<()> {
-        let mut running = self.start(home, &self.spelt_out(command), &[])?;
+        let mut running = self.start(home, &spelt_out(command, &self.words), &[])?;
         let status =
             deadline::within(PATIENCE, "its end", || running.ended()).with_context(|| running.output())?;
         ensure!(
@@ -106,24 +120,34 @@ impl Stage {
         let _inside = network.inside()?;
         let state = home.join("state");
         let state = state.to_str().context("a path that is no text")?;
-        let mut daemon = self.start(home, &self.spelt_out(command), &[("ROLLCALL_STATE_DIR", state)])?;
+        let mut daemon =
+            self.start(home, &spelt_out(command, &self.words), &[("ROLLCALL_STATE_DIR", state)])?;
         ready(&mut daemon)?;
         let status = daemon.stop(Signal::SIGTERM)?;
         ensure!(status.success(), "stopped, it ended with {status}: {}", daemon.output());
         Ok(())
     }
 
-    /// Runs a command as in a terminal until it has shown something.
-    pub fn run_until_it_shows_something(&self, home: &Path, command: &str) -> Result<()> {
-        let command = self.spelt_out(command);
-        let mut running = self.start(home, TERMINAL, &[("COMMAND", &command)])?;
+    /// Runs a command as in a terminal until it has shown something, and types `keys`, which end it.
+    pub fn run_until_it_shows_something(&self, home: &Path, command: &str, keys: &str) -> Result<()> {
+        let keyboard = home.join(".keyboard");
+        if !keyboard.exists() {
+            mkfifo(&keyboard, Mode::S_IRWXU)?;
+        }
+        // Opened for reading too, so that it has no end before the command has.
+        let mut keyboard = OpenOptions::new().read(true).write(true).open(keyboard)?;
+        let mut running = self.start(home, TERMINAL, &[("COMMAND", &spelt_out(command, &self.words))])?;
         deadline::within(PATIENCE, "it to show something", || {
             if let Some(status) = running.ended()? {
                 bail!("{status}: {}", running.output());
             }
             Ok((!running.output().trim().is_empty()).then_some(()))
         })?;
-        running.stop(Signal::SIGTERM)?;
+        keyboard.write_all(keys.as_bytes())?;
+        let status =
+            deadline::within(PATIENCE, "its end", || running.ended()).with_context(|| running.output())?;
+        let is_stopped = status.success() || status.code() == Some(INTERRUPTED);
+        ensure!(is_stopped, "{status}: {}", running.output().trim());
         Ok(())
     }
 
@@ -133,24 +157,6 @@ impl Stage {
         self.curtain.dress(&mut shell);
         shell.env("HOME", home).envs(variables.iter().copied()).current_dir(home);
         Running::start(shell, &home.join(".output"))
-    }
-
-    /// The command with what its words in capitals stand for.
-    fn spelt_out(&self, command: &str) -> String {
-        let mut command = command.to_owned();
-        for (word, meaning) in &self.words {
-            let parts: Vec<&str> = command.split(word).collect();
-            let mut out = String::from(parts[0]);
-            for pair in parts.windows(2) {
-                let is_part =
-                    |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
-                let stands_alone = !is_part(pair[0].chars().next_back()) && !is_part(pair[1].chars().next());
-                out.push_str(if stands_alone { meaning } else { word });
-                out.push_str(pair[1]);
-            }
-            command = out;
-        }
-        command
     }
 }
 
@@ -177,8 +183,11 @@ fn walk() -> Result<String> {
     deadline::until("the alert about the walk", || {
         let lines = fs::read_to_string(ALERTS).unwrap_or_default();
         let mut alerts = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        // That anybody may read there is a notice, which the walker's calls have led to as well.
-        let alert = alerts.find(|alert| alert["state"] == "open" && alert["severity"] != "info");
+        // Not the notice that anybody may read there, nor what goes on elsewhere on this machine.
+        let alert = alerts.find(|alert| {
+            let is_open = alert["state"] == "open" && alert["severity"] != "info";
+            is_open && alert.to_string().contains(&WALKER.to_string())
+        });
         Ok(alert.and_then(|alert| alert["id"].as_str().map(str::to_owned)))
     })
 }

@@ -132,14 +132,8 @@ fn bars(client: &Client, theme: Theme) -> Line<'static> {
 
 /// The window that is nearest to its limit, in words.
 fn nearest(client: &Client, windows: &[u64]) -> String {
-    let used = client.distinct.iter().zip(&client.limits).zip(windows);
-    let used = used.filter_map(|((&distinct, limit), &window)| Some((distinct, (*limit)?, window)));
-    let nearest = used.max_by(|a, b| {
-        let share = |&(distinct, limit, _): &(u64, u32, u64)| distinct as f64 / f64::from(limit.max(1));
-        share(a).total_cmp(&share(b))
-    });
-    nearest.map_or_else(String::new, |(distinct, limit, window)| {
-        format!("{} of {} in {}", grouped(distinct), limit, span(window))
+    client.nearest(windows).map_or_else(String::new, |nearest| {
+        format!("{} of {} in {}", grouped(nearest.distinct), nearest.limit, span(nearest.window_s))
     })
 }
 

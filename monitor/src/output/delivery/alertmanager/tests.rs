@@ -6,7 +6,8 @@ const NOW: Timestamp = Timestamp(1_790_000_100_000_000_000);
 fn manager(open: &[Alert]) -> Alertmanager {
     let endpoint = Endpoint::parse("http://127.0.0.1:1").unwrap();
     let (_closing, closing) = tokio::sync::watch::channel(None);
-    Alertmanager::new(&endpoint, closing, "host-1", open, false).unwrap()
+    let poster = Poster::new(Alertmanager::endpoint(&endpoint).unwrap(), Arc::default(), closing).unwrap();
+    Alertmanager::new(poster, "host-1", open, false)
 }
 
 fn events(alerts: &[&Alert]) -> Vec<Arc<Event>> {

@@ -79,20 +79,21 @@ function plural(count, one, many) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
-// Alerts are told when a count has doubled; what their clients do meanwhile is known from the table.
+// The client that stands out in an alert, with what it has touched by now: lines are written when a count has doubled, and
+// may be about everybody.
 function meanwhile(alert) {
-  const same = (row) => row.route === alert.route && row.kind === alert.client.kind && row.id === alert.client.id;
-  const row = busiest.clients.find(same);
+  const isPart = (row) => row.route === alert.route && alert.clients.some(({ kind, id }) => kind === row.kind && id === row.id);
+  const rows = busiest.clients.filter(isPart).map((row) => ({ row, most: nearest(row) }));
+  const { row, most } = rows.sort((a, b) => (b.most?.share ?? 0) - (a.most?.share ?? 0))[0] ?? {};
   if (!row) return alert;
-  const live = { ...alert, last_seen: row.last_seen > alert.last_seen ? row.last_seen : alert.last_seen };
-  const window = busiest.windows_s.indexOf(alert.window_s);
-  const counted = !["miss-probing", "volume"].includes(alert.rule);
-  if (counted && window >= 0 && row.distinct[window] > alert.distinct) {
-    live.distinct = row.distinct[window];
-    // Calls are not known by route and client.
-    live.requests = 0;
-  }
-  return live;
+  const last_seen = row.last_seen > alert.last_seen ? row.last_seen : alert.last_seen;
+  // These count something else than accounts that were touched.
+  const other = alert.severity === "info" || ["miss-probing", "volume"].includes(alert.rule);
+  if (other || !most || most.share <= 1) return { ...alert, last_seen };
+  const { kind, id } = row;
+  const { count: distinct, limit, window: window_s } = most;
+  // Calls are not known by route and client.
+  return { ...alert, last_seen, client: { kind, id }, distinct, limit, window_s, distinct_error: row.exact ? 0 : 1, requests: 0 };
 }
 
 function client({ kind, id }) {
@@ -113,8 +114,12 @@ function figures(alert) {
 function card(told, at) {
   const alert = meanwhile(told);
   const over = figures(alert);
-  const signals = alert.signals.map((signal) => el("span", { class: "chip" }, signal));
+  const rules = new Set([alert.opened_by, told.rule, ...alert.signals]);
+  const signals = rules.size > 1 ? [...rules].map((rule) => el("span", { class: "chip" }, rule)) : [];
   const others = alert.clients.filter(({ kind, id }) => kind !== alert.client.kind || id !== alert.client.id);
+  // Everybody is the least telling.
+  others.sort((a, b) => (a.kind === "all") - (b.kind === "all"));
+  const beyond = alert.client_count - 1 - Math.min(others.length, 4);
   return el(
     "li",
     { class: `card ${alert.severity}` },
@@ -122,7 +127,7 @@ function card(told, at) {
       "div",
       { class: "top" },
       el("span", { class: "severity" }, alert.severity),
-      el("span", { class: "what" }, RULES[alert.rule] || alert.rule),
+      el("span", { class: "what" }, RULES[alert.opened_by] || alert.opened_by),
       alert.acked ? el("span", { class: "chip" }, "acknowledged") : "",
       el("span", { class: "since", title: alert.opened_at }, `open for ${age(alert.opened_at, at)}`),
     ),
@@ -132,7 +137,7 @@ function card(told, at) {
       client(alert.client),
       el("span", { class: "mono" }, alert.route),
       ...others.slice(0, 4).map(client),
-      others.length > 4 ? el("span", { class: "small" }, `and ${others.length - 4} more`) : "",
+      beyond > 0 ? el("span", { class: "small" }, `and ${number(beyond)} more`) : "",
     ),
     el(
       "div",
@@ -234,15 +239,20 @@ function bars(windows, distinct, limits) {
   return svg("svg", { class: "bars", role: "img", viewBox: "0 0 62 24", "aria-label": said.join(", ") }, title, ...parts);
 }
 
-// The window that is nearest to its limit.
-function nearest(windows, distinct, limits) {
+// The window of a client that is nearest to its limit.
+function nearest({ distinct, limits }) {
   let best;
   distinct.forEach((count, index) => {
-    const share = limits[index] ? count / limits[index] : 0;
-    if (count > 0 && (!best || share > best.share)) best = { share, count, limit: limits[index], window: windows[index] };
+    const limit = limits[index];
+    const share = limit ? count / limit : 0;
+    if (limit && count > 0 && (!best || share > best.share)) best = { share, count, limit, window: busiest.windows_s[index] };
   });
-  if (!best || !best.limit) return "";
-  return `${number(best.count)} of ${number(best.limit)} in ${span(best.window)}`;
+  return best;
+}
+
+function nearestSaid(row) {
+  const most = nearest(row);
+  return most ? `${number(most.count)} of ${number(most.limit)} in ${span(most.window)}` : "";
 }
 
 function showClients(answer) {
@@ -267,7 +277,7 @@ function showClients(answer) {
       ),
       el("td", { class: "route full mono" }, row.route),
       el("td", { class: "number", "data-name": "objects" }, row.exact ? number(most) : `~${number(most)}`),
-      el("td", {}, bars(windows, row.distinct, row.limits), el("span", { class: "limit" }, nearest(windows, row.distinct, row.limits))),
+      el("td", {}, bars(windows, row.distinct, row.limits), el("span", { class: "limit" }, nearestSaid(row))),
       el("td", { class: "number", "data-name": "last call", title: row.last_seen }, ago(row.last_seen, at)),
     );
   });

@@ -74,6 +74,7 @@ fn help_says_what_it_said() {
         ("check", vec!["check", "--help"]),
         ("routes", vec!["routes", "--help"]),
         ("top", vec!["top", "--help"]),
+        ("alerts", vec!["alerts", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));

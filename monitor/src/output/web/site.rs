@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::time;
 
 use super::{
+    acks::Acks,
     page,
     response::{Answer, json, plain, typed},
 };
@@ -38,6 +39,7 @@ pub struct Site {
     pub inquiries: Arc<Inquiries>,
     pub pulse: Arc<Pulse>,
     pub board: Arc<Board>,
+    pub acks: Acks,
 }
 
 impl Site {
@@ -57,7 +59,10 @@ impl Site {
             "/healthz" => self.healthz(),
             "/readyz" => self.readyz(),
             "/api/v1/status" => json(&Status::new(Timestamp::now(), &self.pulse, &self.health, &self.board)),
-            "/api/v1/alerts" => json(&self.board.alerts(Timestamp::now())),
+            "/api/v1/alerts" => {
+                self.acks.show_on(&self.board).await;
+                json(&self.board.alerts(Timestamp::now()))
+            }
             "/api/v1/clients" => asked(&self.inquiries.clients, json).await,
             "/api/v1/routes" => {
                 let top = top(uri.query().unwrap_or_default());

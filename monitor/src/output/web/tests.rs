@@ -44,6 +44,7 @@ fn with_site(
         inquiries,
         pulse: Arc::default(),
         board: Arc::default(),
+        acks: Acks::default(),
     });
     let access = Arc::new(Access::open(config).unwrap());
     let server = thread::spawn(move || {

@@ -19,7 +19,7 @@ use rollcall::{
         api::{Inquiries, Pulse, Setup},
         checkpoints::{CheckpointFile, Keeper},
         metrics::Metrics,
-        web::{self, Access, Acks, Site},
+        web::{self, Access, Site},
     },
     sandbox,
     time::Timestamp,
@@ -198,8 +198,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     };
     let signs = service::keep_alive(Arc::clone(&health));
     let telemetry_path = args.telemetry_path;
-    let acks = Acks::of(&args.state_dir);
-    let site = Arc::new(Site { telemetry_path, metrics, health, inquiries, pulse, board, acks });
+    let site = Arc::new(Site { telemetry_path, metrics, health, inquiries, pulse, board });
     tracing::info!(address = %args.listen_address, tls = access.is_encrypted(), "serving the web");
     runtime.block_on(async {
         tokio::pin!(capture_done);

@@ -3,19 +3,17 @@
 //! An alert's row has the one that holds; what it took to get there stays in a table of its own. One ends when the alert
 //! becomes severer than what was taken on: see [`super::alerts`].
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use rusqlite::{
     Connection, OptionalExtension as _, Row as SqlRow, Transaction, TransactionBehavior, named_params, params,
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{Error, Reader, open, schema::SCHEMA};
 use crate::time::Timestamp;
 
 /// Somebody has taken an alert on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acked {
     pub at: Timestamp,
     pub by: String,
@@ -95,22 +93,6 @@ pub(super) fn current(row: &SqlRow<'_>, first: usize) -> rusqlite::Result<Option
 }
 
 impl Reader {
-    /// The acknowledgements of alerts that are open, by the alerts' ids.
-    pub fn open_acks(&self) -> Result<BTreeMap<String, Acked>, Error> {
-        let query = || -> rusqlite::Result<_> {
-            let mut statement = self.connection().prepare_cached(
-                "SELECT id, acked_at, acked_by, ack_note FROM alerts
-                 WHERE resolved_at IS NULL AND acked_at IS NOT NULL",
-            )?;
-            let ack = |row: &SqlRow<'_>| {
-                let acked = current(row, 1)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?;
-                Ok((row.get(0)?, acked))
-            };
-            statement.query_map((), ack)?.collect()
-        };
-        query().map_err(|error| self.failed(error))
-    }
-
     /// At most `most` acknowledgements after the one with the number `seq`, in order.
     pub fn acks_after(&self, seq: u64, most: usize) -> Result<Vec<Ack>, Error> {
         let query = || -> rusqlite::Result<_> {

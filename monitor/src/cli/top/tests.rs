@@ -34,7 +34,7 @@ fn answer() -> Answer {
         "limit": 20, "distinct": 21, "distinct_error": 0, "requests": 340, "bytes": 0, "first_seen": at,
         "last_seen": at, "addresses": [], "signals": [], "clients": [{"kind": "all", "id": "*"}, {"kind": "peer", "id": "192.0.2.7"}],
         "client_count": 2, "opened_by": "distinct-objects",
-        "opened_at": "2026-07-14T03:30:00.000000Z", "loss": 0.0, "acked": null
+        "opened_at": "2026-07-14T03:30:00.000000Z", "loss": 0.0, "acked": false
     });
     let clients =
         [client("192.0.2.7", HOSTILE, [340, 340]), client("192.0.2.8", "GET /v1/customers/{id}", [5, 900])];

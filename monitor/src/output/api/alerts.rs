@@ -13,7 +13,6 @@ use super::{Clients, VERSION};
 use crate::{
     alert::{Alert, Client, Severity, State},
     detect::Rule,
-    ledger::Acked,
     time::Timestamp,
 };
 
@@ -66,8 +65,8 @@ pub struct OpenAlert {
     pub opened_by: Rule,
     pub opened_at: Timestamp,
     pub loss: f64,
-    /// Who has taken it on, if anybody has.
-    pub acked: Option<Acked>,
+    /// Whether somebody has said that they know of it.
+    pub acked: bool,
 }
 
 impl Board {
@@ -81,19 +80,20 @@ impl Board {
         };
         let known = open.get(&alert.id);
         if known.is_some() || open.len() < CAPACITY {
-            shown.acked = known.and_then(|known| known.acked.clone());
+            shown.acked = known.is_some_and(|known| known.acked);
             open.insert(alert.id.clone(), Arc::new(shown));
         }
     }
 
-    /// Takes in who has taken which alerts on, by their ids: all others nobody has.
-    pub fn take_acks(&self, acks: &BTreeMap<String, Acked>) {
-        for (id, alert) in self.open.lock().unwrap_or_else(PoisonError::into_inner).iter_mut() {
-            let acked = acks.get(id);
-            if alert.acked.as_ref() != acked {
-                Arc::make_mut(alert).acked = acked.cloned();
-            }
+    /// Somebody says that they know of an alert. Tells whether it is open.
+    pub fn acknowledge(&self, id: &str) -> bool {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = open.get_mut(id);
+        if let Some(alert) = known {
+            Arc::make_mut(alert).acked = true;
+            return true;
         }
+        false
     }
 
     /// What is open at `at`.
@@ -194,7 +194,7 @@ impl From<&Alert> for OpenAlert {
             opened_by: *opened_by,
             opened_at: *opened_at,
             loss: *loss,
-            acked: None,
+            acked: false,
         }
     }
 }

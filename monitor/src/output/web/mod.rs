@@ -8,7 +8,6 @@
 //! [`Site`] knows. Everything is read-only.
 
 mod access;
-mod acks;
 mod bucket;
 pub mod config;
 mod page;
@@ -23,7 +22,6 @@ use std::{
 };
 
 pub use access::Access;
-pub use acks::Acks;
 pub use server::{CONNECTIONS, serve};
 pub use site::Site;
 

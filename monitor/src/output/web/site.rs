@@ -10,7 +10,6 @@ use serde::Serialize;
 use tokio::time;
 
 use super::{
-    acks::Acks,
     page,
     response::{Answer, json, plain, typed},
 };
@@ -39,7 +38,6 @@ pub struct Site {
     pub inquiries: Arc<Inquiries>,
     pub pulse: Arc<Pulse>,
     pub board: Arc<Board>,
-    pub acks: Acks,
 }
 
 impl Site {
@@ -59,10 +57,7 @@ impl Site {
             "/healthz" => self.healthz(),
             "/readyz" => self.readyz(),
             "/api/v1/status" => json(&Status::new(Timestamp::now(), &self.pulse, &self.health, &self.board)),
-            "/api/v1/alerts" => {
-                self.acks.show_on(&self.board).await;
-                json(&self.board.alerts(Timestamp::now()))
-            }
+            "/api/v1/alerts" => json(&self.board.alerts(Timestamp::now())),
             "/api/v1/clients" => asked(&self.inquiries.clients, json).await,
             "/api/v1/routes" => {
                 let top = top(uri.query().unwrap_or_default());

@@ -44,7 +44,6 @@ fn with_site(
         inquiries,
         pulse: Arc::default(),
         board: Arc::default(),
-        acks: Acks::default(),
     });
     let access = Arc::new(Access::open(config).unwrap());
     let server = thread::spawn(move || {

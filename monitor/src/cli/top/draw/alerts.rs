@@ -73,7 +73,7 @@ fn row<'a>(alert: &'a OpenAlert, open_for: u64, wide: bool, theme: Theme) -> Row
     Row::new([
         Cell::from(Span::styled(word, style)),
         Cell::from(age(open_for)),
-        Cell::from(format!("{}{}", if alert.acked.is_some() { "✓" } else { "" }, alert.opened_by.name())),
+        Cell::from(format!("{}{}", if alert.acked { "✓" } else { "" }, alert.opened_by.name())),
         Cell::from(client(&alert.client.kind, &alert.client.id, theme)),
         Cell::from(alert.route.as_str()),
         Cell::from(over),

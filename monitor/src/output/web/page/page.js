@@ -128,7 +128,7 @@ function card(told, at) {
       { class: "top" },
       el("span", { class: "severity" }, alert.severity),
       el("span", { class: "what" }, RULES[alert.opened_by] || alert.opened_by),
-      alert.acked ? el("span", { class: "chip", title: alert.acked.note ?? "" }, `taken on by ${alert.acked.by}`) : "",
+      alert.acked ? el("span", { class: "chip" }, "acknowledged") : "",
       el("span", { class: "since", title: alert.opened_at }, `open for ${age(alert.opened_at, at)}`),
     ),
     el(

@@ -74,6 +74,7 @@ fn help_says_what_it_said() {
         ("check", vec!["check", "--help"]),
         ("routes", vec!["routes", "--help"]),
         ("top", vec!["top", "--help"]),
+        ("alerts", vec!["alerts", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));
@@ -784,6 +785,61 @@ fn a_corrupt_key() {
         stderr.contains("does not hold 32 hexadecimal digits; restore it from a backup, or remove "),
         "{stderr}"
     );
+}
+
+#[test]
+fn sinks_that_cannot_be_set_up_are_one_clear_line_without_their_secrets() {
+    let scratch = Scratch::new();
+    let (missing, empty) = (scratch.path("missing"), scratch.file("empty", b"\n"));
+    let file = scratch.file("url", b"https://hooks.example/geheim\n");
+    let (at_missing, at_file) = (format!("@{missing}"), format!("slack=@{file}"));
+    let twice = "https://hooks.example/geheim";
+    for (flags, code, message) in [
+        (
+            vec!["--alert.webhook", "ftp://hooks.example/geheim"],
+            2,
+            "use URL number 1 of --alert.webhook: it does not begin with http:// or https://; \
+             give http://HOST[:PORT]/… or https://…"
+                .to_owned(),
+        ),
+        (
+            vec!["--alert.webhook", "https://hooks.example/a,teams=https://hooks.example/geheim"],
+            2,
+            "use URL number 2 of --alert.webhook: it is no URL; give http://HOST[:PORT]/… or https://…"
+                .to_owned(),
+        ),
+        (
+            vec!["--alert.alertmanager", "127.0.0.1:9093"],
+            2,
+            "use URL number 1 of --alert.alertmanager: it does not begin with http:// or https://; \
+             give http://HOST[:PORT]/… or https://…"
+                .to_owned(),
+        ),
+        (
+            vec!["--alert.webhook", &at_file, "--alert.webhook", "slack=https://hooks.example/geheim"],
+            2,
+            "send alerts to webhook-2: it is the same as one before; give each URL once".to_owned(),
+        ),
+        (
+            vec!["--alert.webhook", &at_missing],
+            10,
+            format!(
+                "read {missing} of --alert.webhook: No such file or directory (os error 2); \
+                 check the path and its permissions"
+            ),
+        ),
+        (
+            vec!["--alert.webhook", twice, "--alert.webhook-secret-file", &empty],
+            10,
+            format!("read {empty} of --alert.webhook-secret-file: it is empty; put a long random text in it"),
+        ),
+    ] {
+        let state = scratch.path("state");
+        let flags =
+            [vec!["run", "--state-dir", &state, "--web.listen-address", "127.0.0.1:0"], flags].concat();
+        let (exit, stdout, stderr) = outcome(&mut rollcall(&flags));
+        assert_eq!((exit, stdout.as_str(), stderr), (code, "", format!("rollcall: {message}\n")));
+    }
 }
 
 #[test]

@@ -52,6 +52,7 @@ fn a_confined_process_serves_and_writes_and_no_more() {
     assert_refused("a program started by an older thread", before.join().unwrap());
     assert_refused("a program", Command::new("true").status().map(drop));
     assert_refused("a process", call(libc::SYS_clone, [libc::SIGCHLD.into(), 0, 0]));
+    assert_refused("a process, the new way", call(libc::SYS_clone3, [0, 0, 0]));
     assert_refused("a user namespace", call(libc::SYS_unshare, [libc::CLONE_NEWUSER.into(), 0, 0]));
     assert_refused("tracing", call(libc::SYS_ptrace, [libc::PTRACE_TRACEME.into(), 0, 0]));
     assert_refused("a mount", call(libc::SYS_mount, [0, 0, 0]));

@@ -186,6 +186,14 @@ impl Daemon {
         Daemon::launch_by(command, folder, ports, &[], true, None)
     }
 
+    /// As [`Daemon::start`], on a host that trusts the authorities in the file `authorities` and no other.
+    pub fn start_trusting(authorities: &Path, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        program::require_root()?;
+        let mut command = Command::new(binary());
+        command.env("SSL_CERT_FILE", authorities).env_remove("SSL_CERT_DIR");
+        Daemon::launch_by(command, folder()?, ports, arguments, true, None)
+    }
+
     /// As [`Daemon::start`], with the sockets of `journald` in place of the host's.
     pub fn start_with_journal(journald: &Journald, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
         program::require_root()?;

@@ -23,8 +23,7 @@ pub fn selectors(text: &str) -> Vec<Selector<'_>> {
         let (name, behind) = from.split_at(end);
         let braces =
             behind.strip_prefix('{').and_then(|labels| Some(labels.split_once('}')?.0)).unwrap_or("");
-        // `rollcall_(a|b)` is a pattern and no name.
-        if !before.ends_with(is_part) && !name.ends_with('_') {
+        if !before.ends_with(is_part) && is_name(name) {
             found.push(Selector { name, braces });
         }
         rest = behind;
@@ -43,6 +42,12 @@ fn next(text: &str) -> Option<(&str, &str)> {
     Some(text.split_at(at))
 }
 
+/// `rollcall_(a|b)` is a pattern, and `rollcall_0.1.0` a package.
+fn is_name(text: &str) -> bool {
+    let behind = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or_default();
+    behind.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('_')
+}
+
 fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
@@ -53,7 +58,7 @@ mod tests {
 
     #[test]
     fn names_and_labels_wherever_they_stand() {
-        let text = "sum(rate(rollcall_a_total{x=\"1\", y=~\"2|3\"}[5m])) / process_b > my_rollcall_c or `rollcall_d` rollcall_(e)";
+        let text = "sum(rate(rollcall_a_total{x=\"1\", y=~\"2|3\"}[5m])) / process_b > my_rollcall_c or `rollcall_d` rollcall_(e) rollcall_0.1";
         let found = selectors(text);
         assert_eq!(found[0], Selector { name: "rollcall_a_total", braces: "x=\"1\", y=~\"2|3\"" });
         assert_eq!(

@@ -211,7 +211,7 @@ fn a_flood_keeps_to_the_bound_and_the_list_says_so() -> Result<()> {
     let first = alert(&daemon)?;
     let mut flooder = Client::connect_from(WALKER, server.address())?;
     let mut id: u64 = 1;
-    for _ in 0..450 {
+    for _ in 0..700 {
         let ids: Vec<String> = (0..360)
             .map(|_| {
                 id = id.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -14,10 +14,11 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 16] = [
+const PROGRAMS: [Program; 17] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
+    Program { name: "jq", package: "jq" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "chromium", package: "chromium" },

@@ -1,5 +1,6 @@
 //! The command line: what can be asked for, and how it ends.
 
+mod alerts;
 mod attribution;
 mod check;
 mod daemon;
@@ -65,6 +66,10 @@ enum Command {
     Routes(routes::RoutesArgs),
     /// Shows the daemon's state in the terminal while it changes: rate, health, alerts, clients, routes.
     Top(top::TopArgs),
+    /// Prints the alerts that are remembered, and what happens to them; says who has taken one on.
+    ///
+    /// Works while the daemon runs and when it does not.
+    Alerts(alerts::AlertsArgs),
     /// Prints which objects the clients of an alert read, and how complete that list is.
     ///
     /// Works while the daemon runs and when it does not.
@@ -88,6 +93,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Routes(args) => routes::routes(&args),
         Command::Top(args) => top::top(&args),
+        Command::Alerts(args) => alerts::alerts(&args),
         Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
         Command::Documents(args) => documents::documents(command(), &args),
@@ -104,7 +110,7 @@ pub(crate) fn main() -> ExitCode {
 /// All that can be asked for.
 fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes", "top", "exposure"] {
+    for name in ["run", "replay", "tune", "check", "routes", "top", "alerts", "exposure"] {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     command

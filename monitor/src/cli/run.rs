@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     hash::HashKey,
     kernel::{self, Attachment, Programs, Stop},
-    ledger::exposure::Recorder,
+    ledger::{AckWatch, exposure::Recorder},
     output::{
         Health, Reopen,
         api::{Inquiries, Pulse, Setup},
@@ -157,6 +157,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let open_alerts = engine.open_alerts();
     engine.output().resume(&open_alerts);
     told.iter().for_each(|alert| board.note(alert));
+    board.watch(AckWatch::new(&args.state_dir));
     let keeper =
         Keeper::start(CheckpointFile::new(&args.state_dir), args.checkpoint_interval, restored, now)?;
     let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);

@@ -3,6 +3,7 @@
 mod open;
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -95,9 +96,10 @@ impl SinkArgs {
     /// What is asked for, beside the alert file.
     pub(crate) fn plan(&self, file: &Path) -> Result<Plan, Failure> {
         let to = To::File(file.to_owned());
-        let mut asked = vec![Asked { label: "file".to_owned(), identity: String::new(), to }];
+        let mut asked = vec![Asked { label: "file".to_owned(), identity: "file".to_owned(), to }];
         if self.journal {
-            asked.push(Asked { label: "journal".to_owned(), identity: String::new(), to: To::Journal });
+            let label = "journal".to_owned();
+            asked.push(Asked { identity: label.clone(), label, to: To::Journal });
         }
         for (index, text) in self.webhooks.iter().filter(|text| !text.is_empty()).enumerate() {
             let (format, url) = match text.split_once('=') {
@@ -106,14 +108,19 @@ impl SinkArgs {
                 _ => (Format::Rollcall, text.as_str()),
             };
             let (endpoint, url) = endpoint(url, "--alert.webhook", index)?;
-            let (label, identity) = (format!("webhook-{}", index + 1), format!("{format:?} {url}"));
+            let (label, identity) = (format!("webhook-{}", index + 1), format!("webhook {format:?} {url}"));
             asked.push(Asked { label, identity, to: To::Webhook(endpoint, format) });
         }
         for (index, url) in self.alertmanagers.iter().filter(|text| !text.is_empty()).enumerate() {
-            let (base, identity) = endpoint(url, "--alert.alertmanager", index)?;
+            let (base, url) = endpoint(url, "--alert.alertmanager", index)?;
             let endpoint = Alertmanager::endpoint(&base).map_err(|error| Failure::new(Exit::Usage, error))?;
-            let label = format!("alertmanager-{}", index + 1);
+            let (label, identity) = (format!("alertmanager-{}", index + 1), format!("alertmanager {url}"));
             asked.push(Asked { label, identity, to: To::Alertmanager(endpoint) });
+        }
+        let mut seen = HashSet::new();
+        if let Some(twice) = asked.iter().find(|asked| !seen.insert(&asked.identity)) {
+            let error = anyhow!("send alerts to {}: it is the same as one before", twice.label);
+            return Err(Failure::new(Exit::Usage, error).advise("give each URL once"));
         }
         let secret = self.secret_file.as_deref().map(secret).transpose()?;
         Ok(Plan { asked, secret, objects: self.include_objects })

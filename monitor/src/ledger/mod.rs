@@ -36,7 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use acks::{Ack, Acked, Outcome as AckOutcome, acknowledge};
+pub use acks::{Ack, AckWatch, Acked, Outcome as AckOutcome, acknowledge};
 pub use alerts::{Event, Row};
 pub use handle::{Handle, Stats, Work};
 pub use open::Reader;

@@ -24,10 +24,14 @@ const FAMILIES: [i32; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::
 
 /// Lets this process make no other calls from now on than those on the list; how many these are.
 pub fn filter_calls() -> Result<usize, Error> {
-    let rules = rules().map_err(|source| Error::Compile { source })?;
+    let rules = rules()?;
     let count = rules.len();
-    let program = compile(rules).map_err(|source| Error::Compile { source })?;
-    install(&program)?;
+    let refuse = SeccompAction::Errno(REFUSAL);
+    let program = compile(rules, refuse.clone(), SeccompAction::Allow)?;
+    let quiet = compile(Rules::from([(libc::SYS_clone3, Vec::new())]), SeccompAction::Allow, refuse)?;
+    install(&quiet, 0)?;
+    // The kernel logs what this one refuses, which takes a flag that `seccompiler` doesn't set.
+    install(&program, libc::SECCOMP_FILTER_FLAG_LOG)?;
     Ok(count)
 }
 
@@ -35,7 +39,9 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 fn rules() -> Result<Rules, BackendError> {
     let mut rules: Rules = ALLOWED.iter().chain(OLD).map(|&call| (call, Vec::new())).collect();
-    // Threads, but no processes. The arguments of clone3 are out of a filter's sight: libc then does with clone.
+    // Threads, but no processes. The arguments of clone3 are out of a filter's sight: it is refused by a filter of its own,
+    // and libc then does with clone. It tries each time the daemon starts, which is nothing to log.
+    rules.insert(libc::SYS_clone3, Vec::new());
     let thread = (libc::CLONE_VM | libc::CLONE_THREAD | libc::CLONE_SIGHAND) as u64;
     rules.insert(libc::SYS_clone, vec![rule(0, Is::MaskedEq(thread), thread)?]);
     // Memory is not made executable.
@@ -65,9 +71,13 @@ fn pointer_is_null(argument: u8) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, Length::Qword, Is::Eq, 0)
 }
 
-fn compile(rules: Rules) -> Result<BpfProgram, BackendError> {
-    SeccompFilter::new(rules, SeccompAction::Errno(REFUSAL), SeccompAction::Allow, ARCH.try_into()?)?
-        .try_into()
+/// A filter that does `otherwise` with calls that none of `rules` is for.
+fn compile(
+    rules: Rules,
+    otherwise: SeccompAction,
+    with_rule: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    SeccompFilter::new(rules, otherwise, with_rule, ARCH.try_into()?)?.try_into()
 }
 
 /// As `struct sock_fprog` of include/uapi/linux/filter.h.
@@ -77,9 +87,9 @@ struct Program {
     instructions: *const sock_filter,
 }
 
-/// Installs the filter on every thread. The kernel logs what it refuses, which takes a flag that `seccompiler` doesn't set.
-fn install(program: &[sock_filter]) -> Result<(), Error> {
-    let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG;
+/// Installs a filter on every thread, with `flags`.
+fn install(program: &[sock_filter], flags: libc::c_ulong) -> Result<(), Error> {
+    let flags = flags | libc::SECCOMP_FILTER_FLAG_TSYNC;
     // A filter of this many calls is some hundred instructions long, and the kernel refuses more than 4,096.
     let program = Program { length: program.len() as u16, instructions: program.as_ptr() };
     // SAFETY: the kernel copies the program, and keeps no pointer to it.
@@ -125,7 +135,6 @@ mod tests {
             libc::SYS_io_uring_setup,
             libc::SYS_perf_event_open,
             libc::SYS_userfaultfd,
-            libc::SYS_clone3,
             libc::SYS_kill,
             libc::SYS_setuid,
             libc::SYS_capset,

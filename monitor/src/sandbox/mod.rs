@@ -30,7 +30,10 @@ pub enum Error {
     #[error("give up capabilities")]
     Capabilities { source: caps::errors::CapsError },
     #[error("make the filter of system calls")]
-    Compile { source: seccompiler::BackendError },
+    Compile {
+        #[from]
+        source: seccompiler::BackendError,
+    },
     #[error("install the filter of system calls")]
     Install { source: io::Error },
     #[error("install the filter of system calls on thread {thread}: it has one of its own")]

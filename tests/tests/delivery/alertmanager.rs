@@ -1,10 +1,6 @@
 //! A real Alertmanager.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use rollcall::{
@@ -16,7 +12,7 @@ use rollcall::{
 use rollcall_tests::{Alertmanager, Client, Daemon, MiniServer, daemon::DISTINCT_OBJECTS};
 use serde_json::Value;
 
-use super::{LIMIT, enumerate, wait_for_alerts};
+use super::{LIMIT, enumerate, some_alert, wait_for_alerts};
 
 fn is_of(rule: &str) -> impl Fn(&Value) -> bool {
     move |alert| alert["labels"]["alertname"] == rule
@@ -53,20 +49,6 @@ fn an_alertmanager_shows_an_alert_with_its_labels() -> Result<()> {
     }
     daemon.stop()?;
     Ok(())
-}
-
-/// The alert of a daemon that reads `alerts.jsonl`, as it opened some minutes ago.
-fn some_alert() -> Result<Alert> {
-    let at = Timestamp::now() - Duration::from_secs(600);
-    let line = serde_json::json!({
-        "v": 1, "id": "4c5162c3863df409", "state": "open", "severity": "warning", "rule": DISTINCT_OBJECTS,
-        "at": at, "client": {"kind": "peer", "id": "192.0.2.7"}, "route": "GET /v1/customers/{id}",
-        "window_s": 10, "limit": 20, "distinct": 21, "distinct_error": 0, "requests": 21, "bytes": 0,
-        "first_seen": at, "last_seen": at, "addresses": ["192.0.2.7"], "sample_objects": ["17"], "signals": [],
-        "clients": [{"kind": "peer", "id": "192.0.2.7"}], "client_count": 1, "opened_by": DISTINCT_OBJECTS,
-        "opened_at": at, "loss": 0.0,
-    });
-    Ok(serde_json::from_value(line)?)
 }
 
 fn deliver(destination: &mut delivery::Alertmanager, alert: Alert) -> Result<()> {

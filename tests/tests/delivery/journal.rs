@@ -1,9 +1,15 @@
 //! A real journald.
 
-use anyhow::{Context, Result};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use rollcall::{
+    ledger::Event,
+    output::delivery::{Destination, Journal, MESSAGE_ID},
+};
 use rollcall_tests::{Daemon, Journald, MiniServer, daemon::DISTINCT_OBJECTS};
 
-use super::{LIMIT, enumerate, wait_for_alerts};
+use super::{LIMIT, enumerate, some_alert, wait_for_alerts};
 
 #[test]
 fn the_journal_has_an_entry_that_can_be_searched() -> Result<()> {
@@ -33,8 +39,22 @@ fn the_journal_has_an_entry_that_can_be_searched() -> Result<()> {
         assert_eq!(entry[field], value, "{field} in {entry}");
     }
     assert!(entry.get("ROLLCALL_OBJECT").is_none(), "{entry}");
-    let same = journald.wait_for(&[&format!("MESSAGE_ID={}", rollcall::output::delivery::MESSAGE_ID)])?;
+    let same = journald.wait_for(&[&format!("MESSAGE_ID={}", MESSAGE_ID)])?;
     assert!(same.contains(entry), "{same:?}");
     daemon.stop()?;
+    Ok(())
+}
+
+#[test]
+fn an_entry_too_large_for_a_datagram_arrives_whole() -> Result<()> {
+    let journald = Journald::start()?;
+    let mut alert = some_alert()?;
+    alert.sample_objects = vec!["x".repeat(1 << 20)];
+    let mut journal = Journal::new(journald.folder().join("socket"), true)?;
+    let report = journal.deliver(&[Arc::new(Event { seq: 1, line: String::new(), alert })]);
+    ensure!(report.delivered == 1 && report.problem.is_none(), "{report:?}");
+    let entries = journald.wait_for(&[&format!("MESSAGE_ID={MESSAGE_ID}"), "ROLLCALL_SEQ=1"])?;
+    let object = entries[0]["ROLLCALL_OBJECT"].as_str().context("no object")?;
+    assert_eq!(object.len(), 1 << 20);
     Ok(())
 }

@@ -6,10 +6,14 @@ mod journal;
 mod rotation;
 mod webhook;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::Result;
-use rollcall_tests::{Client, Daemon, deadline, random::Random};
+use rollcall::{alert::Alert, time::Timestamp};
+use rollcall_tests::{Client, Daemon, daemon::DISTINCT_OBJECTS, deadline, random::Random};
 use serde_json::Value;
 
 /// Four objects within ten seconds are an alert.
@@ -38,4 +42,18 @@ fn wait_for_alerts(daemon: &Daemon, clients: std::ops::Range<u16>) -> Result<Vec
         };
         Ok(clients.clone().all(is_there).then_some(alerts))
     })
+}
+
+/// An alert as a daemon writes it, opened some minutes ago.
+fn some_alert() -> Result<Alert> {
+    let at = Timestamp::now() - Duration::from_secs(600);
+    let line = serde_json::json!({
+        "v": 1, "id": "4c5162c3863df409", "state": "open", "severity": "warning", "rule": DISTINCT_OBJECTS,
+        "at": at, "client": {"kind": "peer", "id": "192.0.2.7"}, "route": "GET /v1/customers/{id}",
+        "window_s": 10, "limit": 20, "distinct": 21, "distinct_error": 0, "requests": 21, "bytes": 0,
+        "first_seen": at, "last_seen": at, "addresses": ["192.0.2.7"], "sample_objects": ["17"], "signals": [],
+        "clients": [{"kind": "peer", "id": "192.0.2.7"}], "client_count": 1, "opened_by": DISTINCT_OBJECTS,
+        "opened_at": at, "loss": 0.0,
+    });
+    Ok(serde_json::from_value(line)?)
 }

@@ -3,8 +3,9 @@
 use std::{collections::HashSet, fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use rcgen::{CertificateParams, KeyPair};
 use rollcall_tests::{
-    Daemon, MiniServer, Receiver,
+    Daemon, MiniServer, Nginx, Receiver,
     daemon::{DISTINCT_OBJECTS, State},
     deadline, port, program,
     receiver::Post,
@@ -135,5 +136,45 @@ fn slack_gets_a_message() -> Result<()> {
         let object = object.as_str().context("no text")?;
         ensure!(!message.to_string().contains(object), "an account has left the host: {message}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_receiver_behind_tls_is_told_only_if_its_certificate_is_good() -> Result<()> {
+    let server = MiniServer::start()?;
+    let receiver = Receiver::start(0, 200)?;
+    let folder = tempfile::tempdir()?;
+    let file = |name: &str| folder.path().join(name);
+    let key = KeyPair::generate()?;
+    let certificate = CertificateParams::new(["localhost".to_owned()])?.self_signed(&key)?;
+    fs::write(file("crt"), certificate.pem())?;
+    fs::write(file("key"), key.serialize_pem())?;
+    let other = CertificateParams::new(["localhost".to_owned()])?.self_signed(&KeyPair::generate()?)?;
+    fs::write(file("other"), other.pem())?;
+    let port = port::free()?;
+    let _nginx = Nginx::with_locations(&format!(
+        "listen 127.0.0.1:{port} ssl; ssl_certificate {}; ssl_certificate_key {}; location / {{ proxy_pass {}; }}",
+        file("crt").display(),
+        file("key").display(),
+        receiver.url(""),
+    ))?;
+    let url = format!("https://localhost:{port}/hook");
+    let arguments = [&LIMIT[..], &["--alert.webhook", &url]].concat();
+
+    let daemon = Daemon::start_trusting(&file("other"), &[server.port()], &arguments)?;
+    enumerate(server.address(), 0)?;
+    wait_for_alerts(&daemon, 0..1)?;
+    deadline::until("a failure to connect", || {
+        Ok((daemon.metrics()?.sum(FAILURES, &[("sink", "webhook-1")]) > 0.0).then_some(()))
+    })?;
+    ensure!(daemon.log().contains("invalid peer certificate"), "{}", daemon.log());
+    daemon.stop()?;
+    assert_eq!(receiver.posts(200).len(), 0, "alerts went to a stranger");
+
+    let daemon = Daemon::start_trusting(&file("crt"), &[server.port()], &arguments)?;
+    enumerate(server.address(), 0)?;
+    let alerts = wait_for_alerts(&daemon, 0..1)?;
+    receiver.wait_for(alerts.len(), 200)?;
+    daemon.stop()?;
     Ok(())
 }

@@ -74,6 +74,23 @@ pub fn words(command: &str) -> Vec<&str> {
     words.take_while(|word| !["#", "|", "||", "&&", ";"].contains(word)).collect()
 }
 
+/// A command with what its `names` stand for, wherever they are words of their own.
+pub fn spelt_out(command: &str, names: &[(&str, String)]) -> String {
+    let mut out = String::new();
+    let mut rest = command;
+    while !rest.is_empty() {
+        let is_part = |c: char| c.is_alphanumeric() || "_-$".contains(c);
+        let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end);
+        let meaning = names.iter().find(|(name, _)| *name == word);
+        out.push_str(meaning.map_or(word, |(_, meaning)| meaning));
+        let between = behind.chars().next().map_or(0, char::len_utf8);
+        out.push_str(&behind[..between]);
+        rest = &behind[between..];
+    }
+    out
+}
+
 fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
@@ -91,5 +108,7 @@ fn blocks_are_split_into_what_a_shell_runs() {
     assert_eq!(texts("$ a 'x\ny'\nout\n$ b\n"), [owned(7, "a 'x\ny'"), owned(10, "b")]);
     assert_eq!(texts("cat <<E\nx\nE\nls\n"), [owned(7, "cat <<E\nx\nE"), owned(10, "ls")]);
     assert_eq!(texts("for x in *; do\n  echo $x\ndone\n").len(), 1);
+    let names = [("ALERT", "4c51".to_owned())];
+    assert_eq!(spelt_out("x 'ALERT' $ALERT --ALERTS <ALERT>", &names), "x '4c51' $ALERT --ALERTS <4c51>");
     assert_eq!(words("A=1 sudo rollcall run --port 1 | tee x"), ["rollcall", "run", "--port", "1"]);
 }

@@ -11,6 +11,9 @@ use super::{
     page,
 };
 
+/// All packages of the workspace have one version.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Fails unless a command of this repository's tools has a verb and flags that exist. It is not run: it would build, or
 /// test what runs right now.
 pub fn expect_xtask(command: &str) -> Result<()> {
@@ -41,6 +44,12 @@ pub fn expect_package(command: &str) -> Result<()> {
         let name = word.trim_start_matches("./");
         if let Some(unit) = name.strip_suffix(".service") {
             ensure!(unit == "rollcall", "there is no unit {name}");
+        }
+        if name.ends_with(".deb") {
+            ensure!(
+                name.starts_with(&format!("rollcall_{VERSION}-")),
+                "this version's package is not called {name}"
+            );
         }
         if name.contains("packaging/") {
             ensure!(page::root().join(name).exists(), "there is no {name}");

@@ -18,6 +18,15 @@ pub fn check(block: &Block) -> Result<()> {
         Some("yaml") if text.contains("scrape_configs:") => {
             by(text, "prometheus.yml", "promtool", &["check", "config", "--syntax-only"])
         }
+        Some("yaml") if text.contains("inhibit_rules:") || text.contains("receivers:") => {
+            // What such a file can't be without, where the example leaves it away.
+            let rest = if text.contains("receivers:") {
+                ""
+            } else {
+                "route: {receiver: x}\nreceivers: [{name: x}]\n"
+            };
+            by(&format!("{text}{rest}"), "alertmanager.yml", "amtool", &["check-config"])
+        }
         Some("nginx") => {
             by(&format!("events {{}}\nhttp {{\n{text}\n}}\n"), "nginx.conf", "nginx", &["-q", "-t", "-c"])
         }

@@ -21,8 +21,11 @@ const FOREIGN_FLAGS: [&str; 1] = ["--cgroupns"];
 const FOREIGN_VARIABLES: [&str; 5] =
     ["ROLLCALL_BIN", "ROLLCALL_BLESS", "ROLLCALL_SHARED", "ROLLCALL_VM", "ROLLCALL_XTASK"];
 
-/// What looks like a metric and is none: the kernel programs.
-const PROGRAMS: [&str; 2] = ["rollcall_in", "rollcall_out"];
+/// Fields of entries in the journal, that docs name one by one.
+const JOURNAL_FIELDS: [&str; 4] = ["ROLLCALL_CLIENT", "ROLLCALL_ID", "ROLLCALL_SEQ", "ROLLCALL_SEVERITY"];
+
+/// What looks like a metric and is none: the kernel programs, and a label of alerts in Alertmanager.
+const NO_METRICS: [&str; 3] = ["rollcall_in", "rollcall_out", "rollcall_id"];
 
 /// What exists.
 pub struct Names {
@@ -38,7 +41,7 @@ impl Names {
     pub fn ask() -> Result<Names> {
         let mut names = Names {
             flags: FOREIGN_FLAGS.map(str::to_owned).into(),
-            variables: FOREIGN_VARIABLES.map(str::to_owned).into(),
+            variables: FOREIGN_VARIABLES.into_iter().chain(JOURNAL_FIELDS).map(str::to_owned).collect(),
             verbs: verbs(&help(daemon::binary(), &[])?),
             metrics: metrics::ALL.iter().map(|def| (def.name, def.labels)).collect(),
             rules: rules()?,
@@ -97,7 +100,7 @@ impl Names {
     }
 
     fn unknown_metric(&self, selector: selector::Selector<'_>) -> Option<String> {
-        if PROGRAMS.contains(&selector.name) {
+        if NO_METRICS.contains(&selector.name) {
             return None;
         }
         let Some(labels) = self.metrics.get(selector.name) else {

@@ -27,12 +27,15 @@ const ENDLESS: [(&[&str], &str); 2] =
 const CONTROL_C: &str = "\x03";
 
 /// Programs that are not run, and why.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 15] = [
     ("apt", "installs on the machine; the package's own test installs, upgrades and removes it"),
     ("apt-get", "as `apt`"),
     ("dpkg", "as `apt`"),
+    ("tar", "unpacks the tarball, which is tested where it is made"),
     ("systemctl", "there is no service manager where tests run; the package's own test boots one"),
     ("systemd-analyze", "as `systemctl`"),
+    ("systemd-sysusers", "acts on all that is installed on the machine; the package's own test has it run"),
+    ("systemd-tmpfiles", "as `systemd-sysusers`"),
     ("journalctl", "as `systemctl`"),
     ("docker", "needs its daemon"),
     ("podman", "as `docker`"),

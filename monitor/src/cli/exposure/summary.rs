@@ -154,10 +154,11 @@ fn gaps(reader: &Reader, incident: &Incident, subjects: &[Subject]) -> Result<Ve
     if incident.mode == "off" {
         return Ok(vec![Gap::NotKept]);
     }
-    // Those that detection named and nobody remembered are in the list, too.
+    // Those that detection named and nobody remembers are in the list, too.
     let mut named = incident.named;
     let mut lookup = reader.lookup();
-    for sample in &incident.samples {
+    let has_samples = subjects.iter().any(|subject| subject.number == incident.first_subject);
+    for sample in incident.samples.iter().filter(|_| has_samples) {
         let mut is_listed = false;
         for subject in subjects {
             is_listed = is_listed || lookup.reads(subject, sample)?.is_some();

@@ -1,7 +1,6 @@
 //! The ledger and the sinks at work: started before capture, reopened on SIGHUP, and brought to an end after it.
 
 use std::{
-    collections::HashSet,
     path::Path,
     sync::{
         Arc,
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use rollcall::{
     hash::HashKey,
     ledger::{self, Handle, Ledger},
@@ -26,10 +25,7 @@ use rollcall::{
 use tokio::sync::watch;
 
 use super::{Asked, Plan, To};
-use crate::cli::{
-    exit::{Exit, Failure},
-    state::Key,
-};
+use crate::cli::{exit::Failure, state::Key};
 
 /// What the daemon waits for, when it stops, until all alerts are on disk.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -71,7 +67,8 @@ impl Plan {
         metrics: &Metrics,
     ) -> Result<Sinks, Failure> {
         let Plan { asked, secret, objects } = self;
-        let settings = ledger::Settings { sinks: names(&asked, key)?, age, ..ledger::Settings::default() };
+        let names = asked.iter().map(|asked| name(asked, HashKey::new(key))).collect();
+        let settings = ledger::Settings { sinks: names, age, ..ledger::Settings::default() };
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().context("ask for the name of this host")?;
         let (closing, is_closing) = watch::channel(None);
@@ -126,23 +123,13 @@ impl Sinks {
     }
 }
 
-/// What each sink is called in the ledger: the same across restarts, in whatever order they are given. Of a URL it has a
-/// keyed hash.
-fn names(asked: &[Asked], key: Key) -> Result<Vec<String>, Failure> {
-    let key = HashKey::new(key);
-    let name = |Asked { identity, to, .. }: &Asked| match to {
+/// What a sink is called in the ledger: the same across restarts, in whatever order sinks are given. Of a URL it has a keyed
+/// hash.
+fn name(Asked { identity, to, .. }: &Asked, key: HashKey) -> String {
+    match to {
         To::File(_) => "file".to_owned(),
         To::Journal => "journal".to_owned(),
         To::Webhook(..) => format!("webhook-{:016x}", key.hash(identity.as_bytes())),
         To::Alertmanager(_) => format!("alertmanager-{:016x}", key.hash(identity.as_bytes())),
-    };
-    let names: Vec<_> = asked.iter().map(name).collect();
-    let mut seen = HashSet::new();
-    match names.iter().position(|name| !seen.insert(name)) {
-        None => Ok(names),
-        Some(twice) => {
-            let error = anyhow!("{} is the same as one before it", asked[twice].label);
-            Err(Failure::new(Exit::Usage, error).advise("give each URL once"))
-        }
     }
 }

@@ -7,7 +7,7 @@
 mod draw;
 mod poll;
 mod screen;
-mod text;
+pub(super) mod text;
 mod view;
 
 use std::io::{self, IsTerminal as _};

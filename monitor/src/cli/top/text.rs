@@ -2,7 +2,7 @@
 
 /// The text without what a terminal would obey, or what would change how the rest is read: control characters, and those
 /// that turn the direction of text around or can't be seen.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let shown = |char: char| if is_harmless(char) { char } else { char::REPLACEMENT_CHARACTER };
     text.chars().map(shown).collect()
 }

@@ -208,3 +208,87 @@ fn take_varint(bytes: &mut &[u8]) -> Result<u64, Damaged> {
 fn take_u32(bytes: &mut &[u8]) -> Result<u32, Damaged> {
     u32::try_from(take_varint(bytes)?).map_err(|_| Damaged)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Reads that take more than they usually do.
+    pub fn reads() -> impl Strategy<Value = Reads> {
+        (any::<u32>(), prop_oneof![Just(0), any::<u32>()], prop_oneof![Just(1), any::<u32>()], 0_u16..1 << 13)
+            .prop_map(|(first, more, calls, statuses)| Reads {
+                first,
+                last: first.saturating_add(more),
+                calls,
+                statuses: Statuses(statuses),
+            })
+    }
+
+    /// Objects of one kind.
+    pub fn objects() -> impl Strategy<Value = Vec<Object>> {
+        prop_oneof![
+            prop::collection::vec(any::<u64>().prop_map(Object::Number), 1..200),
+            prop::collection::vec((0_u64..300).prop_map(Object::Number), 1..200),
+            prop::collection::vec(any::<u64>().prop_map(Object::Hashed), 1..200),
+            prop::collection::vec(any::<u128>().prop_map(Object::Uuid), 1..200),
+            prop::collection::vec(
+                "(user)?[a-e]{0,40}.{0,9}".prop_map(|text| Object::Text(text.into())),
+                1..200
+            ),
+        ]
+    }
+
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        objects().prop_flat_map(|objects| {
+            let count = objects.len();
+            (Just(objects), prop::collection::vec(reads(), count)).prop_map(|(objects, reads)| {
+                let entries: BTreeMap<Object, Reads> = objects.into_iter().zip(reads).collect();
+                entries.into_iter().map(|(object, reads)| Entry { object, reads }).collect()
+            })
+        })
+    }
+
+    fn bytes_of(numbers: impl Iterator<Item = u64>) -> usize {
+        let mut out = Vec::new();
+        let entry = |(at, number): (u32, u64)| Entry {
+            object: Object::Number(number),
+            reads: Reads::once(1_700_000_000 + 70 * at, Some(200)),
+        };
+        encode(&(0..).zip(numbers).map(entry).collect::<Vec<_>>(), &mut out);
+        out.len()
+    }
+
+    #[test]
+    fn the_usual_takes_little() {
+        assert_eq!(bytes_of(std::iter::once(1_042)), 1 + 1 + 9 + 1 + 2 + 1);
+        assert!(bytes_of(1_000_000_000..1_000_000_100) < 330, "in order: three bytes each");
+        let scattered = (0..100).map(|n| 1_000_000_000 + n * 270);
+        assert!(bytes_of(scattered) < 530, "37 million of ten digits: five bytes each within a block");
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_are_read_as_they_were_written(entries in entries()) {
+            let mut out = Vec::new();
+            encode(&entries, &mut out);
+            let read: Result<Vec<Entry>, Damaged> = Decoder::new(&out).and_then(Iterator::collect);
+            prop_assert_eq!(read, Ok(entries));
+            // A block that is cut off is not taken for a shorter one.
+            prop_assert!(Decoder::new(&out[..out.len() - 1]).and_then(Iterator::collect::<Result<Vec<_>, _>>).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(mut bytes: Vec<u8>, kind in 1_u8..5) {
+            if let Some(first) = bytes.first_mut() {
+                *first = kind;
+            }
+            for entry in Decoder::new(&bytes).into_iter().flatten() {
+                let _ = entry;
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::{
     merge::{self, Merged},
     object::Object,
-    pending::Touched,
+    reads::Reads,
     store::Change,
 };
 
@@ -16,7 +16,7 @@ type Row = (Vec<u8>, Vec<u8>);
 pub(super) fn merge(
     transaction: &Transaction<'_>,
     subject: u64,
-    touches: &[(&Object, &Touched)],
+    touches: &[(&Object, &Reads)],
     may_grow: bool,
 ) -> rusqlite::Result<Change> {
     let mut change = Change::default();
@@ -27,7 +27,7 @@ pub(super) fn merge(
         first.key(&mut key);
         let found = find(transaction, subject, &key)?;
         let next = next(transaction, subject, &key)?;
-        let within = |(object, _): &(&Object, &Touched)| {
+        let within = |(object, _): &(&Object, &Reads)| {
             let mut key = Vec::new();
             object.key(&mut key);
             object.kind() == first.kind() && next.as_ref().is_none_or(|next| key < *next)
@@ -46,9 +46,8 @@ pub(super) fn merge(
                 merge::merge(&[], here, may_grow).unwrap_or_default()
             }
         };
-        let Merged { pieces, added, named, refused } = merged;
+        let Merged { pieces, added, refused } = merged;
         change.objects += added;
-        change.named += named;
         change.refused += refused;
         change.bytes -= block.len() as i64;
         for piece in pieces.into_iter().filter(|piece| piece.objects > 0) {

@@ -22,7 +22,7 @@ const CHUNK: u64 = 512;
 
 /// Free pages that are given back at a time, and that are left: they are about to be used again.
 const PAGES: u64 = 4_096;
-const SPARE: u64 = 256;
+const SPARE: u64 = 64;
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -92,8 +92,9 @@ impl<'a> Listing<'a> {
                 low: Vec::new(),
             };
             listing.sources.push(source(false, Vec::new()));
-            let is_first = at == 0 || subjects[at - 1].incident.number != incident.number;
-            if is_first && since.is_none_or(|since| since <= incident.opened_at) {
+            if subject.number == incident.first_subject
+                && since.is_none_or(|since| since <= incident.opened_at)
+            {
                 listing.sources.push(source(true, incident.samples.clone()));
             }
         }

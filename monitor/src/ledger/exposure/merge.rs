@@ -3,12 +3,15 @@
 use super::{
     block::{self, Damaged, Decoder, Entry},
     object::Object,
-    pending::Touched,
+    reads::Reads,
 };
 
 /// Bytes of a block at most. With its key it stays on SQLite's page of 4 KiB, of which an index may use a quarter; a larger
 /// one would cost less room and more work for each touch in random order.
 pub const MOST: usize = 900;
+
+/// Bytes that a block and its first number may take beyond what they would within another.
+const FIRST: usize = 24;
 
 /// One block as it is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,45 +28,38 @@ pub struct Merged {
     pub pieces: Vec<Piece>,
     /// Objects that were not there.
     pub added: u64,
-    /// Of the objects that detection had counted when the alert opened, those that are now known by name.
-    pub named: u64,
     /// Touches of objects that there was no room for.
     pub refused: u64,
 }
 
 /// Merges `touches`, which are in order and of the block's kind, into `block`, which may be empty. Objects are added only if
 /// it `may_grow`.
-pub fn merge(block: &[u8], touches: &[(&Object, &Touched)], may_grow: bool) -> Result<Merged, Damaged> {
+pub fn merge(block: &[u8], touches: &[(&Object, &Reads)], may_grow: bool) -> Result<Merged, Damaged> {
     let mut merged = Merged::default();
     let mut entries: Vec<Entry> = Vec::with_capacity(touches.len() + 128);
     let mut touches = touches.iter().peekable();
     let mut at_end = true;
-    let mut add = |(object, touched): &(&Object, &Touched), entries: &mut Vec<Entry>| {
+    let mut add = |(object, reads): &(&Object, &Reads), entries: &mut Vec<Entry>| {
         if may_grow {
             merged.added += 1;
-            merged.named += u64::from(touched.before);
-            entries.push(Entry { object: (*object).clone(), reads: touched.reads });
+            entries.push(Entry { object: (*object).clone(), reads: **reads });
         } else {
-            merged.refused += u64::from(touched.reads.calls);
+            merged.refused += u64::from(reads.calls);
         }
     };
     let old = if block.is_empty() { None } else { Some(Decoder::new(block)?) };
-    let mut named = 0;
     for entry in old.into_iter().flatten() {
         let mut entry = entry?;
         while let Some(touch) = touches.next_if(|(object, _)| **object < entry.object) {
             add(touch, &mut entries);
             at_end = false;
         }
-        if let Some((_, touched)) = touches.next_if(|(object, _)| **object == entry.object) {
-            // It was read earlier than was known.
-            named += u64::from(touched.before && touched.reads.first < entry.reads.first);
-            entry.reads.add(&touched.reads);
+        if let Some((_, reads)) = touches.next_if(|(object, _)| **object == entry.object) {
+            entry.reads.add(reads);
         }
         entries.push(entry);
     }
     touches.for_each(|touch| add(touch, &mut entries));
-    merged.named += named;
     merged.pieces = pieces(&entries, at_end);
     Ok(merged)
 }
@@ -80,8 +76,10 @@ fn pieces(entries: &[Entry], at_end: bool) -> Vec<Piece> {
         true => bytes.len().div_ceil(MOST),
         false => (bytes.len() * 3 / 2).div_ceil(MOST).max(2),
     };
-    // One entry may be far larger than another: a piece that is still too large is cut again.
-    let each = if at_end { entries.len() * MOST / bytes.len() } else { entries.len().div_ceil(count) };
+    // The first entry of a piece takes more than it did. One may be far larger than another: a piece that is still too large
+    // is cut again.
+    let each =
+        if at_end { entries.len() * (MOST - FIRST) / bytes.len() } else { entries.len().div_ceil(count) };
     let mut all = Vec::with_capacity(count);
     let mut start = 0;
     for chunk in entries.chunks(each.clamp(1, entries.len() - 1)) {
@@ -104,4 +102,116 @@ fn between(before: &Object, after: &Object) -> Vec<u8> {
     let alike = low.iter().zip(&high).take_while(|(a, b)| a == b).count();
     high.truncate(alike + 1);
     high
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ledger::exposure::block::tests::{objects, reads};
+
+    type Touches = BTreeMap<Object, Reads>;
+
+    /// The blocks of a subject, by what they begin with, as the table has them.
+    #[derive(Default)]
+    struct Blocks(BTreeMap<Vec<u8>, Vec<u8>>);
+
+    impl Blocks {
+        fn merge(&mut self, touches: &Touches) -> u64 {
+            let mut added = 0;
+            let mut rest: Vec<(&Object, &Reads)> = touches.iter().collect();
+            while let Some((first, _)) = rest.first() {
+                let mut key = Vec::new();
+                first.key(&mut key);
+                let low = self.0.range(..=key.clone()).next_back().map_or(Vec::new(), |(low, _)| low.clone());
+                let next = self.0.range(key..).map(|(low, _)| low.clone()).find(|next| *next > low);
+                let within = |(object, _): &(&Object, &Reads)| {
+                    let mut key = Vec::new();
+                    object.key(&mut key);
+                    next.as_ref().is_none_or(|next| key < *next)
+                };
+                let others = rest.split_off(rest.partition_point(within));
+                let block = self.0.remove(&low).unwrap_or_default();
+                let merged = merge(&block, &rest, true).unwrap();
+                added += merged.added;
+                for piece in merged.pieces {
+                    assert!(piece.bytes.len() <= MOST || piece.objects == 1);
+                    assert!(self.0.insert(piece.low.unwrap_or_else(|| low.clone()), piece.bytes).is_none());
+                }
+                rest = others;
+            }
+            added
+        }
+
+        fn entries(&self) -> Vec<Entry> {
+            self.0.values().flat_map(|block| Decoder::new(block).unwrap().map(Result::unwrap)).collect()
+        }
+    }
+
+    fn touches() -> impl Strategy<Value = Touches> {
+        objects().prop_flat_map(|objects| {
+            let count = objects.len();
+            (Just(objects), prop::collection::vec(reads(), count))
+                .prop_map(|(objects, reads)| objects.into_iter().zip(reads).collect())
+        })
+    }
+
+    fn once(numbers: impl IntoIterator<Item = u64>) -> Touches {
+        numbers.into_iter().map(|number| (Object::Number(number), Reads::once(100, Some(200)))).collect()
+    }
+
+    #[test]
+    fn blocks_of_a_walk_in_order_are_full_and_others_have_room() {
+        let mut walk = Blocks::default();
+        let mut scattered = Blocks::default();
+        for at in 0..100 {
+            walk.merge(&once((0..100).map(|n| 100 * at + n)));
+            scattered.merge(&once((0..100).map(|n| (100 * at + n) * 7_919 % 1_000_003)));
+        }
+        let average = |blocks: &Blocks| blocks.0.values().map(Vec::len).sum::<usize>() / blocks.0.len();
+        assert!(average(&walk) > MOST * 9 / 10, "{}", average(&walk));
+        assert!((MOST / 2..MOST * 9 / 10).contains(&average(&scattered)), "{}", average(&scattered));
+        assert_eq!((walk.entries().len(), scattered.entries().len()), (10_000, 10_000));
+    }
+
+    #[test]
+    fn without_room_only_what_is_known_adds_up() {
+        let all = |touches: &'static [u64]| once(touches.iter().copied());
+        let mut block = Vec::new();
+        for piece in merge(&[], &all(&[1, 3]).iter().collect::<Vec<_>>(), true).unwrap().pieces {
+            block = piece.bytes;
+        }
+        let merged = merge(&block, &all(&[1, 2, 3, 4]).iter().collect::<Vec<_>>(), false).unwrap();
+        assert_eq!((merged.added, merged.refused, merged.pieces[0].objects), (0, 2, 2));
+        let entries: Vec<Entry> =
+            Decoder::new(&merged.pieces[0].bytes).unwrap().map(Result::unwrap).collect();
+        assert!(entries.iter().all(|entry| entry.reads.calls == 2));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn touches_add_up_however_they_come(all in prop::collection::vec(touches(), 1..8)) {
+            let kind = all[0].keys().next().map(Object::kind);
+            let mut blocks = Blocks::default();
+            let mut model: BTreeMap<Object, Reads> = BTreeMap::new();
+            let mut added = 0;
+            for touches in all {
+                let touches: Touches =
+                    touches.into_iter().filter(|(object, _)| Some(object.kind()) == kind).collect();
+                added += blocks.merge(&touches);
+                for (object, reads) in touches {
+                    model.entry(object).and_modify(|known| known.add(&reads)).or_insert(reads);
+                }
+            }
+            let entries: Vec<Entry> =
+                model.into_iter().map(|(object, reads)| Entry { object, reads }).collect();
+            prop_assert_eq!(added as usize, entries.len());
+            prop_assert_eq!(blocks.entries(), entries);
+        }
+    }
 }

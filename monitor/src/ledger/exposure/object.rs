@@ -137,3 +137,82 @@ fn uuid(text: &str) -> Option<u128> {
     }
     Some(uuid)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(object: &Object) -> Vec<u8> {
+        let mut key = Vec::new();
+        object.key(&mut key);
+        key
+    }
+
+    #[test]
+    fn what_has_a_short_form_has_it() {
+        for (text, kind) in [
+            ("0", Kind::Number),
+            ("1042", Kind::Number),
+            ("18446744073709551615", Kind::Number),
+            ("18446744073709551616", Kind::Text),
+            ("007", Kind::Text),
+            ("-5", Kind::Text),
+            ("+12025550143", Kind::Text),
+            ("", Kind::Text),
+            ("550e8400-e29b-41d4-a716-446655440000", Kind::Uuid),
+            ("550E8400-e29b-41d4-a716-446655440000", Kind::Text),
+            ("550e8400e29b-41d4-a716-4466-55440000", Kind::Text),
+            ("{50e8400-e29b-41d4-a716-446655440000", Kind::Text),
+            ("7/1042", Kind::Text),
+            ("page=2", Kind::Text),
+        ] {
+            let object = Object::of(text);
+            assert_eq!((object.kind(), object.to_string().as_str()), (kind, text));
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_stays_told_apart() {
+        let secret = HashKey::new([7; 16]);
+        let long = |end: &str| Object::kept(&("é".repeat(200) + end), &secret).to_string();
+        assert!(long("a").len() <= LONGEST && long("a").starts_with("éé"), "{}", long("a"));
+        assert_ne!(long("a"), long("b"));
+        assert_eq!(Object::kept(&"x".repeat(LONGEST), &secret).to_string(), "x".repeat(LONGEST));
+    }
+
+    /// Texts of every kind, those that are nearly of one among them.
+    fn texts() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<u64>().prop_map(|number| number.to_string()),
+            any::<u128>().prop_map(|uuid| Object::Uuid(uuid).to_string()),
+            "[0-9]{1,22}",
+            "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+            ".{0,40}",
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn every_object_prints_back(text in texts()) {
+            prop_assert_eq!(Object::of(&text).to_string(), text);
+        }
+
+        #[test]
+        fn keys_sort_as_objects_do(a in texts(), b in texts(), hash: u64) {
+            let objects = [Object::of(&a), Object::of(&b), Object::Hashed(hash)];
+            for one in &objects {
+                prop_assert_eq!(Object::from_key(&key(one)), Some(one.clone()));
+                for other in &objects {
+                    prop_assert_eq!(one.cmp(other), key(one).cmp(&key(other)));
+                }
+            }
+        }
+
+        #[test]
+        fn no_key_makes_it_panic(key: Vec<u8>) {
+            let _ = Object::from_key(&key);
+        }
+    }
+}

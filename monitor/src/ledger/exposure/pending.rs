@@ -1,6 +1,6 @@
 //! What the ledger's thread has taken and not written yet: touches of one object add up here.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     Objects,
@@ -82,14 +82,6 @@ impl Message {
     }
 }
 
-/// Touches of one object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Touched {
-    pub reads: Reads,
-    /// One came no later than the alert: detection had counted it.
-    pub before: bool,
-}
-
 /// What a subject's calls add up to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -102,11 +94,18 @@ pub struct Figures {
     pub keys: Vec<ClientKey>,
 }
 
-/// An open alert's client.
+/// An alert that is open.
+#[derive(Debug)]
+struct Open {
+    incident: NewIncident,
+    /// Hashes of the objects that were read no later than it opened: not more than are remembered.
+    named: HashSet<u64>,
+}
+
+/// A client of it.
 #[derive(Debug)]
 struct Known {
     subject: NewSubject,
-    opened_at: Timestamp,
     keys: Vec<ClientKey>,
 }
 
@@ -115,12 +114,14 @@ struct Known {
 pub struct Pending {
     mode: Objects,
     key: HashKey,
-    open: HashMap<u64, NewIncident>,
+    open: HashMap<u64, Open>,
     known: HashMap<u64, Known>,
     pub incidents: Vec<NewIncident>,
     pub subjects: Vec<NewSubject>,
     pub figures: BTreeMap<u64, Figures>,
-    pub objects: BTreeMap<(u64, Object), Touched>,
+    pub objects: BTreeMap<(u64, Object), Reads>,
+    /// Objects that detection had counted and that have become known by name, by alert.
+    pub named: BTreeMap<u64, u64>,
     pub losses: BTreeMap<u64, f64>,
     pub resolved: Vec<(u64, Timestamp)>,
     bytes: usize,
@@ -137,6 +138,7 @@ impl Pending {
             subjects: Vec::new(),
             figures: BTreeMap::new(),
             objects: BTreeMap::new(),
+            named: BTreeMap::new(),
             losses: BTreeMap::new(),
             resolved: Vec::new(),
             bytes: 0,
@@ -171,7 +173,7 @@ impl Pending {
     pub fn take(&mut self, message: &Message) {
         match message {
             Message::Incident(incident) => {
-                self.open.insert(incident.number, (**incident).clone());
+                self.begin((**incident).clone());
                 self.incidents.push((**incident).clone());
             }
             Message::Subject(subject) => {
@@ -196,24 +198,26 @@ impl Pending {
 
     /// An alert that goes on, with its clients.
     pub fn resume(&mut self, incident: NewIncident, subjects: impl Iterator<Item = NewSubject>) {
-        self.open.insert(incident.number, incident);
+        self.begin(incident);
         subjects.for_each(|subject| self.know(subject));
     }
 
     /// What was written is lost: the alerts that go on are to be written anew.
     pub fn start_over(&mut self, now: Timestamp) {
-        for incident in self.open.values_mut() {
-            incident.lost_at = Some(now);
+        for open in self.open.values_mut() {
+            open.incident.lost_at = Some(now);
         }
-        self.incidents = self.open.values().cloned().collect();
+        self.incidents = self.open.values().map(|open| open.incident.clone()).collect();
         self.subjects = self.known.values().map(|known| known.subject).collect();
     }
 
+    fn begin(&mut self, incident: NewIncident) {
+        self.open.insert(incident.number, Open { incident, named: HashSet::new() });
+    }
+
     fn know(&mut self, subject: NewSubject) {
-        let opened_at =
-            self.open.get(&subject.incident).map_or(Timestamp::default(), |known| known.opened_at);
         let keys = subject.client.into_iter().collect();
-        self.known.insert(subject.number, Known { subject, opened_at, keys });
+        self.known.insert(subject.number, Known { subject, keys });
     }
 
     /// All of it has been written.
@@ -222,6 +226,7 @@ impl Pending {
         self.subjects.clear();
         self.figures.clear();
         self.objects.clear();
+        self.named.clear();
         self.losses.clear();
         self.resolved.clear();
         self.bytes = 0;
@@ -241,9 +246,9 @@ impl Pending {
         let (subject, call) = (record.tag(), record.call());
         let (keys, objects) = record.parts();
         let figures = self.figures.entry(subject).or_default();
-        let mut before = false;
+        let mut open = None;
         if let Some(known) = self.known.get_mut(&subject) {
-            before = call.at <= known.opened_at;
+            open = self.open.get_mut(&known.subject.incident);
             for key in keys {
                 if known.keys.len() < KEYS && !known.keys.contains(&key) {
                     known.keys.push(key);
@@ -258,21 +263,21 @@ impl Pending {
         figures.touched += 1;
         figures.first = Some(figures.first.map_or(call.at, |first| first.min(call.at)));
         figures.last = Some(figures.last.map_or(call.at, |last| last.max(call.at)));
+        if let Some(Open { incident, named }) = open.filter(|open| call.at <= open.incident.opened_at) {
+            let new = objects.filter(|text| named.insert(self.key.hash(text.as_bytes()))).count() as u64;
+            *self.named.entry(incident.number).or_default() += new;
+        }
         let seconds = u32::try_from(call.at.0 / 1_000_000_000).unwrap_or(u32::MAX);
-        let touched = Touched { reads: Reads::once(seconds, call.status), before };
+        let reads = Reads::once(seconds, call.status);
         for text in objects {
             let object = object(self.mode, &self.key, text);
             let size = OBJECT + if let Object::Text(text) = &object { text.len() } else { 0 };
-            self.objects
-                .entry((subject, object))
-                .and_modify(|known| {
-                    known.reads.add(&touched.reads);
-                    known.before |= before;
-                })
-                .or_insert_with(|| {
+            self.objects.entry((subject, object)).and_modify(|known| known.add(&reads)).or_insert_with(
+                || {
                     self.bytes += size;
-                    touched
-                });
+                    reads
+                },
+            );
         }
     }
 }

@@ -67,8 +67,9 @@ pub struct Incident {
     pub lost_at: Option<Timestamp>,
     /// Seconds for which nothing was watched while it was open.
     pub down_s: u64,
-    /// Objects that detection knew by name when it opened.
+    /// Objects that detection knew by name when it opened, of the first of its clients.
     pub samples: Vec<Object>,
+    pub first_subject: u64,
 }
 
 /// A client of an alert.
@@ -219,7 +220,8 @@ impl Reader {
         self.connection
             .prepare_cached(
                 "SELECT alert, route, opened_at, resolved_at, first_seen, mode, sampling, loss, counted, named, refused,
-                     removed, removed_at, damaged, lost_at, down_s
+                     removed, removed_at, damaged, lost_at, down_s,
+                     (SELECT ifnull(min(subjects.number), 0) FROM subjects WHERE incident = ?1)
                  FROM incidents WHERE number = ?1",
             )?
             .query_row([number], |row| {
@@ -242,6 +244,7 @@ impl Reader {
                     lost_at: time(row, 14)?,
                     down_s: row.get(15)?,
                     samples,
+                    first_subject: row.get(16)?,
                 })
             })
     }

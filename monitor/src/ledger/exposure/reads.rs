@@ -65,3 +65,21 @@ impl fmt::Display for Statuses {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_add_up() {
+        let mut reads = Reads::once(10, Some(200));
+        reads.add(&Reads::once(7, Some(304)));
+        reads.add(&Reads::once(12, None));
+        reads.add(&Reads::once(11, Some(250)));
+        assert_eq!((reads.first, reads.last, reads.calls), (7, 12, 4));
+        assert_eq!(reads.statuses.to_string(), "200 304 2xx unknown");
+        assert_eq!(Statuses::of(Some(200)), Statuses::OK);
+        let all: Vec<&str> = Statuses(u16::MAX).iter().collect();
+        assert_eq!(all.len(), TOLD.len() + 2);
+    }
+}

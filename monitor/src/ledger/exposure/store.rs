@@ -7,7 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use super::{
     Objects, Settings, blocks, bounds,
     object::Object,
-    pending::{Figures, KEYS, NewIncident, NewSubject, Pending, Touched},
+    pending::{Figures, KEYS, NewIncident, NewSubject, Pending},
+    reads::Reads,
     recorder::OpenIncident,
     schema::SCHEMA,
     watch::Client,
@@ -29,7 +30,6 @@ const CHUNK: usize = 4_096;
 pub(super) struct Change {
     pub objects: u64,
     pub bytes: i64,
-    pub named: u64,
     pub refused: u64,
     /// Objects in blocks that could not be read, and are gone.
     pub damaged: u64,
@@ -123,17 +123,22 @@ impl Store {
         let mut objects = pending.objects.iter().peekable();
         while let Some(((subject, _), _)) = objects.peek() {
             let subject = *subject;
-            let mut touches: Vec<(&Object, &Touched)> = Vec::with_capacity(CHUNK);
-            while let Some(((_, object), touched)) =
+            let mut touches: Vec<(&Object, &Reads)> = Vec::with_capacity(CHUNK);
+            while let Some(((_, object), reads)) =
                 objects.next_if(|((other, _), _)| *other == subject && touches.len() < CHUNK)
             {
-                touches.push((object, touched));
+                touches.push((object, reads));
             }
             let full = bounds::full(&transaction, settings)?;
             let change = change_subject(&transaction, subject, &touches, full)?;
             total.objects += change.objects;
             total.refused += change.refused;
             total.damaged += change.damaged;
+        }
+        for (incident, named) in &pending.named {
+            transaction
+                .prepare_cached("UPDATE incidents SET named = named + ?2 WHERE number = ?1")?
+                .execute(params![incident, named])?;
         }
         for (incident, loss) in &pending.losses {
             transaction
@@ -268,7 +273,7 @@ fn add_figures(transaction: &Transaction<'_>, subject: u64, figures: &Figures) -
 fn change_subject(
     transaction: &Transaction<'_>,
     subject: u64,
-    touches: &[(&Object, &Touched)],
+    touches: &[(&Object, &Reads)],
     full: Option<u64>,
 ) -> rusqlite::Result<Change> {
     let found = transaction
@@ -278,16 +283,16 @@ fn change_subject(
     // Removed meanwhile, with its alert.
     let Some(incident) = found else { return Ok(Change::default()) };
     let change = blocks::merge(transaction, subject, touches, full != Some(incident))?;
-    let Change { objects, bytes, named, refused, damaged } = change;
-    let last = touches.iter().map(|(_, touched)| touched.reads.last).max().unwrap_or_default();
+    let Change { objects, bytes, refused, damaged } = change;
+    let last = touches.iter().map(|(_, reads)| reads.last).max().unwrap_or_default();
     let last = Timestamp(u64::from(last) * 1_000_000_000).to_string();
     transaction
         .prepare_cached(
-            "UPDATE incidents SET objects = objects - ?4 + ?2, bytes = bytes + ?3, named = named + ?5, refused = refused + ?6,
-                 damaged = damaged + ?4, touched_at = max(touched_at, ?7)
+            "UPDATE incidents SET objects = objects - ?4 + ?2, bytes = bytes + ?3, damaged = damaged + ?4,
+                 refused = refused + ?5, touched_at = max(touched_at, ?6)
              WHERE number = ?1",
         )?
-        .execute(params![incident, objects, bytes, damaged, named, refused, last])?;
+        .execute(params![incident, objects, bytes, damaged, refused, last])?;
     transaction
         .prepare_cached("UPDATE subjects SET objects = objects - ?3 + ?2 WHERE number = ?1")?
         .execute(params![subject, objects, damaged])?;

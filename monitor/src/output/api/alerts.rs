@@ -13,6 +13,7 @@ use super::{Clients, VERSION};
 use crate::{
     alert::{Alert, Client, Severity, State},
     detect::Rule,
+    ledger::AckWatch,
     time::Timestamp,
 };
 
@@ -27,6 +28,8 @@ const MOST: usize = 500;
 #[derive(Debug, Default)]
 pub struct Board {
     open: Mutex<BTreeMap<String, Arc<OpenAlert>>>,
+    /// Where acknowledgements are looked up, once somebody asks.
+    acks: Mutex<Option<AckWatch>>,
 }
 
 /// The open alerts at one moment.
@@ -80,30 +83,38 @@ impl Board {
         };
         let known = open.get(&alert.id);
         if known.is_some() || open.len() < CAPACITY {
-            shown.acked = known.is_some_and(|known| known.acked);
+            // Who took it on knew of it as it was.
+            shown.acked = known.is_some_and(|known| known.acked && known.severity >= shown.severity);
             open.insert(alert.id.clone(), Arc::new(shown));
         }
     }
 
-    /// Somebody says that they know of an alert. Tells whether it is open.
-    pub fn acknowledge(&self, id: &str) -> bool {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = open.get_mut(id);
-        if let Some(alert) = known {
-            Arc::make_mut(alert).acked = true;
-            return true;
-        }
-        false
+    /// Goes by `acks` from now on: what it says is looked up when somebody asks.
+    pub fn watch(&self, acks: AckWatch) {
+        *self.acks.lock().unwrap_or_else(PoisonError::into_inner) = Some(acks);
     }
 
     /// What is open at `at`.
     pub fn alerts(&self, at: Timestamp) -> OpenAlerts {
+        self.look_up();
         let mut alerts: Vec<Arc<OpenAlert>> =
             self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         let open = alerts.len();
         alerts.sort_by_key(|alert| (Reverse(alert.severity), Reverse(alert.opened_at)));
         let alerts = alerts.iter().take(MOST).map(|alert| OpenAlert::clone(alert)).collect();
         OpenAlerts { v: VERSION, at, open, alerts }
+    }
+
+    /// Marks the alerts that somebody has said they know of.
+    fn look_up(&self) {
+        let mut acks = self.acks.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(acked) = acks.as_mut().and_then(AckWatch::changed) else { return };
+        for alert in self.open.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
+            let is_acked = acked.contains(&alert.id);
+            if alert.acked != is_acked {
+                Arc::make_mut(alert).acked = is_acked;
+            }
+        }
     }
 
     /// How many are open, by severity: info, warning, critical.

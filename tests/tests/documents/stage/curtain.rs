@@ -11,7 +11,7 @@ use nix::{
 use rollcall_tests::{Namespace, daemon, namespace::Inside, program};
 
 /// What commands may write to.
-const WRITABLE: [&str; 6] = ["/etc", "/home", "/srv", "/tmp", "/usr/local/bin", "/var"];
+const WRITABLE: [&str; 6] = ["/etc", "/home", "/srv", "/tmp", "/usr/local", "/var"];
 
 /// Where that goes: a directory that every machine has, and that nothing here looks at.
 const MEMORY: &str = "/mnt";

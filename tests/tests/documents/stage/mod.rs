@@ -30,6 +30,7 @@ use rollcall_tests::{
 };
 use serde_json::Value;
 
+use super::commands::spelt_out;
 use curtain::Curtain;
 
 /// Where the API listens.
@@ -38,6 +39,8 @@ const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8080);
 const WEB: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9847);
 /// Who walks: the address that the documentation's examples have.
 const WALKER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+/// The alert that examples show.
+const EXAMPLE: &str = "4c5162c3863df409";
 /// The daemon's alerts.
 const ALERTS: &str = "/var/log/rollcall/alerts.jsonl";
 
@@ -58,7 +61,7 @@ pub struct Stage {
     _neighbour: Running,
     _api: MiniServer,
     curtain: Curtain,
-    /// What stands for itself in no command: a word in capitals, and what it is here.
+    /// What stands for something else in a command, and what it is here.
     words: Vec<(&'static str, String)>,
     homes: Cell<usize>,
 }
@@ -84,7 +87,7 @@ impl Stage {
             curtain.dress(command.args(["exposure", &alert]));
             Ok(program::run(&mut command).ok())
         })?;
-        let words = vec![("ALERT", alert), ("CLIENT", WALKER.to_string())];
+        let words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
         Ok(Stage { _daemon: daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
     }
 
@@ -100,7 +103,7 @@ impl Stage {
 
     /// Runs a command to its end.
     pub fn run(&self, home: &Path, command: &str) -> Result<()> {
-        let mut running = self.start(home, &self.spelt_out(command), &[])?;
+        let mut running = self.start(home, &spelt_out(command, &self.words), &[])?;
         let status =
             deadline::within(PATIENCE, "its end", || running.ended()).with_context(|| running.output())?;
         ensure!(
@@ -117,7 +120,8 @@ impl Stage {
         let _inside = network.inside()?;
         let state = home.join("state");
         let state = state.to_str().context("a path that is no text")?;
-        let mut daemon = self.start(home, &self.spelt_out(command), &[("ROLLCALL_STATE_DIR", state)])?;
+        let mut daemon =
+            self.start(home, &spelt_out(command, &self.words), &[("ROLLCALL_STATE_DIR", state)])?;
         ready(&mut daemon)?;
         let status = daemon.stop(Signal::SIGTERM)?;
         ensure!(status.success(), "stopped, it ended with {status}: {}", daemon.output());
@@ -132,7 +136,7 @@ impl Stage {
         }
         // Opened for reading too, so that it has no end before the command has.
         let mut keyboard = OpenOptions::new().read(true).write(true).open(keyboard)?;
-        let mut running = self.start(home, TERMINAL, &[("COMMAND", &self.spelt_out(command))])?;
+        let mut running = self.start(home, TERMINAL, &[("COMMAND", &spelt_out(command, &self.words))])?;
         deadline::within(PATIENCE, "it to show something", || {
             if let Some(status) = running.ended()? {
                 bail!("{status}: {}", running.output());
@@ -153,24 +157,6 @@ impl Stage {
         self.curtain.dress(&mut shell);
         shell.env("HOME", home).envs(variables.iter().copied()).current_dir(home);
         Running::start(shell, &home.join(".output"))
-    }
-
-    /// The command with what its words in capitals stand for.
-    fn spelt_out(&self, command: &str) -> String {
-        let mut command = command.to_owned();
-        for (word, meaning) in &self.words {
-            let parts: Vec<&str> = command.split(word).collect();
-            let mut out = String::from(parts[0]);
-            for pair in parts.windows(2) {
-                let is_part =
-                    |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
-                let stands_alone = !is_part(pair[0].chars().next_back()) && !is_part(pair[1].chars().next());
-                out.push_str(if stands_alone { meaning } else { word });
-                out.push_str(pair[1]);
-            }
-            command = out;
-        }
-        command
     }
 }
 
@@ -197,8 +183,11 @@ fn walk() -> Result<String> {
     deadline::until("the alert about the walk", || {
         let lines = fs::read_to_string(ALERTS).unwrap_or_default();
         let mut alerts = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        // That anybody may read there is a notice, which the walker's calls have led to as well.
-        let alert = alerts.find(|alert| alert["state"] == "open" && alert["severity"] != "info");
+        // Not the notice that anybody may read there, nor what goes on elsewhere on this machine.
+        let alert = alerts.find(|alert| {
+            let is_open = alert["state"] == "open" && alert["severity"] != "info";
+            is_open && alert.to_string().contains(&WALKER.to_string())
+        });
         Ok(alert.and_then(|alert| alert["id"].as_str().map(str::to_owned)))
     })
 }

@@ -1,6 +1,6 @@
 //! Files that commands name: logs, a capture, the API's description.
 
-use std::{fmt::Write as _, fs, path::Path, process::Command};
+use std::{env::consts::ARCH, fmt::Write as _, fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use rollcall_tests::{client::request, pcap::Capture, program};
@@ -32,6 +32,19 @@ pub fn furnish(home: &Path) -> Result<()> {
     logs(home)?;
     fs::write(home.join("api.yaml"), OPENAPI)?;
     fs::write(home.join("capture.pcap"), capture())?;
+    tarball(home)
+}
+
+/// What `cargo xtask package` makes for systems without packages, but for the program, which is here already.
+fn tarball(home: &Path) -> Result<()> {
+    let name = format!("rollcall-{}-{ARCH}-linux", env!("CARGO_PKG_VERSION"));
+    let folder = tempfile::tempdir()?;
+    let documents = folder.path().join(&name).join("share/doc/rollcall");
+    fs::create_dir_all(&documents)?;
+    fs::write(documents.join("default"), "#ROLLCALL_PORT=\n")?;
+    let mut tar = Command::new("tar");
+    tar.arg("--create").arg("--directory").arg(folder.path()).arg(&name);
+    program::run(tar.arg("--gzip").arg("--file").arg(home.join(format!("{name}.tar.gz"))))?;
     Ok(())
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::{self, Acked, Ledger};
 
 fn alert(id: &str, state: State, severity: Severity, opened: u64) -> Alert {
     let client = Client { kind: "peer".into(), id: "192.0.2.7".to_owned() };
@@ -37,17 +38,37 @@ fn the_board_shows_what_is_open_as_of_its_last_line() {
     board.note(&alert("a", State::Open, Severity::Warning, 1));
     board.note(&alert("b", State::Open, Severity::Info, 2));
     board.note(&alert("c", State::Open, Severity::Warning, 3));
-    assert!(board.acknowledge("a") && !board.acknowledge("x"));
     board.note(&Alert { distinct: 40, ..alert("a", State::Update, Severity::Critical, 1) });
     board.note(&alert("c", State::Resolved, Severity::Warning, 3));
     let shown = board.alerts(Timestamp(9));
     let ids: Vec<&str> = shown.alerts.iter().map(|alert| alert.id.as_str()).collect();
     assert_eq!((ids, shown.open), (vec!["a", "b"], 2));
-    assert_eq!((shown.alerts[0].distinct, shown.alerts[0].acked), (40, true));
+    assert_eq!((shown.alerts[0].distinct, shown.alerts[0].acked), (40, false));
     assert_eq!(board.count(), [1, 0, 1]);
     // An update of one that was open before the daemon started is as good.
     board.note(&alert("d", State::Update, Severity::Critical, 4));
     assert_eq!(board.alerts(Timestamp(9)).alerts[0].id, "d");
+}
+
+#[test]
+fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), Default::default()).unwrap();
+    let board = Board::default();
+    board.watch(AckWatch::new(directory.path()));
+    let tell = |alert: Alert| {
+        ledger.handle().record(&alert);
+        assert!(ledger.handle().barrier().recv().unwrap());
+        board.note(&alert);
+        board.alerts(Timestamp(9)).alerts.iter().filter(|alert| alert.acked).count()
+    };
+    assert_eq!(tell(alert("a", State::Open, Severity::Warning, 1)), 0);
+    let acked = Acked { at: Timestamp(2), by: "ada".to_owned(), note: None };
+    ledger::acknowledge(directory.path(), "a", &acked).unwrap();
+    assert_eq!(tell(alert("b", State::Open, Severity::Warning, 2)), 1);
+    assert_eq!(tell(alert("a", State::Update, Severity::Warning, 3)), 1);
+    assert_eq!(tell(alert("a", State::Update, Severity::Critical, 4)), 0);
+    ledger.finish(std::time::Duration::from_secs(20));
 }
 
 #[test]

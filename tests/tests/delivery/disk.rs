@@ -1,13 +1,8 @@
 //! A full disk.
 
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write},
-};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rollcall::ledger::Reader;
-use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline};
+use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline, disk};
 
 use super::{LIMIT, enumerate, wait_for_alerts};
 
@@ -24,7 +19,7 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     enumerate(server.address(), 0)?;
     wait_for_alerts(&daemon, 0..1)?;
     let filler = state.directory().join("filler");
-    fill(&filler)?;
+    disk::fill(&filler)?;
     // Until it shows: what the ledger has of its own to write over takes the first few.
     let mut clients = 1;
     deadline::until("the ledger to fail", || {
@@ -55,18 +50,4 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     assert_eq!(waiting.sum("rollcall_outbox_alerts", &[]), 0.0);
     assert_eq!(report.alerts.len(), receiver.posts(200).len(), "and nothing again after the next start");
     Ok(())
-}
-
-/// Writes until there is no room.
-fn fill(path: &std::path::Path) -> Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    let mut size = 64 << 10;
-    while size > 0 {
-        match file.write_all(&vec![0; size]) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::StorageFull => size /= 2,
-            Err(error) => bail!(error),
-        }
-    }
-    file.flush().context("flush")
 }

@@ -17,6 +17,7 @@ pub mod calls;
 pub mod client;
 pub mod daemon;
 pub mod deadline;
+pub mod disk;
 pub mod journald;
 pub mod machine;
 pub mod metrics;

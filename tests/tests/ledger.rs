@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
     Client, Daemon, MiniServer,
     daemon::{DISTINCT_OBJECTS, State},
-    deadline,
+    deadline, disk,
 };
 use serde_json::Value;
 
@@ -243,5 +243,30 @@ fn a_flood_keeps_to_the_bound_and_the_list_says_so() -> Result<()> {
         "the flood pushed out what was there before"
     );
     assert!(first.is_complete(), "{:#}", first.head);
+    Ok(())
+}
+
+#[test]
+fn what_was_read_while_the_disk_was_full_is_written_once_there_is_room() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = State::on_small_disk(8 << 20)?;
+    let daemon = Daemon::start_with(&state, &[server.port()], &[])?;
+    let mut walker = Client::connect_from(WALKER, server.address())?;
+    walk(&mut walker, 1_000..1_030)?;
+    let id = alert(&daemon)?;
+    let filler = state.directory().join("filler");
+    disk::fill(&filler)?;
+    // Until it shows: what the ledger has of its own to write over takes the first few.
+    let mut ids = 1_030..;
+    deadline::until("the ledger to fail", || {
+        walk(&mut walker, ids.by_ref().take(100))?;
+        let errors = daemon.metrics()?.sum("rollcall_ledger_write_errors_total", &[("database", "exposure")]);
+        Ok((errors > 0.0).then_some(()))
+    })?;
+    std::fs::remove_file(filler)?;
+    daemon.stop()?;
+    let exposure = Exposure::of(&state, &id, &[])?;
+    assert_eq!(exposure.rows, reads((1_000..ids.start).map(|id| (id, 1))));
+    assert!(exposure.is_complete(), "{:#}", exposure.head);
     Ok(())
 }

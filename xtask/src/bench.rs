@@ -30,11 +30,14 @@ const ROUTES: &str = "routes";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes, checkpoint; all without names.
+    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes, checkpoint, ledger; all without names.
     names: Vec<OsString>,
     /// How long each benchmark measures, instead of its own time.
     #[arg(long)]
     seconds: Option<u64>,
+    /// How many accounts `ledger` writes down [default: 37 million].
+    #[arg(long)]
+    objects: Option<u64>,
     /// Writes docs/BENCHMARKS.md instead of standard output: all of it, or the sections of the benchmarks named.
     #[arg(long)]
     write: bool,
@@ -59,6 +62,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     let bench = cargo::executable(&mut build, "rollcall-bench")?;
     let mut arguments = options.names.clone();
     arguments.extend(options.seconds.map(|seconds| format!("--seconds={seconds}").into()));
+    arguments.extend(options.objects.map(|objects| format!("--objects={objects}").into()));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     let mut command = if options.are_in_process() {
         let mut command = Command::new(&bench);

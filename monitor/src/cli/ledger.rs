@@ -67,6 +67,7 @@ impl LedgerArgs {
             age: self.age,
             recent: self.recent,
             sampling,
+            ..Settings::default()
         }
     }
 }

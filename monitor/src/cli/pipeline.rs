@@ -99,10 +99,11 @@ impl Outputs {
         self.exposure = Some(recorder);
     }
 
-    /// Goes on recording the alerts that are still open; all others have ended.
-    pub(crate) fn resume(&mut self, open_alerts: &BTreeSet<String>) {
+    /// Goes on recording what the clients of `open_alerts` read; all others have ended. `told` are those that were open when
+    /// the ledger was closed.
+    pub(crate) fn resume(&mut self, told: &[Alert], open_alerts: &BTreeSet<String>) {
         if let Some(recorder) = &mut self.exposure {
-            recorder.resume(|alert| open_alerts.contains(alert));
+            recorder.resume(told, |alert| open_alerts.contains(alert));
         }
     }
 

@@ -155,7 +155,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let (detection, restored) = resume::detection(&args.state_dir, &settings.detection, key, told, now);
     let mut engine = pipeline::resumed(settings.http, detection, outputs);
     let open_alerts = engine.open_alerts();
-    engine.output().resume(&open_alerts);
+    engine.output().resume(told, &open_alerts);
     told.iter().for_each(|alert| board.note(alert));
     board.watch(AckWatch::new(&args.state_dir));
     let keeper =

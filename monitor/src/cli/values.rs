@@ -68,8 +68,8 @@ pub(super) fn ledger_size(text: &str) -> Result<u64, String> {
 /// Bytes of memory for the latest touches.
 pub(super) fn ledger_recent(text: &str) -> Result<usize, String> {
     match bytes(text)? {
-        size @ 0..=0x4000_0000 => Ok(size as usize),
-        _ => Err("must be at most 1GiB".to_owned()),
+        size @ 0..=0x400_0000 => Ok(size as usize),
+        _ => Err("must be at most 64MiB".to_owned()),
     }
 }
 

@@ -1,13 +1,8 @@
 //! A full disk.
 
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Write},
-};
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rollcall::ledger::Reader;
-use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline};
+use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline, disk};
 
 use super::{LIMIT, enumerate, wait_for_alerts};
 
@@ -24,7 +19,7 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     enumerate(server.address(), 0)?;
     wait_for_alerts(&daemon, 0..1)?;
     let filler = state.directory().join("filler");
-    fill(&filler)?;
+    disk::fill(&filler)?;
     // Until it shows: what the ledger has of its own to write over takes the first few.
     let mut clients = 1;
     deadline::until("the ledger to fail", || {
@@ -66,7 +61,7 @@ fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()>
     let arguments = [&LIMIT[..], &["--alert.webhook", &url, "--ledger.size", "1MiB"]].concat();
     // Its key has to be there.
     Daemon::start_with(&state, &[server.port()], &arguments)?.stop()?;
-    fill(&state.directory().join("filler"))?;
+    disk::fill(&state.directory().join("filler"))?;
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
     for number in 0..10 {
         enumerate(server.address(), number)?;
@@ -75,18 +70,4 @@ fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()>
     receiver.wait_for(lines.len(), 200)?;
     daemon.kill()?;
     Ok(())
-}
-
-/// Writes until there is no room.
-fn fill(path: &std::path::Path) -> Result<()> {
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    let mut size = 64 << 10;
-    while size > 0 {
-        match file.write_all(&vec![0; size]) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::StorageFull => size /= 2,
-            Err(error) => bail!(error),
-        }
-    }
-    file.flush().context("flush")
 }

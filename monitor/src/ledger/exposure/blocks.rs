@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::{
+    block::{Decoder, Entry},
     merge::{self, Merged},
     object::Object,
     reads::Reads,
@@ -25,32 +26,38 @@ pub(super) fn merge(
     while let Some((first, _)) = rest.first() {
         key.clear();
         first.key(&mut key);
-        let found = find(transaction, subject, &key)?;
-        let next = next(transaction, subject, &key)?;
-        let within = |(object, _): &(&Object, &Reads)| {
-            let mut key = Vec::new();
-            object.key(&mut key);
-            object.kind() == first.kind() && next.as_ref().is_none_or(|next| key < *next)
-        };
-        let (here, others) = rest.split_at(rest.partition_point(within).max(1));
-        rest = others;
         // The first block of a kind begins with the kind alone, so that whatever comes has a block.
-        let (low, block) = found
+        let (low, block) = find(transaction, subject, &key)?
             .filter(|(low, _)| low.first() == key.first())
             .unwrap_or_else(|| (vec![first.kind() as u8], Vec::new()));
-        let merged = match merge::merge(&block, here, may_grow) {
-            Ok(merged) => merged,
-            Err(error) => {
+        let entries = match Decoder::new(&block).and_then(Iterator::collect::<Result<Vec<Entry>, _>>) {
+            Err(error) if !block.is_empty() => {
                 change.damaged += count(transaction, subject, &low)?;
                 tracing::error!(%error, subject, "the ledger lost objects");
-                merge::merge(&[], here, may_grow).unwrap_or_default()
+                Vec::new()
+            }
+            read => read.unwrap_or_default(),
+        };
+        let here = match entries.last() {
+            Some(last) if **first <= last.object => {
+                rest.partition_point(|(object, _)| **object <= last.object)
+            }
+            _ => {
+                let next = next(transaction, subject, &key)?;
+                rest.partition_point(|(object, _)| {
+                    key.clear();
+                    object.key(&mut key);
+                    object.kind() == first.kind() && next.as_ref().is_none_or(|next| key < *next)
+                })
             }
         };
-        let Merged { pieces, added, refused } = merged;
+        let (here, others) = rest.split_at(here.max(1));
+        rest = others;
+        let Merged { pieces, added, refused } = merge::merge(entries, here, may_grow);
         change.objects += added;
         change.refused += refused;
         change.bytes -= block.len() as i64;
-        for piece in pieces.into_iter().filter(|piece| piece.objects > 0) {
+        for piece in pieces {
             change.bytes += piece.bytes.len() as i64;
             transaction
                 .prepare_cached(

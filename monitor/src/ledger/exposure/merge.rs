@@ -1,7 +1,7 @@
 //! Touches that join a block, and what becomes of it: the same block, a fuller one, or several.
 
 use super::{
-    block::{self, Damaged, Decoder, Entry},
+    block::{self, Entry},
     object::Object,
     reads::Reads,
 };
@@ -32,36 +32,36 @@ pub struct Merged {
     pub refused: u64,
 }
 
-/// Merges `touches`, which are in order and of the block's kind, into `block`, which may be empty. Objects are added only if
-/// it `may_grow`.
-pub fn merge(block: &[u8], touches: &[(&Object, &Reads)], may_grow: bool) -> Result<Merged, Damaged> {
+/// Merges `touches` into the `entries` of a block, which may have none; both are in order and of one kind. Objects are added
+/// only if it `may_grow`.
+pub fn merge(entries: Vec<Entry>, touches: &[(&Object, &Reads)], may_grow: bool) -> Merged {
     let mut merged = Merged::default();
-    let mut entries: Vec<Entry> = Vec::with_capacity(touches.len() + 128);
+    let mut all: Vec<Entry> = Vec::with_capacity(entries.len() + touches.len());
     let mut touches = touches.iter().peekable();
     let mut at_end = true;
-    let mut add = |(object, reads): &(&Object, &Reads), entries: &mut Vec<Entry>| {
+    let mut add = |(object, reads): &(&Object, &Reads), all: &mut Vec<Entry>| {
         if may_grow {
             merged.added += 1;
-            entries.push(Entry { object: (*object).clone(), reads: **reads });
+            all.push(Entry { object: (*object).clone(), reads: **reads });
         } else {
             merged.refused += u64::from(reads.calls);
         }
     };
-    let old = if block.is_empty() { None } else { Some(Decoder::new(block)?) };
-    for entry in old.into_iter().flatten() {
-        let mut entry = entry?;
+    for mut entry in entries {
         while let Some(touch) = touches.next_if(|(object, _)| **object < entry.object) {
-            add(touch, &mut entries);
+            add(touch, &mut all);
             at_end = false;
         }
         if let Some((_, reads)) = touches.next_if(|(object, _)| **object == entry.object) {
             entry.reads.add(reads);
         }
-        entries.push(entry);
+        all.push(entry);
     }
-    touches.for_each(|touch| add(touch, &mut entries));
-    merged.pieces = pieces(&entries, at_end);
-    Ok(merged)
+    touches.for_each(|touch| add(touch, &mut all));
+    if !all.is_empty() {
+        merged.pieces = pieces(&all, at_end);
+    }
+    merged
 }
 
 /// Cuts entries into blocks. Where they grow `at_end`, as in a walk in order, blocks are left full; elsewhere there is room for
@@ -111,7 +111,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ledger::exposure::block::tests::{objects, reads};
+    use crate::ledger::exposure::block::{
+        Decoder,
+        tests::{objects, reads},
+    };
 
     type Touches = BTreeMap<Object, Reads>;
 
@@ -134,8 +137,8 @@ mod tests {
                     next.as_ref().is_none_or(|next| key < *next)
                 };
                 let others = rest.split_off(rest.partition_point(within));
-                let block = self.0.remove(&low).unwrap_or_default();
-                let merged = merge(&block, &rest, true).unwrap();
+                let block = self.0.remove(&low);
+                let merged = merge(block.map_or(Vec::new(), |block| read(&block)), &rest, true);
                 added += merged.added;
                 for piece in merged.pieces {
                     assert!(piece.bytes.len() <= MOST || piece.objects == 1);
@@ -147,8 +150,12 @@ mod tests {
         }
 
         fn entries(&self) -> Vec<Entry> {
-            self.0.values().flat_map(|block| Decoder::new(block).unwrap().map(Result::unwrap)).collect()
+            self.0.values().flat_map(|block| read(block)).collect()
         }
+    }
+
+    fn read(block: &[u8]) -> Vec<Entry> {
+        Decoder::new(block).unwrap().map(Result::unwrap).collect()
     }
 
     fn touches() -> impl Strategy<Value = Touches> {
@@ -179,16 +186,15 @@ mod tests {
 
     #[test]
     fn without_room_only_what_is_known_adds_up() {
-        let all = |touches: &'static [u64]| once(touches.iter().copied());
-        let mut block = Vec::new();
-        for piece in merge(&[], &all(&[1, 3]).iter().collect::<Vec<_>>(), true).unwrap().pieces {
-            block = piece.bytes;
-        }
-        let merged = merge(&block, &all(&[1, 2, 3, 4]).iter().collect::<Vec<_>>(), false).unwrap();
+        let merge = |entries, ids: &[u64], may_grow| {
+            let touches = once(ids.iter().copied());
+            merge(entries, &touches.iter().collect::<Vec<_>>(), may_grow)
+        };
+        let block = merge(Vec::new(), &[1, 3], true).pieces.remove(0).bytes;
+        let merged = merge(read(&block), &[1, 2, 3, 4], false);
         assert_eq!((merged.added, merged.refused, merged.pieces[0].objects), (0, 2, 2));
-        let entries: Vec<Entry> =
-            Decoder::new(&merged.pieces[0].bytes).unwrap().map(Result::unwrap).collect();
-        assert!(entries.iter().all(|entry| entry.reads.calls == 2));
+        assert!(read(&merged.pieces[0].bytes).iter().all(|entry| entry.reads.calls == 2));
+        assert_eq!(merge(Vec::new(), &[1], false).pieces, []);
     }
 
     proptest! {

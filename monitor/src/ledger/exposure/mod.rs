@@ -69,6 +69,8 @@ pub struct Settings {
     pub age: Duration,
     /// Bytes of memory for what everybody touched last.
     pub recent: usize,
+    /// Bytes of memory for touches that wait for the disk. When they are full, the queue before them fills, too.
+    pub pending: usize,
     /// The share of request targets that is captured.
     pub sampling: f64,
 }
@@ -80,6 +82,7 @@ impl Default for Settings {
             size: 1 << 30,
             age: Duration::from_secs(400 * 24 * 3600),
             recent: 4 << 20,
+            pending: 16 << 20,
             sampling: 1.0,
         }
     }

@@ -11,9 +11,6 @@ use super::{
 };
 use crate::{client::ClientKey, hash::HashKey, route::outcome, time::Timestamp};
 
-/// Bytes that touches may take before nothing more is taken: a disk that is that far behind has the queue wait.
-const MOST: usize = 16 << 20;
-
 /// What an object takes beside its text.
 const OBJECT: usize = 96;
 
@@ -31,8 +28,9 @@ pub struct NewIncident {
     pub opened_at: Timestamp,
     /// The earliest call that detection had counted.
     pub first_seen: Timestamp,
-    /// Objects that detection had counted.
+    /// Objects that detection had counted, and up to when.
     pub counted: u64,
+    pub counted_at: Timestamp,
     /// Those that it knew by name.
     pub samples: Vec<String>,
     /// The share of request targets that is captured.
@@ -98,7 +96,7 @@ pub struct Figures {
 #[derive(Debug)]
 struct Open {
     incident: NewIncident,
-    /// Hashes of the objects that were read no later than it opened: not more than are remembered.
+    /// Hashes of the objects that detection had counted: not more than are remembered.
     named: HashSet<u64>,
 }
 
@@ -125,11 +123,14 @@ pub struct Pending {
     pub losses: BTreeMap<u64, f64>,
     pub resolved: Vec<(u64, Timestamp)>,
     bytes: usize,
+    most: usize,
 }
 
 impl Pending {
-    pub fn new(mode: Objects, key: HashKey) -> Pending {
+    /// Nothing. Objects are kept as `mode` says and hashed with `key`; when touches take `most` bytes, it is full.
+    pub fn new(mode: Objects, key: HashKey, most: usize) -> Pending {
         Pending {
+            most,
             mode,
             key,
             open: HashMap::new(),
@@ -161,7 +162,7 @@ impl Pending {
 
     /// Whether no more is to be taken before something is written.
     pub fn is_full(&self) -> bool {
-        self.bytes >= MOST
+        self.bytes >= self.most
     }
 
     /// Touches that are to be written.
@@ -263,7 +264,7 @@ impl Pending {
         figures.touched += 1;
         figures.first = Some(figures.first.map_or(call.at, |first| first.min(call.at)));
         figures.last = Some(figures.last.map_or(call.at, |last| last.max(call.at)));
-        if let Some(Open { incident, named }) = open.filter(|open| call.at <= open.incident.opened_at) {
+        if let Some(Open { incident, named }) = open.filter(|open| call.at <= open.incident.counted_at) {
             let new = objects.filter(|text| named.insert(self.key.hash(text.as_bytes()))).count() as u64;
             *self.named.entry(incident.number).or_default() += new;
         }

@@ -208,8 +208,18 @@ fn insert_incident(
     incident: &NewIncident,
     pending: &Pending,
 ) -> rusqlite::Result<()> {
-    let NewIncident { number, alert, route, opened_at, first_seen, counted, samples, sampling, lost_at } =
-        incident;
+    let NewIncident {
+        number,
+        alert,
+        route,
+        opened_at,
+        first_seen,
+        counted,
+        counted_at: _,
+        samples,
+        sampling,
+        lost_at,
+    } = incident;
     transaction
         .prepare_cached(
             "INSERT OR IGNORE INTO incidents (number, alert, route, opened_at, first_seen, touched_at, mode, sampling, counted, lost_at)

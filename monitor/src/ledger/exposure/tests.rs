@@ -43,6 +43,7 @@ fn incident(number: u64) -> NewIncident {
         opened_at: second(100),
         first_seen: second(0),
         counted: 0,
+        counted_at: second(100),
         samples: Vec::new(),
         sampling: 1.0,
         lost_at: None,
@@ -105,7 +106,7 @@ fn scattered(range: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
 fn everything_adds_up_over_flushes_and_openings() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
-    let mut pending = Pending::new(Objects::Plain, key());
+    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
     let mut expected = BTreeMap::new();
     for round in 0..20 {
         // Each time as after a restart.
@@ -136,7 +137,7 @@ fn objects_of_several_clients_and_alerts_are_one_list_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key());
+    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
     let token = ClientKey::parse("credential:bearer:000102030405060708090a0b0c0d0e0f").unwrap();
     let second_client = NewSubject { number: 12, incident: 1, client: Some(token) };
     let samples = vec!["3".to_owned(), "99".to_owned()];
@@ -190,7 +191,7 @@ fn room_is_taken_from_who_has_most_and_never_below_an_equal_share() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings { size: 1 << 20, ..Settings::default() };
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key());
+    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
     write(
         &mut store,
         &mut pending,
@@ -239,7 +240,7 @@ fn what_is_too_old_goes_and_the_file_shrinks() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key());
+    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
     let empty = store.size().unwrap();
     write(
         &mut store,
@@ -358,7 +359,7 @@ fn a_new_start_knows_what_was_open_and_how_long_nothing_was_watched() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key());
+    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
     let resolved = Message::Resolved { incident: 2, at: second(400) };
     let messages = opens(incident(1)).into_iter().chain(opens(incident(2))).chain([resolved]);
     write(&mut store, &mut pending, &settings, messages);

@@ -51,7 +51,9 @@ impl Watch {
 
     /// Whether an alert has the subject already.
     pub fn has(&self, incident: u64, route: u64, client: Client) -> bool {
-        self.incidents.get(&incident).is_some_and(|subjects| subjects.contains(&(route, client)))
+        self.places
+            .get(&(route, client))
+            .is_some_and(|places| places.iter().any(|place| place.incident == incident))
     }
 
     /// Whether one more can be watched.

@@ -65,7 +65,7 @@ impl Writer {
     ) -> (Writer, u64, Vec<OpenIncident>) {
         let mut writer = Writer {
             directory: directory.to_owned(),
-            pending: Pending::new(settings.objects, key),
+            pending: Pending::new(settings.objects, key, settings.pending),
             settings,
             store: None,
             messages,
@@ -107,6 +107,7 @@ impl Writer {
                 opened_at: Timestamp::default(),
                 first_seen: Timestamp::default(),
                 counted: 0,
+                counted_at: Timestamp::default(),
                 samples: Vec::new(),
                 sampling: self.settings.sampling,
                 lost_at: None,

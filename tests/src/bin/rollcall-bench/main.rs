@@ -13,6 +13,7 @@ mod cost;
 mod hold;
 mod idle;
 mod interrupt;
+mod ledger;
 mod memory;
 mod monitor;
 mod paced;
@@ -41,6 +42,9 @@ struct Cli {
     /// How long each measures, instead of its own time.
     #[arg(long)]
     seconds: Option<u64>,
+    /// How many accounts `ledger` writes down.
+    #[arg(long, default_value_t = ledger::ACCOUNTS)]
+    objects: u64,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -69,6 +73,8 @@ enum Benchmark {
     Routes,
     /// What a checkpoint takes.
     Checkpoint,
+    /// What it takes to write down and to list what a client reads.
+    Ledger,
 }
 
 /// What this program starts itself for.
@@ -80,7 +86,7 @@ enum Part {
 }
 
 impl Benchmark {
-    fn run(self, seconds: Option<u64>) -> Result<Section> {
+    fn run(self, seconds: Option<u64>, objects: u64) -> Result<Section> {
         let or = |default| Duration::from_secs(seconds.unwrap_or(default));
         match self {
             Benchmark::Throughput => throughput::on_loopback(or(60)),
@@ -94,12 +100,20 @@ impl Benchmark {
             Benchmark::Attribution => attribution::measure(or(5)),
             Benchmark::Routes => routes::measure(),
             Benchmark::Checkpoint => checkpoint::measure(or(5)),
+            Benchmark::Ledger => ledger::measure(objects, or(20)),
         }
     }
 
     /// Whether it attaches programs to the kernel.
     fn is_of_the_kernel(self) -> bool {
-        !matches!(self, Benchmark::Ring | Benchmark::Attribution | Benchmark::Routes | Benchmark::Checkpoint)
+        !matches!(
+            self,
+            Benchmark::Ring
+                | Benchmark::Attribution
+                | Benchmark::Routes
+                | Benchmark::Checkpoint
+                | Benchmark::Ledger
+        )
     }
 }
 
@@ -133,7 +147,7 @@ fn measure(cli: &Cli) -> Result<()> {
     let mut failed = Vec::new();
     for benchmark in chosen {
         eprintln!("rollcall-bench: {benchmark:?} …");
-        match benchmark.run(cli.seconds) {
+        match benchmark.run(cli.seconds, cli.objects) {
             Ok(mut section) => {
                 if !all {
                     // It may be put into a document that was made on another day, on another machine.

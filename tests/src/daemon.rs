@@ -160,6 +160,12 @@ impl Daemon {
         Daemon::launch(ports, arguments, true, Some(state))
     }
 
+    /// As [`Daemon::start_with`], but for the log of exchanges and the wait: it may not be ready yet.
+    pub fn begin_with(state: &State, ports: &[u16], arguments: &[&str]) -> Result<Daemon> {
+        program::require_root()?;
+        Daemon::spawn(Command::new(binary()), folder()?, ports, arguments, false, Some(state))
+    }
+
     /// Starts `rollcall run` as it runs by default, save for its ports: without a log of exchanges.
     pub fn by_default(ports: &[u16]) -> Result<Daemon> {
         Daemon::launch(ports, &[], false, None)
@@ -217,8 +223,21 @@ impl Daemon {
         Daemon::launch_by(Command::new(binary), folder()?, ports, arguments, exchange_log, state)
     }
 
-    /// Has `command` run the daemon, with its files in `folder`.
+    /// Has `command` run the daemon, with its files in `folder`, and waits until it is ready.
     fn launch_by(
+        command: Command,
+        folder: TempDir,
+        ports: &[u16],
+        arguments: &[&str],
+        exchange_log: bool,
+        state: Option<&State>,
+    ) -> Result<Daemon> {
+        let mut daemon = Daemon::spawn(command, folder, ports, arguments, exchange_log, state)?;
+        daemon.wait_until_ready()?;
+        Ok(daemon)
+    }
+
+    fn spawn(
         mut command: Command,
         folder: TempDir,
         ports: &[u16],
@@ -233,7 +252,9 @@ impl Daemon {
         if exchange_log {
             command.arg("--exchange-log").arg(folder.path().join("exchanges.jsonl"));
         }
-        command.arg("--alert.file").arg(folder.path().join("alerts.jsonl"));
+        if !arguments.contains(&"--alert.file") {
+            command.arg("--alert.file").arg(folder.path().join("alerts.jsonl"));
+        }
         for port in ports {
             command.arg("--port").arg(port.to_string());
         }
@@ -241,15 +262,18 @@ impl Daemon {
         // A group of its own: the terminal's Ctrl-C is for whoever started the daemon, who then stops it.
         command.process_group(0);
         let process = Running::start(command, &folder.path().join("log"))?;
-        let mut daemon = Daemon { process, folder, web, ports: ports.to_vec(), stopped: false };
+        Ok(Daemon { process, folder, web, ports: ports.to_vec(), stopped: false })
+    }
+
+    /// Waits for `/readyz`.
+    pub fn wait_until_ready(&mut self) -> Result<()> {
         deadline::until("the daemon's /readyz", || {
-            if let Some(status) = daemon.process.ended()? {
+            if let Some(status) = self.process.ended()? {
                 bail!("the daemon ended before it was ready: {status}");
             }
             // Of one that is guarded all that can be told from here is that it answers.
-            Ok(daemon.page("/readyz").ok().filter(|(status, _)| GUARDED.contains(status)).map(drop))
-        })?;
-        Ok(daemon)
+            Ok(self.page("/readyz").ok().filter(|(status, _)| GUARDED.contains(status)).map(drop))
+        })
     }
 
     /// The process id.

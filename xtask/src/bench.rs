@@ -24,13 +24,13 @@ const PROGRAMS: [Program; 2] =
     [Program { name: "nginx", package: "nginx" }, Program { name: "wrk", package: "wrk" }];
 
 /// The benchmarks that need no kernel, no servers and no daemon.
-const IN_PROCESS: [&str; 3] = ["ring", ATTRIBUTION, ROUTES];
+const IN_PROCESS: [&str; 4] = ["ring", ATTRIBUTION, ROUTES, "checkpoint"];
 const ATTRIBUTION: &str = "attribution";
 const ROUTES: &str = "routes";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes; all without names.
+    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes, checkpoint; all without names.
     names: Vec<OsString>,
     /// How long each benchmark measures, instead of its own time.
     #[arg(long)]

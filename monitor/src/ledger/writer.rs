@@ -169,6 +169,8 @@ impl Writer {
             Ok(()) => self.recover(),
             Err(error) => self.fail(error),
         }
+        // Whoever is answered finds the figures as they are by then.
+        self.database.account();
         for answer in self.barriers.drain(..) {
             // Whoever asked may have lost interest.
             let _ = answer.try_send(outcome.is_ok());

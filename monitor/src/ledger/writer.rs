@@ -108,7 +108,9 @@ impl Writer {
             Err(RecvTimeoutError::Disconnected) => return false,
         };
         for _ in 0..BATCH {
-            self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            if matches!(message, Message::Event(_) | Message::Work(_)) {
+                self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
             match message {
                 Message::Event(alert) => self.take(*alert),
                 Message::Delivered { sink, seq } => {

@@ -14,11 +14,12 @@ use crate::{
 };
 
 /// What the tests start.
-const PROGRAMS: [Program; 17] = [
+const PROGRAMS: [Program; 18] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "wrk", package: "wrk" },
     Program { name: "curl", package: "curl" },
     Program { name: "jq", package: "jq" },
+    Program { name: "sqlite3", package: "sqlite3" },
     Program { name: "python3", package: "python3" },
     Program { name: "ip", package: "iproute2" },
     Program { name: "chromium", package: "chromium" },

@@ -20,7 +20,7 @@ pub enum Treatment {
     Elsewhere,
 }
 
-/// Commands that go on until they are stopped, by how they begin, with the keys that stop them.
+/// Commands that go on until they are stopped, by words that they have, with the keys that stop them.
 const ENDLESS: [(&[&str], &str); 2] =
     [(&["rollcall", "top"], "q"), (&["rollcall", "alerts", "--follow"], CONTROL_C)];
 
@@ -49,7 +49,8 @@ const ELSEWHERE: [(&str, &str); 15] = [
 pub fn of(command: &str) -> Treatment {
     let words = words(command);
     let begins = |with: &[&str]| words.starts_with(with);
-    let endless = ENDLESS.iter().find(|(with, _)| begins(with));
+    let endless =
+        ENDLESS.iter().find(|(with, _)| begins(&with[..2]) && with.iter().all(|word| words.contains(word)));
     if begins(&["cargo"]) {
         Treatment::Xtask
     } else if begins(&["rollcall", "run"]) {

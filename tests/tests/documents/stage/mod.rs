@@ -76,7 +76,8 @@ impl Stage {
         props::place()?;
         let api = MiniServer::listen(API.into(), Behaviour::default())?;
         let mut command = curtain::as_the_service("rollcall");
-        command.args(["run", "--alert.file", ALERTS]);
+        // Of its own API alone: who knows what else goes on at this machine.
+        command.args(["run", "--port", &API.port().to_string(), "--alert.file", ALERTS]);
         curtain.dress(&mut command);
         let mut daemon = Running::start(command, Path::new("/var/log/rollcall/daemon.log"))?;
         let mut neighbour = neighbour::start(&curtain)?;

@@ -45,7 +45,7 @@ pub fn start(curtain: &Curtain) -> Result<Running> {
         "--web.config.file",
         "web.yml",
     ]);
-    command.args(["--web.listen-address", &format!("{ADDRESS}:9847")]);
+    command.args(["--port", "1", "--web.listen-address", &format!("{ADDRESS}:9847")]);
     curtain.dress(command.current_dir(FOLDER));
     Running::start(command, &file("log"))
 }

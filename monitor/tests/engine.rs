@@ -42,7 +42,7 @@ const FOREIGN: [(&str, &[&str]); 5] = [
 ];
 
 /// Modules downstream of the engine or upstream of it.
-const OTHERS: [&str; 4] = ["crate::kernel", "crate::output", "crate::replay", "crate::cli"];
+const OTHERS: [&str; 5] = ["crate::kernel", "crate::ledger", "crate::output", "crate::replay", "crate::cli"];
 
 /// What is allowed all the same, by the path that it is below: the time of day for sources of segments stands beside the
 /// type, one table hashes with a hasher of its own, and a document is read before the engine starts.

@@ -42,7 +42,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     let settings = pipeline::settings(&engine)?;
     // No traffic chooses what it collides with in a file that has been written: any key will do for that.
     let key = match &state_dir {
-        Some(directory) => state::open(directory)?,
+        Some(directory) => state::shared(directory)?,
         None => Key::default(),
     };
     let progress = Progress::on_terminal(outputs.exchange_log.as_deref() == Some(Path::new("-")));

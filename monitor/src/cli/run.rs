@@ -6,7 +6,7 @@
 //! Stopping is one event: the capture thread detaches, evaluates what the kernel had already captured, writes it, and ends;
 //! then every sink makes a last attempt to deliver.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -216,13 +216,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         }
         service::stopping();
         stop.stop();
-        tokio::select! {
-            _ = &mut capture_done => Ok(()),
-            name = signals.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
-        }
+        signals.unless_again(capture_done).await
     })?;
     let failures = capture.join()?;
-    sinks.finish();
+    let (done, sinks_done) = oneshot::channel();
+    let work = move || {
+        let _done: oneshot::Sender<()> = done;
+        sinks.finish();
+    };
+    thread::Builder::new().name("stop".to_owned()).spawn(work).context("start a thread to stop")?;
+    runtime.block_on(signals.unless_again(sinks_done))?;
     Failure::all(failures)
 }
 
@@ -259,6 +262,14 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
+    }
+
+    /// Waits for `end`, unless there is one more signal: then the daemon stops at once.
+    async fn unless_again(&mut self, end: impl Future) -> anyhow::Result<()> {
+        tokio::select! {
+            _ = end => Ok(()),
+            name = self.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
+        }
     }
 
     async fn next(&mut self) -> &'static str {

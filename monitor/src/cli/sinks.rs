@@ -130,7 +130,7 @@ impl SinkArgs {
 /// An endpoint, and its URL. The latter may be a secret, and is in no message.
 fn endpoint(text: &str, flag: &str, index: usize) -> Result<(Endpoint, String), Failure> {
     let url = match text.strip_prefix('@') {
-        Some(path) => read(Path::new(path), flag)?.trim().to_owned(),
+        Some(path) => String::from_utf8_lossy(&read(Path::new(path), flag)?).trim().to_owned(),
         None => text.to_owned(),
     };
     let endpoint = Endpoint::parse(&url).with_context(|| format!("use URL number {} of {flag}", index + 1));
@@ -141,15 +141,15 @@ fn endpoint(text: &str, flag: &str, index: usize) -> Result<(Endpoint, String), 
 }
 
 fn secret(path: &Path) -> Result<Secret, Failure> {
-    let text = read(path, "--alert.webhook-secret-file")?;
-    Secret::new(text.as_bytes()).ok_or_else(|| {
-        let empty = anyhow!("read {} of --alert.webhook-secret-file: it is empty", path.display());
+    const FLAG: &str = "--alert.webhook-secret-file";
+    Secret::new(&read(path, FLAG)?).ok_or_else(|| {
+        let empty = anyhow!("read {} of {FLAG}: it is empty", path.display());
         Failure::new(Exit::Config, empty).advise("put a long random text in it")
     })
 }
 
-fn read(path: &Path, flag: &str) -> Result<String, Failure> {
-    fs::read_to_string(path)
+fn read(path: &Path, flag: &str) -> Result<Vec<u8>, Failure> {
+    fs::read(path)
         .with_context(|| format!("read {} of {flag}", path.display()))
         .map_err(|error| Failure::new(Exit::Config, error).advise("check the path and its permissions"))
 }

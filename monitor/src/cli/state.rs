@@ -89,7 +89,7 @@ impl Error {
 pub(crate) fn open(directory: &Path) -> Result<Key, Error> {
     prepare(directory)?;
     let path = directory.join(KEY_FILE);
-    match read(&path)? {
+    match read(&path, false)? {
         Some(key) => Ok(key),
         None => create(directory, &path),
     }
@@ -105,9 +105,15 @@ pub(crate) fn lock(directory: &Path) -> Result<Flock<File>, Error> {
     })
 }
 
-/// The key of the state directory, if it has one. Changes nothing.
+/// The key of a daemon's state directory, if it has one. Changes nothing. The daemon may be another user's than root, who
+/// asks.
 pub(crate) fn existing(directory: &Path) -> Result<Option<Key>, Error> {
-    read(&directory.join(KEY_FILE))
+    read(&directory.join(KEY_FILE), geteuid().is_root())
+}
+
+/// The key of a daemon's state directory; one is made where there is none.
+pub(crate) fn shared(directory: &Path) -> Result<Key, Error> {
+    existing(directory)?.map_or_else(|| open(directory), Ok)
 }
 
 fn prepare(path: &Path) -> Result<(), Error> {
@@ -123,28 +129,35 @@ fn prepare(path: &Path) -> Result<(), Error> {
         return Err(Error::NotDirectory { path: path.to_owned() });
     }
     // Service managers make it readable to others; only who may write could replace the key.
+    ours(path, &metadata)?;
     private(path, &metadata, 0o022, "write to")
 }
 
-/// Refuses what another user owns, or could use.
-fn private(path: &Path, metadata: &fs::Metadata, forbidden: u32, may: &'static str) -> Result<(), Error> {
-    let (path, user) = (path.to_owned(), geteuid().as_raw());
-    if metadata.uid() != user {
-        return Err(Error::Owner { path, owner: metadata.uid(), user });
-    }
-    let mode = metadata.mode() & 0o777;
-    if mode & forbidden != 0 { Err(Error::Mode { path, mode, may }) } else { Ok(()) }
+/// Refuses what another user owns.
+fn ours(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
+    let (owner, user) = (metadata.uid(), geteuid().as_raw());
+    if owner == user { Ok(()) } else { Err(Error::Owner { path: path.to_owned(), owner, user }) }
 }
 
-/// Reads the key; `None` if there is none yet.
-fn read(path: &Path) -> Result<Option<Key>, Error> {
+/// Refuses what others than its owner could use.
+fn private(path: &Path, metadata: &fs::Metadata, forbidden: u32, may: &'static str) -> Result<(), Error> {
+    let mode = metadata.mode() & 0o777;
+    if mode & forbidden != 0 { Err(Error::Mode { path: path.to_owned(), mode, may }) } else { Ok(()) }
+}
+
+/// Reads the key; `None` if there is none yet. It has to be this user's, unless it may be `anybodys`.
+fn read(path: &Path, anybodys: bool) -> Result<Option<Key>, Error> {
     let failed = |source| Error::Read { path: path.to_owned(), source };
     let file = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(failed(source)),
     };
-    private(path, &file.metadata().map_err(failed)?, 0o077, "read")?;
+    let metadata = file.metadata().map_err(failed)?;
+    if !anybodys {
+        ours(path, &metadata)?;
+    }
+    private(path, &metadata, 0o077, "read")?;
     let mut text = Vec::new();
     // A key and its newline, and one byte more to tell that there is more.
     file.take(34).read_to_end(&mut text).map_err(failed)?;
@@ -164,7 +177,7 @@ fn create(directory: &Path, path: &Path) -> Result<Key, Error> {
         Err(source) => return Err(failed(source)),
     }
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
-    read(path)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
+    read(path, false)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))
 }
 
 fn write(draft: &Path) -> io::Result<()> {
@@ -258,6 +271,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         chown(root.path(), Some(4711), None).unwrap();
         assert!(matches!(open(root.path()), Err(Error::Owner { owner: 4711, .. })));
+    }
+
+    #[test]
+    fn root_reads_the_key_of_a_daemon_that_is_another_users() {
+        assert!(geteuid().is_root(), "this test gives a key away, which needs root");
+        let root = tempfile::tempdir().unwrap();
+        let key = open(root.path()).unwrap();
+        chown(root.path(), Some(4711), None).unwrap();
+        chown(root.path().join("key"), Some(4711), None).unwrap();
+        assert_eq!(existing(root.path()).unwrap(), Some(key));
+        assert_eq!(shared(root.path()).unwrap(), key);
     }
 
     #[test]

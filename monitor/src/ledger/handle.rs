@@ -11,8 +11,8 @@ use rusqlite::Transaction;
 use super::{outbox::SinkStats, unwritten::Shared};
 use crate::alert::Alert;
 
-/// Messages that may wait for the thread: at 2 KiB an alert, 16 MiB. Only a disk that takes nothing, and answers nothing,
-/// for a long time makes them so many.
+/// Events and work that may wait for the thread: at 2 KiB an alert, 16 MiB. Only a disk that takes nothing, and answers
+/// nothing, for a long time makes them so many.
 const WAITING: u64 = 8_192;
 
 /// What the ledger's thread is asked to do.
@@ -49,7 +49,7 @@ pub struct Handle {
 /// What became of what was handed over. Shared with the metrics.
 #[derive(Debug)]
 pub struct Stats {
-    /// Messages that wait for the thread.
+    /// Events and work that wait for the thread.
     pub(super) waiting: AtomicU64,
     /// Events that never were recorded, as the ledger had not been writable for long.
     pub lost: AtomicU64,
@@ -82,7 +82,7 @@ pub(super) fn channel(shared: Arc<Shared>) -> (Handle, Receiver<Message>) {
 impl Handle {
     /// Records an event in the life of an alert, and has every sink told of it.
     pub fn record(&self, alert: &Alert) {
-        if self.shared.stats.waiting.load(Ordering::Relaxed) < WAITING {
+        if self.has_room() {
             self.send(Message::Event(Box::new(alert.clone())));
         } else {
             self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
@@ -91,7 +91,7 @@ impl Handle {
 
     /// Has `work` written within a second.
     pub fn work(&self, work: Box<dyn Work>) {
-        if self.shared.stats.waiting.load(Ordering::Relaxed) < WAITING {
+        if self.has_room() {
             self.send(Message::Work(work));
         } else {
             work.lost();
@@ -119,11 +119,19 @@ impl Handle {
         self.send(Message::Stop);
     }
 
+    /// Takes a place for an event or work, if there is one.
+    fn has_room(&self) -> bool {
+        let waiting = &self.shared.stats.waiting;
+        let room = waiting.fetch_add(1, Ordering::Relaxed) < WAITING;
+        if !room {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        room
+    }
+
     fn send(&self, message: Message) {
-        self.shared.stats.waiting.fetch_add(1, Ordering::Relaxed);
         // The thread is gone only after `finish`, or a panic that `finish` tells of.
         if let Err(mpsc::SendError(message)) = self.messages.send(message) {
-            self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
             match message {
                 Message::Event(_) => drop(self.shared.stats.lost.fetch_add(1, Ordering::Relaxed)),
                 Message::Work(work) => work.lost(),

@@ -108,7 +108,9 @@ impl Writer {
             Err(RecvTimeoutError::Disconnected) => return false,
         };
         for _ in 0..BATCH {
-            self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            if matches!(message, Message::Event(_) | Message::Work(_)) {
+                self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
             match message {
                 Message::Event(alert) => self.take(*alert),
                 Message::Delivered { sink, seq } => {
@@ -169,6 +171,8 @@ impl Writer {
             Ok(()) => self.recover(),
             Err(error) => self.fail(error),
         }
+        // Whoever is answered finds the figures as they are by then.
+        self.database.account();
         for answer in self.barriers.drain(..) {
             // Whoever asked may have lost interest.
             let _ = answer.try_send(outcome.is_ok());

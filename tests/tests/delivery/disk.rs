@@ -57,6 +57,26 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = State::on_small_disk(8 << 20)?;
+    let receiver = Receiver::start(0, 200)?;
+    let url = receiver.url("/hook");
+    let arguments = [&LIMIT[..], &["--alert.webhook", &url, "--ledger.size", "1MiB"]].concat();
+    // Its key has to be there.
+    Daemon::start_with(&state, &[server.port()], &arguments)?.stop()?;
+    fill(&state.directory().join("filler"))?;
+    let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
+    for number in 0..10 {
+        enumerate(server.address(), number)?;
+    }
+    let lines = wait_for_alerts(&daemon, 0..10)?;
+    receiver.wait_for(lines.len(), 200)?;
+    daemon.kill()?;
+    Ok(())
+}
+
 /// Writes until there is no room.
 fn fill(path: &std::path::Path) -> Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;

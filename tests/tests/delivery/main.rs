@@ -38,7 +38,10 @@ fn wait_for_alerts(daemon: &Daemon, clients: std::ops::Range<u16>) -> Result<Vec
         let is_there = |number: u16| {
             let [high, low] = number.to_be_bytes();
             let address = format!("127.1.{high}.{low}");
-            alerts.iter().any(|alert| alert["state"] == "open" && alert["client"]["id"] == address.as_str())
+            let is_its = |alert: &Value| {
+                alert["opened_by"] == DISTINCT_OBJECTS && alert["client"]["id"] == address.as_str()
+            };
+            alerts.iter().any(is_its)
         };
         Ok(clients.clone().all(is_there).then_some(alerts))
     })

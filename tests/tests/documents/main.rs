@@ -43,6 +43,7 @@ fn every_command_runs() -> Result<()> {
             }
         }
     }
+    stage.expect_well()?;
     ensure!(run > 20, "only {run} commands were found: does the test still read the pages?");
     conclude(failures, ADVICE)
 }

@@ -2,8 +2,12 @@
 
 use std::{net::Ipv4Addr, path::PathBuf};
 
-use anyhow::{Result, ensure};
-use rollcall_tests::{Browser, Client, Daemon, MiniServer, client::request};
+use anyhow::{Context, Result, ensure};
+use rollcall::{
+    ledger::{self, AckOutcome, Acked},
+    time::Timestamp,
+};
+use rollcall_tests::{Browser, Client, Daemon, MiniServer, client::request, daemon::State};
 
 const WALKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
 
@@ -38,7 +42,8 @@ const LOWEST_CONTRAST: &str = r#"
 #[test]
 fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Result<()> {
     let server = MiniServer::start()?;
-    let daemon = Daemon::watching(server.address().port())?;
+    let state = State::new()?;
+    let daemon = Daemon::start_with(&state, &[server.address().port()], &[])?;
     let origin = format!("http://{}/", daemon.web());
     let mut browser = Browser::start()?;
     browser.open(&origin)?;
@@ -56,6 +61,15 @@ fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Re
                  card.innerText.includes('127.0.0.66') && card.innerText.includes('GET /v1/customers/{id}') && \
                  card.innerText.includes('60 accounts'))";
     browser.wait_for("the alert", alert)?;
+    let critical = |alert: &&serde_json::Value| alert["severity"] == "critical";
+    let alerts = daemon.alerts()?;
+    let id =
+        alerts.iter().find(critical).and_then(|alert| alert["id"].as_str()).context("a critical alert")?;
+    let acked = Acked { at: Timestamp::now(), by: "kim".to_owned(), note: None };
+    let outcome = ledger::acknowledge(&state.directory(), id, &acked)?;
+    ensure!(outcome == AckOutcome::Acked(id.to_owned()), "{outcome:?}");
+    let acknowledged = "document.querySelector('#alerts-list .card').innerText.includes('acknowledged')";
+    browser.wait_for("that somebody knows of it", acknowledged)?;
     browser.wait_for("the title to say so", "document.title.startsWith('(')")?;
     let walker_row = "[...document.querySelectorAll('#clients tbody tr')].some((row) => \
                       row.innerText.includes('127.0.0.66') && row.innerText.includes('over a limit'))";

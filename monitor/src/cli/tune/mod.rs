@@ -75,7 +75,7 @@ pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
     logging::start(&log);
     let settings = pipeline::settings(&engine)?;
     let key = match &state_dir {
-        Some(directory) => state::open(directory)?,
+        Some(directory) => state::shared(directory)?,
         None => Key::default(),
     };
     let policy = settings.detection.detector.policy.clone();

@@ -44,7 +44,7 @@ pub struct Vitals {
     pub forgotten: u64,
 }
 
-/// See the [module](self).
+/// The last seconds of a daemon, and how it was started.
 #[derive(Debug, Default)]
 pub struct Pulse {
     pub(super) setup: Setup,

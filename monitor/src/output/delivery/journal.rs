@@ -119,6 +119,11 @@ mod tests {
     use crate::ledger::tests::alert;
 
     #[test]
+    fn the_documentation_has_the_id_to_look_for() {
+        assert!(include_str!("../../../../docs/delivery.md").contains(MESSAGE_ID));
+    }
+
+    #[test]
     fn an_entry_says_how_bad_it_is_and_names_no_object_unasked() {
         let mut alert = alert("a1", State::Open, 0);
         alert.sample_objects = vec!["the-object".to_owned()];

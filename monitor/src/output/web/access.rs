@@ -26,7 +26,7 @@ use super::{
 /// Files are looked at this often at most.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// See the [module](self).
+/// The web configuration in force, and what it takes to hold requests to it.
 pub struct Access {
     path: Option<PathBuf>,
     inner: Mutex<Inner>,

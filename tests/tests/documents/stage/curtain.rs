@@ -1,7 +1,13 @@
 //! The curtain: namespaces of the calling thread, in which the machine looks as it is, and can be written to without a
 //! trace.
 
-use std::{fs, net::Ipv4Addr, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    os::unix::fs::{PermissionsExt, chown},
+    path::Path,
+    process::Command,
+};
 
 use anyhow::{Context, Result};
 use nix::{
@@ -21,6 +27,29 @@ const PROGRAMS: &str = "/usr/local/bin";
 const SUDO: &str = "#!/bin/sh\nif [ \"$1\" = -u ]; then shift 2; fi\nexec \"$@\"\n";
 
 const PATH: &str = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whom the package has the daemon run as, with these capabilities.
+const USER: u32 = 4711;
+const CAPABILITIES: &str = "-all,+bpf,+net_admin,+perfmon";
+
+/// What is the service's own.
+const OWNED: [&str; 2] = ["/var/lib/rollcall", "/var/log/rollcall"];
+
+/// A program, run as the package's unit runs the daemon: as a user of its own, with three capabilities.
+pub fn as_the_service(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", &USER.to_string(), "--regid", &USER.to_string(), "--clear-groups"]);
+    command.args([
+        "--inh-caps",
+        CAPABILITIES,
+        "--ambient-caps",
+        CAPABILITIES,
+        "--bounding-set",
+        CAPABILITIES,
+    ]);
+    command.arg(program);
+    command
+}
 
 /// What stays of the machine outside.
 pub struct Curtain {
@@ -47,6 +76,13 @@ impl Curtain {
         let sudo = Path::new(PROGRAMS).join("sudo");
         fs::write(&sudo, SUDO)?;
         fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755))?;
+        for folder in OWNED {
+            // What a daemon of this machine keeps there is not this one's.
+            drop(fs::remove_dir_all(folder));
+            fs::create_dir_all(folder).with_context(|| format!("create {folder}"))?;
+            chown(folder, Some(USER), Some(USER)).with_context(|| format!("give {folder} away"))?;
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o750))?;
+        }
         let network = Namespace::new()?;
         Ok(Curtain { _inside: network.inside()?, _network: network })
     }

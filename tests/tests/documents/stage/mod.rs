@@ -24,7 +24,7 @@ use nix::{
     unistd::mkfifo,
 };
 use rollcall_tests::{
-    Client, MiniServer, Namespace, deadline,
+    Client, Metrics, MiniServer, Namespace, deadline,
     program::{self, Running},
     server::Behaviour,
 };
@@ -52,12 +52,14 @@ const BROKEN_PIPE: i32 = 141;
 const TERMINAL: &str = "exec script -qefc \"$COMMAND\" /dev/null <.keyboard";
 /// What Ctrl-C leaves behind: 128 and SIGINT.
 const INTERRUPTED: i32 = 130;
+/// What would show that a command took the ledger away from the daemon.
+const LEDGER_ERRORS: &str = "rollcall_ledger_write_errors_total";
 /// What the daemon says once it is attached.
 const WATCHING: &str = "watching";
 
 /// The host. What is on it lives as long as this; fields are dropped in this order.
 pub struct Stage {
-    _daemon: Running,
+    daemon: Running,
     _neighbour: Running,
     _api: MiniServer,
     curtain: Curtain,
@@ -73,7 +75,7 @@ impl Stage {
         curtain.add_address(WALKER)?;
         props::place()?;
         let api = MiniServer::listen(API.into(), Behaviour::default())?;
-        let mut command = Command::new("rollcall");
+        let mut command = curtain::as_the_service("rollcall");
         command.args(["run", "--alert.file", ALERTS]);
         curtain.dress(&mut command);
         let mut daemon = Running::start(command, Path::new("/var/log/rollcall/daemon.log"))?;
@@ -88,7 +90,20 @@ impl Stage {
             Ok(program::run(&mut command).ok())
         })?;
         let words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
-        Ok(Stage { _daemon: daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
+        Ok(Stage { daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
+    }
+
+    /// Fails if what commands did has harmed the daemon.
+    pub fn expect_well(&self) -> Result<()> {
+        let page = Client::connect(WEB.into())?.get("/metrics")?;
+        let metrics = Metrics::parse(&String::from_utf8_lossy(&page.body))?;
+        let errors = metrics.sum(LEDGER_ERRORS, &[]);
+        ensure!(
+            errors == 0.0,
+            "the daemon failed to write its ledger {errors} times: {}",
+            self.daemon.output()
+        );
+        Ok(())
     }
 
     /// A directory for the commands of a page, with the files that they read.

@@ -13,11 +13,12 @@ const IMPATIENT: &str =
 
 type Step = fn(&Host<'_>) -> Result<()>;
 
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("installed, it runs and is confined", installed),
     ("it sees a walk over accounts", watches),
     ("a restart keeps the key", restarted),
     ("an upgrade restarts it, and keeps the key and the settings", upgraded),
+    ("its logs are rotated, and it goes on in new ones", rotated),
     ("killed, it is started again", killed),
     ("when it hangs, the watchdog starts it again", hangs),
     ("a wrong flag is told once, and not tried again", misconfigured),
@@ -74,14 +75,7 @@ fn watches(host: &Host<'_>) -> Result<()> {
     host.container.until("the server", || {
         Ok(host.container.run(&["curl", "--silent", "http://127.0.0.1:8080/"]).ok())
     })?;
-    host.container.shell("mkdir -p /v1/customers; cd /v1/customers; touch $(seq 1 40)")?;
-    host.container.run(&[
-        "curl",
-        "--silent",
-        "--output",
-        "/dev/null",
-        "http://127.0.0.1:8080/v1/customers/[1-40]",
-    ])?;
+    host.walk("customers")?;
     host.container.until("an alert in the journal", || {
         let journal = host.container.run(&["journalctl", "--unit=rollcall", "--output=cat"])?;
         Ok(journal.contains(r#""rule":"distinct-objects""#).then_some(()))
@@ -111,6 +105,23 @@ fn upgraded(host: &Host<'_>) -> Result<()> {
     ensure!(host.new.contains(&version), "version {version}");
     let environment = host.container.shell(&format!("tr '\\0' '\\n' </proc/{}/environ", host.pid()?))?;
     ensure!(environment.lines().any(|line| line == SETTING), "the setting is lost: {environment}");
+    Ok(())
+}
+
+fn rotated(host: &Host<'_>) -> Result<()> {
+    let log = "/var/log/rollcall/alerts.jsonl";
+    host.container.shell(&format!(
+        "echo ROLLCALL_ALERT_FILE={log} >>/etc/default/rollcall; systemctl restart rollcall"
+    ))?;
+    let pid = host.pid()?;
+    let has_alerts = || Ok(host.container.run(&["test", "-s", log]).ok());
+    host.walk("orders")?;
+    host.container.until("alerts in the log", has_alerts)?;
+    host.container.run(&["logrotate", "--force", "/etc/logrotate.d/rollcall"])?;
+    host.walk("invoices")?;
+    host.container.until("alerts in the new log", has_alerts)?;
+    host.container.run(&["test", "-s", "/var/log/rollcall/alerts.jsonl.1"])?;
+    ensure!(host.pid()? == pid, "rotating has restarted it");
     Ok(())
 }
 
@@ -175,6 +186,15 @@ impl Host<'_> {
         self.container.run(&["dpkg", "--install", &format!("/packages/{package}")])?;
         let state = self.property("ActiveState")?;
         ensure!(state == "active", "the service is {state}");
+        Ok(())
+    }
+
+    /// Reads forty accounts of a kind, one by one.
+    fn walk(&self, kind: &str) -> Result<()> {
+        self.container.shell(&format!(
+            "mkdir -p /v1/{kind}; cd /v1/{kind}; touch $(seq 1 40)
+             curl --silent --fail --output /dev/null 'http://127.0.0.1:8080/v1/{kind}/[1-40]'"
+        ))?;
         Ok(())
     }
 

@@ -13,7 +13,8 @@ pub struct Secret(Key);
 impl Secret {
     /// A secret of the content of its file, of which a newline at the end is no part. None if nothing is left.
     pub fn new(text: &[u8]) -> Option<Secret> {
-        let text = text.trim_ascii_end();
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
         (!text.is_empty()).then(|| Secret(Key::new(HMAC_SHA256, text)))
     }
 
@@ -45,6 +46,6 @@ mod tests {
             secret.sign(Timestamp(1_790_000_000_999_000_000), br#"{"v":1}"#),
             "t=1790000000,v1=526f605b9e3ea10c962b44d9ea87cd5b663bd59c35bb171761cd1f8edf587162"
         );
-        assert!(Secret::new(b" \n").is_none());
+        assert!(Secret::new(b"\r\n").is_none());
     }
 }

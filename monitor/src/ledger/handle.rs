@@ -11,9 +11,9 @@ use rusqlite::Transaction;
 use super::{outbox::SinkStats, unwritten::Shared};
 use crate::alert::Alert;
 
-/// Events and work that may wait for the thread: at 2 KiB an alert, 16 MiB. Only a disk that takes nothing, and answers
-/// nothing, for a long time makes them so many.
-const WAITING: u64 = 8_192;
+/// Events and work that may wait for the thread: at 2 KiB an alert, 32 MiB. All alerts that may be open may be resolved at
+/// once, and fit. Only a disk that takes nothing, and answers nothing, for a long time makes them so many.
+const WAITING: u64 = 16_384;
 
 /// What the ledger's thread is asked to do.
 pub(super) enum Message {

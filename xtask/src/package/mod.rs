@@ -1,6 +1,6 @@
 //! `package`: a Debian package, and a tarball with a static program for other systems.
 //!
-//! Both are made of one [`Tree`] of files, and the same commit gives the same bytes: times come from the commit,
+//! Both are made of one tree of files, and the same commit gives the same bytes: times come from the commit,
 //! owners are root, paths of this machine are kept out of the program. What they hold stands in [`contents`].
 
 use std::{

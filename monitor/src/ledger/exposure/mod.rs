@@ -9,7 +9,7 @@
 //! ```
 //!
 //! It has a database of its own beside that of alerts, `exposure.db` in the state directory: a flood of touches then keeps
-//! no alert waiting, and what it may take is the size of one file. Objects stand in [blocks](block), a row for some hundred
+//! no alert waiting, and what it may take is the size of one file. Objects stand in blocks, a row for some hundred
 //! of them, so that 37 million accounts of one client take some 300 MB.
 //!
 //! **The list says what it misses.** Whatever can't be written down is counted by client: what the queue had no room for,

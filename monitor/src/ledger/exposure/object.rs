@@ -48,7 +48,7 @@ impl Object {
             .unwrap_or_else(|| Object::Text(text.into()))
     }
 
-    /// The object that is kept of `text`: itself, unless it is longer than [`LONGEST`]. Then it is its beginning and a
+    /// The object that is kept of `text`: itself, unless it is longer than 256 bytes. Then it is its beginning and a
     /// keyed hash, which tells it from others.
     pub fn kept(text: &str, key: &HashKey) -> Object {
         if text.len() <= LONGEST {

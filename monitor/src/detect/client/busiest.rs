@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::{Context, Tally, judge, pairs};
 use crate::{client::ClientKey, detect::policy, time::Timestamp};
 
-/// Pairs that are looked at for one answer, those with open findings first, then those that have touched most: a
-/// fraction of a millisecond.
+/// Pairs that are looked at for one answer, those with open findings first, then those that have touched most: packets wait
+/// meanwhile, and the ring holds many more.
 const LOOKED_AT: usize = 4_096;
 
 /// A client on a route, as it stands.

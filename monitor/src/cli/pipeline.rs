@@ -10,7 +10,10 @@ use rollcall::{
     },
     hash::HashKey,
     http::{self, Exchange},
-    ledger::{Handle, exposure::Recorder},
+    ledger::{
+        Handle,
+        exposure::{Objects, Recorder},
+    },
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
         metrics::Metrics,
@@ -44,6 +47,8 @@ pub(crate) struct Outputs {
     exchanges: Option<ExchangeLog>,
     /// What suspicious clients read.
     exposure: Option<Recorder>,
+    /// Objects may be written down as they are.
+    names_objects: bool,
     /// What is open now, for the status page.
     pub board: Arc<Board>,
     /// Calls by which alerts leave.
@@ -62,6 +67,7 @@ impl Outputs {
             alerts: AlertsTo::File(alerts),
             exchanges,
             exposure: None,
+            names_objects: true,
             board: Arc::default(),
             own: Arc::default(),
         })
@@ -79,6 +85,7 @@ impl Outputs {
             alerts: AlertsTo::Ledger(ledger),
             exchanges: None,
             exposure: None,
+            names_objects: true,
             board: Arc::default(),
             own,
         };
@@ -96,6 +103,7 @@ impl Outputs {
     pub(crate) fn record(&mut self, recorder: Recorder, metrics: &Metrics) {
         let stats = recorder.stats();
         metrics.add(move |samples| stats.collect(samples));
+        self.names_objects = recorder.objects() == Objects::Plain;
         self.exposure = Some(recorder);
     }
 
@@ -119,7 +127,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, exposure, board: _, own: _ } = self;
+        let Outputs { alerts, exchanges, exposure, names_objects: _, board: _, own: _ } = self;
         if let Some(recorder) = exposure {
             recorder.finish();
         }
@@ -161,7 +169,8 @@ impl Output for Outputs {
     fn alert(&mut self, alert: &Alert) {
         match &mut self.alerts {
             AlertsTo::File(log) => log.write(alert),
-            AlertsTo::Ledger(ledger) => ledger.record(alert),
+            AlertsTo::Ledger(ledger) if self.names_objects => ledger.record(alert),
+            AlertsTo::Ledger(ledger) => ledger.record(&Alert { sample_objects: Vec::new(), ..alert.clone() }),
         }
         if let Some(recorder) = &mut self.exposure {
             recorder.alert(alert);

@@ -123,6 +123,11 @@ impl Recorder {
         })
     }
 
+    /// What is kept of objects.
+    pub fn objects(&self) -> Objects {
+        self.objects
+    }
+
     /// What has been counted.
     pub fn stats(&self) -> Arc<Stats> {
         Arc::clone(&self.stats)

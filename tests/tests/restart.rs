@@ -232,9 +232,9 @@ fn killed_at_any_moment_it_loses_nothing_and_tells_nothing_twice() -> Result<()>
     ensure!(twice.is_empty(), "told of under several ids: {twice:?}");
     ensure!(by_route.len() > 100, "only {} routes had an alert", by_route.len());
 
-    // What is said to have been read was read, once each; and what was said stays.
+    // What is said to have been read was read, no call counts twice, and what was said stays.
     let read = exposure(&state, &walk_of(&state)?)?;
-    ensure!(read.iter().all(|(account, calls)| (1..=walked).contains(account) && *calls == 1), "{read:?}");
+    ensure!(read.iter().all(|(account, calls)| (1..=walked).contains(account) && *calls <= 1), "{read:?}");
     ensure!(listed.len() > 100, "only {} accounts were listed", listed.len());
     ensure!(listed.keys().all(|account| read.contains_key(account)), "accounts are no longer listed");
     eprintln!("{} lines, {} alerts; {} of {walked} accounts listed", told.len(), rows.len(), read.len());

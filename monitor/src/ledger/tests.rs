@@ -84,6 +84,29 @@ fn an_event_is_on_disk_before_a_sink_has_it_and_stays_until_it_is_delivered() {
 }
 
 #[test]
+fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
+    const BURST: u64 = 5_000;
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), sinks(&["webhook"])).unwrap();
+    let mut outbox = ledger.outbox(0);
+    for number in 0..BURST {
+        ledger.handle().record(&alert("a1", State::Update, number));
+    }
+    let mut arrived = Vec::new();
+    while arrived.len() < BURST as usize {
+        let events = outbox.next(100, soon());
+        assert!(!events.is_empty(), "no more than {} arrived", arrived.len());
+        arrived.extend(events.iter().map(|event| event.alert.requests - 21));
+        outbox.delivered(&events);
+    }
+    assert!(arrived.into_iter().eq(0..BURST));
+    assert!(on_disk(&ledger));
+    assert_eq!(ledger.stats().sinks[0].alerts.load(Ordering::Relaxed), 0);
+    assert_eq!(Reader::open(directory.path()).unwrap().events_after(0, 10_000).unwrap().len(), 5_000);
+    ledger.finish(PATIENCE);
+}
+
+#[test]
 fn a_row_tells_the_life_of_an_alert() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();

@@ -102,29 +102,37 @@ impl Writer {
             None if self.work.is_empty() => self.forget_at,
             None => self.flush_at,
         };
-        let mut message = match self.messages.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        let first = match self.messages.recv_timeout(due.saturating_duration_since(Instant::now())) {
             Ok(message) => message,
             Err(RecvTimeoutError::Timeout) => return true,
             Err(RecvTimeoutError::Disconnected) => return false,
         };
-        for _ in 0..BATCH {
-            if matches!(message, Message::Event(_) | Message::Work(_)) {
+        let (mut running, mut taken) = (self.handle(first), 1);
+        while running && taken < BATCH {
+            let Ok(message) = self.messages.try_recv() else { break };
+            running = self.handle(message);
+            taken += 1;
+        }
+        running
+    }
+
+    /// Does what a message asks, or notes it; whether there will be more.
+    fn handle(&mut self, message: Message) -> bool {
+        match message {
+            Message::Event(alert) => {
                 self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.take(*alert);
             }
-            match message {
-                Message::Event(alert) => self.take(*alert),
-                Message::Delivered { sink, seq } => {
-                    self.shared.delivered(sink, seq);
-                    self.database.delivered(sink, seq);
-                }
-                Message::Work(work) => self.take_work(work),
-                Message::Barrier(answer) => self.barriers.push(answer),
-                Message::Stop => return false,
+            Message::Delivered { sink, seq } => {
+                self.shared.delivered(sink, seq);
+                self.database.delivered(sink, seq);
             }
-            match self.messages.try_recv() {
-                Ok(next) => message = next,
-                Err(_) => break,
+            Message::Work(work) => {
+                self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
+                self.take_work(work);
             }
+            Message::Barrier(answer) => self.barriers.push(answer),
+            Message::Stop => return false,
         }
         true
     }

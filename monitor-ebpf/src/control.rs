@@ -15,9 +15,9 @@ pub struct Control {
     pub reserved: u32,
 }
 
-/// The connection carries nothing of interest: capture no more of it.
+/// The connection carries something else: capture no more of it until a request or an HTTP/1 answer shows.
 pub const ADVICE_IGNORE: u32 = 1;
-/// Request bytes before [`Advice::seq`] are body.
+/// Request bytes before [`Advice::seq`] are body, but for what follows an answer.
 pub const ADVICE_SKIP: u32 = 2;
 /// Capture this connection's response packets whole: its client pipelines.
 pub const ADVICE_WHOLE: u32 = 3;

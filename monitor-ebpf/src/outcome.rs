@@ -16,9 +16,9 @@ pub enum Outcome {
     NoSocket,
     /// Seen at the end that opened the connection.
     ClientSide,
-    /// The connection's first bytes cannot be HTTP/1.
+    /// TLS, by the connection's first bytes; or bytes that look like no request at a port of which nothing is known.
     NotHttp,
-    /// The daemon has said that this connection is of no interest (not HTTP after all, upgraded, tunnel).
+    /// The daemon has said that this connection carries something else for now (another protocol, upgraded).
     Ignored,
     /// Body bytes that the daemon has said it does not need.
     SkippedBody,

@@ -104,7 +104,7 @@ fn usage_errors_are_claps_own() {
         (vec!["run", "--port", "80,x"], "invalid value 'x' for '--port <PORT>'"),
         (vec!["run", "--sample", "0"], "must be greater than 0 and at most 1"),
         (vec!["run", "--ring-size", "100000"], "must be a power of two"),
-        (vec!["run", "--head-cap", "32KiB"], "must be between 512 and 16KiB"),
+        (vec!["run", "--head-cap", "128KiB"], "must be between 512 and 64KiB"),
         (vec!["run", "--trusted-proxy", "10.0.0.0/40"], "not a network: \"10.0.0.0/40\""),
         (vec!["run", "--web.listen-address", "9847"], "expected ADDRESS:PORT"),
         (vec!["run", "--web.telemetry-path", "/healthz"], "that path answers something else"),

@@ -10,6 +10,7 @@ use aya_ebpf::{
     macros::btf_map,
     programs::SkBuffContext,
 };
+use monitor_ebpf::outcome::Outcome;
 
 /// A listening socket, or one just accepted from it.
 pub const LISTENER: u8 = 1;
@@ -17,9 +18,9 @@ pub const LISTENER: u8 = 1;
 pub const SERVER: u8 = 2;
 /// The end that opened the connection.
 pub const CLIENT: u8 = 3;
-/// The first bytes cannot be HTTP/1.
+/// The first bytes are TLS. As with [`IGNORED`], for as long as nothing speaks against it.
 pub const NOT_HTTP: u8 = 4;
-/// The daemon has no interest.
+/// The daemon has no interest, until the client's next packet begins a request or the server answers in HTTP/1.
 pub const IGNORED: u8 = 5;
 
 /// TCP_LISTEN of include/net/tcp_states.h.
@@ -49,10 +50,8 @@ pub struct Connection {
     pub skipping: u8,
     /// The request being answered is left out by sampling.
     pub sampled_out: u8,
-    /// [`NOT_HTTP`] holds: TCP has accepted the bytes that say so, at `mark`.
-    pub settled: u8,
-    pub reserved: [u8; 2],
-    /// A sequence number of the request stream; see `skipping` and `settled`.
+    pub reserved: [u8; 3],
+    /// A sequence number of the request stream; see `skipping`.
     pub mark: u32,
     /// Request bytes captured since the server last sent payload.
     pub unanswered: u32,
@@ -88,6 +87,19 @@ static CONNECTIONS: SkStorage = SkStorage {
 /// A full socket: neither a request nor a time-wait socket.
 #[derive(Clone, Copy)]
 pub struct Socket(*mut bpf_sock);
+
+impl Connection {
+    /// Whether its packets are left alone for now. What a client sends settles nothing for good: see
+    /// [`probe::begins_request`](monitor_ebpf::probe::begins_request) and [`probe::is_response`](monitor_ebpf::probe::is_response).
+    #[inline(always)]
+    pub fn left_alone(&self) -> Option<Outcome> {
+        match self.role {
+            NOT_HTTP => Some(Outcome::NotHttp),
+            IGNORED => Some(Outcome::Ignored),
+            _ => None,
+        }
+    }
+}
 
 impl Socket {
     /// The packet's socket.
@@ -130,8 +142,7 @@ impl Socket {
             suspicion: 1,
             skipping: 0,
             sampled_out: 0,
-            settled: 0,
-            reserved: [0; 2],
+            reserved: [0; 3],
             mark: 0,
             unanswered: 0,
             answered: 0,

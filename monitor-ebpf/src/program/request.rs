@@ -66,7 +66,7 @@ fn listener(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome {
     if packet.length == 0 {
         return Outcome::NoPayload;
     }
-    if packet.first_word(ctx).is_some_and(|word| !probe::may_be_request(word)) {
+    if packet.first_word(ctx).is_some_and(probe::is_tls) {
         return Outcome::NotHttp;
     }
     let context = ring::Context {
@@ -96,14 +96,16 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
             }
         }
     };
-    match connection.role {
-        CLIENT => Outcome::ClientSide,
-        IGNORED => Outcome::Ignored,
-        NOT_HTTP if connection.settled != 0 => Outcome::NotHttp,
-        // TCP takes no data from a SYN once the connection stands.
-        _ if packet.has(FLAG_SYN) => Outcome::NoPayload,
-        _ => server(ctx, packet, socket, connection),
+    if connection.role == CLIENT {
+        return Outcome::ClientSide;
     }
+    if let Some(outcome) = connection.left_alone()
+        && !packet.first_word(ctx).is_some_and(probe::begins_request)
+    {
+        return outcome;
+    }
+    // TCP takes no data from a SYN once the connection stands.
+    if packet.has(FLAG_SYN) { Outcome::NoPayload } else { server(ctx, packet, socket, connection) }
 }
 
 #[inline(always)]
@@ -117,24 +119,26 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
     let mut limit = ring::WHOLE;
     let mut rate = sampling::ALL;
     if packet.length != 0 {
-        if connection.packets == 0
-            && connection.joined == 0
-            && let Some(outcome) = not_http(ctx, packet, received, connection)
-        {
-            return outcome;
+        let is_left_alone = connection.left_alone().is_some();
+        if connection.role == LISTENER {
+            // The daemon is shown the bytes that say so.
+            let tls = packet.first_word(ctx).is_some_and(probe::is_tls);
+            connection.role = if tls { NOT_HTTP } else { SERVER };
         }
-        connection.role = SERVER;
-        after_response = connection.packets == 0 && connection.joined == 0 || connection.responded != 0;
+        // Answers of a connection that is left alone are not looked at.
+        after_response =
+            connection.packets == 0 && connection.joined == 0 || connection.responded != 0 || is_left_alone;
         connection.responded = 0;
         connection.packets = connection.packets.wrapping_add(1);
         expect_answer(connection, packet, after_response);
         if advice::due(connection) {
             advice::take(cookie, connection);
-            if connection.role == IGNORED {
+            if connection.role == IGNORED && !packet.first_word(ctx).is_some_and(probe::begins_request) {
                 return Outcome::Ignored;
             }
         }
-        if connection.skipping != 0 {
+        // Once the server has answered, what comes may be a request: it need not have read the body.
+        if connection.skipping != 0 && !after_response {
             let end = packet.seq.wrapping_add(packet.length);
             if (end.wrapping_sub(connection.mark) as i32) <= 0 {
                 return Outcome::SkippedBody;
@@ -177,30 +181,6 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
 const BUDGET: u32 = 4 << 20;
 /// The same while the ring is filling: bodies must not push out heads.
 const BULK: u32 = 64 << 10;
-
-/// Whether the first bytes of a connection say that it is not HTTP/1. Believed for good only once TCP has accepted
-/// them: anyone on the path may send bytes that TCP drops.
-#[inline(always)]
-fn not_http(
-    ctx: &SkBuffContext,
-    packet: &Packet,
-    received: u32,
-    connection: &mut Connection,
-) -> Option<Outcome> {
-    if connection.role == NOT_HTTP && (received.wrapping_sub(connection.mark) as i32) > 0 {
-        connection.settled = 1;
-        return Some(Outcome::NotHttp);
-    }
-    if packet.first_word(ctx).is_none_or(probe::may_be_request) {
-        return None;
-    }
-    // Bytes that come before their turn say nothing about the first ones.
-    if packet.seq == received {
-        connection.role = NOT_HTTP;
-        connection.mark = packet.seq;
-    }
-    Some(Outcome::NotHttp)
-}
 
 /// Requests for which a suspicion lasts: by then the daemon has had its say.
 const SUSPICION: u8 = 64;

@@ -9,7 +9,7 @@ use monitor_ebpf::{
 
 use super::{
     batch,
-    connection::{self, CLIENT, Connection, IGNORED, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
+    connection::{self, CLIENT, Connection, SERVER, STATE_LISTEN, Socket},
     maps::{note_server, port_watched, serves},
     packet::{self, Packet},
     ring, sampling,
@@ -79,13 +79,17 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
             }
         }
     };
-    match connection.role {
-        CLIENT => Outcome::ClientSide,
-        NOT_HTTP if connection.settled != 0 => Outcome::NotHttp,
-        IGNORED => Outcome::Ignored,
-        _ if socket.state() == STATE_LISTEN => Outcome::NoPayload,
-        _ => server(ctx, packet, connection),
+    if connection.role == CLIENT {
+        return Outcome::ClientSide;
     }
+    if let Some(outcome) = connection.left_alone() {
+        if !packet.first_word(ctx).is_some_and(probe::is_response) {
+            return outcome;
+        }
+        // It speaks HTTP/1 after all.
+        connection.role = SERVER;
+    }
+    if socket.state() == STATE_LISTEN { Outcome::NoPayload } else { server(ctx, packet, connection) }
 }
 
 /// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to…

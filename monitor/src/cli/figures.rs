@@ -54,6 +54,8 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
         response_gaps,
         desyncs,
         resyncs,
+        reread,
+        unexplained,
         proxied,
         not_http,
         tls,
@@ -98,6 +100,8 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
     samples.push(&metrics::HTTP_LOST_BYTES, &[], lost_bytes);
     samples.push(&metrics::HTTP_DESYNCS, &[], desyncs);
     samples.push(&metrics::HTTP_RESYNCS, &[], resyncs);
+    samples.push(&metrics::HTTP_REREAD, &[], reread);
+    samples.push_each(&metrics::ANSWERS_UNEXPLAINED, &[], &http::Unexplained::NAMES, &unexplained);
     samples.push(&metrics::HTTP_UNPAIRED_RESPONSES, &[], unpaired_responses);
     samples.push(&metrics::HTTP_PROXIED_CONNECTIONS, &[], proxied);
     samples.push_each(

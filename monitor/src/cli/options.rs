@@ -45,13 +45,13 @@ pub(crate) struct EngineArgs {
     )]
     pub ports: Vec<u16>,
 
-    /// Bytes of each request's head to look at, 512 to 16KiB.
+    /// Bytes of each request's head to look at, 512 to 64KiB. A head that is cut says nothing of its client but the peer.
     #[arg(
         long = "head-cap",
         env = "ROLLCALL_HEAD_CAP",
         value_name = "BYTES",
         value_parser = values::head_cap,
-        default_value = "4KiB"
+        default_value = "64KiB"
     )]
     pub head_cap: u32,
 

@@ -41,7 +41,7 @@ fn display(size: u64) -> String {
 
 /// Bytes of a request head that are kept.
 pub(super) fn head_cap(text: &str) -> Result<u32, String> {
-    within(bytes(text)?, 512, 16 << 10)
+    within(bytes(text)?, 512, 64 << 10)
 }
 
 /// Bytes of a request body that are kept.
@@ -165,8 +165,8 @@ mod tests {
     fn sizes() {
         assert_eq!(head_cap("4KiB"), Ok(4096));
         assert_eq!(head_cap("512"), Ok(512));
-        assert_eq!(head_cap("16k"), Ok(16384));
-        assert_eq!(head_cap("511").unwrap_err(), "must be between 512 and 16KiB");
+        assert_eq!(head_cap("64k"), Ok(65536));
+        assert_eq!(head_cap("511").unwrap_err(), "must be between 512 and 64KiB");
         assert_eq!(body_cap("0"), Ok(0));
         body_cap("16385").unwrap_err();
         assert_eq!(ring_size("8MiB"), Ok(8 << 20));

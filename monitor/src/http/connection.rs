@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use self::answers::Stashed;
 use super::{
     connections::Sink,
+    counters::Unexplained,
     pending::Pending,
     requests::{Place, Requests, Shared},
     responses::{Piece, Responses},
@@ -79,9 +80,11 @@ pub(super) struct Connection {
     /// The source has the receiver's own state.
     pub(super) live: bool,
     /// A segment of the response direction has been seen.
-    heard: bool,
+    pub(super) heard: bool,
     /// The kernel was asked for whole responses.
     whole: bool,
+    /// A CONNECT was granted, and the server has not shown yet whether it meant it.
+    tunnel: bool,
     /// A deadline is set.
     pub(super) timer: bool,
     /// `settle` will come by.
@@ -89,8 +92,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// A connection whose request stream is at `next`: at its start, or amid it.
-    pub(super) fn new(id: ConnectionId, next: u32, amid: bool, at: Timestamp) -> Connection {
+    /// A connection whose request stream is at `next`: at its start, or, for a reason, amid it.
+    pub(super) fn new(id: ConnectionId, next: u32, amid: Option<Unexplained>, at: Timestamp) -> Connection {
         Connection {
             id,
             endpoints: None,
@@ -114,6 +117,7 @@ impl Connection {
             live: false,
             heard: false,
             whole: false,
+            tunnel: false,
             timer: false,
             queued: false,
         }
@@ -245,7 +249,7 @@ impl Connection {
             self.report(request, shared, sink);
         }
         self.free(shared);
-        self.requests.close(&mut shared.pool);
+        self.requests.close(shared);
     }
 
     /// Whether a segment that comes after a long silence can be read without knowing what came before.

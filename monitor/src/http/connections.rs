@@ -8,14 +8,14 @@ use std::{
 
 use super::{
     connection::{Connection, Settled},
-    counters::Counters,
+    counters::{Counters, Unexplained},
     exchange::Exchange,
     limits::Limits,
     requests::Shared,
     table::{Slot, Table},
 };
 use crate::{
-    stream::{Checksum, ConnectionId, Direction, Segment, sequence::before},
+    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment, sequence::before},
     time::Timestamp,
 };
 
@@ -40,14 +40,28 @@ pub trait Sink {
     /// A request with its response as complete as it will get. Exactly once a request, after [`Sink::call`].
     fn exchange(&mut self, exchange: &Exchange<'_>);
 
+    /// The server answered a request that was not seen.
+    fn unseen(&mut self, _unseen: &Unseen) {}
+
     /// Advice for the source: what of the connection is worth capturing.
     fn directive(&mut self, connection: ConnectionId, directive: Directive);
+}
+
+/// An answer of HTTP/1 for which no request waited: proof of a call that nothing else is known of.
+#[derive(Clone, Copy, Debug)]
+pub struct Unseen {
+    /// `None` if no segment has told them.
+    pub endpoints: Option<Endpoints>,
+    /// When the answer was seen.
+    pub at: Timestamp,
+    pub status: Option<u16>,
+    pub why: Unexplained,
 }
 
 /// Advice for the source of a connection's segments. A source that ignores it loses nothing but time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Directive {
-    /// Not HTTP/1, or no longer: nothing more need be captured.
+    /// Not HTTP/1, or no longer: nothing need be captured but what begins as a request or an answer does.
     Ignore,
     /// What comes before this TCP sequence number in request direction is body: it need not be captured.
     SkipTo(u32),
@@ -95,8 +109,6 @@ pub struct Connections {
     orphans: VecDeque<Waiting>,
     swept: Timestamp,
     latest: Timestamp,
-    /// A response direction has been seen on some connection.
-    heard: bool,
 }
 
 impl Connections {
@@ -113,7 +125,6 @@ impl Connections {
             self.shared.counters.checksum_invalid += 1;
             return;
         }
-        self.heard |= segment.direction == Direction::Response;
         if segment.listener {
             let request = segment.direction == Direction::Request && segment.length > 0;
             if request && segment.endpoints.is_some() {
@@ -157,7 +168,7 @@ impl Connections {
             if self.table.find(orphan.segment.segment.connection).is_some() {
                 self.take(&orphan.segment.segment(), sink);
             } else {
-                self.shared.counters.unpaired_responses += u64::from(orphan.segment.segment.length > 0);
+                self.orphan(&orphan.segment.segment(), sink);
             }
         }
         while self.listening.front().is_some_and(|early| early.segment.segment.at + HANDSHAKE <= now) {
@@ -189,7 +200,7 @@ impl Connections {
         for _ in 0..self.table.slots() {
             let Some(slot) = self.table.advance(usize::MAX) else { break };
             let Some(mut connection) = self.table.remove(slot) else { continue };
-            if !self.heard && !connection.live {
+            if !connection.heard && !connection.live {
                 connection.accept_all(&mut self.shared);
             }
             connection.finish(&mut self.shared, sink);
@@ -276,8 +287,12 @@ impl Connections {
             },
         };
         let start = early.as_ref().map_or(start, |early| payload_start(&early[0].segment()));
-        let amid = segment.joined
-            || (early.is_none() && !segment.syn && self.table.has_departed(segment.connection));
+        let departed = early.is_none() && !segment.syn && self.table.has_departed(segment.connection);
+        let amid = match (segment.joined, departed) {
+            (true, _) => Some(Unexplained::Joined),
+            (false, true) => Some(Unexplained::Lost),
+            _ => None,
+        };
         let slot = self.insert(Connection::new(segment.connection, start, amid, segment.at), sink);
         if let (Some(early), Some(connection)) = (early, self.table.get(slot)) {
             for early in &early {
@@ -286,6 +301,17 @@ impl Connections {
             }
         }
         Some(slot)
+    }
+
+    /// A response on a connection of which no request came.
+    fn orphan(&mut self, segment: &Segment<'_>, sink: &mut impl Sink) {
+        self.shared.counters.unpaired_responses += u64::from(segment.length > 0);
+        if !segment.data.starts_with(b"HTTP/1.") {
+            return;
+        }
+        let why = if segment.joined { Unexplained::Joined } else { Unexplained::Lost };
+        self.shared.counters.unexplained[why as usize] += 1;
+        sink.unseen(&Unseen { endpoints: segment.endpoints, at: segment.at, status: None, why });
     }
 
     fn insert(&mut self, connection: Connection, sink: &mut impl Sink) -> Slot {

@@ -1,5 +1,34 @@
 //! What happened on the connections, in plain numbers.
 
+/// Why a request may have gone unseen that the server has answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unexplained {
+    /// Nothing is known to have gone wrong.
+    #[default]
+    Unknown,
+    /// The connection is older than the source, which came amid it.
+    Joined,
+    /// Bytes of the connection were lost on the way here.
+    Lost,
+    /// Servers differ in where the message before it ends.
+    Framing,
+    /// The connection carries, or carried, another protocol.
+    OtherProtocol,
+    /// The server took an upgrade to HTTP/2, and answers in it.
+    UpgradedToHttp2,
+}
+
+impl Unexplained {
+    /// Label values, in the order of the variants.
+    pub const NAMES: [&'static str; 6] =
+        ["unknown", "joined", "lost", "framing", "other_protocol", "upgraded_to_http2"];
+
+    /// The label value.
+    pub fn name(self) -> &'static str {
+        Unexplained::NAMES[self as usize]
+    }
+}
+
 /// Counts since the start, but for the gauges at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -32,8 +61,12 @@ pub struct Counters {
     pub response_gaps: u64,
     /// Times that a connection's requests could no longer be told from other bytes.
     pub desyncs: u64,
-    /// Times that a connection's requests were found again.
+    /// Times that requests were looked for at a place where they may begin again.
     pub resyncs: u64,
+    /// Requests found among bytes that had been taken for something else, as the server had answered them.
+    pub reread: u64,
+    /// Answers to requests that were not seen, by [`Unexplained`]: each is a call that nothing is known of but its client.
+    pub unexplained: [u64; Unexplained::NAMES.len()],
     /// Connections that began with a PROXY protocol header.
     pub proxied: u64,
     /// Connections that turned out not to be HTTP, TLS and HTTP/2 apart.

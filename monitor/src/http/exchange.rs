@@ -96,6 +96,12 @@ impl Request {
         self.values("host").next()
     }
 
+    /// Whether it asks to go on in HTTP/2 (RFC 7540, section 3.2).
+    pub(super) fn asks_for_http2(&self) -> bool {
+        let mut protocols = self.values("upgrade").flat_map(|value| value.split(|&byte| byte == b','));
+        protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
+    }
+
     pub(crate) fn slice(&self, range: &Range<u16>) -> &[u8] {
         self.head.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
     }

@@ -1,5 +1,7 @@
 //! Where a message ends: Content-Length and chunked transfer coding (RFC 9112, sections 6 and 7).
 
+use super::exchange::Version;
+
 /// What the header fields say of the body's length.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct BodyFields {
@@ -17,7 +19,7 @@ pub(super) enum Body {
     Unspecified,
     Length(u64),
     Chunked,
-    /// A recipient can't tell, and must refuse a request (RFC 9112, section 6.3).
+    /// A recipient must refuse such a request (RFC 9112, section 6.3); those that don't differ in what they read.
     Faulty,
 }
 
@@ -64,9 +66,11 @@ impl BodyFields {
         self.close || (!persistent && !self.keep_alive)
     }
 
-    /// The body's end, Transfer-Encoding before Content-Length.
-    pub(super) fn body(&self) -> Body {
+    /// The body's end, Transfer-Encoding before Content-Length; but a message of HTTP/1.0 has no transfer codings, and
+    /// servers that find one there differ.
+    pub(super) fn body(&self, version: Option<Version>) -> Body {
         match (self.faulty, self.chunked, self.length) {
+            (_, Some(_), _) if version == Some(Version::Http10) => Body::Faulty,
             (_, Some(true), _) if !self.faulty => Body::Chunked,
             (true, ..) | (_, Some(false), _) => Body::Faulty,
             (_, _, Some(length)) => Body::Length(length),
@@ -110,7 +114,8 @@ enum ChunkState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chunked {
     state: ChunkState,
-    digits: u8,
+    /// A digit of the size has come.
+    sized: bool,
     left: u64,
 }
 
@@ -139,14 +144,15 @@ impl Chunked {
                     continue;
                 }
                 ChunkState::Size => match (byte as char).to_digit(16) {
-                    Some(digit) if self.digits < 15 => {
+                    // Any number of zeros may stand in front.
+                    Some(digit) if self.left >> 56 == 0 => {
                         self.left = self.left * 16 + u64::from(digit);
-                        self.digits += 1;
+                        self.sized = true;
                     }
-                    None if self.digits > 0 && matches!(byte, b'\r' | b';' | b' ' | b'\t') => {
+                    None if self.sized && matches!(byte, b'\r' | b';' | b' ' | b'\t') => {
                         self.state = ChunkState::Extension;
                     }
-                    None if self.digits > 0 && byte == b'\n' => self.size_ends(),
+                    None if self.sized && byte == b'\n' => self.size_ends(),
                     _ => return Chunk::Faulty,
                 },
                 ChunkState::Extension => match memchr::memchr(b'\n', &bytes[at..]) {
@@ -215,7 +221,7 @@ mod tests {
         for (name, value) in fields {
             seen.field(name.as_bytes(), value.as_bytes());
         }
-        seen.body()
+        seen.body(Some(Version::Http11))
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use super::{
     exchange::{Header, Request, Version},
-    framing::BodyFields,
-    recognition::{is_token, split_version},
+    framing::{Body, BodyFields},
+    recognition::{is_blank, is_token, names_version, split_version, trim_blanks},
 };
 
 /// Header fields that the strict parser has room for. More than browsers and gateways send; heads with more go
@@ -22,6 +22,8 @@ pub(super) struct Head {
     pub(super) fields: BodyFields,
     /// A server must refuse it, or reads it in a way of its own.
     pub(super) malformed: bool,
+    /// What follows the first line of blanks, where some servers see the end of the head.
+    pub(super) blank_line: Option<usize>,
 }
 
 /// Parses a complete and well-formed head at the start of `bytes` and keeps its bytes; `None` if it is not.
@@ -60,38 +62,51 @@ fn parse(bytes: &[u8], request: &mut Request) -> Option<Head> {
     request.method = place(method);
     request.target = place(target);
     request.version = Some(if parsed.version == Some(0) { Version::Http10 } else { Version::Http11 });
-    Some(Head { consumed, skipped, fields: body, malformed: false })
+    Some(Head { consumed, skipped, fields: body, malformed: false, blank_line: None })
+}
+
+/// Where the method ends in a request line: at a space or tab; or at whatever else is a blank to some servers, where the
+/// line makes a request only so.
+fn method_end(line: &[u8]) -> usize {
+    let narrow = line.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+    let is_request = |end: usize| names_version(&line[end..]);
+    match narrow {
+        Some(end) if is_request(end) => end,
+        _ => {
+            let wide = line.iter().position(|&byte| is_blank(byte)).filter(|&end| is_request(end));
+            wide.or(narrow).unwrap_or(line.len())
+        }
+    }
 }
 
 /// Parses whatever stands in `request.head`: a head that the strict parser refuses, or one cut short.
 pub(super) fn lenient(request: &mut Request) -> Head {
     let Request { head, method, target, version, headers, .. } = request;
     let mut fields = BodyFields::default();
+    let mut blank_line = None;
     headers.clear();
     let line_end = memchr::memchr(b'\n', head);
-    let line = head[..line_end.unwrap_or(head.len())].trim_ascii_end();
-    let method_end = memchr::memchr(b' ', line).unwrap_or(line.len());
-    let rest_start = (method_end + 1).min(line.len());
+    let line = trim_blanks(&head[..line_end.unwrap_or(head.len())]);
+    let method_start = if line.is_empty() { 0 } else { offset(head, line) };
+    let method_length = method_end(line);
+    let rest_start = (method_length + 1).min(line.len());
     let rest = &line[rest_start..];
+    let rest_start = method_start + rest_start;
     let mut malformed = true;
-    *method = range(0, method_end);
+    *method = range(method_start, method_start + method_length);
     let written = match (split_version(rest), line_end) {
         (Some((written, number)), Some(_)) => {
-            *version = match number {
-                b"HTTP/1.0" => Some(Version::Http10),
-                number if number.starts_with(b"HTTP/1.") => Some(Version::Http11),
-                _ => None,
-            };
+            *version = version_of(number);
             malformed = version.is_none() || written.is_empty();
             written
         }
-        (None, Some(_)) if memchr::memmem::find(line, b" HTTP/").is_none() => {
+        (None, Some(_)) if !names_version(line) => {
             *version = Some(Version::Http09);
-            rest.trim_ascii()
+            trim_blanks(rest)
         }
         _ => {
             *version = None;
-            rest.trim_ascii()
+            trim_blanks(rest)
         }
     };
     // An empty target has no place of its own: it stands after the method.
@@ -104,6 +119,10 @@ pub(super) fn lenient(request: &mut Request) -> Head {
         at = line.end + 1;
         if matches!(head[line.start], b' ' | b'\t') {
             let more = trim(head, line);
+            // The end of the head, to some.
+            if more.is_empty() {
+                blank_line.get_or_insert(at);
+            }
             if let Some(index) = folded
                 && !more.is_empty()
             {
@@ -126,7 +145,19 @@ pub(super) fn lenient(request: &mut Request) -> Head {
             None => folded = None,
         }
     }
-    Head { consumed: head.len(), skipped: 0, fields, malformed }
+    Head { consumed: head.len(), skipped: 0, fields, malformed, blank_line }
+}
+
+/// The version that `HTTP/…` names. Some servers read the numbers as numbers: 1.01 is 1.1.
+fn version_of(written: &[u8]) -> Option<Version> {
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0u8, |n, digit| n.checked_mul(10)?.checked_add(digit - b'0'));
+    let dot = memchr::memchr(b'.', written)?;
+    match (number(&written[5..dot])?, number(&written[dot + 1..])?) {
+        (1, 0) => Some(Version::Http10),
+        (1, _) => Some(Version::Http11),
+        _ => None,
+    }
 }
 
 /// One header line; `None` if it is none.
@@ -216,6 +247,21 @@ pub(super) struct ResponseHead {
     pub(super) end: Option<usize>,
 }
 
+impl ResponseHead {
+    /// Another head follows that answers the same request.
+    pub(super) fn is_interim(&self) -> bool {
+        self.status.is_some_and(|status| (100..200).contains(&status) && status != 101)
+    }
+
+    /// How the body ends of an answer to a request with this method.
+    pub(super) fn body(&self, method: &[u8]) -> Body {
+        if method == b"HEAD" || matches!(self.status, Some(204 | 304)) {
+            return Body::Length(0);
+        }
+        self.fields.body(None)
+    }
+}
+
 /// Parses a response's head, or its beginning; `None` if it is no response of HTTP/1.
 pub(super) fn response(bytes: &[u8]) -> Option<ResponseHead> {
     if !could_be_response(bytes) {
@@ -257,7 +303,6 @@ pub(super) fn could_be_response(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::framing::Body;
 
     fn loosely(head: &str) -> (Request, Head) {
         let mut request = Request { head: head.into(), ..Request::default() };
@@ -271,8 +316,11 @@ mod tests {
         let mut request = Request::default();
         let head = strict(bytes.as_bytes(), &mut request).unwrap();
         let (other, other_head) = loosely(bytes);
-        assert_eq!((head.consumed, head.fields.body()), (bytes.len(), Body::Length(7)));
-        assert_eq!((other_head.consumed, other_head.fields.body()), (bytes.len(), Body::Length(7)));
+        assert_eq!((head.consumed, head.fields.body(Some(Version::Http11))), (bytes.len(), Body::Length(7)));
+        assert_eq!(
+            (other_head.consumed, other_head.fields.body(Some(Version::Http11))),
+            (bytes.len(), Body::Length(7))
+        );
         for request in [&request, &other] {
             assert_eq!((request.method(), request.target()), (&b"POST"[..], &b"/a?b=c"[..]));
             assert_eq!((request.host(), request.version), (Some(&b"x"[..]), Some(Version::Http11)));
@@ -316,7 +364,7 @@ mod tests {
         assert_eq!(request.values("x-b").map(<[u8]>::trim_ascii).collect::<Vec<_>>(), [b"2"]);
         for field in ["Content-Length : 5", "Content-Length:\r\n 5", "Transfer-Encoding\t: chunked"] {
             let (_, head) = loosely(&format!("GET / HTTP/1.1\r\n{field}\r\n\r\n"));
-            assert_eq!(head.fields.body(), Body::Faulty, "{field}");
+            assert_eq!(head.fields.body(Some(Version::Http11)), Body::Faulty, "{field}");
         }
     }
 
@@ -348,11 +396,14 @@ mod tests {
     #[test]
     fn a_response_head_tells_what_is_there() {
         let head = response(b"HTTP/1.1 204 No Content\r\nServer: x\r\nContent-Le").unwrap();
-        assert_eq!((head.status, head.end, head.fields.body()), (Some(204), None, Body::Unspecified));
+        assert_eq!(
+            (head.status, head.end, head.fields.body(Some(Version::Http11))),
+            (Some(204), None, Body::Unspecified)
+        );
         let bytes = b"HTTP/1.0 200 OK\r\ncontent-length: 3\r\n\r\nabc";
         let head = response(bytes).unwrap();
         assert_eq!((head.status, head.end, head.persistent), (Some(200), Some(bytes.len() - 3), false));
-        assert_eq!(head.fields.body(), Body::Length(3));
+        assert_eq!(head.fields.body(Some(Version::Http11)), Body::Length(3));
         assert!(response(b"HTTPS").is_none() && response(b"").is_none() && response(b"H").is_some());
     }
 }

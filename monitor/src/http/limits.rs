@@ -5,7 +5,8 @@ use std::time::Duration;
 /// The bounds of [`super::Connections`]. Everything that a client can make grow has one.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Bytes of a request head that are kept, from 128 to 16,384 (ranges in [`super::Request`] are 16 bits wide).
+    /// Bytes of a request head that are kept, from 128 to 65,535 (ranges in [`super::Request`] are 16 bits wide).
+    /// While memory is short, less.
     pub head: usize,
     /// Bytes of a request body that are kept.
     pub body: usize,
@@ -31,7 +32,7 @@ pub struct Limits {
 
 impl Limits {
     /// The most that [`Limits::head`] can be.
-    pub const HEAD_MAX: usize = 16 * 1024;
+    pub const HEAD_MAX: usize = 65_535;
     /// The least: a PROXY header of version 1 has room.
     pub const HEAD_MIN: usize = 128;
 }
@@ -39,7 +40,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            head: 4096,
+            head: Limits::HEAD_MAX,
             body: 4096,
             connections: 131_072,
             buffered_per_connection: 256 * 1024,

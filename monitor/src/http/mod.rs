@@ -3,7 +3,8 @@
 //! [`Connections`] is the whole of it for its users. Inside, a connection's request bytes are put in order and
 //! parsed (`requests`), its response segments matched to the requests that wait (`responses`), and a request
 //! is reported once the evidence of both directions shows that the server's TCP accepted it (`connection`).
-//! What an attacker can send decides nothing: bytes that TCP drops, replaces or never gets make no request.
+//! What an attacker can send decides nothing: bytes that TCP drops, replaces or never gets make no request, what looks like
+//! no request is one if the server answers it in HTTP/1, and an answer without a request is told ([`Unseen`]).
 
 mod connection;
 pub mod connections;
@@ -19,8 +20,8 @@ mod requests;
 mod responses;
 mod table;
 
-pub use connections::{Connections, Directive, Sink};
-pub use counters::Counters;
+pub use connections::{Connections, Directive, Sink, Unseen};
+pub use counters::{Counters, Unexplained};
 pub use exchange::{Exchange, Header, Request, Version};
 pub use limits::Limits;
 

@@ -31,6 +31,14 @@ pub(super) struct Pending {
     /// Bytes so far, head and body.
     pub(super) bytes: u64,
     pub(super) origin: Origin,
+    /// Where its answer starts, if the client waited with it for the answer before.
+    pub(super) place: Option<u32>,
+    /// Offset of the last segment within the head that came after the server had sent something; 0 if none did.
+    pub(super) seam: usize,
+    /// The server has announced that it reads no further than the request before.
+    pub(super) unserved: bool,
+    /// It looks like no request: an answer of HTTP/1 shows that it is one.
+    pub(super) odd: bool,
     /// It starts at the connection's first byte, and may yet turn out to be a PROXY header.
     pub(super) opens: bool,
     /// The head goes on past the cap, and its end has not come.
@@ -78,6 +86,11 @@ impl Pending {
             last_byte_at: self.last_byte_at,
             sampling: self.origin.sampling,
         }
+    }
+
+    /// Whether only an answer shows it to be a request.
+    pub(super) fn needs_answer(&self) -> bool {
+        self.tentative || self.odd || self.unserved
     }
 
     /// Response bytes went by.

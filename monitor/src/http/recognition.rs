@@ -40,13 +40,13 @@ pub(super) fn recognise(bytes: &[u8]) -> Recognition {
     let method = bytes.iter().take_while(|&&byte| is_token(byte)).count();
     match bytes.get(method) {
         None => return Recognition::Partial,
-        Some(b' ') if method > 0 => {}
+        Some(b' ' | b'\t') if method > 0 => {}
         _ => return Recognition::Not(Protocol::Other),
     }
     let Some(end) = memchr::memchr(b'\n', bytes) else { return Recognition::Partial };
-    let line = bytes[..end].trim_ascii_end();
+    let line = trim_blanks(&bytes[..end]);
     let rest = line.get(method + 1..).unwrap_or_default();
-    if split_version(rest).is_some() || memchr::memmem::find(line, b" HTTP/").is_some() {
+    if names_version(line) {
         Recognition::Request
     } else if plausible(&bytes[..method], rest) {
         Recognition::Simple
@@ -61,23 +61,81 @@ fn plausible(method: &[u8], target: &[u8]) -> bool {
     method == b"GET" || target.starts_with(b"/") || target.starts_with(b"http://")
 }
 
+/// What servers take for a blank between the parts of a request line. Some know spaces only, some split the line at whatever
+/// is a blank to the language that they are written in.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | 0x0b | 0x0c | 0x1c..=0x1f | 0x85 | 0xa0)
+}
+
+/// Whether a line names a version of HTTP as its last part.
+pub(super) fn names_version(line: &[u8]) -> bool {
+    memchr::memmem::rfind(line, b"HTTP/").is_some_and(|at| at > 0 && is_blank(line[at - 1]))
+}
+
+/// Where a line stands that asks for something: the first one that names a version, from the beginning of a line on.
+pub(super) fn find_request_line(bytes: &[u8]) -> Option<usize> {
+    let mut from = 0;
+    while let Some(found) = memchr::memmem::find(&bytes[from..], b"HTTP/") {
+        let at = from + found;
+        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
+        let is_alone = at + 5 < bytes.len() && bytes[at + 5..].first().is_some_and(u8::is_ascii_digit);
+        if at > start && is_blank(bytes[at - 1]) && is_alone && !bytes[start..at].contains(&b':') {
+            return Some(start);
+        }
+        from = at + 5;
+    }
+    None
+}
+
+/// Whether bytes amid a stream, where something else may stand as well, may begin a request: its method in capitals, a target
+/// that begins as targets do, and a version, as far as they have come. `is_lost`: nothing is known of the place, so that a
+/// few bytes do.
+pub(super) fn may_be_request(bytes: &[u8], is_lost: bool) -> bool {
+    let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let bytes = &bytes[blank..];
+    let method =
+        bytes.iter().take_while(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_')).count();
+    if method > METHOD_MAX {
+        return false;
+    }
+    let Some(&blank) = bytes.get(method) else { return is_lost };
+    if method == 0 || !matches!(blank, b' ' | b'\t') {
+        return false;
+    }
+    match (bytes.get(method + 1), memchr::memchr(b'\n', bytes)) {
+        (None, _) => is_lost,
+        (Some(b'/' | b'*' | b' ' | b'\t' | b'?'), None) => true,
+        (Some(byte), None) => byte.is_ascii_alphanumeric(),
+        (Some(_), Some(end)) => names_version(trim_blanks(&bytes[..end])),
+    }
+}
+
+/// Methods in use are shorter.
+const METHOD_MAX: usize = 32;
+
 /// Splits what follows the method into target and version; `None` if it does not end in a version. The target
 /// may contain blanks, and may be empty: servers answer such requests, so they happened.
 pub(super) fn split_version(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let version = rest.get(rest.len().checked_sub(8)?..)?;
-    let (major, minor) = (version[5], version[7]);
-    if !version.starts_with(b"HTTP/")
-        || version[6] != b'.'
-        || !(major.is_ascii_digit() && minor.is_ascii_digit())
-    {
+    let at = memchr::memmem::rfind(rest, b"HTTP/")?;
+    let (target, version) = rest.split_at(at);
+    let dot = memchr::memchr(b'.', version)?;
+    let (major, minor) = (&version[5..dot], &version[dot + 1..]);
+    let is_number = |digits: &[u8]| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    if !is_number(major) || !is_number(minor) {
         return None;
     }
-    let target = &rest[..rest.len() - 8];
     match target.last() {
         None => Some((target, version)),
-        Some(b' ' | b'\t') => Some((target.trim_ascii(), version)),
+        Some(&byte) if is_blank(byte) => Some((trim_blanks(target), version)),
         Some(_) => None,
     }
+}
+
+/// The line without blanks at either end.
+pub(super) fn trim_blanks(line: &[u8]) -> &[u8] {
+    let start = line.iter().take_while(|&&byte| is_blank(byte)).count();
+    let end = line.iter().rev().take_while(|&&byte| is_blank(byte)).count();
+    line.get(start..line.len() - end).unwrap_or_default()
 }
 
 /// `tchar` of RFC 9110, section 5.6.2.

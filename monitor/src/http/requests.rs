@@ -1,15 +1,19 @@
 //! The requests of one connection: from its bytes in order to [`Pending`] requests.
 
+mod guess;
 mod opening;
 mod place;
 
 use std::collections::VecDeque;
 
-use self::opening::Announced;
 pub(super) use self::place::Place;
+use self::{
+    guess::{Fallback, Unparsed},
+    opening::Announced,
+};
 
 use super::{
-    counters::Counters,
+    counters::{Counters, Unexplained},
     framing::{Body, BodyFields, Chunk, Chunked},
     head::{self, Head},
     limits::Limits,
@@ -25,16 +29,28 @@ const FRAMING_LINE_MAX: usize = 256;
 /// First lines are looked at anew up to this length: past it, only their end can change what they are.
 const RECOGNISED_BY: usize = 80;
 
+/// The head cap for heads that come while more than half of the memory for requests is in use: what is there must do for
+/// everybody.
+const HEAD_IN_NEED: usize = 4096;
+
 /// What the parsers of all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) counters: Counters,
     pub(super) pool: Pool,
-    /// Bytes held that came before their turn.
+    /// Bytes held that came before their turn, or that may yet be read otherwise.
     pub(super) buffered: usize,
     /// Counts the calls of `settle`.
     pub(super) cycle: u64,
+}
+
+impl Shared {
+    /// The head cap in force.
+    fn head_cap(&self) -> usize {
+        let cap = self.limits.head.min(Limits::HEAD_MAX);
+        if self.pool.charged() > self.limits.pending / 2 { cap.min(HEAD_IN_NEED) } else { cap }
+    }
 }
 
 /// The rest of a head that is longer than the cap: only its framing fields and its end matter.
@@ -59,11 +75,11 @@ enum State {
     /// In a body of known length: this much is left.
     Body(u64),
     Chunked(Chunked),
-    /// Somewhere: only a request at the start of a segment that follows an answer is believed.
+    /// Somewhere, until a request shows.
     Unsynced,
-    /// The first bytes, up to this sequence number, are not HTTP/1. Final once TCP has accepted them all.
-    Refused(Protocol, u32),
-    /// Not HTTP/1, or no longer.
+    /// The first bytes, up to this sequence number, are TLS. So it is once TCP has accepted them all.
+    Refused(u32),
+    /// Another protocol, until a request shows.
     Opaque,
 }
 
@@ -79,8 +95,14 @@ pub(super) struct Requests {
     seasoned: bool,
     /// Requests found now are guesses until one has been answered.
     pub(super) tentative: bool,
-    /// The newest request is the last that the server will read.
+    /// Servers differ in what follows the newest request, if they read on at all.
     last: bool,
+    /// Why requests may go unseen here.
+    pub(super) reason: Unexplained,
+    /// What to go back to when the guess is wrong.
+    fallback: Option<Box<Fallback>>,
+    /// What a server may have read otherwise.
+    unparsed: Option<Box<Unparsed>>,
     /// The PROXY header that the connection began with.
     announced: Option<Announced>,
     /// It has been counted.
@@ -88,10 +110,11 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// At `next`, which is the stream's start, or amid a stream.
-    pub(super) fn new(next: u32, amid: bool) -> Requests {
-        let state = if amid { State::Unsynced } else { State::Opening(Binary::default()) };
-        Requests { next, state, seasoned: amid, ..Requests::default() }
+    /// At `next`, which is the stream's start, or amid a stream for this reason.
+    pub(super) fn new(next: u32, amid: Option<Unexplained>) -> Requests {
+        let state = if amid.is_some() { State::Unsynced } else { State::Opening(Binary::default()) };
+        let reason = amid.unwrap_or_default();
+        Requests { next, state, seasoned: amid.is_some(), reason, ..Requests::default() }
     }
 
     /// Takes the next bytes.
@@ -104,19 +127,17 @@ impl Requests {
     ) {
         let mut rest = data;
         let mut first = true;
+        if origin.boundary {
+            self.guess(data, origin, shared);
+        }
         while !rest.is_empty() {
+            let is_unparsed = self.is_unparsed();
+            let found = pending.len();
             let taken = match &mut self.state {
-                State::Opaque | State::Refused(..) => rest.len(),
-                State::Unsynced if first && origin.boundary && resumes(rest, &shared.limits) => {
-                    shared.counters.resyncs += 1;
-                    self.state = State::Start;
-                    self.tentative = true;
-                    0
-                }
-                State::Unsynced => rest.len(),
+                State::Opaque | State::Unsynced | State::Refused(_) => rest.len(),
                 State::Opening(_) => self.open(rest, first, origin, pending, shared),
                 State::Start => self.start(rest, first, origin, pending, shared),
-                State::Head(_) => self.head(rest, origin, pending, shared),
+                State::Head(_) => self.head(rest, first, origin, pending, shared),
                 State::Skim(_) => self.skim(rest, pending, shared),
                 State::Body(left) => {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
@@ -150,9 +171,14 @@ impl Requests {
                     taken
                 }
             };
+            if is_unparsed && taken > 0 {
+                self.keep_unparsed(&rest[..taken], origin, shared);
+            }
             self.next = self.next.wrapping_add(taken as u32);
             rest = &rest[taken..];
-            first = first && taken == 0;
+            // Blank lines in front of a request make it no second one.
+            let is_blank = matches!(self.state, State::Start) && !is_unparsed && pending.len() == found;
+            first = first && (taken == 0 || is_blank);
         }
     }
 
@@ -160,6 +186,7 @@ impl Requests {
     pub(super) fn gap(&mut self, bytes: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
         let length = u64::from(bytes);
         let mut lost = length;
+        self.drop_unparsed(shared);
         match &mut self.state {
             State::Body(left) => {
                 let inside = length.min(*left);
@@ -177,7 +204,7 @@ impl Requests {
                 }
                 lost = if inside { 0 } else { length };
             }
-            State::Opaque | State::Unsynced | State::Refused(..) => lost = 0,
+            State::Opaque | State::Unsynced | State::Refused(_) => lost = 0,
             State::Opening(_) | State::Start | State::Head(_) | State::Skim(_) => {}
         }
         self.next = self.next.wrapping_add(bytes);
@@ -203,10 +230,6 @@ impl Requests {
                 self.truncate(request, pending, shared);
                 true
             }
-            State::Head(request) => {
-                self.state = State::Head(request);
-                false
-            }
             other => {
                 self.state = other;
                 false
@@ -214,10 +237,34 @@ impl Requests {
         }
     }
 
+    /// The same for a head that the server answers now, with which it had received all bytes up to `ack`. Without a whole
+    /// line, the answer has to show that it is a request.
+    pub(super) fn promote_answered(
+        &mut self,
+        ack: Option<u32>,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        match std::mem::take(&mut self.state) {
+            State::Head(mut request)
+                if ack.is_none_or(|ack| before(request.start, ack))
+                    && (request.scan.first_line > 0 || !self.tentative) =>
+            {
+                request.odd |= request.scan.first_line == 0;
+                self.truncate(request, pending, shared);
+            }
+            other => self.state = other,
+        }
+    }
+
     /// The connection carries something else from now on.
-    pub(super) fn close(&mut self, pool: &mut Pool) {
+    pub(super) fn close(&mut self, shared: &mut Shared) {
+        self.drop_unparsed(shared);
+        self.fallback = None;
+        self.tentative = false;
+        self.reason = Unexplained::OtherProtocol;
         if let State::Head(request) = std::mem::replace(&mut self.state, State::Opaque) {
-            pool.release(request);
+            shared.pool.release(request);
         }
     }
 
@@ -235,12 +282,9 @@ impl Requests {
         }
     }
 
-    /// The protocol that is not HTTP/1, once `accepted` shows that TCP took the bytes that say so.
-    pub(super) fn refused(&self, accepted: u32) -> Option<Protocol> {
-        match self.state {
-            State::Refused(protocol, end) if !before(accepted, end) => Some(protocol),
-            _ => None,
-        }
+    /// Whether `accepted` shows that TCP took first bytes that are TLS.
+    pub(super) fn refused(&self, accepted: u32) -> bool {
+        matches!(self.state, State::Refused(end) if !before(accepted, end))
     }
 
     /// How much of a body of known length is left.
@@ -269,8 +313,9 @@ impl Requests {
         // Behind a PROXY header comes the first request, which follows no other.
         request.origin.pipelined =
             (origin.pipelined || !first) && (self.seasoned || self.announced.is_none());
+        request.place = origin.sent.filter(|_| !request.origin.pipelined && origin.boundary);
         request.tentative = self.tentative;
-        let window = &rest[..rest.len().min(shared.limits.head)];
+        let window = &rest[..rest.len().min(shared.head_cap())];
         request.opens = opens && text::line(window) != Status::Not;
         let whole = if request.opens { None } else { head::strict(window, &mut request.request) };
         match whole {
@@ -289,15 +334,19 @@ impl Requests {
     fn head(
         &mut self,
         rest: &[u8],
+        first: bool,
         origin: &Origin,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) -> usize {
         let State::Head(mut request) = std::mem::take(&mut self.state) else { return 0 };
         request.origin.trusted &= origin.trusted;
-        let limit = shared.limits.head.min(Limits::HEAD_MAX);
         let mut before = request.request.head.len();
+        let limit = shared.head_cap().max(before);
         let taken = rest.len().min(limit - before);
+        if first && origin.boundary && before > 0 {
+            request.seam = before;
+        }
         request.request.head.extend_from_slice(&rest[..taken]);
         if request.opens {
             match opening::line(&request.request.head) {
@@ -324,22 +373,34 @@ impl Requests {
         let had_line = request.scan.first_line > 0;
         let mut end = request.scan.end(&request.request.head);
         if (!had_line && request.scan.first_line > 0) || request.request.head.len() <= RECOGNISED_BY {
+            let is_strict = self.fallback.as_ref().is_some_and(|fallback| fallback.strict);
+            if is_strict && !recognition::may_be_request(&request.request.head, true) {
+                self.fall_back(request, taken, origin, pending, shared);
+                return taken;
+            }
             match recognition::recognise(&request.request.head) {
-                Recognition::Not(protocol) => {
-                    self.refuse(request, protocol, pending, shared);
+                Recognition::Not(Protocol::Tls) if !self.seasoned => {
+                    let end = request.start.wrapping_add(request.request.head.len() as u32);
+                    shared.pool.release(request);
+                    self.state = State::Refused(end);
                     return taken;
                 }
-                Recognition::Simple => end = Some(request.scan.first_line),
-                Recognition::Request | Recognition::Partial => {}
+                // What it was to the server, the answer tells.
+                Recognition::Not(_) => request.odd = true,
+                Recognition::Simple => {
+                    request.odd = false;
+                    end = Some(request.scan.first_line);
+                }
+                Recognition::Request => request.odd = false,
+                Recognition::Partial => {}
             }
         }
         let Some(end) = end else {
             if request.request.head.len() < limit {
                 self.wait(request, shared);
-            } else if request.scan.first_line > 0 || line_is_plausible(&request.request.head) {
-                self.truncate(request, pending, shared);
             } else {
-                self.refuse(request, Protocol::Other, pending, shared);
+                request.odd |= request.scan.first_line == 0 && !line_is_plausible(&request.request.head);
+                self.truncate(request, pending, shared);
             }
             return taken;
         };
@@ -375,6 +436,8 @@ impl Requests {
         self.last = head.malformed || request.request.version == Some(super::Version::Http09);
         self.current = request.start;
         self.seasoned = true;
+        self.drop_unparsed(shared);
+        self.suspect(&request, head.blank_line, shared);
         shared.pool.charge(&mut request);
         let end = request.head_end;
         pending.push_back(request);
@@ -403,6 +466,8 @@ impl Requests {
         self.state = State::Skim(Box::new(Skim { line, overlong, fields: head.fields }));
         self.current = request.start;
         self.seasoned = true;
+        self.drop_unparsed(shared);
+        self.suspect(&request, head.blank_line, shared);
         shared.pool.charge(&mut request);
         pending.push_back(request);
     }
@@ -453,7 +518,7 @@ impl Requests {
             return self.lose(shared);
         };
         self.last |= fields.closes(request.request.version != Some(super::Version::Http10));
-        match fields.body() {
+        match fields.body(request.request.version) {
             Body::Unspecified | Body::Length(0) => {
                 request.body_end = Some(end);
                 self.passed(0, true, pending);
@@ -483,63 +548,20 @@ impl Requests {
                 request.body_end = Some(request.start.wrapping_add(request.bytes as u32));
             }
         }
-        if done {
-            self.state = if self.last { State::Unsynced } else { State::Start };
+        if done && self.last {
+            self.state = State::Unsynced;
+            self.reason = Unexplained::Framing;
+        } else if done {
+            self.state = State::Start;
         }
-    }
-
-    /// What stands where a request should is none.
-    fn refuse(
-        &mut self,
-        request: Box<Pending>,
-        protocol: Protocol,
-        pending: &mut VecDeque<Box<Pending>>,
-        shared: &mut Shared,
-    ) {
-        let end = request.start.wrapping_add(request.request.head.len() as u32);
-        shared.pool.release(request);
-        self.foreign(protocol, end, pending, shared);
-    }
-
-    /// The bytes up to `end` are of another protocol, or of none.
-    fn foreign(
-        &mut self,
-        protocol: Protocol,
-        end: u32,
-        pending: &mut VecDeque<Box<Pending>>,
-        shared: &mut Shared,
-    ) {
-        if !self.seasoned {
-            self.state = State::Refused(protocol, end);
-            return;
-        }
-        shared.counters.malformed_requests += 1;
-        self.disbelieve(pending, shared);
-    }
-
-    /// What follows the newest requests is none: if they were found by guessing, they were none either.
-    pub(super) fn disbelieve(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let mut guesses = 0;
-        let mut complete = false;
-        while let Some(request) =
-            pending.pop_back_if(|request| request.tentative && !request.called && !request.responded)
-        {
-            guesses += 1;
-            complete = request.complete;
-            shared.pool.release(request);
-        }
-        // A single one stood where a request may, and what shows whether it was one is lost too.
-        if guesses == 1 && complete {
-            shared.counters.lost_requests += 1;
-        } else {
-            shared.counters.withdrawn += guesses;
-        }
-        self.lose(shared);
     }
 
     /// The place in the stream is lost.
     pub(super) fn lose(&mut self, shared: &mut Shared) {
         shared.counters.desyncs += 1;
+        self.reason = Unexplained::Lost;
+        self.drop_unparsed(shared);
+        self.fallback = None;
         if let State::Head(request) = std::mem::replace(&mut self.state, State::Unsynced) {
             shared.pool.release(request);
         }
@@ -556,13 +578,6 @@ fn current(start: u32, pending: &mut VecDeque<Box<Pending>>) -> Option<&mut Box<
 fn keep(kept: &mut Vec<u8>, data: &[u8], limit: usize) {
     let room = limit.saturating_sub(kept.len());
     kept.extend_from_slice(&data[..data.len().min(room)]);
-}
-
-/// Whether a segment starts with a request that can be believed amid a stream: a complete, well-formed head.
-fn resumes(data: &[u8], limits: &Limits) -> bool {
-    let window = &data[..data.len().min(limits.head)];
-    head::strict(window, &mut super::Request::default()).is_some_and(|head| head.skipped == 0)
-        || (window.len() == limits.head && recognition::recognise(window) == Recognition::Request)
 }
 
 /// Whether a first line that goes on past the cap looks like a request's: it starts with a method, as far as that is

@@ -33,15 +33,21 @@ pub(super) struct Piece<'a> {
     pub(super) at: Timestamp,
 }
 
-/// What a response does to its connection.
+/// What a response does to its connection, or asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// The connection speaks another protocol now (101).
-    Upgraded,
-    /// The connection is a tunnel now (CONNECT).
+    /// The connection speaks another protocol now (101), which may be HTTP/2.
+    Upgraded { http2: bool },
+    /// The connection may be a tunnel now (CONNECT).
     Tunnel,
-    /// The server reads no more requests.
+    /// The server means to read no more requests.
     Closes,
+    /// An answer starts here, and no request waits for it. Nothing of it has been taken: see [`Responses::unpaired`].
+    Unpaired,
+    /// The head of an answer to no known request is over.
+    Unexplained { status: Option<u16> },
+    /// What stands where an answer should is none of HTTP/1, and what it answers looked like no request.
+    Foreign,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +66,6 @@ enum State {
     Unknown,
     /// In bytes that belong to no known response.
     Lost,
-    Opaque,
 }
 
 /// The response direction of one connection.
@@ -69,31 +74,39 @@ pub(super) struct Responses {
     /// Sequence number of the next byte, once it is known.
     pub(super) next: Option<u32>,
     state: State,
+    /// The response under way answers no known request.
+    unpaired: bool,
+    /// The last answer showed a guess to be right.
+    pub(super) proves_guess: bool,
 }
 
 impl Responses {
-    /// Takes the piece that starts at `next`.
+    /// Takes the piece that starts at `next`, up to the first effect. Returns how many bytes were taken.
     pub(super) fn feed(
         &mut self,
         piece: Piece<'_>,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
-    ) -> Option<Effect> {
+    ) -> (u32, Option<Effect>) {
         let start = self.next.unwrap_or_default();
         let mut effect = None;
         let mut at = 0u32;
-        while at < piece.length {
+        while at < piece.length && effect.is_none() {
             let left = piece.length - at;
             let rest =
                 Piece { length: left, data: piece.data.get(at as usize..).unwrap_or_default(), ..piece };
             let seq = start.wrapping_add(at);
-            let target = pending.iter().position(|request| !request.answered);
+            if at == 0 && self.resumes(rest, seq, pending) {
+                self.state = State::Start;
+                self.unpaired = false;
+            }
+            let target = self.target(pending);
             let taken = match &mut self.state {
                 State::Start => {
-                    self.begin(rest, seq, target, pending, shared);
+                    effect = self.begin(rest, seq, pending, shared);
                     0
                 }
-                State::Head(_) => self.head(rest, target, pending, &mut effect),
+                State::Head(_) => self.head(rest, seq, target, pending, &mut effect),
                 State::Body(remaining) => {
                     let taken = u64::from(left).min(*remaining);
                     *remaining -= taken;
@@ -113,22 +126,20 @@ impl Responses {
                     };
                     self.passed(taken, done, target, pending, piece.at)
                 }
-                State::Unknown | State::Lost if at == 0 && resumes(rest, seq, target, pending, shared) => {
-                    self.state = State::Start;
-                    0
-                }
                 State::Close | State::Unknown => self.passed(left, false, target, pending, piece.at),
-                State::Lost | State::Opaque => left,
+                State::Lost => left,
             };
             at += taken;
         }
-        self.next = Some(start.wrapping_add(piece.length));
-        effect
+        self.next = Some(start.wrapping_add(at));
+        (at, effect)
     }
 
     /// Bytes that were not seen.
     pub(super) fn gap(&mut self, bytes: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let target = pending.iter().position(|request| !request.answered);
+        let start = self.next.unwrap_or_default();
+        let end = start.wrapping_add(bytes);
+        let target = self.target(pending);
         let responding = target.and_then(|index| pending.get_mut(index)).filter(|request| request.responded);
         let inside = match &mut self.state {
             State::Body(remaining) if u64::from(bytes) <= *remaining => {
@@ -136,7 +147,7 @@ impl Responses {
                 true
             }
             State::Chunked(chunked) => chunked.pass(bytes.into()),
-            State::Close | State::Unknown | State::Opaque => true,
+            State::Close | State::Unknown => true,
             _ => false,
         };
         if let Some(request) = responding {
@@ -150,16 +161,31 @@ impl Responses {
         if matches!(self.state, State::Body(0)) {
             self.passed(0, true, target, pending, Timestamp::default());
         }
+        // Answers whose place lies in the gap went by.
+        for request in pending.iter_mut().filter(|request| !request.responded) {
+            let went_by = request.place.is_some_and(|place| !before(place, start) && before(place, end));
+            if went_by && !request.needs_answer() {
+                miss(request, shared);
+            }
+        }
         if !inside {
             shared.counters.response_gaps += 1;
             self.state = State::Lost;
+            self.unpaired = false;
         }
         self.next = self.next.map(|next| next.wrapping_add(bytes));
     }
 
-    /// The connection carries something else from now on.
+    /// The connection carries something else from now on, until an answer shows.
     pub(super) fn close(&mut self) {
-        self.state = State::Opaque;
+        self.state = State::Lost;
+        self.unpaired = false;
+    }
+
+    /// The answer that [`Effect::Unpaired`] told of is to be passed over: nobody knows the request.
+    pub(super) fn unpaired(&mut self) {
+        self.unpaired = true;
+        self.state = State::Head(Vec::new());
     }
 
     /// The response that is under way has an end that will be seen, and it has not come.
@@ -167,41 +193,76 @@ impl Responses {
         matches!(self.state, State::Head(_) | State::Body(_) | State::Chunked(_))
     }
 
+    /// Between responses.
+    pub(super) fn is_at_start(&self) -> bool {
+        matches!(self.state, State::Start)
+    }
+
+    /// In bytes that belong to nothing.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self.state, State::Lost)
+    }
+
+    /// The request that the response under way belongs to.
+    fn target(&self, pending: &VecDeque<Box<Pending>>) -> Option<usize> {
+        if self.unpaired { None } else { pending.iter().position(|request| !request.answered) }
+    }
+
+    /// Whether an answer starts with this segment although the end of the one before was not seen.
+    fn resumes(&self, piece: Piece<'_>, seq: u32, pending: &VecDeque<Box<Pending>>) -> bool {
+        if !could_be_response(piece.data) {
+            return false;
+        }
+        match self.state {
+            State::Start | State::Head(_) => false,
+            // After what nobody knows, whatever looks like an answer may be one.
+            State::Lost => true,
+            State::Unknown => find(pending, seq, piece.ack, true).is_some(),
+            State::Close | State::Body(_) | State::Chunked(_) => {
+                let fresh = |request: &&Box<Pending>| !request.answered && !request.responded;
+                pending.iter().filter(fresh).any(|request| request.place == Some(seq))
+            }
+        }
+    }
+
     /// At the start of a response.
     fn begin(
         &mut self,
         piece: Piece<'_>,
         seq: u32,
-        target: Option<usize>,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
-    ) {
-        let Some(request) = target.and_then(|index| pending.get_mut(index)) else {
-            shared.counters.unpaired_responses += 1;
-            self.state = State::Lost;
-            return;
-        };
-        // What was sent before the request arrived does not answer it.
-        if request.origin.sent.is_some_and(|sent| before(seq, sent)) {
-            shared.counters.unpaired_responses += 1;
-            self.state = State::Lost;
-            return;
+    ) -> Option<Effect> {
+        let found = find(pending, seq, piece.ack, false);
+        if !could_be_response(piece.data) {
+            let Some(request) = found.and_then(|index| pending.get_mut(index)) else {
+                shared.counters.unpaired_responses += 1;
+                self.state = State::Lost;
+                return None;
+            };
+            if request.odd && !piece.data.is_empty() {
+                self.state = State::Lost;
+                return Some(Effect::Foreign);
+            }
+            // Not captured; or an answer without status line (HTTP/0.9), which ends with the connection.
+            shared.counters.responses_missed += u64::from(piece.data.is_empty());
+            request.respond(0, piece.at);
+            request.due = true;
+            self.state = State::Unknown;
+            return None;
         }
-        if could_be_response(piece.data) {
-            self.state = State::Head(Vec::new());
-            return;
-        }
-        // Not captured; or an answer without status line (HTTP/0.9), which ends with the connection.
-        shared.counters.responses_missed += u64::from(piece.data.is_empty());
-        request.respond(0, piece.at);
-        request.due = true;
-        self.state = State::Unknown;
+        let Some(found) = found else { return Some(Effect::Unpaired) };
+        let found = pass_over(pending, found, shared);
+        self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
+        self.state = State::Head(Vec::new());
+        None
     }
 
     /// Inside a head.
     fn head(
         &mut self,
         piece: Piece<'_>,
+        seq: u32,
         target: Option<usize>,
         pending: &mut VecDeque<Box<Pending>>,
         effect: &mut Option<Effect>,
@@ -232,10 +293,35 @@ impl Responses {
         }
         let taken = head.end.map_or(piece.length, |end| end.saturating_sub(before) as u32);
         self.state = State::Start;
-        if let Some(request) = target.and_then(|index| pending.get_mut(index)) {
-            self.answer(head, taken, piece.at, request, effect);
-        }
+        let Some(request) = target.and_then(|index| pending.get_mut(index)) else {
+            self.unexplained(head, effect);
+            return taken;
+        };
+        request.place = Some(seq.wrapping_add(taken));
+        self.answer(head, taken, piece.at, request, effect);
         taken
+    }
+
+    /// A head is known as far as it will be that answers no known request.
+    fn unexplained(&mut self, head: ResponseHead, effect: &mut Option<Effect>) {
+        if head.is_interim() {
+            self.state = if head.end.is_some() { State::Head(Vec::new()) } else { State::Lost };
+            return;
+        }
+        *effect = Some(Effect::Unexplained { status: head.status });
+        self.state = match (head.end, head.body(b"")) {
+            (None, _) => State::Lost,
+            (_, Body::Length(0)) => {
+                self.unpaired = false;
+                State::Start
+            }
+            (_, Body::Length(length)) => State::Body(length),
+            (_, Body::Chunked) => State::Chunked(Chunked::default()),
+            (_, Body::Unspecified | Body::Faulty) => State::Lost,
+        };
+        if matches!(self.state, State::Lost) {
+            self.unpaired = false;
+        }
     }
 
     /// A head is known as far as it will be.
@@ -247,21 +333,24 @@ impl Responses {
         request: &mut Pending,
         effect: &mut Option<Effect>,
     ) {
-        let interim = head.status.is_some_and(|status| (100..200).contains(&status) && status != 101);
-        if interim {
+        if head.is_interim() {
             request.response_bytes += u64::from(bytes);
             self.state = if head.end.is_some() { State::Start } else { State::Lost };
             return;
         }
         request.respond(bytes.into(), at);
         request.status = head.status;
+        (request.odd, request.unserved) = (false, false);
         request.due = true;
         let connect = request.request.method() == b"CONNECT" && matches!(head.status, Some(200..300));
         if head.status == Some(101) || connect {
-            *effect = Some(if connect { Effect::Tunnel } else { Effect::Upgraded });
+            let http2 = !connect && request.request.asks_for_http2();
+            // The call itself is answered in HTTP/2.
+            request.status = request.status.filter(|_| !http2);
+            *effect = Some(if connect { Effect::Tunnel } else { Effect::Upgraded { http2 } });
             request.answered = true;
             request.complete = true;
-            self.state = State::Opaque;
+            self.state = State::Lost;
             return;
         }
         if head.end.is_none() {
@@ -271,11 +360,7 @@ impl Responses {
         if head.fields.closes(head.persistent) {
             *effect = Some(Effect::Closes);
         }
-        if request.request.method() == b"HEAD" || matches!(head.status, Some(204 | 304)) {
-            request.answered = true;
-            return;
-        }
-        self.state = match head.fields.body() {
+        self.state = match head.body(request.request.method()) {
             Body::Length(0) => {
                 request.answered = true;
                 State::Start
@@ -303,42 +388,60 @@ impl Responses {
         }
         if done {
             self.state = State::Start;
+            self.unpaired = false;
         }
         bytes
     }
 }
 
-/// Whether a response starts with this segment although the end of the one before was not seen. Gives up
-/// the requests whose responses it shows to be over.
-fn resumes(
-    piece: Piece<'_>,
-    seq: u32,
-    target: Option<usize>,
-    pending: &mut VecDeque<Box<Pending>>,
-    shared: &mut Shared,
-) -> bool {
-    let Some(target) = target else { return false };
-    if !could_be_response(piece.data) {
-        return false;
+/// The request that an answer at `seq` belongs to, with which the server had received all bytes up to `ack`. `resumes`: the
+/// end of the answer before it was not seen.
+///
+/// A client that waits for each answer shows where the next one starts: the server's place when the request arrived. That
+/// goes before the order of the requests, as servers pass over some, and answers are lost.
+fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: bool) -> Option<usize> {
+    let first = pending.iter().position(|request| !request.answered)?;
+    let first = first + usize::from(resumes && pending[first].responded);
+    let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
+    let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
+    if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
+        return Some(first + found);
     }
-    let next = target + usize::from(pending.get(target).is_some_and(|request| request.responded));
-    let exact = pending.iter().skip(next).position(|request| request.origin.sent == Some(seq));
-    let accepted = |request: &Pending| piece.ack.is_some_and(|ack| !after(request.head_end, ack));
-    let found = match exact {
-        Some(found) => next + found,
-        None if pending.get(next).is_some_and(|request| {
-            accepted(request) && !request.origin.sent.is_some_and(|sent| before(seq, sent))
-        }) =>
-        {
-            next
+    let request = pending.get(first)?;
+    // What was sent before the request arrived does not answer it.
+    let is_earlier = request.origin.sent.is_some_and(|sent| before(seq, sent));
+    // A guess takes the place that was foreseen, or follows one that did.
+    let is_guess = request.tentative && request.place.is_some();
+    // Amid unknown bytes the request has to be whole.
+    let is_whole = !resumes || ack.is_some_and(|ack| !after(request.head_end, ack));
+    (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
+}
+
+/// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were
+/// none. Returns where the answered one is now.
+fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Shared) -> usize {
+    let mut at = 0;
+    for _ in 0..found {
+        let Some(request) = pending.get_mut(at) else { break };
+        if request.needs_answer() && !request.answered {
+            let counters = &mut shared.counters;
+            *(if request.unserved { &mut counters.unserved } else { &mut counters.withdrawn }) += 1;
+            pending.remove(at).into_iter().for_each(|request| shared.pool.release(request));
+            continue;
         }
-        None => return false,
-    };
-    for request in pending.iter_mut().take(found).skip(target) {
-        shared.counters.responses_missed += u64::from(request.status.is_none());
-        request.answered = true;
         request.complete = true;
-        request.due = true;
+        if !request.answered {
+            miss(request, shared);
+        }
+        at += 1;
     }
-    true
+    at
+}
+
+/// The answer to a request went by unseen, or there was none.
+fn miss(request: &mut Pending, shared: &mut Shared) {
+    shared.counters.responses_missed += u64::from(request.status.is_none());
+    request.answered = true;
+    request.complete = true;
+    request.due = true;
 }

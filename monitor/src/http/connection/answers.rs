@@ -3,7 +3,9 @@
 use super::{Closing, Connection};
 use crate::{
     http::{
-        connections::Sink,
+        connections::{Directive, Sink, Unseen},
+        counters::Unexplained,
+        head::could_be_response,
         requests::Shared,
         responses::{Effect, Piece},
     },
@@ -33,24 +35,12 @@ impl Connection {
     /// Response bytes in order.
     pub(super) fn answer(&mut self, piece: Piece<'_>, fin: bool, shared: &mut Shared, sink: &mut dyn Sink) {
         if piece.length > 0 {
-            // The server may answer before the head is whole: too long, too slow, or wrong.
-            if self.pending.iter().all(|request| request.answered) {
-                self.requests.promote(&mut self.pending, shared);
+            self.promote(&piece, shared);
+            if self.tunnel && self.responses.is_lost() && !could_be_response(piece.data) {
+                self.tunnel = false;
+                sink.directive(self.id, Directive::Ignore);
             }
-            self.believe(piece.ack, shared);
-            let effect = self.responses.feed(piece, &mut self.pending, shared);
-            match effect {
-                Some(Effect::Closes) => self.unserved(shared, sink),
-                Some(Effect::Upgraded) => {
-                    shared.counters.upgraded += 1;
-                    self.opaque(shared, sink);
-                }
-                Some(Effect::Tunnel) => {
-                    shared.counters.tunnels += 1;
-                    self.opaque(shared, sink);
-                }
-                None => {}
-            }
+            self.take_answers(piece, shared, sink);
             if self.pending.len() > 1 || self.pending.front().is_some_and(|request| request.answered) {
                 self.flush(shared, sink);
             }
@@ -60,38 +50,102 @@ impl Connection {
         }
     }
 
-    /// A response to a request that was found by guessing shows that the guess was right, if the server had
-    /// read just that when it answered; if it had read bytes beyond, they were no request and nor was it.
-    pub(super) fn believe(&mut self, ack: Option<u32>, shared: &mut Shared) {
-        let Some(front) = self.pending.iter().find(|request| !request.answered) else { return };
-        let Some(ack) = ack.filter(|&ack| front.tentative && !after(front.head_end, ack)) else { return };
-        if self.guessed_until(ack) {
-            self.believe_guess();
+    /// The server may answer before the head is whole: too long, too slow, or wrong.
+    fn promote(&mut self, piece: &Piece<'_>, shared: &mut Shared) {
+        let answers = if self.responses.is_lost() {
+            could_be_response(piece.data)
         } else {
-            self.requests.disbelieve(&mut self.pending, shared);
+            self.responses.is_at_start()
+        };
+        if answers && self.pending.iter().all(|request| request.answered) {
+            self.requests.promote_answered(piece.ack, &mut self.pending, shared);
         }
     }
 
-    /// A request certainly starts at `seq`: what was guessed before it was right if it was one request that ends
-    /// there, and the parts of one body if it was several.
-    pub(super) fn judge_guess(&mut self, seq: u32, shared: &mut Shared) {
-        if self.guessed_until(seq) {
-            self.believe_guess();
-        } else {
-            self.requests.disbelieve(&mut self.pending, shared);
+    /// Pairs the answers in the piece with requests, and does what they say.
+    fn take_answers(&mut self, mut piece: Piece<'_>, shared: &mut Shared, sink: &mut dyn Sink) {
+        while piece.length > 0 {
+            let (taken, effect) = self.responses.feed(piece, &mut self.pending, shared);
+            if std::mem::take(&mut self.responses.proves_guess) {
+                self.believe_guess();
+            }
+            piece.length -= taken;
+            piece.data = piece.data.get(taken as usize..).unwrap_or_default();
+            match effect {
+                None => {}
+                Some(Effect::Unpaired) => {
+                    self.believe_doubted(shared);
+                    let accepted = piece.ack.unwrap_or(self.accepted);
+                    if self.requests.explain(accepted, &mut self.pending, shared) {
+                        self.promote(&piece, shared);
+                    } else {
+                        self.responses.unpaired();
+                    }
+                }
+                Some(Effect::Unexplained { status }) => {
+                    // Servers say so to clients that are silent.
+                    let is_unasked = status == Some(408) && self.requests.at_start();
+                    if !is_unasked {
+                        self.unexplained(self.requests.reason, status, piece.at, shared, sink);
+                    }
+                }
+                Some(Effect::Foreign) => {
+                    self.count_protocol(shared);
+                    self.opaque(shared, sink);
+                }
+                Some(Effect::Closes) => self.unserved(),
+                Some(Effect::Upgraded { http2 }) => {
+                    shared.counters.upgraded += 1;
+                    if http2 {
+                        shared.counters.http2 += 1;
+                        self.unexplained(Unexplained::UpgradedToHttp2, Some(101), piece.at, shared, sink);
+                    }
+                    self.elsewhere(shared);
+                    sink.directive(self.id, Directive::Ignore);
+                }
+                Some(Effect::Tunnel) => {
+                    shared.counters.tunnels += 1;
+                    self.elsewhere(shared);
+                    self.tunnel = true;
+                }
+            }
         }
     }
 
-    /// Whether a single guessed request waits, and ends just before `end`.
-    pub(super) fn guessed_until(&self, end: u32) -> bool {
-        let mut guessed = self.pending.iter().filter(|request| request.tentative && !request.answered);
-        let first = guessed.next();
-        guessed.next().is_none() && first.is_some_and(|first| first.complete && first.body_end == Some(end))
+    /// An answer was given to a request that nobody saw.
+    fn unexplained(
+        &mut self,
+        why: Unexplained,
+        status: Option<u16>,
+        at: Timestamp,
+        shared: &mut Shared,
+        sink: &mut dyn Sink,
+    ) {
+        shared.counters.unexplained[why as usize] += 1;
+        sink.unseen(&Unseen { endpoints: self.endpoints, at, status, why });
     }
 
+    /// Counts what the connection carries, which is not HTTP/1: the server's answer shows it.
+    fn count_protocol(&mut self, shared: &mut Shared) {
+        let first = self.pending.iter().find(|request| !request.answered).map(|request| &request.request);
+        let counter = match first {
+            Some(request) if request.head.first() == Some(&0x16) => &mut shared.counters.tls,
+            Some(request) if request.method() == b"PRI" => &mut shared.counters.http2,
+            _ => &mut shared.counters.not_http,
+        };
+        *counter += 1;
+    }
+
+    /// A guess has been answered: what was found by it are requests.
     pub(super) fn believe_guess(&mut self) {
-        self.requests.tentative = false;
+        self.requests.believe_guess();
         self.pending.iter_mut().for_each(|request| request.tentative = false);
+    }
+
+    /// What follows may be of another protocol: requests that came behind count once they are answered.
+    fn elsewhere(&mut self, shared: &mut Shared) {
+        self.pending.iter_mut().for_each(|request| request.tentative |= !request.answered);
+        self.requests.close(shared);
     }
 
     /// Keeps a response segment until those before it, or the request that it answers, have come.
@@ -153,18 +207,10 @@ impl Connection {
         }
     }
 
-    /// The server reads no further than the request that it answers now.
-    pub(super) fn unserved(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
-        let keep = self.pending.iter().position(|request| !request.responded).unwrap_or(self.pending.len());
-        if keep < self.pending.len() {
-            for request in self.pending.split_off(keep) {
-                if request.called {
-                    self.report(request, shared, sink);
-                } else {
-                    shared.counters.unserved += 1;
-                    shared.pool.release(request);
-                }
-            }
+    /// The server means to read no further than the request that it answers now: those behind count once they are answered.
+    fn unserved(&mut self) {
+        for request in self.pending.iter_mut().filter(|request| !request.responded && !request.called) {
+            request.unserved = true;
         }
     }
 

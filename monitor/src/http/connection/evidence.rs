@@ -30,9 +30,6 @@ impl Connection {
     /// The client is gone, and nothing that came in order was contradicted: a reset leaves no acknowledgement.
     pub(in crate::http) fn accept_contiguous(&mut self) {
         self.accepted = latest(self.accepted, self.requests.next);
-        if self.guessed_until(self.requests.next) {
-            self.believe_guess();
-        }
     }
 
     /// Payload of the request direction.
@@ -75,9 +72,6 @@ impl Connection {
                 self.closing = Closing::No;
             }
             let skip = next.wrapping_sub(seq);
-            if origin.certain && self.requests.tentative && skip == 0 {
-                self.judge_guess(seq, shared);
-            }
             let data = segment.data.get(skip as usize..).unwrap_or_default();
             self.feed(data, segment.length - skip, &origin, shared);
             self.deliver(self.requests.next, shared);

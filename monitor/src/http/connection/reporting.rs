@@ -7,7 +7,6 @@ use crate::{
     http::{
         connections::{Directive, Sink},
         pending::Pending,
-        recognition::Protocol,
         requests::Shared,
     },
     stream::sequence::after,
@@ -54,12 +53,8 @@ impl Connection {
     /// Confirms, reports and advises, as far as the evidence goes.
     pub(super) fn flush(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
         shared.counters.proxied += u64::from(self.requests.announces(self.accepted));
-        if let Some(protocol) = self.requests.refused(self.accepted) {
-            match protocol {
-                Protocol::Tls => shared.counters.tls += 1,
-                Protocol::Http2 => shared.counters.http2 += 1,
-                Protocol::Other => shared.counters.not_http += 1,
-            }
+        if self.requests.refused(self.accepted) {
+            shared.counters.tls += 1;
             self.opaque(shared, sink);
         }
         self.confirm();
@@ -109,7 +104,7 @@ impl Connection {
             } else {
                 !request.open && !after(request.head_end, self.accepted)
             };
-            if !accepted || request.tentative {
+            if !accepted || request.needs_answer() {
                 break;
             }
             request.confirmed = true;
@@ -167,6 +162,8 @@ impl Connection {
                 }
                 sink.exchange(&exchange);
             }
+            _ if request.unserved => shared.counters.unserved += 1,
+            _ if request.answered && request.needs_answer() => shared.counters.withdrawn += 1,
             _ if request.tentative && request.complete => shared.counters.lost_requests += 1,
             _ => shared.counters.unconfirmed += 1,
         }
@@ -174,7 +171,7 @@ impl Connection {
         shared.pool.release(request);
     }
 
-    /// From here on the connection carries something else.
+    /// From here on the connection carries something else, until a request or an answer shows.
     pub(super) fn opaque(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
         while let Some(request) = self.pending.pop_front() {
             if request.called || request.answered {
@@ -187,7 +184,7 @@ impl Connection {
             }
         }
         self.free(shared);
-        self.requests.close(&mut shared.pool);
+        self.requests.close(shared);
         self.responses.close();
         sink.directive(self.id, Directive::Ignore);
     }

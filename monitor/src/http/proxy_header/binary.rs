@@ -48,6 +48,12 @@ impl Binary {
         self.seen <= BLANK
     }
 
+    /// What was taken of what turned out to be no header, behind the line ends.
+    pub(in crate::http) fn behind_blank(&self) -> impl Iterator<Item = u8> {
+        let whole = SIGNATURE.into_iter().chain(self.fixed);
+        whole.take(self.seen as usize).skip(BLANK as usize)
+    }
+
     /// Takes the next bytes, up to the first that no header has in its place.
     pub(in crate::http) fn take(&mut self, bytes: &[u8]) -> Status {
         let mut consumed = 0;

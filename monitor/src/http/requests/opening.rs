@@ -10,7 +10,7 @@ use crate::{
     http::{
         pending::Pending,
         proxy_header::{Status, text},
-        recognition::{self, Protocol, Recognition},
+        recognition::{self, Recognition},
     },
     stream::{reassembly::Origin, sequence::before},
 };
@@ -66,9 +66,16 @@ impl Requests {
                 taken
             }
             Status::Not => {
-                let end = self.next.wrapping_add(taken as u32 + 1);
-                self.foreign(Protocol::Other, end, pending, shared);
-                rest.len()
+                // Behind line ends begins a message, whatever the server makes of it.
+                let mut request = shared.pool.acquire();
+                request.request.head.extend(header.behind_blank());
+                request.head_end = self.next.wrapping_add(taken as u32);
+                request.start = request.head_end.wrapping_sub(request.request.head.len() as u32);
+                request.origin = *origin;
+                request.place = origin.sent.filter(|_| origin.boundary);
+                request.odd = true;
+                self.state = State::Head(request);
+                taken
             }
         }
     }

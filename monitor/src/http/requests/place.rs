@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::{Announced, Requests, Shared, State, current};
 use crate::{
     http::pending::{Pending, Pool},
-    stream::sequence::{before, latest},
+    stream::sequence::{after, before, latest},
 };
 
 /// Where the parser stood before bytes that TCP may drop.
@@ -16,6 +16,7 @@ pub(in crate::http) struct Place {
     state: State,
     current: u32,
     last: bool,
+    tentative: bool,
     announced: Option<Announced>,
     bytes: u64,
     body: usize,
@@ -35,6 +36,9 @@ impl Requests {
                 copy.head_end = request.head_end;
                 copy.origin = request.origin;
                 copy.tentative = request.tentative;
+                copy.odd = request.odd;
+                copy.place = request.place;
+                copy.seam = request.seam;
                 copy.opens = request.opens;
                 pool.charge(&mut copy);
                 State::Head(copy)
@@ -45,7 +49,7 @@ impl Requests {
             State::Body(left) => State::Body(*left),
             State::Chunked(chunked) => State::Chunked(*chunked),
             State::Unsynced => State::Unsynced,
-            State::Refused(protocol, end) => State::Refused(*protocol, *end),
+            State::Refused(end) => State::Refused(*end),
             State::Opaque => State::Opaque,
         };
         let request = pending.back().filter(|request| request.start == self.current);
@@ -54,6 +58,7 @@ impl Requests {
             state,
             current: self.current,
             last: self.last,
+            tentative: self.tentative,
             announced: self.announced,
             bytes: request.map_or(0, |request| request.bytes),
             body: request.map_or(0, |request| request.request.body.len()),
@@ -88,8 +93,15 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        let from = if let State::Head(request) = &place.state { request.start } else { place.seq };
+        let from = match &place.state {
+            State::Head(request) => request.start,
+            State::Opening(header) => place.seq.wrapping_sub(header.seen()),
+            _ => place.seq,
+        };
         (self.next, self.current, self.last) = (place.seq, place.current, place.last);
+        self.tentative = place.tentative;
+        self.drop_unparsed(shared);
+        self.fallback = self.fallback.take().filter(|fallback| !after(fallback.seq, place.seq));
         self.announced = place.announced;
         if let State::Head(request) = std::mem::replace(&mut self.state, place.state) {
             shared.pool.release(request);

@@ -104,7 +104,7 @@ fn a_chunked_response_is_followed_through_what_is_captured() {
 #[test]
 fn a_long_head_is_cut_and_its_framing_still_holds() {
     for size in [usize::MAX, 1, 1000] {
-        let mut wire = Wire::new();
+        let mut wire = Wire::with(Limits { head: 4096, ..Limits::default() });
         let inner = get("/inner");
         let head = format!(
             "POST /a HTTP/1.1\r\nX: {}\r\nContent-Length: {}\r\n\r\n{inner}",
@@ -123,7 +123,7 @@ fn a_long_head_is_cut_and_its_framing_still_holds() {
 
 #[test]
 fn a_target_longer_than_the_cap_is_cut() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::with(Limits { head: 4096, ..Limits::default() });
     wire.send(get(&format!("/{}", "t".repeat(6000)))).reply(status(414, "")).finish();
     assert_eq!(wire.record.exchanges, [format!("GET /{} 414", "t".repeat(4096 - 5))]);
 }
@@ -156,13 +156,26 @@ fn an_upgrade_makes_the_connection_opaque() {
     wire.send("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n");
     // The client's first frames are seen before the late 101.
     let (server, received) = (wire.server, wire.received);
-    wire.unseen_reply(50).send(get("/in-a-frame"));
+    let switch = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    wire.unseen_reply(switch.len() as u32).send(get("/in-a-frame"));
     wire.received = received;
-    wire.respond_at(server, b"HTTP/1.1 101 Switching Protocols\r\n\r\n");
-    wire.send(get("/later")).reply(ok("")).finish();
+    wire.respond_at(server, switch);
+    wire.received = wire.client;
+    wire.reply(b"\x81\x02no").send(get("/in-another")).finish();
     wire.expect(&["GET /ws 101"]);
     assert_eq!(wire.record.directives, [Directive::Ignore]);
     assert_eq!(wire.connections.counters().upgraded, 1);
+}
+
+#[test]
+fn an_upgrade_that_goes_on_in_http_hides_nothing() {
+    let mut wire = Wire::new();
+    wire.send("GET /ws HTTP/1.1\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+        .reply("HTTP/1.1 101 S\r\n\r\n");
+    for target in ["/a", "/b"] {
+        wire.send(get(target)).reply(ok(""));
+    }
+    wire.finish().expect(&["GET /ws 101", "GET /a 200", "GET /b 200"]);
 }
 
 #[test]
@@ -170,8 +183,13 @@ fn connect_makes_a_tunnel_unless_it_is_refused() {
     let mut wire = Wire::new();
     wire.send("CONNECT host:25 / HTTP/1.0\r\nnonsense\r\n\r\n")
         .reply("HTTP/1.0 200 Connection established\r\n\r\n");
-    wire.send(get("/inside")).reply(ok("")).finish();
+    wire.send(get("/inside")).reply("220 mail\r\n").finish();
     wire.expect(&["CONNECT host:25 / 200"]);
+    assert_eq!(wire.record.directives, [Directive::Ignore]);
+    let mut wire = Wire::new();
+    wire.send("CONNECT host:25 HTTP/1.1\r\n\r\n").reply(ok("a handler's answer"));
+    wire.send(get("/a")).reply(ok("")).send("get /b HTTP/1.1\r\n\r\n").reply(ok("")).finish();
+    wire.expect(&["CONNECT host:25 200", "GET /a 200", "get /b 200"]);
     let mut wire = Wire::new();
     wire.send("CONNECT host:25 HTTP/1.1\r\n\r\n")
         .reply(status(405, ""))
@@ -197,20 +215,44 @@ fn large_bodies_are_skipped_once_their_request_is_confirmed() {
 }
 
 #[test]
-fn other_protocols_are_left_alone_once_tcp_has_accepted_their_first_bytes() {
-    for bytes in [
-        &b"\x16\x03\x01\x00\xa5\x01"[..],
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"SSH-2.0-x\r\n",
-        b"*1\r\n$4\r\n",
-    ] {
+fn other_protocols_are_left_alone_once_the_server_answers_in_them() {
+    for (bytes, answer) in OTHER_PROTOCOLS {
         let mut wire = Wire::new();
         wire.send(bytes);
         assert_eq!(wire.record.directives, []);
-        wire.send(get("/a")).reply(ok(""));
-        assert_eq!(wire.record.directives, [Directive::Ignore]);
+        wire.send(bytes).reply(answer);
+        assert_eq!(wire.record.directives, [Directive::Ignore], "{bytes:?}");
         wire.finish().expect(&[]);
         let counters = wire.connections.counters();
         assert_eq!(counters.tls + counters.http2 + counters.not_http, 1);
+        assert_eq!(counters.unexplained, [0; 6]);
+    }
+}
+
+/// What a client and a server say first.
+const OTHER_PROTOCOLS: [(&[u8], &[u8]); 5] = [
+    (b"\x16\x03\x01\x00\xa5\x01", b"\x16\x03\x03\x00\x7a\x02"),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\x06\x04\0\0\0\0\0"),
+    (b"SSH-2.0-x\r\n", b"SSH-2.0-y\r\n"),
+    (b"*1\r\n$4\r\n", b"+PONG\r\n"),
+    (b"\0\0\0\x01", b"R\0\0\0\x08"),
+];
+
+#[test]
+fn what_looks_like_another_protocol_hides_nothing_where_the_server_answers_in_http() {
+    for (bytes, _) in OTHER_PROTOCOLS {
+        let mut wire = Wire::new();
+        wire.send(bytes).reply(status(400, ""));
+        for target in ["/a", "/b"] {
+            wire.send(get(target)).reply(ok(""));
+        }
+        wire.finish();
+        let reported = &wire.record.exchanges;
+        let unseen: u64 = wire.connections.counters().unexplained.iter().sum();
+        assert_eq!(reported.len() as u64 + unseen, 3, "{bytes:?}: {reported:?}");
+        assert!(
+            reported.ends_with(&["GET /a 200".to_owned(), "GET /b 200".to_owned()]),
+            "{bytes:?}: {reported:?}"
+        );
     }
 }

@@ -183,9 +183,9 @@ fn a_second_header_is_not_one() {
         for second in [TCP6.to_vec(), binary(0)] {
             let mut wire = Wire::new();
             wire.send(&first).send(&second).send(get("/a")).reply(status(400, "")).finish();
-            wire.expect(&[]);
-            let counters = wire.connections.counters();
-            assert_eq!((counters.proxied, counters.not_http), (1, 1));
+            assert!(wire.record.exchanges[0].ends_with(" 400"), "{:?}", wire.record.exchanges);
+            assert!(wire.record.proxied_for.iter().all(|&address| address == wire.record.proxied_for[0]));
+            assert_eq!(wire.connections.counters().proxied, 1);
         }
     }
 }
@@ -246,7 +246,7 @@ fn what_never_becomes_a_header_is_not_http() {
             for piece in start.chunks(size) {
                 wire.send(piece);
             }
-            wire.send("\r\n").send(get("/a")).finish();
+            wire.send("\r\n").send("something else").reply("no HTTP").finish();
             wire.expect(&[]);
             assert_eq!(wire.record.directives, [Directive::Ignore], "{start:?}");
             let counters = wire.connections.counters();

@@ -59,7 +59,11 @@ families! {
     HTTP_DESYNCS: Counter "rollcall_http_desyncs_total" [];
     /// Times that they were found again.
     HTTP_RESYNCS: Counter "rollcall_http_resyncs_total" [];
-    /// Responses to requests that were not seen.
+    /// Requests found among bytes that had been taken for something else, as the server had answered them.
+    HTTP_REREAD: Counter "rollcall_http_requests_reread_total" [];
+    /// Answers to requests that were not seen, each a call of which only the client is known: on connections that are older than the daemon (`joined`), that bytes were `lost` of, after a message in whose `framing` servers differ, on connections of an `other_protocol`, or `upgraded_to_http2`; `unknown` if nothing is known to have gone wrong.
+    ANSWERS_UNEXPLAINED: Counter "rollcall_answers_unexplained_total" ["reason"];
+    /// Response bytes or segments that belong to no request, counted once each time they begin.
     HTTP_UNPAIRED_RESPONSES: Counter "rollcall_http_unpaired_responses_total" [];
     /// Connections that began with a PROXY protocol header.
     HTTP_PROXIED_CONNECTIONS: Counter "rollcall_http_proxied_connections_total" [];

@@ -1,0 +1,229 @@
+//! Requests where the parser saw none: at places where one may begin although the stream says otherwise, and among bytes
+//! that it took for something else.
+//!
+//! Nothing that a client sends settles what follows. Servers differ in what they take for a body, and in whether they read on
+//! after an error, so where the server has answered, the next bytes are tried as a request: a guess, which counts once it has
+//! been answered in its place. And what was taken for a body is kept, as far as it holds what looks like a request, until
+//! the server's answers show how it read it.
+
+use std::collections::VecDeque;
+
+use super::{Requests, Shared, State, current};
+use crate::{
+    http::{counters::Unexplained, pending::Pending, recognition},
+    stream::{reassembly::Origin, sequence::before},
+};
+
+/// Bytes that are kept in case the server read them otherwise.
+const UNPARSED_MAX: usize = 16 * 1024;
+
+/// Where to go on when a guess is wrong.
+#[derive(Debug)]
+pub(super) struct Fallback {
+    state: State,
+    pub(super) seq: u32,
+    current: u32,
+    last: bool,
+    /// Only what is certainly a request line is one: these bytes may well be something else.
+    pub(super) strict: bool,
+}
+
+/// Bytes behind the newest head that were not taken for requests.
+#[derive(Debug)]
+pub(super) struct Unparsed {
+    seq: u32,
+    bytes: Vec<u8>,
+    /// They go on up to the parser's place.
+    whole: bool,
+    origin: Origin,
+}
+
+impl Requests {
+    /// Tries the bytes of a segment that follows an answer as a request, where the stream has something else.
+    pub(super) fn guess(&mut self, data: &[u8], origin: &Origin, shared: &mut Shared) {
+        if self.fallback.is_some() {
+            return;
+        }
+        let is_lost = match self.state {
+            State::Unsynced | State::Opaque | State::Refused(_) => true,
+            State::Body(_) | State::Chunked(_) | State::Skim(_) => false,
+            _ => return,
+        };
+        // After a message that servers read differently, an answer shows that this one has read it.
+        let strict = !(origin.certain && self.reason == Unexplained::Framing && is_lost);
+        if strict && !recognition::may_be_request(data, is_lost) {
+            if self.reason == Unexplained::Framing && is_lost {
+                self.drop_unparsed(shared);
+            }
+            return;
+        }
+        shared.counters.resyncs += u64::from(is_lost);
+        let state = std::mem::take(&mut self.state);
+        let (seq, current, last) = (self.next, self.current, self.last);
+        self.fallback = Some(Box::new(Fallback { state, seq, current, last, strict }));
+        self.tentative = true;
+    }
+
+    /// A guess has been answered: requests are where they were looked for.
+    pub(in crate::http) fn believe_guess(&mut self) {
+        self.tentative = false;
+        self.fallback = None;
+        self.reason = Unexplained::Unknown;
+    }
+
+    /// What was found by guessing is none. `open` is a head that shows it, of which the last `taken` bytes are not counted in
+    /// the parser's place yet.
+    pub(super) fn fall_back(
+        &mut self,
+        open: Box<Pending>,
+        taken: usize,
+        origin: &Origin,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        let end = open.start.wrapping_add(open.request.head.len() as u32);
+        let bytes = open.request.head.clone();
+        let passed = open.start;
+        shared.pool.release(open);
+        self.disbelieve(passed, pending, shared);
+        self.next = passed;
+        self.feed(&bytes, &Origin { boundary: false, certain: false, ..*origin }, pending, shared);
+        debug_assert_eq!(self.next, end);
+        self.next = end.wrapping_sub(taken as u32);
+    }
+
+    /// Goes back to where the guess was made, with all up to `passed` gone by.
+    fn disbelieve(&mut self, passed: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        self.tentative = false;
+        self.drop_unparsed(shared);
+        let Some(fallback) = self.fallback.take() else { return self.lose(shared) };
+        let Fallback { state, seq, current, last, .. } = *fallback;
+        let mut guesses = 0;
+        while let Some(request) =
+            pending.pop_back_if(|request| request.tentative && !request.called && !before(request.start, seq))
+        {
+            guesses += 1;
+            shared.pool.release(request);
+        }
+        shared.counters.withdrawn += guesses;
+        (self.current, self.last) = (current, last);
+        let gone = passed.wrapping_sub(seq);
+        self.state = match state {
+            State::Body(left) if u64::from(gone) <= left => {
+                self.state = State::Body(left - u64::from(gone));
+                self.passed(gone.into(), left == u64::from(gone), pending);
+                return;
+            }
+            state if gone == 0 => state,
+            state @ (State::Unsynced | State::Opaque | State::Refused(_)) => state,
+            _ => return self.lose(shared),
+        };
+    }
+
+    /// Whether bytes that come now are to be kept in case the server reads them otherwise.
+    pub(super) fn is_unparsed(&self) -> bool {
+        match self.state {
+            State::Body(_) | State::Chunked(_) | State::Skim(_) => self.fallback.is_none(),
+            State::Unsynced => self.reason == Unexplained::Framing,
+            _ => false,
+        }
+    }
+
+    /// Keeps bytes behind the newest head.
+    pub(super) fn keep_unparsed(&mut self, bytes: &[u8], origin: &Origin, shared: &mut Shared) {
+        let is_over = !self.is_unparsed();
+        if self.unparsed.is_none() {
+            if shared.buffered + bytes.len() > shared.limits.buffered / 2 {
+                return;
+            }
+            let (seq, bytes) = (self.next, shared.pool.buffer(&[]));
+            shared.buffered += bytes.capacity();
+            self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, origin: *origin }));
+        }
+        let Some(unparsed) = &mut self.unparsed else { return };
+        let room = UNPARSED_MAX.saturating_sub(unparsed.bytes.len());
+        let follows = unparsed.whole && unparsed.seq.wrapping_add(unparsed.bytes.len() as u32) == self.next;
+        if follows && shared.buffered + bytes.len() <= shared.limits.buffered / 2 {
+            let before = unparsed.bytes.capacity();
+            unparsed.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            shared.buffered += unparsed.bytes.capacity() - before;
+            unparsed.whole = bytes.len() <= room;
+        } else {
+            unparsed.whole = false;
+        }
+        // Most bodies hold nothing of the kind.
+        if is_over && recognition::find_request_line(&unparsed.bytes).is_none() {
+            self.drop_unparsed(shared);
+        }
+    }
+
+    /// Keeps the part of a head in which some servers may see requests: behind a line of blanks, and what follows an
+    /// answer.
+    pub(super) fn suspect(&mut self, request: &Pending, blank_line: Option<usize>, shared: &mut Shared) {
+        let seam = Some(request.seam).filter(|&seam| seam > 0);
+        let Some(from) = blank_line.into_iter().chain(seam).min() else { return };
+        let bytes = request.request.head.get(from..).unwrap_or_default();
+        if recognition::find_request_line(bytes).is_none() {
+            return;
+        }
+        let bytes = shared.pool.buffer(bytes);
+        shared.buffered += bytes.capacity();
+        let seq = request.start.wrapping_add(from as u32);
+        self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, origin: request.origin }));
+    }
+
+    /// Forgets what may have been read otherwise.
+    pub(super) fn drop_unparsed(&mut self, shared: &mut Shared) {
+        if let Some(unparsed) = self.unparsed.take() {
+            shared.buffered -= unparsed.bytes.capacity();
+            shared.pool.recycle(unparsed.bytes);
+        }
+    }
+
+    /// The server has answered once more than there were requests, and has bytes up to `accepted`: looks for the request
+    /// among those that were taken for something else. True if there is one now.
+    pub(in crate::http) fn explain(
+        &mut self,
+        accepted: u32,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) -> bool {
+        let Some(unparsed) = &self.unparsed else { return false };
+        let at = recognition::find_request_line(&unparsed.bytes);
+        let Some(at) = at.filter(|&at| before(unparsed.seq.wrapping_add(at as u32), accepted)) else {
+            return false;
+        };
+        let Some(mut unparsed) = self.unparsed.take() else { return false };
+        shared.buffered -= unparsed.bytes.capacity();
+        let end = self.next;
+        if let State::Head(open) = std::mem::take(&mut self.state) {
+            unparsed.whole &= unparsed.seq.wrapping_add(unparsed.bytes.len() as u32) == open.start;
+            if unparsed.whole {
+                unparsed.bytes.extend_from_slice(&open.request.head);
+            }
+            shared.pool.release(open);
+        }
+        let seq = unparsed.seq.wrapping_add(at as u32);
+        if let Some(request) = current(self.current, pending) {
+            request.open = false;
+            request.complete = true;
+            if before(seq, request.head_end) {
+                request.head_end = seq;
+            }
+        }
+        self.believe_guess();
+        self.next = seq;
+        self.last = false;
+        let origin = Origin { pipelined: true, boundary: false, certain: false, ..unparsed.origin };
+        self.feed(&unparsed.bytes[at..], &origin, pending, shared);
+        if self.next != end {
+            self.promote(pending, shared);
+            self.lose(shared);
+            self.reason = Unexplained::Framing;
+            self.next = end;
+        }
+        shared.counters.reread += 1;
+        shared.pool.recycle(unparsed.bytes);
+        true
+    }
+}

@@ -43,8 +43,8 @@ pub struct Connection {
     pub unconfirmed: u8,
     /// The daemon advises to capture response packets whole.
     pub whole: u8,
-    /// Requests for which response packets are captured whole although the daemon has not said so: it may not
-    /// have had the time to.
+    /// Requests for which response packets are captured whole, up to `budget`, although the daemon has not said so: it may
+    /// not have had the time to.
     pub suspicion: u8,
     /// `mark` is where a body ends that need not be captured.
     pub skipping: u8,
@@ -59,7 +59,8 @@ pub struct Connection {
     pub answered: u32,
     /// Request packets with payload.
     pub packets: u32,
-    pub reserved_end: u32,
+    /// Response bytes that are captured whole on suspicion.
+    pub budget: u32,
 }
 
 /// Defined here as aya's own has neither BPF_F_CLONE nor a lookup by socket.
@@ -147,7 +148,7 @@ impl Socket {
             unanswered: 0,
             answered: 0,
             packets: 0,
-            reserved_end: 0,
+            budget: 0,
         };
         self.storage(&raw mut initial, BPF_SK_STORAGE_GET_F_CREATE.into())
     }

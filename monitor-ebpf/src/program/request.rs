@@ -184,12 +184,14 @@ const BULK: u32 = 64 << 10;
 
 /// Requests for which a suspicion lasts: by then the daemon has had its say.
 const SUSPICION: u8 = 64;
-/// The same after a packet that may hold very many requests.
-const GRAVE: u8 = 255;
-/// Such a packet.
-const VERY_LONG: u32 = 16 * 1024;
 /// A packet longer than this may hold many requests: more than one Ethernet frame does.
 const LONG: u32 = 1448;
+/// Response bytes captured whole on suspicion…
+const SUSPECT: u32 = 16 * 1024;
+/// …and for each byte that was asked: the answer to the shortest request of 18 bytes is seldom longer than 300…
+const SUSPECT_EACH: u32 = 16;
+/// …but no more than this.
+const SUSPECT_MAX: u32 = 512 * 1024;
 
 /// Answers to pipelined requests may share a packet, where the usual start of it shows the first one only. The
 /// daemon sees that a client pipelines and advises, but the first answers may be gone by then. So a connection's
@@ -197,13 +199,14 @@ const LONG: u32 = 1448;
 #[inline(always)]
 fn expect_answer(connection: &mut Connection, packet: &Packet, after_response: bool) {
     connection.answered = 0;
-    if packet.length > VERY_LONG {
-        connection.suspicion = GRAVE;
-    } else if (!after_response || packet.length > LONG) && connection.suspicion < SUSPICION {
+    if (!after_response || packet.length > LONG) && connection.suspicion < SUSPICION {
         connection.suspicion = SUSPICION;
     } else if connection.packets > 1 && connection.suspicion > 0 {
         connection.suspicion -= 1;
     }
+    let asked = connection.unanswered.saturating_add(packet.length);
+    let budget = SUSPECT.saturating_add(asked.saturating_mul(SUSPECT_EACH));
+    connection.budget = if budget > SUSPECT_MAX { SUSPECT_MAX } else { budget };
 }
 
 #[inline(always)]

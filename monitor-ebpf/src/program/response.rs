@@ -92,11 +92,6 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
     if socket.state() == STATE_LISTEN { Outcome::NoPayload } else { server(ctx, packet, connection) }
 }
 
-/// Response bytes captured whole on suspicion: as much as the answers to one packet of pipelined requests come to…
-const SUSPECT: u32 = 16 * 1024;
-/// …and to a very long one.
-const GRAVELY_SUSPECT: u32 = 512 * 1024;
-
 #[inline(always)]
 fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> Outcome {
     if packet.length != 0 {
@@ -111,11 +106,7 @@ fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> 
         return Outcome::SampledOut;
     }
     let cookie = connection::cookie(ctx);
-    let suspect = match connection.suspicion {
-        0 => 0,
-        1..128 => SUSPECT,
-        128.. => GRAVELY_SUSPECT,
-    };
+    let suspect = if connection.suspicion == 0 { 0 } else { connection.budget };
     let whole = packet.length > ENTRY_DATA as u32 && (connection.whole != 0 || connection.answered < suspect);
     // A connection that the daemon has not heard of needs both ends named: its request came with the
     // handshake's last ACK, to the listener.

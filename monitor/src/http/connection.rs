@@ -200,6 +200,11 @@ impl Connection {
         self.flush(shared, sink);
     }
 
+    /// Whether a response segment holds bytes that have not been seen yet.
+    pub(super) fn expects(&self, segment: &Segment<'_>) -> bool {
+        self.responses.next.is_none_or(|next| after(segment.seq.wrapping_add(segment.length), next))
+    }
+
     /// Does what had to wait for the other direction or the other CPUs.
     pub(super) fn settle(&mut self, shared: &mut Shared, sink: &mut dyn Sink) -> Settled {
         let cycle = shared.cycle;

@@ -165,10 +165,14 @@ impl Connections {
         self.shared.cycle += 1;
         while self.orphans.front().is_some_and(|orphan| orphan.cycle < cycle) {
             let Some(orphan) = self.orphans.pop_front() else { break };
-            if self.table.find(orphan.segment.segment.connection).is_some() {
-                self.take(&orphan.segment.segment(), sink);
+            let segment = orphan.segment.segment();
+            let slot = self.table.find(segment.connection);
+            let connection = slot.and_then(|slot| self.table.get(slot));
+            // What was sent before the first request that was seen answers one that was not.
+            if connection.is_some_and(|connection| connection.expects(&segment)) {
+                self.take(&segment, sink);
             } else {
-                self.orphan(&orphan.segment.segment(), sink);
+                self.orphan(&segment, sink);
             }
         }
         while self.listening.front().is_some_and(|early| early.segment.segment.at + HANDSHAKE <= now) {

@@ -68,15 +68,9 @@ fn parse(bytes: &[u8], request: &mut Request) -> Option<Head> {
 /// Where the method ends in a request line: at a space or tab; or at whatever else is a blank to some servers, where the
 /// line makes a request only so.
 fn method_end(line: &[u8]) -> usize {
-    let narrow = line.iter().position(|byte| matches!(byte, b' ' | b'\t'));
-    let is_request = |end: usize| names_version(&line[end..]);
-    match narrow {
-        Some(end) if is_request(end) => end,
-        _ => {
-            let wide = line.iter().position(|&byte| is_blank(byte)).filter(|&end| is_request(end));
-            wide.or(narrow).unwrap_or(line.len())
-        }
-    }
+    let wide = line.iter().position(|&byte| is_blank(byte));
+    let narrow = || line.iter().position(|byte| matches!(byte, b' ' | b'\t'));
+    wide.filter(|&end| names_version(&line[end..])).or_else(narrow).unwrap_or(line.len())
 }
 
 /// Parses whatever stands in `request.head`: a head that the strict parser refuses, or one cut short.

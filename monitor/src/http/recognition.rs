@@ -38,16 +38,20 @@ pub(super) fn recognise(bytes: &[u8]) -> Recognition {
     }
     // Of any length: Go's server and others take whatever is a token, and go on with the connection.
     let method = bytes.iter().take_while(|&&byte| is_token(byte)).count();
-    match bytes.get(method) {
+    let is_method = match bytes.get(method) {
         None => return Recognition::Partial,
-        Some(b' ' | b'\t') if method > 0 => {}
-        _ => return Recognition::Not(Protocol::Other),
-    }
-    let Some(end) = memchr::memchr(b'\n', bytes) else { return Recognition::Partial };
+        Some(b' ' | b'\t') => method > 0,
+        Some(_) => false,
+    };
+    let Some(end) = memchr::memchr(b'\n', bytes) else {
+        return if is_method { Recognition::Partial } else { Recognition::Not(Protocol::Other) };
+    };
     let line = trim_blanks(&bytes[..end]);
     let rest = line.get(method + 1..).unwrap_or_default();
     if names_version(line) {
         Recognition::Request
+    } else if !is_method {
+        Recognition::Not(Protocol::Other)
     } else if plausible(&bytes[..method], rest) {
         Recognition::Simple
     } else {

@@ -306,6 +306,7 @@ impl Requests {
         if blank > 0 {
             return blank;
         }
+        self.reconsider(origin, pending, shared);
         let mut request = shared.pool.acquire();
         request.start = self.next;
         request.head_end = self.next;

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A response head that is longer is not waited for: its status is known, its end is not.
-const HEAD_MAX: usize = 8192;
+const HEAD_MAX: usize = 64 * 1024;
 
 /// Part of the response stream, in order.
 #[derive(Clone, Copy, Debug)]
@@ -252,6 +252,7 @@ impl Responses {
             return None;
         }
         let Some(found) = found else { return Some(Effect::Unpaired) };
+        let found = behind_what_is_refused(pending, found, piece.data);
         let found = pass_over(pending, found, shared);
         self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
         self.state = State::Head(Vec::new());
@@ -415,6 +416,21 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     // Amid unknown bytes the request has to be whole.
     let is_whole = !resumes || ack.is_some_and(|ack| !after(request.head_end, ack));
     (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
+}
+
+/// Where what looks like no request waits first, a good answer is to the request behind it, if there is one: that server
+/// read the former as the end of a body.
+fn behind_what_is_refused(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> usize {
+    let is_good = matches!(answer.get(9), Some(b'2' | b'3'));
+    let is_odd = |index: usize| pending.get(index).is_some_and(|request| request.odd);
+    if is_good
+        && is_odd(found)
+        && pending.get(found + 1).is_some_and(|next| next.place.is_none() && !next.odd)
+    {
+        found + 1
+    } else {
+        found
+    }
 }
 
 /// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were

@@ -144,7 +144,9 @@ impl Connection {
 
     /// What follows may be of another protocol: requests that came behind count once they are answered.
     fn elsewhere(&mut self, shared: &mut Shared) {
-        self.pending.iter_mut().for_each(|request| request.tentative |= !request.answered);
+        for request in self.pending.iter_mut().filter(|request| !request.answered && !request.called) {
+            (request.tentative, request.confirmed) = (true, false);
+        }
         self.requests.close(shared);
     }
 
@@ -210,7 +212,7 @@ impl Connection {
     /// The server means to read no further than the request that it answers now: those behind count once they are answered.
     fn unserved(&mut self) {
         for request in self.pending.iter_mut().filter(|request| !request.responded && !request.called) {
-            request.unserved = true;
+            (request.unserved, request.confirmed) = (true, false);
         }
     }
 

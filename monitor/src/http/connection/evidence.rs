@@ -34,12 +34,10 @@ impl Connection {
 
     /// Payload of the request direction.
     pub(super) fn payload(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
-        let boundary = self.untouched
-            || if segment.received.is_some() {
-                segment.after_response
-            } else {
-                segment.after_response || self.answered
-            };
+        let answered = segment.after_response || self.answered && segment.received.is_none();
+        // What comes before its turn follows bytes that are still to come, and no answer.
+        let in_order = segment.received.unwrap_or(self.requests.next) == seq;
+        let boundary = in_order && (self.untouched || answered);
         let sent = segment.sent.or(if segment.received.is_none() { self.responses.next } else { None });
         let waited = segment.ack.zip(sent).is_none_or(|(ack, sent)| !before(ack, sent));
         let origin = Origin {
@@ -47,7 +45,7 @@ impl Connection {
             sent,
             pipelined: !(boundary && waited),
             boundary,
-            certain: segment.after_response && waited && segment.received == Some(seq),
+            certain: segment.after_response && waited && in_order && segment.received.is_some(),
             trusted: segment.checksum == Checksum::Valid,
             sampling: segment.sampling,
         };

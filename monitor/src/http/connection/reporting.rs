@@ -9,7 +9,7 @@ use crate::{
         pending::Pending,
         requests::Shared,
     },
-    stream::sequence::after,
+    stream::sequence::{after, before},
     time::Timestamp,
 };
 
@@ -100,7 +100,7 @@ impl Connection {
         for request in self.pending.iter_mut().skip(confirmed) {
             let line = request.start.wrapping_add(request.request.target.end.into());
             let accepted = if request.responded || request.complete && request.open {
-                after(self.accepted, line)
+                !before(self.accepted, line)
             } else {
                 !request.open && !after(request.head_end, self.accepted)
             };

@@ -71,6 +71,25 @@ impl Requests {
         self.reason = Unexplained::Unknown;
     }
 
+    /// At the next request's first byte: what was guessed before it was the rest of a body if that ends just here, and the server
+    /// has sent nothing since.
+    pub(super) fn reconsider(
+        &mut self,
+        origin: &Origin,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        let Some(fallback) = &self.fallback else { return };
+        let ends_here = match fallback.state {
+            State::Body(left) => left > 0 && left == u64::from(self.next.wrapping_sub(fallback.seq)),
+            _ => false,
+        };
+        let guess = pending.iter().find(|request| request.start == fallback.seq);
+        if ends_here && guess.is_some_and(|guess| guess.origin.sent == origin.sent && !guess.responded) {
+            self.disbelieve(self.next, pending, shared);
+        }
+    }
+
     /// What was found by guessing is none. `open` is a head that shows it, of which the last `taken` bytes are not counted in
     /// the parser's place yet.
     pub(super) fn fall_back(

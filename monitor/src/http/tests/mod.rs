@@ -1,5 +1,6 @@
 //! What a user of [`Connections`] sees, told by a server's TCP that is acted out segment by segment.
 
+mod audit;
 mod confirmation;
 mod evasion;
 mod framing;

@@ -1,0 +1,110 @@
+//! The server's answers are the audit: what it answers is reported, or said to be unseen.
+
+use super::*;
+
+/// Requests that were reported, and answers that nobody could explain.
+fn accounted(wire: &Wire) -> (Vec<&str>, u64) {
+    let reported = wire.record.exchanges.iter().map(String::as_str).collect();
+    (reported, wire.connections.counters().unexplained.iter().sum())
+}
+
+#[test]
+fn a_chunked_body_may_end_in_another_segment_together_with_the_next_request() {
+    let request =
+        format!("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n{}", get("/b"));
+    for cut in 1..request.len() {
+        let mut wire = Wire::new();
+        wire.send(&request[..cut]).send(&request[cut..]);
+        wire.reply(ok("1")).reply(status(201, "2"));
+        wire.send(get("/c")).reply(status(202, "")).finish();
+        assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201", "GET /c 202"], 0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_body_that_the_server_did_not_take_for_one_hides_no_request() {
+    let hidden = get("/b");
+    for head in [
+        format!("GET /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n", hidden.len()),
+        "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n".to_owned(),
+        "POST /a HTTP/1.1\r\nTransfer-Encoding: gzip\r\nContent-Length: 4\r\n\r\n0\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\nConnection: close, x\r\n\r\n".to_owned(),
+        "GET /a HTTP/1.1\r\n \r\n".to_owned(),
+    ] {
+        let mut wire = Wire::new();
+        wire.captured = usize::MAX;
+        wire.send([&head[..], &hidden].concat()).reply([ok("1"), status(201, "2")].concat());
+        wire.send(get("/c")).reply(status(202, "")).finish();
+        let (reported, unseen) = accounted(&wire);
+        assert_eq!((reported.len(), unseen), (3, 0), "{head}: {reported:?}");
+        assert!(reported[1].ends_with("GET /b 201") && reported[2] == "GET /c 202", "{head}: {reported:?}");
+    }
+}
+
+#[test]
+fn the_rest_of_a_body_that_looks_like_a_request_is_none() {
+    let inside = get("/no");
+    let mut wire = Wire::new();
+    wire.send(format!("POST /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n", inside.len())).reply(ok("early"));
+    wire.send(&inside).send(get("/b")).reply(status(201, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201"], 0));
+}
+
+#[test]
+fn a_single_byte_is_a_request_if_it_is_answered() {
+    for bytes in [&b"\0"[..], b"\x16", b"G", b"{"] {
+        let mut wire = Wire::new();
+        wire.send(bytes).reply(status(400, ""));
+        wire.send(get("/a")).reply(ok("")).finish();
+        let (reported, unseen) = accounted(&wire);
+        assert_eq!(reported.len() as u64 + unseen, 2, "{bytes:?}: {reported:?}");
+        assert_eq!(reported.last(), Some(&"GET /a 200"));
+    }
+}
+
+#[test]
+fn an_upgrade_to_http2_is_told_and_what_follows_is_no_request() {
+    let mut wire = Wire::new();
+    wire.send("GET /a HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n\r\n");
+    wire.reply("HTTP/1.1 101 S\r\n\r\n").send(get("/b")).reply("\0\0\x06\x04\0\0\0\0\0").finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a -"], 1));
+}
+
+#[test]
+fn joined_connections_are_read_from_their_next_request_on() {
+    let pipeline = [get("/a"), get("/b"), get("/c")].concat();
+    for cut in 1..pipeline.len() {
+        let mut wire = Wire::new();
+        wire.joined = true;
+        wire.captured = usize::MAX;
+        wire.send(&pipeline[..cut]).send(&pipeline[cut..]);
+        wire.reply([ok("1"), status(201, "2"), status(202, "3")].concat()).finish();
+        assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /b 201", "GET /c 202"], 0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_place_of_a_pipeline_may_lose_its_request_or_its_answer_and_no_status_is_wrong() {
+    for lost in 0..6 {
+        for answer in [false, true] {
+            let mut wire = Wire::new();
+            for i in 0..6u16 {
+                let (request, response) = (get(&format!("/{i}")), status(200 + i, "x"));
+                if i == lost && !answer {
+                    wire.miss(request.len() as u32).reply(response);
+                } else if i == lost {
+                    wire.send(request).unseen_reply(response.len() as u32);
+                } else {
+                    wire.send(request).reply(response);
+                }
+            }
+            wire.fin().settle().settle().finish();
+            let (reported, unseen) = accounted(&wire);
+            for line in &reported {
+                let (target, status) = (line.as_bytes()[5] - b'0', line.rsplit(' ').next().unwrap());
+                assert!(status == "-" || status == (200 + u16::from(target)).to_string(), "{line}");
+            }
+            assert_eq!(reported.len() as u64 + unseen, 6, "{lost} {answer}: {reported:?}");
+        }
+    }
+}

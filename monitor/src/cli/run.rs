@@ -19,7 +19,7 @@ use rollcall::{
         api::{Inquiries, Pulse, Setup},
         checkpoints::{CheckpointFile, Keeper},
         metrics::Metrics,
-        web::{self, Access, Site},
+        web::{self, Access, Hosts, Site},
     },
     sandbox,
     time::Timestamp,
@@ -103,6 +103,17 @@ pub(crate) struct RunArgs {
     )]
     telemetry_path: String,
 
+    /// Name by which the web server may be asked, beside those of this host and addresses; several with commas, or the flag
+    /// again. Other names are refused, as a page in a browser could read everything by them (DNS rebinding).
+    #[arg(
+        long = "web.allowed-host",
+        env = "ROLLCALL_WEB_ALLOWED_HOST",
+        value_name = "NAME",
+        value_parser = values::host_name,
+        value_delimiter = ','
+    )]
+    allowed_hosts: Vec<String>,
+
     /// File that turns on TLS, basic authentication and a rate limit, in the format of Prometheus' exporters.
     #[arg(long = "web.config.file", env = "ROLLCALL_WEB_CONFIG_FILE", value_name = "FILE")]
     web_config: Option<PathBuf>,
@@ -131,7 +142,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
     let plan = args.sinks.plan(&args.outputs.alert_file)?;
-    let access = Arc::new(Access::open(args.web_config.as_deref())?);
+    let hosts = Hosts::of_this_host(&args.allowed_hosts);
+    let access = Arc::new(Access::open(args.web_config.as_deref(), hosts)?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let _ours = state::lock(&args.state_dir)?;

@@ -1,6 +1,8 @@
 //! The web server of a process that has hardly any descriptors left. The limit is that of the program that runs the one test
 //! here.
 
+#![expect(clippy::unwrap_used, reason = "a step of a test that fails, fails the test")]
+
 use std::{
     fs,
     io::{ErrorKind, Read, Write},

@@ -228,16 +228,18 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         }
         service::stopping();
         stop.stop();
-        signals.unless_again(capture_done).await
+        // An error is the thread's end as well.
+        signals.unless_again(capture_done).await.map(drop)
     })?;
-    let failures = capture.join()?;
+    let mut failures = capture.join()?;
     let (done, sinks_done) = oneshot::channel();
     let work = move || {
-        let _done: oneshot::Sender<()> = done;
-        sinks.finish();
+        // Whoever does not wait has been stopped by a second signal.
+        let _ = done.send(sinks.finish());
     };
     thread::Builder::new().name("stop".to_owned()).spawn(work).context("start a thread to stop")?;
-    runtime.block_on(signals.unless_again(sinks_done))?;
+    let outcome = runtime.block_on(signals.unless_again(sinks_done))?;
+    failures.extend(outcome.context("stop the sinks")?.err());
     Failure::all(failures)
 }
 
@@ -277,9 +279,9 @@ impl Signals {
     }
 
     /// Waits for `end`, unless there is one more signal: then the daemon stops at once.
-    async fn unless_again(&mut self, end: impl Future) -> anyhow::Result<()> {
+    async fn unless_again<T>(&mut self, end: impl Future<Output = T>) -> anyhow::Result<T> {
         tokio::select! {
-            _ = end => Ok(()),
+            outcome = end => Ok(outcome),
             name = self.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     }

@@ -84,8 +84,10 @@ impl Access {
         from: IpAddr,
     ) -> Result<(), Answer> {
         // With TLS, whoever asks has made sure by the certificate that the name is this server's.
-        if config.tls.is_none() {
-            self.hosts.check(request)?;
+        if config.tls.is_none()
+            && let Some(refusal) = self.hosts.refusal(request)
+        {
+            return Err(refusal);
         }
         if let Some(rate) = config.rate
             && !self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(rate, Instant::now())

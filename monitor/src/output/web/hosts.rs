@@ -56,23 +56,20 @@ impl Hosts {
         Hosts { names }
     }
 
-    /// Says no to a request for somebody else.
-    pub(super) fn check<B>(&self, request: &Request<B>) -> Result<(), Answer> {
+    /// What a request for somebody else is answered; `None` if it is for this server.
+    pub(super) fn refusal<B>(&self, request: &Request<B>) -> Option<Answer> {
         let mut fields = request.headers().get_all(HOST).iter();
         let (field, more) = (fields.next(), fields.next());
         // RFC 9112, section 3.2.
         if more.is_some() || field.is_none() && request.version() > Version::HTTP_10 {
-            return Err(plain(StatusCode::BAD_REQUEST, "one field Host is needed\n"));
+            return Some(plain(StatusCode::BAD_REQUEST, "one field Host is needed\n"));
         }
         let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
         let is_own = |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| self.is_own(host));
-        match [field.map(HeaderValue::as_bytes), target].into_iter().flatten().find(|host| !is_own(host)) {
-            None => Ok(()),
-            Some(host) => {
-                tracing::debug!(host = %host.escape_ascii(), "asked by a name that is not this host's");
-                Err(plain(StatusCode::MISDIRECTED_REQUEST, MISDIRECTED))
-            }
-        }
+        let asked = [field.map(HeaderValue::as_bytes), target];
+        let host = asked.into_iter().flatten().find(|host| !is_own(host))?;
+        tracing::debug!(host = %host.escape_ascii(), "asked by a name that is not this host's");
+        Some(plain(StatusCode::MISDIRECTED_REQUEST, MISDIRECTED))
     }
 
     /// Whether `host`, with a port or without, is an address or one of the names; or nothing, which is no name.

@@ -94,14 +94,14 @@ fn alerts_are_listed_the_newest_first() {
         );
         assert!(!stdout.contains("1042"), "accounts are not shown");
     }
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
 }
 
 #[test]
 fn an_alert_is_acknowledged_once() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    ledger(directory).finish(PATIENCE);
+    ledger(directory).finish(PATIENCE).unwrap();
     let (code, stdout, stderr) = outcome(directory, &["ack", "00000000000000A", "--note", "the auditor"]);
     assert_eq!(
         (code, stdout.as_str(), stderr.as_str()),
@@ -126,7 +126,7 @@ fn what_can_not_be_acknowledged_is_one_line() {
     let missing = outcome(directory, &["ack", "a1"]);
     assert!(missing.0 == 11 && missing.2.contains("there is no ledger"), "{missing:?}");
     assert!(outcome(directory, &[]).2.contains("there is no ledger"));
-    ledger(directory).finish(PATIENCE);
+    ledger(directory).finish(PATIENCE).unwrap();
     for (arguments, code, words) in [
         (&["ack", "c4"][..], 11, "there is no alert c4"),
         (&["ack", "00000000000000b"], 2, "several alerts begin like that"),
@@ -185,11 +185,11 @@ fn what_happens_is_followed_across_restarts_and_new_ledgers() {
     );
     outcome(directory, &["ack", "00000000000000a1"]);
     assert!(following.next().ends_with("  00000000000000a1  acked     by ada"));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
     let running = Ledger::open(directory, Default::default()).unwrap();
     running.handle().record(&alert("00000000000000a1", "resolved", "critical", 5));
     assert!(following.next().contains("resolved"));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
     for suffix in ["", "-wal", "-shm"] {
         drop(fs::rename(
             directory.join(format!("ledger.db{suffix}")),
@@ -201,7 +201,7 @@ fn what_happens_is_followed_across_restarts_and_new_ledgers() {
     assert!(following.next().contains("00000000000000c4  open"));
     kill(Pid::from_raw(following.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     following.child.wait().unwrap();
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -220,5 +220,5 @@ fn a_reader_that_has_seen_enough_ends_it_quietly() {
     running.handle().record(&alert("00000000000000a1", "update", "critical", 4));
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     assert_eq!((status.code(), String::from_utf8(stderr).unwrap().as_str()), (Some(0), ""));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
 }

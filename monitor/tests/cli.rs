@@ -3,10 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a step of a test that fails, fails the test")]
 
 use std::{
-    fs,
+    fs::{self, Permissions},
     io::Write,
     net::TcpListener,
-    os::unix::fs::chown,
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
@@ -767,6 +767,28 @@ fn a_state_directory_of_another_user() {
              chown {state} if it is meant to be this user's, or choose another --state-dir\n"
         )
     );
+}
+
+#[test]
+fn a_state_directory_that_others_may_read() {
+    let scratch = Scratch::new();
+    let state = scratch.path("state");
+    let run =
+        || outcome(&mut rollcall(&["run", "--state-dir", &state, "--web.listen-address", "192.0.2.1:1"]));
+    let open_to_others = |path: &str, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    assert_eq!(run().0, 6, "a directory that it makes itself is in order");
+    open_to_others(&state, 0o755);
+    let message = format!("rollcall: use {state}: others may read it (mode 755); chmod go-rwx {state}\n");
+    assert_eq!(run(), (9, String::new(), message));
+    open_to_others(&state, 0o700);
+    let ledger = format!("{state}/ledger.db");
+    fs::write(&ledger, "").unwrap();
+    open_to_others(&ledger, 0o666);
+    let message =
+        format!("rollcall: use {ledger}: others may write to it (mode 666); chmod go-rwx {ledger}\n");
+    assert_eq!(run(), (9, String::new(), message));
+    open_to_others(&ledger, 0o600);
+    assert_eq!(run().0, 6);
 }
 
 #[test]

@@ -344,9 +344,14 @@ impl Daemon {
     }
 
     /// As [`Daemon::stop`], but with metrics that were read before.
-    pub fn stop_now(mut self, metrics: Metrics) -> Result<Report> {
+    pub fn stop_now(self, metrics: Metrics) -> Result<Report> {
+        self.stop_with(metrics, 0)
+    }
+
+    /// As [`Daemon::stop_now`], of a daemon that is to exit with `code`.
+    pub fn stop_with(mut self, metrics: Metrics, code: i32) -> Result<Report> {
         let status = self.process.stop(Signal::SIGTERM)?;
-        ensure!(status.success(), "the daemon ended on SIGTERM with {status}");
+        ensure!(status.code() == Some(code), "the daemon ended on SIGTERM with {status}");
         self.stopped = true;
         let (exchanges, alerts) = (self.exchanges()?, self.alerts()?);
         let (log, ports) = (self.log(), std::mem::take(&mut self.ports));

@@ -44,8 +44,11 @@ pub(crate) const EXITS: [(Exit, &str); 12] = [
         Exit::Input,
         "a capture or an access log is unreadable, foreign, damaged or breaks off; what could be read was evaluated",
     ),
-    (Exit::Output, "a log could not be opened, or lines did not reach it (full disk)"),
-    (Exit::State, "the state directory is another user's or unusable, or its key or ledger is"),
+    (Exit::Output, "a log could not be opened, or lines did not reach it, or alerts the ledger (full disk)"),
+    (
+        Exit::State,
+        "the state directory or one of its files is another user's, open to others, a link or unusable",
+    ),
     (
         Exit::Config,
         "a file of routes, an OpenAPI document, a web configuration, a certificate, or a file of a URL or secret is unreadable or wrong; its line is named",

@@ -33,7 +33,7 @@ pub(crate) struct RecordedArgs {
 enum Format {
     /// Captures, pcap or pcapng.
     Pcap,
-    /// Access logs in the combined or the common format of Apache and nginx.
+    /// Access logs in the combined or the common format of Apache and nginx, with what syslog or containers put in front.
     Combined,
     /// Access logs of columns parted by tabs, named by the first line.
     Tsv,

@@ -19,7 +19,7 @@ use rollcall::{
         api::{Inquiries, Pulse, Setup},
         checkpoints::{CheckpointFile, Keeper},
         metrics::Metrics,
-        web::{self, Access, Site},
+        web::{self, Access, Hosts, Site},
     },
     sandbox,
     time::Timestamp,
@@ -103,6 +103,17 @@ pub(crate) struct RunArgs {
     )]
     telemetry_path: String,
 
+    /// Name by which the web server may be asked, beside those of this host and addresses; several with commas, or the flag
+    /// again. Other names are refused, as a page in a browser could read everything by them (DNS rebinding).
+    #[arg(
+        long = "web.allowed-host",
+        env = "ROLLCALL_WEB_ALLOWED_HOST",
+        value_name = "NAME",
+        value_parser = values::host_name,
+        value_delimiter = ','
+    )]
+    allowed_hosts: Vec<String>,
+
     /// File that turns on TLS, basic authentication and a rate limit, in the format of Prometheus' exporters.
     #[arg(long = "web.config.file", env = "ROLLCALL_WEB_CONFIG_FILE", value_name = "FILE")]
     web_config: Option<PathBuf>,
@@ -131,7 +142,8 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     // What is wrong with the command line is said before anything on this host is.
     let settings = pipeline::settings(&args.engine)?;
     let plan = args.sinks.plan(&args.outputs.alert_file)?;
-    let access = Arc::new(Access::open(args.web_config.as_deref())?);
+    let hosts = Hosts::of_this_host(&args.allowed_hosts);
+    let access = Arc::new(Access::open(args.web_config.as_deref(), hosts)?);
     check::permitted()?;
     let key = state::open(&args.state_dir)?;
     let _ours = state::lock(&args.state_dir)?;
@@ -216,16 +228,18 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         }
         service::stopping();
         stop.stop();
-        signals.unless_again(capture_done).await
+        // An error is the thread's end as well.
+        signals.unless_again(capture_done).await.map(drop)
     })?;
-    let failures = capture.join()?;
+    let mut failures = capture.join()?;
     let (done, sinks_done) = oneshot::channel();
     let work = move || {
-        let _done: oneshot::Sender<()> = done;
-        sinks.finish();
+        // Whoever does not wait has been stopped by a second signal.
+        let _ = done.send(sinks.finish());
     };
     thread::Builder::new().name("stop".to_owned()).spawn(work).context("start a thread to stop")?;
-    runtime.block_on(signals.unless_again(sinks_done))?;
+    let outcome = runtime.block_on(signals.unless_again(sinks_done))?;
+    failures.extend(outcome.context("stop the sinks")?.err());
     Failure::all(failures)
 }
 
@@ -265,9 +279,9 @@ impl Signals {
     }
 
     /// Waits for `end`, unless there is one more signal: then the daemon stops at once.
-    async fn unless_again(&mut self, end: impl Future) -> anyhow::Result<()> {
+    async fn unless_again<T>(&mut self, end: impl Future<Output = T>) -> anyhow::Result<T> {
         tokio::select! {
-            _ = end => Ok(()),
+            outcome = end => Ok(outcome),
             name = self.next() => Err(anyhow::anyhow!("stopped at once by a second signal ({name})")),
         }
     }

@@ -1,5 +1,9 @@
 //! The state directory: whose it is, and the key in it.
 //!
+//! Who is called what, who touched which account, and the key that hides it from others are there: so nobody else may read
+//! it or write to it, nor any of its files, and a link in a file's place might lead anywhere. It is refused then, and not
+//! mended: what others could read they may have read, and what they could write they may have written.
+//!
 //! The key seeds every hash of what an attacker can choose, so that nobody outside can aim for collisions or predict
 //! which targets a sample leaves out. It is made at the first start and stays, so that figures compare across restarts.
 
@@ -16,9 +20,25 @@ use nix::{
     libc::O_NOFOLLOW,
     unistd::geteuid,
 };
+use rollcall::{
+    ledger::{self, exposure},
+    output::checkpoints,
+};
 
 /// The file of the key.
 const KEY_FILE: &str = "key";
+
+/// What others must not be able to use: the key, the checkpoint, and the databases with their logs.
+const FILES: [&str; 8] = [
+    KEY_FILE,
+    checkpoints::FILE,
+    ledger::FILE,
+    "ledger.db-wal",
+    "ledger.db-shm",
+    exposure::FILE,
+    "exposure.db-wal",
+    "exposure.db-shm",
+];
 
 /// 16 random bytes.
 pub(crate) type Key = [u8; 16];
@@ -33,6 +53,14 @@ pub(crate) enum Error {
     },
     #[error("use {path} as state directory: it is not a directory")]
     NotDirectory { path: PathBuf },
+    #[error("use {path}: it is a symbolic link")]
+    Link { path: PathBuf },
+    #[error("look at {path}")]
+    Look {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("use {path}: it belongs to user {owner}, and this is user {user}")]
     Owner { path: PathBuf, owner: u32, user: u32 },
     #[error("use {path}: others may {may} it (mode {mode:03o})")]
@@ -76,6 +104,8 @@ impl Error {
                 )
             }
             Error::Mode { path, .. } => format!("chmod go-rwx {}", path.display()),
+            Error::Link { path } => format!("put the file itself there, or remove {}", path.display()),
+            Error::Look { .. } => "check its permissions, or choose another --state-dir".to_owned(),
             Error::Read { .. } => "check its permissions, or choose another --state-dir".to_owned(),
             Error::Write { .. } => "make room or check permissions, or choose another --state-dir".to_owned(),
             Error::Corrupt { path } => {
@@ -88,6 +118,18 @@ impl Error {
 /// Opens the state directory, making it if need be, and returns its key.
 pub(crate) fn open(directory: &Path) -> Result<Key, Error> {
     prepare(directory)?;
+    for file in FILES {
+        let path = directory.join(file);
+        match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_symlink() => return Err(Error::Link { path }),
+            Ok(metadata) => {
+                ours(&path, &metadata)?;
+                private(&path, &metadata)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(Error::Look { path, source }),
+        }
+    }
     let path = directory.join(KEY_FILE);
     match read(&path, false)? {
         Some(key) => Ok(key),
@@ -128,9 +170,13 @@ fn prepare(path: &Path) -> Result<(), Error> {
     if !metadata.is_dir() {
         return Err(Error::NotDirectory { path: path.to_owned() });
     }
-    // Service managers make it readable to others; only who may write could replace the key.
+    // A link to it may be root's: so are those of service managers.
+    let link = fs::symlink_metadata(path).map_err(|source| Error::Look { path: path.to_owned(), source })?;
+    if link.uid() != 0 {
+        ours(path, &link)?;
+    }
     ours(path, &metadata)?;
-    private(path, &metadata, 0o022, "write to")
+    private(path, &metadata)
 }
 
 /// Refuses what another user owns.
@@ -140,9 +186,14 @@ fn ours(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
 }
 
 /// Refuses what others than its owner could use.
-fn private(path: &Path, metadata: &fs::Metadata, forbidden: u32, may: &'static str) -> Result<(), Error> {
+fn private(path: &Path, metadata: &fs::Metadata) -> Result<(), Error> {
     let mode = metadata.mode() & 0o777;
-    if mode & forbidden != 0 { Err(Error::Mode { path: path.to_owned(), mode, may }) } else { Ok(()) }
+    let may = match mode & 0o077 {
+        0 => return Ok(()),
+        others if others & 0o022 != 0 => "write to",
+        _ => "read",
+    };
+    Err(Error::Mode { path: path.to_owned(), mode, may })
 }
 
 /// Reads the key; `None` if there is none yet. It has to be this user's, unless it may be `anybodys`.
@@ -157,7 +208,7 @@ fn read(path: &Path, anybodys: bool) -> Result<Option<Key>, Error> {
     if !anybodys {
         ours(path, &metadata)?;
     }
-    private(path, &metadata, 0o077, "read")?;
+    private(path, &metadata)?;
     let mut text = Vec::new();
     // A key and its newline, and one byte more to tell that there is more.
     file.take(34).read_to_end(&mut text).map_err(failed)?;
@@ -213,13 +264,18 @@ mod tests {
 
     use super::*;
 
+    /// A directory that is this user's alone.
+    fn scratch() -> tempfile::TempDir {
+        tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+    }
+
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().mode() & 0o777
     }
 
     #[test]
     fn a_key_is_made_once_and_kept() {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         let directory = root.path().join("a/state");
         let key = open(&directory).unwrap();
         assert_ne!(key, Key::default());
@@ -231,7 +287,7 @@ mod tests {
 
     #[test]
     fn first_starts_at_the_same_time_agree() {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         let path = root.path().join("key");
         let key = create(root.path(), &path).unwrap();
         assert_eq!(create(root.path(), &path).unwrap(), key);
@@ -239,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_corrupt_key_is_not_used() {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         let path = root.path().join("key");
         for text in ["", "00", "zz112233445566778899aabbccddeeff\n", "00112233445566778899aabbccddeeff00\n"] {
             fs::write(&path, text).unwrap();
@@ -252,23 +308,72 @@ mod tests {
 
     #[test]
     fn what_others_could_use_is_refused() {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         open(root.path()).unwrap();
         let key = root.path().join("key");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(open(root.path()).unwrap_err().to_string().ends_with("others may read it (mode 644)"));
-        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(open(root.path()).unwrap_err().to_string().ends_with("others may write to it (mode 777)"));
-        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(
+            matches!(existing(root.path()), Err(Error::Mode { mode: 0o644, .. })),
+            "by whoever reads the key"
+        );
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        for (mode, may) in
+            [(0o777, "write to"), (0o755, "read"), (0o750, "read"), (0o701, "read"), (0o720, "write to")]
+        {
+            fs::set_permissions(root.path(), fs::Permissions::from_mode(mode)).unwrap();
+            let error = open(root.path()).unwrap_err();
+            let path = root.path().display();
+            assert_eq!(error.to_string(), format!("use {path}: others may {may} it (mode {mode:03o})"));
+            assert_eq!(error.advice(), format!("chmod go-rwx {path}"));
+        }
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        open(root.path()).unwrap();
         fs::remove_file(&key).unwrap();
         symlink("/dev/zero", &key).unwrap();
-        assert!(matches!(open(root.path()), Err(Error::Read { .. })));
+        assert!(matches!(open(root.path()), Err(Error::Link { .. })));
+        assert!(matches!(existing(root.path()), Err(Error::Read { .. })));
+    }
+
+    #[test]
+    fn files_that_others_could_use_are_refused() {
+        assert!(geteuid().is_root(), "this test gives files away, which needs root");
+        let root = scratch();
+        open(root.path()).unwrap();
+        for file in FILES.into_iter().filter(|file| *file != KEY_FILE) {
+            let path = root.path().join(file);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            assert!(matches!(open(root.path()), Err(Error::Mode { mode: 0o640, .. })), "{file}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            open(root.path()).unwrap();
+            chown(&path, Some(4711), None).unwrap();
+            assert!(matches!(open(root.path()), Err(Error::Owner { owner: 4711, .. })), "{file}");
+            fs::remove_file(&path).unwrap();
+            symlink("/nowhere", &path).unwrap();
+            assert!(matches!(open(root.path()), Err(Error::Link { .. })), "{file}");
+            fs::remove_file(&path).unwrap();
+        }
+        fs::write(root.path().join("notes"), "not the daemon's").unwrap();
+        open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn a_link_to_the_directory_is_followed_if_nobody_else_made_it() {
+        assert!(geteuid().is_root(), "this test gives a link away, which needs root");
+        let root = scratch();
+        let (directory, link) = (root.path().join("private"), root.path().join("state"));
+        open(&directory).unwrap();
+        symlink(&directory, &link).unwrap();
+        open(&link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(4711), None).unwrap();
+        assert!(matches!(open(&link), Err(Error::Owner { owner: 4711, .. })));
     }
 
     #[test]
     fn a_directory_of_another_user_is_refused() {
         assert!(geteuid().is_root(), "this test gives a directory away, which needs root");
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         chown(root.path(), Some(4711), None).unwrap();
         assert!(matches!(open(root.path()), Err(Error::Owner { owner: 4711, .. })));
     }
@@ -276,7 +381,7 @@ mod tests {
     #[test]
     fn root_reads_the_key_of_a_daemon_that_is_another_users() {
         assert!(geteuid().is_root(), "this test gives a key away, which needs root");
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         let key = open(root.path()).unwrap();
         chown(root.path(), Some(4711), None).unwrap();
         chown(root.path().join("key"), Some(4711), None).unwrap();
@@ -286,7 +391,7 @@ mod tests {
 
     #[test]
     fn one_daemon_at_a_time_has_a_state_directory() {
-        let root = tempfile::tempdir().unwrap();
+        let root = scratch();
         let held = lock(root.path()).unwrap();
         let error = lock(root.path()).unwrap_err();
         assert!(error.to_string().ends_with("another rollcall runs on it"), "{error}");

@@ -146,6 +146,16 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
+/// A name of a host, without a port.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_text = |part: char| part.is_ascii_alphanumeric() || "-_.".contains(part);
+    if text.is_empty() || !text.chars().all(is_text) {
+        return Err("expected a name such as rollcall.example.org, without a port".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The path of the metrics.
 pub(super) fn telemetry_path(text: &str) -> Result<String, String> {
     if !text.starts_with('/') || text.contains(['?', '#', ' ']) {
@@ -160,6 +170,14 @@ pub(super) fn telemetry_path(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_hosts_have_no_port() {
+        assert_eq!(host_name(" Api1.example.org. ").unwrap(), "Api1.example.org.");
+        for text in ["", "api1:9847", "http://api1", "*.example.org", "a b"] {
+            host_name(text).unwrap_err();
+        }
+    }
 
     #[test]
     fn sizes() {

@@ -81,12 +81,19 @@ impl Database {
         self.delivered.push((sink, seq));
     }
 
-    /// Commits every event that isn't on disk, and takes off what was delivered.
+    /// Commits every event that isn't on disk, and takes off what was delivered. Where there is no room for all of them, as
+    /// many as there is room for, the oldest first.
     pub(super) fn write_events(&mut self) -> Result<(), Error> {
+        let mut most = BATCH;
         loop {
-            match self.try_write_events() {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
+            let events = self.shared.oldest(most);
+            match self.try_write_events(&events) {
+                Ok(()) if events.len() < most => return Ok(()),
+                Ok(()) => {}
+                Err(error) if is_full(&error) && events.len() > 1 => {
+                    self.reuse_log();
+                    most = events.len() / 2;
+                }
                 Err(error) => return Err(self.mourn(error)),
             }
         }
@@ -142,18 +149,17 @@ impl Database {
         }
     }
 
-    /// Commits a batch of events; whether there are more.
-    fn try_write_events(&mut self) -> rusqlite::Result<bool> {
-        let events = self.shared.oldest(BATCH);
+    /// Commits a batch of events.
+    fn try_write_events(&mut self, events: &[Unwritten]) -> rusqlite::Result<()> {
         if events.is_empty() && self.delivered.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
-        let Some(connection) = &mut self.connection else { return Ok(false) };
+        let Some(connection) = &mut self.connection else { return Ok(()) };
         let sinks = &self.settings.sinks;
         let mut loads = self.loads.clone();
         let mut dropped = vec![0; sinks.len()];
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for Unwritten { event, sinks: waiting } in &events {
+        for Unwritten { event, sinks: waiting } in events {
             alerts::record(&transaction, event)?;
             for &sink in waiting {
                 outbox::add(&transaction, &sinks[sink], event, &mut loads[sink])?;
@@ -172,7 +178,16 @@ impl Database {
             stats.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
         self.shared.written(events.len());
-        Ok(events.len() == BATCH)
+        Ok(())
+    }
+
+    /// Moves what is in the log into the database, so that the next transaction writes over the log and needs no more room.
+    fn reuse_log(&self) {
+        let Some(connection) = &self.connection else { return };
+        let moved = connection.query_row("PRAGMA wal_checkpoint(RESTART)", (), |row| row.get::<_, i64>(0));
+        if let Err(error) = moved {
+            tracing::debug!(%error, "there is no room to move the ledger's log either");
+        }
     }
 
     /// Commits all of `work`, or nothing: then which of it was refused, and why.
@@ -212,6 +227,11 @@ impl Database {
     fn failed(&self, source: rusqlite::Error) -> Error {
         Error::Write { path: self.path.clone(), source }
     }
+}
+
+/// Whether the error says that there is no room, or may be for that reason.
+fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
 }
 
 /// Whether the error is the disk's or somebody else's who is at the database, and not that of what was to be written.

@@ -1,9 +1,12 @@
 //! The way to the ledger's thread: messages that are handed over without waiting, and the account of what became of them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-    mpsc::{self, Receiver, Sender, SyncSender},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, Sender, SyncSender},
+    },
+    time::Instant,
 };
 
 use rusqlite::Transaction;
@@ -25,8 +28,8 @@ pub(super) enum Message {
     Work(Box<dyn Work>),
     /// To write all that came before, now, and to tell whether it is on disk.
     Barrier(SyncSender<bool>),
-    /// To write all that came before, and to end.
-    Stop,
+    /// To write all that came before, trying until then, and to end.
+    Stop { deadline: Instant },
 }
 
 /// Rows that others keep in the ledger. What comes within a second is written in one transaction.
@@ -115,8 +118,8 @@ impl Handle {
         self.send(Message::Delivered { sink, seq });
     }
 
-    pub(super) fn stop(&self) {
-        self.send(Message::Stop);
+    pub(super) fn stop(&self, deadline: Instant) {
+        self.send(Message::Stop { deadline });
     }
 
     /// Takes a place for an event or work, if there is one.
@@ -135,7 +138,7 @@ impl Handle {
             match message {
                 Message::Event(_) => drop(self.shared.stats.lost.fetch_add(1, Ordering::Relaxed)),
                 Message::Work(work) => work.lost(),
-                Message::Delivered { .. } | Message::Barrier(_) | Message::Stop => {}
+                Message::Delivered { .. } | Message::Barrier(_) | Message::Stop { .. } => {}
             }
         }
     }

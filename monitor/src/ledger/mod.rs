@@ -30,6 +30,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{self, Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
@@ -44,11 +45,17 @@ pub use outbox::{Outbox, SinkStats};
 pub use rusqlite::{Result as SqlResult, Transaction};
 
 use crate::alert::Alert;
-use unwritten::Shared;
+use unwritten::{Shared, Unwritten};
 use writer::Writer;
 
 /// The database, within the state directory.
 pub const FILE: &str = "ledger.db";
+
+/// What the sink that writes the alert file is called.
+pub const FILE_SINK: &str = "file";
+
+/// A write that is not done by then has a disk that does not answer.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What is kept, and for how long.
 #[derive(Clone, Debug)]
@@ -132,7 +139,18 @@ pub struct Ledger {
     open_alerts: Vec<Alert>,
     /// Closed when the thread has ended.
     done: Receiver<()>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Vec<Unwritten>>,
+}
+
+/// Alerts that the ledger does not have, as the disk took nothing until the end.
+#[derive(Debug, thiserror::Error)]
+#[error("write {count} events of alerts to ledger {path}", count = lines.len() + elsewhere)]
+pub struct Lost {
+    path: PathBuf,
+    /// Lines of those that are in no alert file either, the oldest first.
+    pub lines: Vec<String>,
+    /// How many others there are.
+    pub elsewhere: usize,
 }
 
 impl Ledger {
@@ -146,7 +164,7 @@ impl Ledger {
         let work = move || {
             // Dropped even when the thread panics.
             let _ends: mpsc::Sender<()> = ends;
-            writer.run();
+            writer.run()
         };
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
@@ -182,15 +200,39 @@ impl Ledger {
         self.shared.close(deadline);
     }
 
-    /// Writes all that was handed over, and ends the thread. A disk that does not answer within `patience` is waited for
-    /// no longer.
-    pub fn finish(self, patience: Duration) {
-        self.handle.stop();
-        if self.done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+    /// Writes all that was handed over, and ends the thread. A disk that takes nothing for `patience` is waited for no longer:
+    /// what it did not take is the error.
+    pub fn finish(self, patience: Duration) -> Result<(), Lost> {
+        let deadline = Instant::now() + patience;
+        self.handle.stop(deadline);
+        // The last attempt may begin just before the deadline.
+        let left = if self.done.recv_timeout(patience + LAST_WRITE) == Err(RecvTimeoutError::Timeout) {
             tracing::error!("the disk does not answer: the ledger may lack the latest alerts");
-        } else if self.thread.join().is_err() {
-            tracing::error!("the ledger's thread panicked");
+            let mut left = Vec::new();
+            self.shared.each(|unwritten| left.push(unwritten.clone()));
+            left
+        } else {
+            self.thread.join().unwrap_or_else(|_| {
+                tracing::error!("the ledger's thread panicked");
+                Vec::new()
+            })
+        };
+        if left.is_empty() {
+            return Ok(());
         }
+        let file = self.settings.sinks.iter().position(|sink| sink == FILE_SINK);
+        let mut lost = Lost { path: self.directory.join(FILE), lines: Vec::new(), elsewhere: 0 };
+        for Unwritten { event, sinks } in left {
+            if file.is_some_and(|file| !sinks.contains(&file)) {
+                lost.elsewhere += 1;
+            } else {
+                lost.lines.push(event.line.clone());
+            }
+            for sink in sinks {
+                self.shared.stats.sinks[sink].dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        Err(lost)
     }
 }
 

@@ -74,13 +74,13 @@ fn an_event_is_on_disk_before_a_sink_has_it_and_stays_until_it_is_delivered() {
     assert_eq!(ledger.stats().sinks[0].alerts.load(Ordering::Relaxed), 0);
     assert_eq!(ledger.stats().sinks[1].alerts.load(Ordering::Relaxed), 1);
     assert_eq!(webhook.next(10, soon()).len(), 1);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     assert_eq!(ledger.open_alerts(), [opened]);
     assert!(ledger.outbox(0).next(10, Some(Instant::now())).is_empty());
     assert_eq!(ledger.outbox(1).next(10, soon()), events, "the webhook had not said that it was delivered");
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
     assert!(on_disk(&ledger));
     assert_eq!(ledger.stats().sinks[0].alerts.load(Ordering::Relaxed), 0);
     assert_eq!(Reader::open(directory.path()).unwrap().events_after(0, 10_000).unwrap().len(), 5_000);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_row_tells_the_life_of_an_alert() {
     assert_eq!(events.len(), 4);
     assert!(events.windows(2).all(|pair| pair[0].seq < pair[1].seq));
     assert_eq!(reader.events_after(events[1].seq, 1).unwrap(), events[2..3]);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn the_oldest_goes_when_too_much_waits() {
     let stats = ledger.stats();
     assert_eq!(stats.sinks[0].dropped.load(Ordering::Relaxed), 2);
     assert_eq!(stats.sinks[0].bytes.load(Ordering::Relaxed), 3 * line);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn only_the_owner_may_read_it() {
         seen += 1;
     }
     assert_eq!(seen, 3, "the ledger, its log, and the log's index");
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 /// Files in the directory whose names say that they were set aside.
@@ -179,7 +179,7 @@ fn what_is_no_ledger_is_set_aside() {
     };
     let foreign = |path: &Path| Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let torn = |path: &Path| {
-        Ledger::open(path.parent().unwrap(), Settings::default()).unwrap().finish(PATIENCE);
+        Ledger::open(path.parent().unwrap(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
         let mut bytes = fs::read(path).unwrap();
         bytes.truncate(bytes.len() / 2);
         fs::write(path, bytes).unwrap();
@@ -194,7 +194,7 @@ fn what_is_no_ledger_is_set_aside() {
         let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
         ledger.handle().record(&alert("a1", State::Open, 0));
         assert!(on_disk(&ledger), "case {number}");
-        ledger.finish(PATIENCE);
+        ledger.finish(PATIENCE).unwrap();
         assert_eq!(aside(directory.path()).len(), 1, "case {number}");
         assert_eq!(Reader::open(directory.path()).unwrap().open_alerts().unwrap().len(), 1, "case {number}");
     }
@@ -204,7 +204,7 @@ fn what_is_no_ledger_is_set_aside() {
 fn an_empty_file_becomes_a_ledger() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(FILE), "").unwrap();
-    Ledger::open(directory.path(), Settings::default()).unwrap().finish(PATIENCE);
+    Ledger::open(directory.path(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
     assert!(aside(directory.path()).is_empty());
     assert!(Reader::open(directory.path()).unwrap().alerts().unwrap().is_empty());
 }
@@ -246,7 +246,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
         .map(|alert| alert.id)
         .collect();
     assert_eq!(ids, ["b2", "c3"]);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn a_ledger_that_cannot_be_written_silences_nobody() {
     assert_eq!(Reader::open(directory.path()).unwrap().open_alerts().unwrap().len(), 1);
     assert!(outbox.next(10, Some(Instant::now())).is_empty(), "it was delivered from memory");
     assert_eq!(ledger.outbox(1).next(10, soon()), events, "and not by the other sink");
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 /// A row a piece.
@@ -304,7 +304,7 @@ fn work_that_the_database_refuses_holds_up_nobody() {
     let sum = reader.connection().query_row("SELECT sum(number) FROM rows", (), |row| row.get::<_, u32>(0));
     assert_eq!(sum.unwrap(), 26);
     assert_eq!(reader.open_alerts().unwrap().len(), 1);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -313,12 +313,12 @@ fn what_waits_for_a_sink_that_is_gone_goes() {
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
     ledger.handle().record(&alert("a1", State::Open, 0));
     assert!(on_disk(&ledger));
-    ledger.finish(PATIENCE);
-    Ledger::open(directory.path(), sinks(&["file"])).unwrap().finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
+    Ledger::open(directory.path(), sinks(&["file"])).unwrap().finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
     assert_eq!(ledger.outbox(0).next(10, soon()).len(), 1);
     assert!(ledger.outbox(1).next(10, Some(Instant::now())).is_empty());
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -332,16 +332,16 @@ fn old_events_are_forgotten_unless_they_wait() {
     assert!(on_disk(&ledger));
     let events = outbox.next(1, soon());
     outbox.delivered(&events);
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
     assert!(on_disk(&ledger));
     let reader = Reader::open(directory.path()).unwrap();
     let left = reader.events_after(0, 10).unwrap();
     assert_eq!(left.iter().map(|event| event.alert.state).collect::<Vec<_>>(), [State::Resolved]);
     ledger.outbox(0).delivered(&left.into_iter().map(Arc::new).collect::<Vec<_>>());
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     assert!(on_disk(&ledger));
     assert!(reader.events_after(0, 10).unwrap().is_empty() && reader.alerts().unwrap().is_empty());
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
 }

@@ -8,6 +8,7 @@ use std::{
         atomic::Ordering,
         mpsc::{Receiver, RecvTimeoutError, SyncSender},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 
 /// A ledger that can't be written is tried again this often.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// And at the stop, which is not to last.
+const LAST_RETRY: Duration = Duration::from_millis(250);
 
 /// And told of this often.
 const COMPLAIN: Duration = Duration::from_secs(60);
@@ -50,6 +54,8 @@ pub(super) struct Writer {
     /// Not before then, while the ledger can't be written.
     retry_at: Option<Instant>,
     complained: Option<Instant>,
+    /// Of the last attempt.
+    deadline: Option<Instant>,
 }
 
 impl Writer {
@@ -72,6 +78,7 @@ impl Writer {
             forget_at: now,
             retry_at: None,
             complained: None,
+            deadline: None,
         };
         let open_alerts =
             writer.open().and_then(|()| writer.database.open_alerts()).unwrap_or_else(|error| {
@@ -82,15 +89,14 @@ impl Writer {
         (writer, open_alerts)
     }
 
-    /// Until it is told to stop.
-    pub(super) fn run(mut self) {
+    /// Until it is told to stop. Gives the events that could not be written.
+    pub(super) fn run(mut self) -> Vec<Unwritten> {
         loop {
             let running = self.listen();
             self.write(!running || !self.barriers.is_empty());
             self.database.account();
             if !running {
-                self.give_up();
-                return;
+                return self.finish();
             }
         }
     }
@@ -132,7 +138,10 @@ impl Writer {
                 self.take_work(work);
             }
             Message::Barrier(answer) => self.barriers.push(answer),
-            Message::Stop => return false,
+            Message::Stop { deadline } => {
+                self.deadline = Some(deadline);
+                return false;
+            }
         }
         true
     }
@@ -228,14 +237,18 @@ impl Writer {
         }
     }
 
-    /// Nothing more will be written.
-    fn give_up(&mut self) {
-        self.work.drain(..).for_each(|work| work.lost());
-        let mut lost = 0;
-        self.shared.each(|_| lost += 1);
-        if lost > 0 {
-            self.shared.stats.lost.fetch_add(lost, Ordering::Relaxed);
-            tracing::error!(alerts = lost, "these alerts are not in the ledger");
+    /// Tries until the deadline; then nothing more will be written.
+    fn finish(&mut self) -> Vec<Unwritten> {
+        while self.retry_at.is_some()
+            && self.deadline.is_some_and(|deadline| Instant::now() + LAST_RETRY < deadline)
+        {
+            thread::sleep(LAST_RETRY);
+            self.write(true);
         }
+        self.work.drain(..).for_each(|work| work.lost());
+        let mut lost = Vec::new();
+        self.shared.each(|unwritten| lost.push(unwritten.clone()));
+        self.shared.stats.lost.fetch_add(lost.len() as u64, Ordering::Relaxed);
+        lost
     }
 }

@@ -1,11 +1,14 @@
 //! A full disk.
 
+use std::fs::OpenOptions;
+
 use anyhow::{Result, ensure};
-use rollcall::ledger::Reader;
+use rollcall::{alert::Alert, ledger::Reader};
 use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline, disk};
 
 use super::{LIMIT, enumerate, wait_for_alerts};
 
+const FILLER: &str = "filler";
 const ERRORS: &str = "rollcall_ledger_write_errors_total";
 
 #[test]
@@ -18,7 +21,7 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
     enumerate(server.address(), 0)?;
     wait_for_alerts(&daemon, 0..1)?;
-    let filler = state.directory().join("filler");
+    let filler = state.directory().join(FILLER);
     disk::fill(&filler)?;
     // Until it shows: what the ledger has of its own to write over takes the first few.
     let mut clients = 1;
@@ -61,7 +64,7 @@ fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()>
     let arguments = [&LIMIT[..], &["--alert.webhook", &url, "--ledger.size", "1MiB"]].concat();
     // Its key has to be there.
     Daemon::start_with(&state, &[server.port()], &arguments)?.stop()?;
-    disk::fill(&state.directory().join("filler"))?;
+    disk::fill(&state.directory().join(FILLER))?;
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
     for number in 0..10 {
         enumerate(server.address(), number)?;
@@ -69,5 +72,93 @@ fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()>
     let lines = wait_for_alerts(&daemon, 0..10)?;
     receiver.wait_for(lines.len(), 200)?;
     daemon.kill()?;
+    Ok(())
+}
+
+/// Fills the disk of `state` until the ledger fails, and has `more` alerts come then; how many clients have one.
+fn fail_the_ledger(daemon: &Daemon, server: &MiniServer, state: &State, more: u16) -> Result<u16> {
+    disk::fill(&state.directory().join(FILLER))?;
+    let mut clients = 0;
+    deadline::until("the ledger to fail", || {
+        enumerate(server.address(), clients)?;
+        clients += 1;
+        let metrics = daemon.metrics()?;
+        Ok((metrics.sum(ERRORS, &[("database", "alerts")]) > 0.0).then_some(()))
+    })?;
+    for number in clients..clients + more {
+        enumerate(server.address(), number)?;
+    }
+    Ok(clients + more)
+}
+
+fn recorded(state: &State) -> Result<Vec<String>> {
+    let events = Reader::open(&state.directory())?.events_after(0, 1_000)?;
+    Ok(events.into_iter().map(|event| event.line).collect())
+}
+
+#[test]
+fn what_a_full_disk_kept_out_of_the_ledger_is_written_at_the_stop_if_there_is_room() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = State::on_small_disk(8 << 20)?;
+    let arguments = [&LIMIT[..], &["--ledger.size", "1MiB"]].concat();
+    let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
+    let clients = fail_the_ledger(&daemon, &server, &state, 20)?;
+    wait_for_alerts(&daemon, 0..clients)?;
+    std::fs::remove_file(state.directory().join(FILLER))?;
+    // At once: the ledger has not tried again.
+    let report = daemon.stop()?;
+    assert_eq!(recorded(&state)?.len(), report.alerts.len(), "{}", report.log);
+    Ok(())
+}
+
+#[test]
+fn little_room_is_used_for_as_many_alerts_as_there_is_room_for() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = State::on_small_disk(8 << 20)?;
+    let arguments = [&LIMIT[..], &["--ledger.size", "1MiB", "--ledger.objects", "off"]].concat();
+    let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
+    let clients = fail_the_ledger(&daemon, &server, &state, 100)?;
+    let alerts = wait_for_alerts(&daemon, 0..clients)?.len();
+    let before = recorded(&state)?.len();
+    let filler = OpenOptions::new().write(true).open(state.directory().join(FILLER))?;
+    // For a few of them, and not for all.
+    filler.set_len(filler.metadata()?.len() - (64 << 10))?;
+    deadline::until("some of the alerts in the ledger", || {
+        Ok((recorded(&state)?.len() > before).then_some(()))
+    })?;
+    ensure!(recorded(&state)?.len() < alerts, "there was room for all {alerts} of them");
+    filler.set_len(0)?;
+    let report = daemon.stop()?;
+    assert_eq!(recorded(&state)?.len(), report.alerts.len(), "{}", report.log);
+    Ok(())
+}
+
+#[test]
+fn what_the_ledger_lacks_at_the_stop_is_counted_and_handed_over() -> Result<()> {
+    let server = MiniServer::start()?;
+    // With an alert file, which has them, and with one that takes nothing either.
+    for full in [false, true] {
+        let state = State::on_small_disk(8 << 20)?;
+        let receiver = Receiver::start(0, 200)?;
+        let url = receiver.url("/hook");
+        let mut arguments = [&LIMIT[..], &["--ledger.size", "1MiB", "--alert.webhook", &url]].concat();
+        if full {
+            arguments.extend(["--alert.file", "/dev/full"]);
+        }
+        let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
+        let clients = fail_the_ledger(&daemon, &server, &state, 20)?;
+        receiver.wait_for(usize::from(clients), 200)?;
+        let metrics = daemon.metrics()?;
+        let report = daemon.stop_with(metrics, 8)?;
+        let told = receiver.posts(200).len();
+        let lost = told - recorded(&state)?.len();
+        ensure!(lost >= 20, "the disk was not full");
+        let path = state.directory().join("ledger.db");
+        let message =
+            format!("rollcall: write {lost} events of alerts to ledger {}; make room", path.display());
+        ensure!(report.log.contains(&message), "{message}\n{}", report.log);
+        let lines = report.log.lines().filter_map(|line| serde_json::from_str::<Alert>(line).ok());
+        assert_eq!(lines.count(), if full { lost } else { 0 }, "{}", report.log);
+    }
     Ok(())
 }

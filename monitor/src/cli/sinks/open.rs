@@ -1,6 +1,7 @@
 //! The ledger and the sinks at work: started before capture, reopened on SIGHUP, and brought to an end after it.
 
 use std::{
+    io::{self, Write as _},
     path::Path,
     sync::{
         Arc,
@@ -25,7 +26,10 @@ use rollcall::{
 use tokio::sync::watch;
 
 use super::{Asked, Plan, To};
-use crate::cli::{exit::Failure, state::Key};
+use crate::cli::{
+    exit::{Exit, Failure},
+    state::Key,
+};
 
 /// What the daemon waits for, when it stops, until all alerts are on disk.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -113,13 +117,28 @@ impl Sinks {
     }
 
     /// Once the engine has ended: writes all alerts, and lets every sink make one last attempt. What it does not deliver
-    /// is left to the next start.
-    pub(crate) fn finish(self) {
+    /// is left to the next start. What the disk does not take is printed on stderr, unless it is in the alert file.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
         let Sinks { ledger, delivery, reopen: _, own: _ } = self;
         // Without a positive answer, sinks deliver from memory.
         let _ = ledger.handle().barrier().recv_timeout(SETTLE);
         delivery.finish(&ledger, Instant::now() + LAST_ATTEMPT);
-        ledger.finish(SETTLE);
+        let Err(lost) = ledger.finish(SETTLE) else { return Ok(()) };
+        let mut stderr = io::stderr().lock();
+        for line in &lost.lines {
+            // Without stderr there is nowhere left.
+            drop(writeln!(stderr, "{line}"));
+        }
+        let advice = match (lost.elsewhere, lost.lines.len()) {
+            (elsewhere, 0) => format!("make room; all {elsewhere} are in the alert file"),
+            (0, lines) => format!("make room, and keep the {lines} lines of JSON above"),
+            (elsewhere, lines) => {
+                format!(
+                    "make room, and keep the {lines} lines of JSON above; {elsewhere} are in the alert file"
+                )
+            }
+        };
+        Err(Failure::new(Exit::Output, lost).advise(advice))
     }
 }
 
@@ -127,7 +146,7 @@ impl Sinks {
 /// hash.
 fn name(Asked { identity, to, .. }: &Asked, key: HashKey) -> String {
     match to {
-        To::File(_) => "file".to_owned(),
+        To::File(_) => ledger::FILE_SINK.to_owned(),
         To::Journal => "journal".to_owned(),
         To::Webhook(..) => format!("webhook-{:016x}", key.hash(identity.as_bytes())),
         To::Alertmanager(_) => format!("alertmanager-{:016x}", key.hash(identity.as_bytes())),

@@ -40,7 +40,7 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
     let again = acknowledge(directory, "a", &acked("ada", None, 6)).unwrap();
     assert_eq!(again, Outcome::Already("a1".to_owned(), first.clone()));
     running.handle().record(&alert("a1", State::Resolved, 7));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
     let second = acked("bob", Some("the auditor"), 8);
     assert_eq!(acknowledge(directory, "a", &second).unwrap(), Outcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(second.clone()), None]);
@@ -56,7 +56,7 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
 fn ids_that_name_none_or_several_are_not_taken() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    ledger(directory, &[alert("a1", State::Open, 1), alert("a2", State::Open, 2)]).finish(PATIENCE);
+    ledger(directory, &[alert("a1", State::Open, 1), alert("a2", State::Open, 2)]).finish(PATIENCE).unwrap();
     let outcome = |id| acknowledge(directory, id, &acked("ada", None, 1)).unwrap();
     assert_eq!(outcome("b"), Outcome::Unknown);
     assert_eq!(outcome("a"), Outcome::Ambiguous);
@@ -82,7 +82,7 @@ fn who_took_on_a_warning_did_not_take_on_what_is_critical() {
     assert!(!tell(severe(Severity::Critical, 3)));
     acknowledge(directory, "a1", &acked("ada", None, 6)).unwrap();
     assert!(tell(severe(Severity::Critical, 7)));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
 }
 
 #[test]
@@ -98,5 +98,5 @@ fn acknowledged_alerts_are_told_when_that_has_changed() {
     running.handle().record(&alert("a1", State::Resolved, 7));
     assert!(running.handle().barrier().recv().unwrap());
     assert_eq!(watch.changed(), Some(BTreeSet::new()));
-    running.finish(PATIENCE);
+    running.finish(PATIENCE).unwrap();
 }

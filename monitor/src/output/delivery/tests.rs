@@ -66,7 +66,7 @@ fn waiting(directory: &tempfile::TempDir) -> Vec<String> {
     let settings = Settings { sinks: vec!["webhook".to_owned()], ..Settings::default() };
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     let events = ledger.outbox(0).next(100, Some(Instant::now()));
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
     events.iter().map(|event| event.alert.id.clone()).collect()
 }
 
@@ -81,7 +81,7 @@ fn events_arrive_in_order_once_the_receiver_is_back() {
     }
     let stats = Arc::clone(&stage.delivery.stats[0].1);
     stage.delivery.finish(&stage.ledger, Instant::now() + PATIENCE);
-    stage.ledger.finish(PATIENCE);
+    stage.ledger.finish(PATIENCE).unwrap();
     assert_eq!(stage.script.lock().unwrap().taken, ["a1", "c3"]);
     let counts = [&stats.delivered, &stats.refused, &stats.failures].map(|count| count.load(Relaxed));
     assert_eq!(counts, [2, 1, 2]);
@@ -98,7 +98,7 @@ fn a_stop_makes_one_attempt_more_and_leaves_the_rest_to_the_next_start() {
     let started = Instant::now();
     stage.delivery.finish(&stage.ledger, started + PATIENCE);
     assert!(started.elapsed() < PATIENCE / 2, "a wait for the next attempt ends at once");
-    stage.ledger.finish(PATIENCE);
+    stage.ledger.finish(PATIENCE).unwrap();
     assert!(stage.script.lock().unwrap().attempts <= 4);
     assert_eq!(waiting(&stage.directory), ["a1", "b2"]);
 }
@@ -140,6 +140,6 @@ fn a_receiver_that_hangs_holds_up_neither_others_nor_the_stop() {
         quick.recv_timeout(PATIENCE).unwrap();
     }
     delivery.finish(&ledger, Instant::now());
-    ledger.finish(PATIENCE);
+    ledger.finish(PATIENCE).unwrap();
     drop(let_go);
 }

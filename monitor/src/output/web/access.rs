@@ -19,6 +19,7 @@ use tokio::task;
 use super::{
     bucket::Bucket,
     config::{self, Config, Error, Sources},
+    hosts::Hosts,
     passwords::{Passwords, Verdict},
     response::{Answer, plain},
 };
@@ -28,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The web configuration in force, and what it takes to hold requests to it.
 pub struct Access {
+    hosts: Hosts,
     path: Option<PathBuf>,
     inner: Mutex<Inner>,
     passwords: Passwords,
@@ -41,14 +43,15 @@ struct Inner {
 }
 
 impl Access {
-    /// Access as the file says; for everybody, without TLS, if there is none.
-    pub fn open(path: Option<&Path>) -> Result<Access, Error> {
+    /// Access as the file says; for everybody, without TLS, if there is none. Without TLS, only by the names of `hosts`.
+    pub fn open(path: Option<&Path>, hosts: Hosts) -> Result<Access, Error> {
         let (config, sources) = match path {
             Some(path) => config::read(path),
             None => (Ok(Config::default()), Sources::default()),
         };
         let inner = Inner { config: Arc::new(config?), sources: Arc::new(sources), looked: Instant::now() };
         Ok(Access {
+            hosts,
             path: path.map(Path::to_owned),
             inner: Mutex::new(inner),
             passwords: Passwords::new(),
@@ -80,6 +83,12 @@ impl Access {
         request: &Request<B>,
         from: IpAddr,
     ) -> Result<(), Answer> {
+        // With TLS, whoever asks has made sure by the certificate that the name is this server's.
+        if config.tls.is_none()
+            && let Some(refusal) = self.hosts.refusal(request)
+        {
+            return Err(refusal);
+        }
         if let Some(rate) = config.rate
             && !self.bucket.lock().unwrap_or_else(PoisonError::into_inner).take(rate, Instant::now())
         {

@@ -1,4 +1,7 @@
 //! Connections: few at a time, each for one request, each with a deadline, with TLS or without.
+//!
+//! Who comes is let in, always: where there are too many, or no descriptor is left, the oldest that has not asked anything
+//! makes room, or the oldest at all.
 
 use std::{
     collections::VecDeque,
@@ -6,24 +9,38 @@ use std::{
     future::Future,
     io,
     net::{IpAddr, TcpListener},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use hyper::{Request, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use nix::sys::resource::{Resource, getrlimit};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
-    task::AbortHandle,
+    task::JoinHandle,
     time,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{access::Access, config::Config, response::Answer, site::Site};
 
-/// Connections at a time.
+/// Connections at a time, if there are descriptors for them.
 pub const CONNECTIONS: usize = 64;
+
+/// Connections at a time, however few descriptors there are: a browser, a scraper and a probe, and one to spare.
+const FEWEST: usize = 4;
+
+/// Descriptors that are left to the rest of the daemon, beside those that it has already: databases, logs, checkpoints and
+/// sinks open some now and then.
+const RESERVED: usize = 16;
+
+/// Where a process finds its own descriptors.
+const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// A TLS handshake must be done by then, and then a request's head must come by then.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,39 +63,90 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let mut open = VecDeque::<AbortHandle>::new();
+    let mut open = Open::default();
+    let most = most();
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return Ok(()),
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    open.retain(|connection| !connection.is_finished());
-                    if open.len() >= CONNECTIONS && let Some(oldest) = open.pop_front() {
-                        oldest.abort();
+                    if open.count() >= most {
+                        open.make_room().await;
                     }
-                    let talk = converse(stream, peer.ip(), Arc::clone(&site), Arc::clone(&access));
-                    open.push_back(tokio::spawn(talk).abort_handle());
+                    let asked = Arc::<AtomicBool>::default();
+                    let talk = converse(stream, peer.ip(), Arc::clone(&site), Arc::clone(&access), Arc::clone(&asked));
+                    open.0.push_back(Connection { task: tokio::spawn(talk), asked });
                 }
                 Err(error) => {
-                    // Out of descriptors, or the peer was gone already: neither is a reason to stop, nor to spin.
                     tracing::debug!(%error, "accept a connection");
-                    time::sleep(Duration::from_millis(100)).await;
+                    // Whoever was gone already has taken nothing from anybody. What others hold is not for long.
+                    if is_exhausted(&error) && !open.make_room().await {
+                        time::sleep(Duration::from_millis(100)).await;
+                    }
                 }
             },
         }
     }
 }
 
-async fn converse(stream: TcpStream, from: IpAddr, site: Arc<Site>, access: Arc<Access>) {
+/// The connections that are open, the oldest first.
+#[derive(Default)]
+struct Open(VecDeque<Connection>);
+
+struct Connection {
+    task: JoinHandle<()>,
+    /// There is a request.
+    asked: Arc<AtomicBool>,
+}
+
+impl Open {
+    fn count(&mut self) -> usize {
+        self.0.retain(|connection| !connection.task.is_finished());
+        self.0.len()
+    }
+
+    /// Closes one, so that its descriptor is free; `false` if there is none.
+    async fn make_room(&mut self) -> bool {
+        let idle = self.0.iter().position(|connection| !connection.asked.load(Ordering::Relaxed));
+        let Some(Connection { task, .. }) = self.0.remove(idle.unwrap_or(0)) else { return false };
+        task.abort();
+        // It was aborted, or has come to its end: either way it is closed.
+        drop(task.await);
+        true
+    }
+}
+
+/// How many connections there may be at a time.
+fn most() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_or(usize::MAX, |(soft, _)| soft.try_into().unwrap_or(usize::MAX));
+    let used = std::fs::read_dir(DESCRIPTORS).map_or(0, Iterator::count);
+    limit.saturating_sub(used + RESERVED).clamp(FEWEST, CONNECTIONS)
+}
+
+/// Whether a connection could not be taken as the process or the host has no room for it.
+fn is_exhausted(error: &io::Error) -> bool {
+    use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE | ENOBUFS | ENOMEM))
+}
+
+async fn converse(
+    stream: TcpStream,
+    from: IpAddr,
+    site: Arc<Site>,
+    access: Arc<Access>,
+    asked: Arc<AtomicBool>,
+) {
     let talk = async {
         let config = access.config().await;
         match &config.tls {
-            None => answer(stream, from, &config, &site, &access).await,
+            None => answer(stream, from, &config, &site, &access, &asked).await,
             Some(tls) => {
                 let shake = handshake(stream, TlsAcceptor::from(Arc::clone(tls)));
                 match time::timeout(HEAD_TIMEOUT, shake).await {
-                    Ok(Ok(Some(stream))) => answer(stream, from, &config, &site, &access).await,
+                    Ok(Ok(Some(stream))) => answer(stream, from, &config, &site, &access, &asked).await,
                     Ok(Ok(None)) => {}
                     Ok(Err(error)) => tracing::debug!(%error, "shake hands"),
                     Err(_) => tracing::debug!("a client did not shake hands"),
@@ -112,8 +180,10 @@ async fn answer(
     config: &Config,
     site: &Site,
     access: &Access,
+    asked: &AtomicBool,
 ) {
     let service = service_fn(|request: Request<Incoming>| async move {
+        asked.store(true, Ordering::Relaxed);
         let mut response = match access.admit(config, &request, from).await {
             Ok(()) => site.answer(request.method(), request.uri()).await,
             Err(refusal) => refusal,

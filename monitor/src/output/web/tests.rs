@@ -45,7 +45,8 @@ fn with_site(
         pulse: Arc::default(),
         board: Arc::default(),
     });
-    let access = Arc::new(Access::open(config).unwrap());
+    let hosts = Hosts::of_this_host(&["monitor.example".to_owned()]);
+    let access = Arc::new(Access::open(config, hosts).unwrap());
     let server = thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(serve(listener, site, access, async { drop(stopped.await) })).unwrap();
@@ -57,7 +58,7 @@ fn with_site(
 
 fn ask(address: SocketAddr, head: &str) -> String {
     let mut client = Client::connect(address).unwrap();
-    write!(client, "{head} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    write!(client, "{head} HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     answer
@@ -167,7 +168,7 @@ fn basic(user: &str, password: &str) -> String {
 
 fn status(address: SocketAddr, path: &str, field: &str) -> u16 {
     let mut client = Client::connect(address).unwrap();
-    write!(client, "GET {path} HTTP/1.1\r\nHost: x\r\n{field}\r\n\r\n").unwrap();
+    write!(client, "GET {path} HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n").unwrap();
     let mut answer = String::new();
     client.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()
@@ -223,4 +224,90 @@ fn header_fields_and_a_rate_limit_are_as_the_file_says() {
         let third = ask(address, "GET /healthz");
         assert!(third.starts_with("HTTP/1.1 429 ") && third.contains("\r\nretry-after: 1\r\n"), "{third}");
     });
+}
+
+/// The status of the answer to a whole head.
+fn answered(address: SocketAddr, head: &str) -> String {
+    let mut client = Client::connect(address).unwrap();
+    write!(client, "{head}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn only_its_own_names_and_addresses_are_answered() {
+    let own = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    with_server(Arc::default(), |address| {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:9847",
+            "192.0.2.10:9847",
+            "[::1]",
+            "[::1]:9847",
+            "[fe80::1%25eth0]:9847",
+            "localhost",
+            "LOCALHOST:9847",
+            "localhost.",
+            "localhost.:9847",
+            "a.localhost",
+            "monitor.example",
+            "Monitor.Example.:80",
+            "",
+            &own,
+            &own.to_uppercase(),
+            &format!("{own}.:9847"),
+        ] {
+            assert_eq!(answered(address, &format!("GET /metrics HTTP/1.1\r\nHost: {host}")), "200", "{host}");
+            if !host.is_empty() {
+                let head = format!("GET http://{host}/metrics HTTP/1.1\r\nHost: {host}");
+                assert_eq!(answered(address, &head), "200", "{host}");
+            }
+        }
+        for host in [
+            "evil.example",
+            "EVIL.example:9847",
+            "evil.example.",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "evillocalhost",
+            "x.monitor.example",
+            "monitor.example..",
+            "[::1].evil.example",
+            "[::1",
+            "[evil.example]",
+            "evil@127.0.0.1",
+            "127.0.0.1:evil",
+            "127.0.0.1, evil.example",
+            "\u{e9}vil.example",
+            "0x7f.1",
+            "2130706433",
+        ] {
+            for path in ["/", "/metrics", "/healthz", "/api/v1/clients", "/nowhere"] {
+                let answer = answered(address, &format!("GET {path} HTTP/1.1\r\nHost: {host}"));
+                assert_eq!(answer, "421", "{host} {path}");
+            }
+        }
+        let told = ask_as(address, "evil.example");
+        assert!(told.ends_with("\r\n\r\nthis is not a name of this server: add it to --web.allowed-host of the daemon, or ask by address\n"), "{told}");
+        for (head, expected) in [
+            ("GET /metrics HTTP/1.0", "200"),
+            ("GET /metrics HTTP/1.0\r\nHost: evil.example", "421"),
+            ("GET /metrics HTTP/1.1", "400"),
+            ("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example", "400"),
+            ("GET http://evil.example/metrics HTTP/1.1\r\nHost: 127.0.0.1", "421"),
+            ("GET http://127.0.0.1/metrics HTTP/1.1\r\nHost: evil.example", "421"),
+            ("GET http://u@127.0.0.1/metrics HTTP/1.1\r\nHost: 127.0.0.1", "421"),
+        ] {
+            assert_eq!(answered(address, head), expected, "{head}");
+        }
+    });
+}
+
+fn ask_as(address: SocketAddr, host: &str) -> String {
+    let mut client = Client::connect(address).unwrap();
+    write!(client, "GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    answer
 }

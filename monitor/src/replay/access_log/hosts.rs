@@ -10,6 +10,9 @@ use crate::hash::HashKey;
 /// Names that have an address to themselves, some 30 MiB of them. Names beyond share the addresses above.
 const NAMED: usize = 1 << 18;
 
+/// The longest name (RFC 1035, section 2.3.4).
+const LONGEST_NAME: usize = 255;
+
 /// The first address that nobody has (RFC 1112, section 4: class E).
 const RESERVED: u32 = 0xf000_0000;
 /// The addresses of names beyond [`NAMED`].
@@ -38,8 +41,8 @@ impl Hosts {
         if let Some(found) = address(text) {
             return Some(found);
         }
-        let is_name = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
-        if text.is_empty() || text == b"-" || text.len() > 255 || !text.iter().all(is_name) {
+        let is_text = |byte: &u8| byte.is_ascii_graphic() || *byte >= 0x80;
+        if text.is_empty() || text == b"-" || text.len() > LONGEST_NAME || !text.iter().all(is_text) {
             return None;
         }
         Some((IpAddr::V4(self.named(text)), None))
@@ -63,6 +66,17 @@ impl Hosts {
         self.known.insert(name.into(), address);
         address
     }
+}
+
+/// Whether `text` can be the name of a host: one whose last label is a number is none, but half an address (RFC 1123,
+/// section 2.1).
+pub(super) fn is_name(text: &[u8]) -> bool {
+    let is_text = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte) || *byte >= 0x80;
+    let last = text.rsplit(|byte| *byte == b'.').find(|label| !label.is_empty());
+    text.len() <= LONGEST_NAME
+        && text.iter().all(is_text)
+        && text.iter().any(|byte| byte.is_ascii_alphanumeric() || *byte >= 0x80)
+        && last.is_some_and(|label| !label.iter().all(u8::is_ascii_digit))
 }
 
 /// An address with or without a port, brackets or an interface.

@@ -1,9 +1,10 @@
-//! One JSON object a line: Rollcall's own exchange log, and those of nginx, Caddy, Traefik, Envoy and the like.
+//! One JSON object a line: Rollcall's own exchange log, and those of nginx, Caddy, Traefik, Envoy and the like; and lines that
+//! a collector of logs has wrapped into one, such as Docker's `{"log":"…"}`.
 
 use std::net::IpAddr;
 
 use super::{
-    Unread,
+    Unread, combined,
     fields::Fields,
     names::{self, Field},
 };
@@ -31,11 +32,36 @@ const REDACTED: [&[u8]; 3] = [b"REDACTED", b"[REDACTED]", b"***"];
 /// Deeper nesting is not looked at.
 const DEPTH: usize = 5;
 
+/// What a line is called in an object around it, by Docker and Fluentd, journald, Elastic's and Google's collectors, GELF, Loki.
+const WRAPPED: [&str; 8] =
+    ["log", "MESSAGE", "message", "msg", "textPayload", "short_message", "line", "event.original"];
+
 /// Reads one line.
 pub(super) fn read(line: &[u8], fields: &mut Fields) -> Result<(), Unread> {
+    let Some(wrapped) = object(line, fields)? else { return Ok(()) };
+    let mut line = Vec::new();
+    wrapped.decode_into(&mut line);
+    fields.clear();
+    let inner = match line.trim_ascii_start().first() {
+        Some(b'{') => object(&line, fields).map(drop),
+        _ => combined::read(&line, fields),
+    };
+    match inner {
+        // What a program says of itself.
+        Err(Unread::Format) => {
+            fields.clear();
+            Ok(())
+        }
+        read => read,
+    }
+}
+
+/// Reads an object; the line that it wraps, if it does not tell itself of a request.
+fn object<'a>(line: &'a [u8], fields: &mut Fields) -> Result<Option<Text<'a>>, Unread> {
     if !line.trim_ascii_start().starts_with(b"{") {
         return Err(Unread::Format);
     }
+    let mut wrapped = None;
     let mut scanner = Scanner::new(line);
     let mut places = [Place::Elsewhere; DEPTH + 1];
     let mut keys = [None; DEPTH + 1];
@@ -58,7 +84,12 @@ pub(super) fn read(line: &[u8], fields: &mut Fields) -> Result<(), Unread> {
                 }
             }
             Token::String(text) if (1..=DEPTH).contains(&depth) => match (places[depth], keys[depth]) {
-                (Place::Object, Some(key)) => member(fields, key, |out| text.decode_into(out)),
+                (Place::Object, Some(key)) => {
+                    if depth == 1 && WRAPPED.iter().any(|name| key.is(name)) {
+                        wrapped = wrapped.or(Some(text));
+                    }
+                    member(fields, key, |out| text.decode_into(out));
+                }
                 (Place::Headers, Some(name)) if !REDACTED.contains(&text.raw()) => {
                     fields.header(|out| name.decode_into(out), |out| text.decode_into(out));
                 }
@@ -74,7 +105,11 @@ pub(super) fn read(line: &[u8], fields: &mut Fields) -> Result<(), Unread> {
             _ => {}
         }
     }
-    if scanner.end() == End::Whole { Ok(()) } else { Err(Unread::Format) }
+    if scanner.end() != End::Whole {
+        return Err(Unread::Format);
+    }
+    let tells = [Field::Target, Field::RequestLine].iter().any(|field| fields.get(*field).is_some());
+    Ok(wrapped.filter(|_| !tells))
 }
 
 /// What the object or array called `key` is to be taken for.

@@ -9,6 +9,7 @@
 //! error.
 
 mod call;
+mod caller;
 mod columns;
 mod combined;
 mod fields;

@@ -68,7 +68,7 @@ fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer() {
     assert_eq!(tell(alert("b", State::Open, Severity::Warning, 2)), 1);
     assert_eq!(tell(alert("a", State::Update, Severity::Warning, 3)), 1);
     assert_eq!(tell(alert("a", State::Update, Severity::Critical, 4)), 0);
-    ledger.finish(std::time::Duration::from_secs(20));
+    ledger.finish(std::time::Duration::from_secs(20)).unwrap();
 }
 
 #[test]

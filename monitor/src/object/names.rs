@@ -4,6 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::spelling;
+
 /// Names of accounts and of what leads to one, in lower case.
 const OBJECTS: [&str; 34] = [
     "id",
@@ -73,6 +75,89 @@ const EXCEPT: [&str; 22] = [
 const ENDINGS: [&str; 20] = [
     "_id", "-id", ".id", "_ID", "-ID", "Id", "ID", "_ids", "-ids", ".ids", "_IDs", "Ids", "IDs", "_uuid",
     "Uuid", "_uuids", "Uuids", "_no", "_number", "Number",
+];
+
+/// Words in `id` that are no names of identifiers, though nothing parts the ending from what comes before it, as in
+/// `policyid`. Names of clicks among them, which advertisers add to each link.
+const WORDS: [&str; 72] = [
+    "acid",
+    "aid",
+    "amid",
+    "android",
+    "arid",
+    "asid",
+    "asteroid",
+    "avid",
+    "avoid",
+    "bid",
+    "bssid",
+    "centroid",
+    "cid",
+    "colloid",
+    "covid",
+    "cuboid",
+    "dclid",
+    "eid",
+    "ellipsoid",
+    "fbclid",
+    "fluid",
+    "forbid",
+    "gbraid",
+    "gclid",
+    "geoid",
+    "gid",
+    "grid",
+    "hid",
+    "humid",
+    "hybrid",
+    "igshid",
+    "invalid",
+    "kid",
+    "laid",
+    "lid",
+    "lipid",
+    "liquid",
+    "lucid",
+    "maid",
+    "mid",
+    "morbid",
+    "msclkid",
+    "orchid",
+    "overpaid",
+    "paid",
+    "pid",
+    "plaid",
+    "polaroid",
+    "postpaid",
+    "prepaid",
+    "pyramid",
+    "raid",
+    "rapid",
+    "rid",
+    "rigid",
+    "said",
+    "sid",
+    "skid",
+    "solid",
+    "ssid",
+    "steroid",
+    "tabloid",
+    "thyroid",
+    "tid",
+    "ttclid",
+    "unpaid",
+    "valid",
+    "vid",
+    "vivid",
+    "void",
+    "wbraid",
+    "yclid",
+];
+
+/// Names of operators, without the sign in front of them.
+const OPERATORS: [&str; 16] = [
+    "eq", "in", "is", "equals", "equal", "exact", "iexact", "like", "ilike", "contains", "any", "all", "gt",
+    "gte", "lt", "lte",
 ];
 
 /// Names that say which part of a list is asked for, in lower case and without separators.
@@ -166,11 +251,16 @@ impl Names {
         Names(given)
     }
 
-    /// What the parameter called `name` holds. With `given_only`, conventions don't count.
+    /// What the parameter called `name` holds, as servers read the name. With `given_only`, conventions don't count.
     pub(super) fn judge(&self, name: &[u8], given_only: bool) -> Holds {
-        let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.len() <= LONGEST_NAME) else {
-            return Holds::Nothing;
-        };
+        let mut buffer = [0; LONGEST_NAME];
+        match plain(name, &mut buffer).map(std::str::from_utf8) {
+            Some(Ok(name)) => self.of(name, given_only),
+            _ => Holds::Nothing,
+        }
+    }
+
+    fn of(&self, name: &str, given_only: bool) -> Holds {
         let inner = innermost(name);
         let given = |param: &&ObjectParam| {
             param.name.eq_ignore_ascii_case(name) || param.name.eq_ignore_ascii_case(inner)
@@ -186,14 +276,51 @@ impl Names {
     }
 }
 
+/// `name` as servers read it: without blanks around it and what stands behind a NUL; blanks inside are `_` to PHP. `None`
+/// if it is longer than names are.
+fn plain<'a>(name: &'a [u8], buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a [u8]> {
+    if !name.iter().any(|byte| matches!(byte, 0..=b' ' | b'+' | b'%' | 0x7f..)) {
+        return (name.len() <= LONGEST_NAME).then_some(name);
+    }
+    let mut decoded = Vec::new();
+    let mut name = spelling::decoded(name, &mut decoded);
+    loop {
+        let length = name.len();
+        name = spelling::bare(name);
+        name = name.strip_prefix(b"+").unwrap_or(name);
+        name = name.strip_suffix(b"+").unwrap_or(name);
+        if name.len() == length {
+            break;
+        }
+    }
+    let out = buffer.get_mut(..name.len())?;
+    for (to, &byte) in out.iter_mut().zip(name) {
+        *to = if b" +".contains(&byte) { b'_' } else { byte };
+    }
+    Some(out)
+}
+
+/// Whether `name` says how the value under it is compared: it holds what the name around it does. `id[$eq]=17`, and
+/// `where: {id: {_eq: 17}}` of GraphQL.
+pub(super) fn is_operator(name: &[u8]) -> bool {
+    let bare = name.strip_prefix(b"$").or_else(|| name.strip_prefix(b"_")).unwrap_or(name);
+    OPERATORS.iter().any(|operator| operator.as_bytes().eq_ignore_ascii_case(bare))
+}
+
 /// The name without `[]` behind it, or what stands inside its last brackets: `id` of `filter[id]`.
-pub(super) fn innermost(name: &str) -> &str {
-    let name = name.strip_suffix("[]").unwrap_or(name);
-    match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
-        // `ids[0]`: an index is no name.
-        Some((outer, inner)) if inner.bytes().all(|byte| byte.is_ascii_digit()) => innermost(outer),
-        Some((_, inner)) => inner,
-        None => name,
+pub(super) fn innermost(mut name: &str) -> &str {
+    loop {
+        name = name.strip_suffix("[]").unwrap_or(name);
+        match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+            // `ids[0]`: an index is no name, nor is an operator.
+            Some((outer, inner))
+                if inner.bytes().all(|byte| byte.is_ascii_digit()) || is_operator(inner.as_bytes()) =>
+            {
+                name = outer;
+            }
+            Some((_, inner)) => return inner,
+            None => return name,
+        }
     }
 }
 
@@ -203,8 +330,11 @@ fn is_object(name: &str) -> bool {
     if OBJECTS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         return true;
     }
-    let stem =
-        ENDINGS.into_iter().find_map(|ending| name.strip_suffix(ending)).filter(|stem| !stem.is_empty());
+    let stem = ENDINGS
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .filter(|stem| !stem.is_empty())
+        .or_else(|| joined_stem(name));
     let Some(stem) = stem else { return false };
     let word = stem.trim_end_matches(SEPARATORS).rsplit(SEPARATORS).next().unwrap_or(stem);
     let ends_with = |except: &&str| {
@@ -212,6 +342,17 @@ fn is_object(name: &str) -> bool {
         at.and_then(|at| word.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(except))
     };
     !EXCEPT.iter().any(ends_with)
+}
+
+/// What stands before `id` or `ids` in any case in a name that is one word: `policy` of `policyid`.
+fn joined_stem(name: &str) -> Option<&str> {
+    let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
+    let at = singular.len().checked_sub(2).filter(|at| *at > 0)?;
+    let is_id = singular.get(at..).is_some_and(|ending| ending.eq_ignore_ascii_case("id"));
+    let stem = singular.get(..at)?;
+    let word = singular.rsplit(SEPARATORS).next().unwrap_or(singular);
+    let is_word = WORDS.iter().any(|known| known.eq_ignore_ascii_case(word));
+    (is_id && !is_word && !stem.ends_with(SEPARATORS)).then_some(stem)
 }
 
 fn is_page(name: &str) -> bool {
@@ -258,6 +399,24 @@ mod tests {
             "customer_ids",
             "filter[customer][ids][]",
             "account_no",
+            "policyid",
+            "POLICYID",
+            "PolicyIds",
+            " id",
+            "+id",
+            "++id++",
+            "%20id",
+            "id\0x",
+            "id \t",
+            "\u{a0}id",
+            "customer id",
+            "user[id]",
+            "[id]",
+            "customer.id",
+            "id[$eq]",
+            "id[in][]",
+            "ids[0][1]",
+            &format!("{}id", " ".repeat(500)),
         ] {
             assert_eq!(judge(name), Holds::Object, "{name}");
         }
@@ -285,6 +444,12 @@ mod tests {
             "per_page",
             "pages",
             "é_id\u{0}é",
+            "android",
+            "hybrid",
+            "is_valid",
+            "fbclid",
+            "sessionid",
+            "user[name]",
             &"a".repeat(65),
         ] {
             let holds = judge(name);

@@ -9,10 +9,45 @@ use super::{
     names::Holds,
     reader::Reader,
 };
-use crate::json::{Scanner, Text, Token, Value};
+use crate::{
+    json::{Scanner, Text, Token, Value},
+    percent,
+};
 
 /// The longest name of a field that becomes part of a route.
 const LONGEST: usize = 96;
+
+/// Names of variables that say how much is asked for, or of when: all but objects.
+const QUANTITIES: [&[u8]; 28] = [
+    b"first",
+    b"last",
+    b"limit",
+    b"take",
+    b"count",
+    b"size",
+    b"pagesize",
+    b"perpage",
+    b"width",
+    b"height",
+    b"zoom",
+    b"depth",
+    b"quality",
+    b"year",
+    b"month",
+    b"day",
+    b"hour",
+    b"version",
+    b"amount",
+    b"quantity",
+    b"price",
+    b"total",
+    b"min",
+    b"max",
+    b"from",
+    b"to",
+    b"since",
+    b"until",
+];
 
 /// The operation of a call, as far as it is known.
 #[derive(Debug, Default)]
@@ -76,7 +111,7 @@ impl Reader {
             return;
         }
         let mut key = None;
-        for token in Scanner::new(body) {
+        for token in Scanner::lenient(body) {
             match token {
                 Token::Key(name) => key = Some(name),
                 Token::String(text) if key.is_some_and(|key| key.is("query")) => {
@@ -95,6 +130,7 @@ impl Reader {
         if !graphql::is_document(text) {
             return;
         }
+        self.has_document = true;
         let judge = |reader: &Reader, name: &[u8]| reader.names.judge(name, reader.given_only);
         for event in graphql::Events::new(text) {
             if let Event::Argument { name, value: graphql::Value::Variable(variable) } = event {
@@ -161,6 +197,40 @@ impl Reader {
             // Values of enumerations are few.
             graphql::Value::Variable(_) | graphql::Value::Name(_) => {}
         }
+    }
+
+    /// Document and variables as parameters: GraphQL over GET, and in forms.
+    pub(super) fn graphql_parameters(&mut self, text: &[u8]) {
+        let mut name = Vec::new();
+        for wanted in [&b"query"[..], b"operationName", b"variables"] {
+            for parameter in text.split(|&byte| byte == b'&') {
+                let Some(equals) = memchr::memchr(b'=', parameter) else { continue };
+                name.clear();
+                percent::decode(&parameter[..equals], &mut name);
+                if name != wanted {
+                    continue;
+                }
+                let spaced: Vec<u8> = parameter[equals + 1..]
+                    .iter()
+                    .map(|&byte| if byte == b'+' { b' ' } else { byte })
+                    .collect();
+                let mut value = Vec::new();
+                percent::decode(&spaced, &mut value);
+                match wanted {
+                    b"query" => self.document(&value),
+                    b"variables" => self.variables_of(&value),
+                    _ => self.operation.persisted(&value),
+                }
+            }
+        }
+    }
+
+    /// Whether a variable without a known use may hold an object: the text of the operation was not sent, so its names are
+    /// the client's to choose, as far as the server lets it register texts.
+    pub(super) fn may_hold_object(&self, name: &[u8]) -> bool {
+        !self.has_document
+            && !self.given_only
+            && !QUANTITIES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
     /// Hands on a text of JSON without its escapes.

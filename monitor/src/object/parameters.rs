@@ -73,24 +73,23 @@ impl Parameters {
     /// A value of a parameter that holds objects: decoded octets. Lists with commas are parted.
     pub(super) fn object(&mut self, name: &[u8], octets: &[u8]) {
         let name = self.name(name);
-        for one in octets.split(|&byte| byte == b',') {
-            let one = one.trim_ascii();
-            if !one.is_empty() {
-                let start = self.text.len();
-                value::push(&mut self.text, one);
-                let value = self.part(start);
-                self.found.push(Parameter { name, value, in_path: false });
-            }
+        if octets.iter().all(|&octet| percent::is_plain(octet)) {
+            return self.one(name, octets);
         }
+        value::with_plain(octets, |plain| {
+            for one in plain.split(|&byte| byte == b',') {
+                self.one(name, one);
+            }
+        });
     }
 
-    /// A number of JSON or GraphQL.
-    pub(super) fn number(&mut self, name: &[u8], number: &[u8]) {
-        let name = self.name(name);
+    fn one(&mut self, name: Part, octets: &[u8]) {
         let start = self.text.len();
-        value::push_number(&mut self.text, number);
+        value::push(&mut self.text, octets.trim_ascii());
         let value = self.part(start);
-        self.found.push(Parameter { name, value, in_path: false });
+        if value.start < value.end {
+            self.found.push(Parameter { name, value, in_path: false });
+        }
     }
 
     /// A value of a parameter that says which part of a list is asked for.

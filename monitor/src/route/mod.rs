@@ -46,7 +46,7 @@ use self::{
 use crate::{
     hash::HashKey,
     http::exchange::Exchange,
-    object::{Body, Names, Objects, Reader},
+    object::{Body, Content, Names, Objects, Reader},
 };
 
 /// The label of all other methods.
@@ -174,10 +174,11 @@ impl Router {
         let query = target.query();
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
+        let content = Content::new(&request.body, cut, request.values("content-type"));
         self.places.clear();
         let body = if let Some(name) = target.name() {
             self.reader.start(false, false);
-            let body = self.reader.read(b"", &request.body, cut);
+            let body = self.reader.read(b"", &content);
             self.reader.objects(false, &mut attribution.objects);
             attribution.id = self.special(method, name);
             body
@@ -186,7 +187,7 @@ impl Router {
             for (segment, range) in self.places.drain(..) {
                 self.reader.path(&self.path.segment(segment).text[range]);
             }
-            let body = self.reader.read(query, &request.body, cut);
+            let body = self.reader.read(query, &content);
             self.reader.objects(hit.is_list, &mut attribution.objects);
             attribution.id = hit.route;
             body
@@ -196,7 +197,7 @@ impl Router {
             self.shape.template.push(' ');
             self.shape.take(&self.path, MAX_TEMPLATE);
             self.reader.start(self.serves_graphql(), false);
-            let body = self.reader.read(query, &request.body, cut);
+            let body = self.reader.read(query, &content);
             self.learned(method, exchange.status, learn, attribution);
             body
         };

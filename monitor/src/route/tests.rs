@@ -101,11 +101,48 @@ fn another_spelling_is_no_other_route_nor_object() {
         "/V1/Customers/17",
         "/v1%2Fcustomers%2F17",
         "http://other.example/v1/customers/17",
+        "/v1/customers/17%20",
+        "/v1/customers/%2017",
+        "/v1/customers/17%00",
+        "/v1/customers/+17",
+        "/v1/customers/017",
+        "/v1/customers/17.0",
+        "/v1/customers/1.7e1",
+        "/v1/customers/1_7",
+        "/v1/customers/[17]",
+        "/v1/customers/%EF%BC%91%EF%BC%97",
+        "/v1/customers/%D9%A1%D9%A7",
+        "/v1\\customers\\17",
+        "/v1/customers/17;x=1",
+        "/v1/customers/17%3Bx=1",
+        "/v1/customers/17/.",
+        "/v1/customers/17//",
+        "/v1/customers/%2531%2537",
     ] {
         let expected = ("GET /v1/customers/{id}".to_owned(), Some("17".to_owned()));
         assert_eq!(ask(&mut router, "GET", target.as_bytes(), 200), expected, "{target}");
     }
     assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0, ..Counters::default() });
+}
+
+#[test]
+fn a_uuid_has_one_spelling() {
+    for target in [
+        "/u/550E8400-E29B-41D4-A716-446655440000",
+        "/u/550e8400e29b41d4a716446655440000",
+        "/u/{550e8400-e29b-41d4-a716-446655440000}",
+        "/u/%7B550e8400-e29b-41d4-a716-446655440000%7d",
+        "/u/urn:uuid:550e8400-e29b-41d4-a716-446655440000",
+    ] {
+        let expected = ("GET /u/{id}".to_owned(), Some("550e8400-e29b-41d4-a716-446655440000".to_owned()));
+        assert_eq!(ask(&mut router(16), "GET", target.as_bytes(), 200), expected, "{target}");
+    }
+}
+
+#[test]
+fn a_version_is_no_account_where_something_follows() {
+    let expected = ("GET /api/2.0/customers/{id}".to_owned(), Some("17".to_owned()));
+    assert_eq!(ask(&mut router(16), "GET", b"/api/2.0/customers/17", 200), expected);
 }
 
 #[test]

@@ -31,7 +31,17 @@ pub fn find(segment: &str) -> Option<(&str, &str)> {
     memchr::memchr(b'.', segment.as_bytes())?;
     let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
     let (stem, extension) = segment.split_at(segment.len() - extension.len());
-    is_identifier(stem).then_some((stem, extension))
+    // `3_1_2.htm` is a section.
+    (is_identifier(stem) && !is_parted_number(stem.as_bytes())).then_some((stem, extension))
+}
+
+/// Whether `stem`, in front of a suffix, is an identifier or several.
+pub fn is_stem(stem: &str) -> bool {
+    (find(stem).is_some() || is_list(stem)) && !is_parted_number(stem.as_bytes())
+}
+
+fn is_parted_number(bytes: &[u8]) -> bool {
+    bytes.contains(&b'_') && is_number(bytes)
 }
 
 /// Whether each element of a list with commas is an identifier, and there are several: `1,2,3`.
@@ -304,6 +314,7 @@ mod tests {
         assert_eq!(find("17.json"), Some(("17", ".json")));
         assert_eq!(find("cust-000123.pdf"), Some(("cust-000123", ".pdf")));
         assert_eq!(find("17.png"), None);
+        assert_eq!(find("3_1_2.htm"), None);
         assert_eq!(find(".json"), None);
     }
 }

@@ -8,40 +8,40 @@ use super::spelling;
 
 /// Names of accounts and of what leads to one, in lower case.
 const OBJECTS: [&str; 34] = [
-    "id",
-    "ids",
-    "uid",
-    "uids",
-    "uuid",
-    "uuids",
-    "guid",
-    "guids",
-    "user",
-    "users",
-    "userid",
-    "userids",
-    "username",
-    "login",
     "account",
     "accountid",
     "acct",
     "customer",
     "customerid",
+    "email",
+    "guid",
+    "guids",
+    "iban",
+    "iccid",
+    "id",
+    "ids",
+    "imsi",
+    "login",
+    "mail",
     "member",
     "memberid",
-    "subscriber",
+    "mobile",
+    "msisdn",
+    "orderid",
     "patient",
     "patientid",
-    "msisdn",
-    "imsi",
-    "iccid",
     "phone",
-    "mobile",
-    "email",
-    "mail",
     "ssn",
-    "iban",
-    "orderid",
+    "subscriber",
+    "uid",
+    "uids",
+    "user",
+    "userid",
+    "userids",
+    "username",
+    "users",
+    "uuid",
+    "uuids",
 ];
 
 /// What comes before `_id` in names that mark calls, visits and applications rather than accounts: their
@@ -156,36 +156,36 @@ const WORDS: [&str; 72] = [
 
 /// Names of operators, without the sign in front of them.
 const OPERATORS: [&str; 16] = [
-    "eq", "in", "is", "equals", "equal", "exact", "iexact", "like", "ilike", "contains", "any", "all", "gt",
-    "gte", "lt", "lte",
+    "all", "any", "contains", "eq", "equal", "equals", "exact", "gt", "gte", "iexact", "ilike", "in", "is",
+    "like", "lt", "lte",
 ];
 
 /// Names that say which part of a list is asked for, in lower case and without separators.
 const PAGES: [&str; 24] = [
-    "page",
-    "pageno",
-    "pagenumber",
-    "pageindex",
-    "pagetoken",
+    "after",
+    "before",
+    "continuation",
+    "continuationtoken",
+    "cursor",
+    "endingbefore",
+    "marker",
+    "maxid",
+    "nextcursor",
     "nextpage",
     "nextpagetoken",
     "nexttoken",
-    "cursor",
-    "nextcursor",
     "offset",
-    "start",
-    "startindex",
-    "startat",
-    "skip",
-    "after",
-    "before",
-    "startingafter",
-    "endingbefore",
-    "continuation",
-    "continuationtoken",
-    "marker",
+    "page",
+    "pageindex",
+    "pageno",
+    "pagenumber",
+    "pagetoken",
     "sinceid",
-    "maxid",
+    "skip",
+    "start",
+    "startat",
+    "startindex",
+    "startingafter",
 ];
 
 /// What parts words in names.
@@ -304,7 +304,7 @@ fn plain<'a>(name: &'a [u8], buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a [
 /// `where: {id: {_eq: 17}}` of GraphQL.
 pub(super) fn is_operator(name: &[u8]) -> bool {
     let bare = name.strip_prefix(b"$").or_else(|| name.strip_prefix(b"_")).unwrap_or(name);
-    OPERATORS.iter().any(|operator| operator.as_bytes().eq_ignore_ascii_case(bare))
+    is_one_of(&OPERATORS, bare)
 }
 
 /// The name without `[]` behind it, or what stands inside its last brackets: `id` of `filter[id]`.
@@ -327,8 +327,12 @@ pub(super) fn innermost(mut name: &str) -> &str {
 /// Whether `name`, without brackets, is by convention that of an object: one of [`OBJECTS`], or has one of the
 /// [`ENDINGS`] but for [`EXCEPT`].
 fn is_object(name: &str) -> bool {
-    if OBJECTS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+    if OBJECT_ENDS.may_have(name.as_bytes()) && is_one_of(&OBJECTS, name.as_bytes()) {
         return true;
+    }
+    // Each of them ends in one of these, and most names do not.
+    if !matches!(name.as_bytes().last(), Some(b'd' | b'D' | b's' | b'S' | b'o' | b'r')) {
+        return false;
     }
     let stem = ENDINGS
         .into_iter()
@@ -344,6 +348,44 @@ fn is_object(name: &str) -> bool {
     !EXCEPT.iter().any(ends_with)
 }
 
+/// First and last letters of names by their length: most names are none, and this tells at once.
+struct Ends([(u32, u32); Ends::LENGTHS]);
+
+static OBJECT_ENDS: Ends = Ends::of(&OBJECTS);
+static PAGE_ENDS: Ends = Ends::of(&PAGES);
+
+impl Ends {
+    const LENGTHS: usize = 24;
+
+    const fn of(names: &[&str]) -> Ends {
+        let mut ends = [(0, 0); Ends::LENGTHS];
+        let mut at = 0;
+        while at < names.len() {
+            let name = names[at].as_bytes();
+            ends[name.len()].0 |= Ends::bit(name[0]);
+            ends[name.len()].1 |= Ends::bit(name[name.len() - 1]);
+            at += 1;
+        }
+        Ends(ends)
+    }
+
+    /// The same for both cases of a letter.
+    const fn bit(letter: u8) -> u32 {
+        1 << (letter & 31)
+    }
+
+    fn may_have(&self, name: &[u8]) -> bool {
+        let Some(&(first, last)) = self.0.get(name.len()) else { return false };
+        matches!(name, [a, .., z] if first & Ends::bit(*a) != 0 && last & Ends::bit(*z) != 0)
+    }
+}
+
+/// Whether `name` is one of `all`, which are in lower case and in order, in any case.
+fn is_one_of(all: &[&str], name: &[u8]) -> bool {
+    let lower = |byte: &u8| byte.to_ascii_lowercase();
+    all.binary_search_by(|known| known.as_bytes().iter().copied().cmp(name.iter().map(lower))).is_ok()
+}
+
 /// What stands before `id` or `ids` in any case in a name that is one word: `policy` of `policyid`.
 fn joined_stem(name: &str) -> Option<&str> {
     let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
@@ -351,7 +393,7 @@ fn joined_stem(name: &str) -> Option<&str> {
     let is_id = singular.get(at..).is_some_and(|ending| ending.eq_ignore_ascii_case("id"));
     let stem = singular.get(..at)?;
     let word = singular.rsplit(SEPARATORS).next().unwrap_or(singular);
-    let is_word = WORDS.iter().any(|known| known.eq_ignore_ascii_case(word));
+    let is_word = is_one_of(&WORDS, word.as_bytes());
     (is_id && !is_word && !stem.ends_with(SEPARATORS)).then_some(stem)
 }
 
@@ -363,7 +405,7 @@ fn is_page(name: &str) -> bool {
         *slot = byte.to_ascii_lowercase();
         length += 1;
     }
-    PAGES.iter().any(|page| page.as_bytes() == &bare[..length])
+    PAGE_ENDS.may_have(&bare[..length]) && is_one_of(&PAGES, &bare[..length])
 }
 
 /// `page[number]` and `page[offset]` of JSON:API.
@@ -377,6 +419,13 @@ mod tests {
 
     fn judge(name: &str) -> Holds {
         Names::default().judge(name.as_bytes(), false)
+    }
+
+    #[test]
+    fn tables_are_in_order() {
+        for table in [&OBJECTS[..], &PAGES, &WORDS, &OPERATORS] {
+            assert!(table.is_sorted_by(|a, b| a < b));
+        }
     }
 
     #[test]

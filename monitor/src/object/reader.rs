@@ -20,8 +20,10 @@ pub struct Reader {
     /// The path is one where GraphQL is served.
     pub(super) graphql: bool,
     pub(super) operation: Operation,
-    /// The text of an operation was there.
-    pub(super) has_document: bool,
+    /// Texts of operations that were there.
+    pub(super) documents: usize,
+    /// There are more variables than `variables` has room for.
+    pub(super) has_more_variables: bool,
     /// Variables of GraphQL that hold objects or places in lists. One that is used for both holds objects.
     pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
     pub(super) decoded: Vec<u8>,
@@ -42,7 +44,7 @@ impl Reader {
         if graphql {
             self.operation.clear();
             self.variables.clear();
-            self.has_document = false;
+            (self.documents, self.has_more_variables) = (0, false);
         }
     }
 

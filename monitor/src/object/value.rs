@@ -61,7 +61,7 @@ fn push_known(text: &mut String, value: &str) -> bool {
     number::push(text, value.as_bytes()) || identifier::push_uuid(text, value)
 }
 
-fn fold_case(text: &mut String, start: usize) {
+fn fold_case(text: &mut str, start: usize) {
     if identifier::is_caseless(&text[start..]) {
         text[start..].make_ascii_lowercase();
     }

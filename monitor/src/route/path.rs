@@ -178,6 +178,27 @@ impl CanonicalPath {
         self.segments.is_empty()
     }
 
+    /// How much of the last segment is left without its extensions of static files: 2 of `17.css.png`. `None` if it has none.
+    pub(super) fn stem(&self) -> Option<usize> {
+        let last = self.segments.len().checked_sub(1)?;
+        let Segment { folded, class, .. } = self.segment(last);
+        let mut stem = folded;
+        while class.has_point()
+            && let Some(extension) = identifier::static_extension(stem)
+        {
+            stem = &stem[..stem.len() - extension.len()];
+        }
+        (stem.len() < folded.len()).then_some(stem.len())
+    }
+
+    /// Leaves `length` bytes of the last segment, and gives how many there were.
+    pub(super) fn shorten(&mut self, length: usize) -> usize {
+        let Some((range, _)) = self.segments.last_mut() else { return 0 };
+        let before = range.len();
+        range.end = range.start + length;
+        before
+    }
+
     /// A segment by its place; there must be one.
     #[inline]
     pub fn segment(&self, at: usize) -> Segment<'_> {

@@ -97,10 +97,15 @@ pub(crate) fn unwrapped(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// Whether a number, and what belongs to it, ends before `text` does: `17;x=1`, whose rest is parameters to some.
-pub(crate) fn without_parameters(text: &[u8]) -> &[u8] {
+/// Marks that follow no number in names: what PHP, JavaScript and MySQL read as a number ends there, and to some servers
+/// parameters begin.
+const MARKS: &[u8] = b";'\"!$^|<>()*`=&\\";
+
+/// The number that `text` begins with, if a mark ends it: `17` of `17;x=1` and of `17'`.
+pub(crate) fn without_marks(text: &[u8]) -> &[u8] {
     let number = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if number > 0 && text.get(number) == Some(&b';') { &text[..number] } else { text }
+    let is_marked = number > 0 && text.get(number).is_some_and(|byte| MARKS.contains(byte));
+    if is_marked { &text[..number] } else { text }
 }
 
 /// Undoes percent-encoding that is left in `text`, into `buffer`; gives `text` if there is none.
@@ -163,6 +168,15 @@ mod tests {
             ("[17}", "[17}"),
         ] {
             assert_eq!(unwrapped(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_ends_at_a_mark() {
+        for (text, expected) in
+            [("17;x=1", "17"), ("17'", "17"), ("17", "17"), ("17a", "17a"), ("17 a", "17 a"), (";", ";")]
+        {
+            assert_eq!(without_marks(text.as_bytes()), expected.as_bytes(), "{text}");
         }
     }
 

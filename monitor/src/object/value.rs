@@ -27,7 +27,7 @@ pub(super) fn with_plain<T>(octets: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
         spelling::fold_digits(plain, &mut folded);
         plain = &folded;
     }
-    let plain = spelling::without_parameters(spelling::unwrapped(plain));
+    let plain = spelling::without_marks(spelling::unwrapped(plain));
     then(if plain.is_empty() { octets } else { plain })
 }
 

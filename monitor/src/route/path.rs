@@ -240,7 +240,7 @@ fn octets_of<'a>(octets: &'a [u8], folded: &'a mut Vec<u8>) -> &'a [u8] {
         spelling::fold_digits(plain, folded);
         plain = folded;
     }
-    let inner = spelling::without_parameters(spelling::unwrapped(plain));
+    let inner = spelling::without_marks(spelling::unwrapped(plain));
     let is_identifier = |inner: &[u8]| std::str::from_utf8(inner).is_ok_and(identifier::is_identifier);
     match inner {
         inner if inner.len() < plain.len() && is_identifier(inner) => inner,

@@ -126,6 +126,7 @@ fn another_spelling_is_no_other_route_nor_object() {
         "/v1\\customers\\17",
         "/v1/customers/17;x=1",
         "/v1/customers/17%3Bx=1",
+        "/v1/customers/17'",
         "/v1/customers/17/.",
         "/v1/customers/17//",
         "/v1/customers/%2531%2537",

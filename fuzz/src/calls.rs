@@ -54,6 +54,7 @@ pub fn exchange<'a>(request: &'a Request, peer: IpAddr, proxied_for: Option<IpAd
         response_bytes: 500,
         first_byte_at: None,
         last_byte_at: None,
+        response_type: None,
         sampling: 1.0,
     }
 }

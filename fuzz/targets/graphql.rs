@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rollcall::object::{
-    Names, Objects, Reader,
+    Content, Names, Objects, Reader,
     graphql::{self, Events},
 };
 use rollcall_fuzz::{check, seeds};
@@ -73,7 +73,7 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
         // What one call leaves behind changes nothing for the next.
         for _ in 0..2 {
             reader.start(true, false);
-            reader.read(query, body, false);
+            reader.read(query, &Content::new(body, false, std::iter::empty()));
             reader.objects(true, &mut objects);
             let seen = (reader.operation().map(str::to_owned), check::objects(&objects));
             check::volume(&objects, query.len() + body.len());

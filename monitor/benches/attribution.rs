@@ -54,6 +54,26 @@ fn attribution(criterion: &mut Criterion) {
             format!("/repos/{}/{}/{}/{}", word(n), word(n / 3), resource(n * 7 % DECLARED), 4711 + n);
         request("GET", &target, n, None, b"")
     };
+    let many = |n: usize| {
+        let ids: String = (0..2_500).map(|id| format!("{},", 1000 + (id * 31 + n) % 9_000)).collect();
+        request("GET", &format!("/v1/customers?ids={ids}"), n, None, b"")
+    };
+    measure(criterion, "ids of 12 KiB", Settings::default(), (0..REQUESTS).map(many).collect());
+    let names = |n: usize| {
+        request(
+            "GET",
+            &format!("/v1/customers?{}", format!("a{}_id={n}&", n % 10).repeat(1_400)),
+            n,
+            None,
+            b"",
+        )
+    };
+    measure(criterion, "parameters of 12 KiB", Settings::default(), (0..REQUESTS).map(names).collect());
+    let aliases = |n: usize| {
+        let body = format!("{{{}}}", format!("x:b(id:{}){{c}}", 4711 + n).repeat(220));
+        request("POST", "/graphql", n, None, body.as_bytes())
+    };
+    measure(criterion, "aliases of 4 KiB", Settings::default(), (0..REQUESTS).map(aliases).collect());
     measure(criterion, "declared", document(), (0..REQUESTS).map(declared).collect());
 }
 
@@ -88,6 +108,7 @@ fn exchange(request: &Request) -> Exchange<'_> {
         response_bytes: 500,
         first_byte_at: None,
         last_byte_at: None,
+        response_type: None,
         sampling: 1.0,
     }
 }

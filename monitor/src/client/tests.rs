@@ -42,6 +42,7 @@ fn clients(lenses: &mut Lenses, peer: &str, query: &str, fields: &[(&str, &str)]
         response_bytes: 100,
         first_byte_at: None,
         last_byte_at: None,
+        response_type: None,
         sampling: 1.0,
     };
     lenses.of(&exchange, query.as_bytes())

@@ -68,6 +68,8 @@ pub struct Exchange<'a> {
     pub first_byte_at: Option<Timestamp>,
     /// When the last byte of the response was seen, so far.
     pub last_byte_at: Option<Timestamp>,
+    /// The `Content-Type` of the response, as it was on the wire; `None` as long as it is not known.
+    pub response_type: Option<&'a [u8]>,
     /// The share of request targets that was being captured, in (0, 1].
     pub sampling: f64,
 }

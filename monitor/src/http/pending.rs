@@ -84,6 +84,7 @@ impl Pending {
             response_bytes: self.response_bytes,
             first_byte_at: self.first_byte_at,
             last_byte_at: self.last_byte_at,
+            response_type: None,
             sampling: self.origin.sampling,
         }
     }

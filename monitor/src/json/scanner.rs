@@ -1,8 +1,8 @@
 //! The tokenizer.
 //!
 //! Beyond RFC 8259 it takes superfluous commas and `NaN` and `Infinity` with a sign or without one, any
-//! spelling of numbers in decimal digits, and control characters in strings. Comments and single quotes, which
-//! only parsers set up for them take, are malformed.
+//! spelling of numbers in decimal digits, and control characters in strings. What only some parsers take is malformed,
+//! but to a [lenient](Scanner::lenient) one.
 
 use super::{Nesting, Text};
 
@@ -52,6 +52,7 @@ pub struct Scanner<'a> {
     nesting: Nesting,
     expect: Expect,
     end: Option<End>,
+    lenient: bool,
 }
 
 /// What may come next.
@@ -83,7 +84,14 @@ impl<'a> Scanner<'a> {
             None if MARK.starts_with(text) => &[],
             None => text,
         };
-        Scanner { rest, nesting: Nesting::new(), expect: Expect::Value, end: None }
+        Scanner { rest, nesting: Nesting::new(), expect: Expect::Value, end: None, lenient: false }
+    }
+
+    /// A scanner that takes what any common parser does: comments, single quotes and names and words without quotes
+    /// (Newtonsoft's, Gson, Jackson and JSON5 as they are set up often), `=` and `=>` for a colon and `;` for a comma (Gson),
+    /// and several values in a row (Go's, and where each line is one).
+    pub fn lenient(text: &'a [u8]) -> Scanner<'a> {
+        Scanner { lenient: true, ..Scanner::new(text) }
     }
 
     /// How many objects and arrays are open after the last token.
@@ -110,7 +118,7 @@ impl<'a> Scanner<'a> {
 
     /// Takes a string that starts here.
     fn string(&mut self) -> Option<Text<'a>> {
-        let Some((text, rest)) = Text::take(&self.rest[1..]) else {
+        let Some((text, rest)) = Text::take_until(self.rest[0], &self.rest[1..]) else {
             self.end = Some(End::Cut);
             return None;
         };
@@ -120,7 +128,7 @@ impl<'a> Scanner<'a> {
 
     fn value(&mut self, first: u8) -> Option<Token<'a>> {
         match first {
-            b'"' => {
+            b'"' | b'\'' if self.is_quote(first) => {
                 let text = self.string()?;
                 self.expect = self.after_value();
                 Some(Token::String(text))
@@ -152,8 +160,56 @@ impl<'a> Scanner<'a> {
             self.stop(End::Cut)
         } else if is_number(word) && word.iter().any(u8::is_ascii_digit) {
             Some(Token::Number(word))
-        } else {
+        } else if !self.lenient || word.is_empty() {
             self.stop(End::Malformed)
+        } else if at_end {
+            self.stop(End::Cut)
+        } else {
+            Some(Token::String(Text::plain_of(word)))
+        }
+    }
+
+    /// A name without quotes.
+    fn name(&mut self) -> Option<Token<'a>> {
+        let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-._$".contains(byte) || !byte.is_ascii();
+        let name = self.advance(self.rest.iter().take_while(|byte| in_name(byte)).count());
+        if self.rest.is_empty() {
+            return self.stop(End::Cut);
+        }
+        if name.is_empty() {
+            return self.stop(End::Malformed);
+        }
+        self.expect = Expect::Colon;
+        Some(Token::Key(Text::plain_of(name)))
+    }
+
+    fn is_quote(&self, byte: u8) -> bool {
+        byte == b'"' || (self.lenient && byte == b'\'')
+    }
+
+    /// Takes blanks, and comments if it is lenient. False if a comment does not end, or is none.
+    fn blanks(&mut self) -> bool {
+        loop {
+            let space = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+            self.advance(space);
+            let length = match self.rest {
+                [b'#', ..] | [b'/', b'/', ..] if self.lenient => {
+                    memchr::memchr2(b'\n', b'\r', self.rest).unwrap_or(self.rest.len())
+                }
+                [b'/', b'*', inside @ ..] if self.lenient => match memchr::memmem::find(inside, b"*/") {
+                    Some(end) => end + 4,
+                    None => {
+                        self.end = Some(End::Cut);
+                        return false;
+                    }
+                },
+                [b'/'] if self.lenient => {
+                    self.end = Some(End::Cut);
+                    return false;
+                }
+                _ => return true,
+            };
+            self.advance(length);
         }
     }
 
@@ -173,7 +229,7 @@ impl<'a> Scanner<'a> {
         let mut open = 0_usize;
         while let Some(&byte) = self.rest.first() {
             match byte {
-                b'"' => {
+                quote if self.is_quote(quote) => {
                     if self.string().is_none() {
                         return;
                     }
@@ -197,8 +253,9 @@ impl<'a> Iterator for Scanner<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         while self.end.is_none() {
-            let space = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
-            self.advance(space);
+            if !self.blanks() {
+                return None;
+            }
             let Some(&first) = self.rest.first() else {
                 return self.stop(if self.expect == Expect::Nothing { End::Whole } else { End::Cut });
             };
@@ -208,17 +265,27 @@ impl<'a> Iterator for Scanner<'a> {
                     self.advance(1);
                     self.expect = Expect::Value;
                 }
+                (Expect::Colon, b'=') if self.lenient => {
+                    self.advance(if self.rest.starts_with(b"=>") { 2 } else { 1 });
+                    self.expect = Expect::Value;
+                }
+                (Expect::Comma, b';') if self.lenient => {
+                    self.advance(1);
+                    self.expect = if in_object { Expect::Member } else { Expect::Element };
+                }
                 (Expect::Comma | Expect::Member | Expect::Element, b',') => {
                     self.advance(1);
                     self.expect = if in_object { Expect::Member } else { Expect::Element };
                 }
                 (Expect::Comma | Expect::Member, b'}') if in_object => return Some(self.close()),
                 (Expect::Comma | Expect::Element, b']') if !in_object => return Some(self.close()),
-                (Expect::Member, b'"') => {
+                (Expect::Member, quote) if self.is_quote(quote) => {
                     let key = self.string()?;
                     self.expect = Expect::Colon;
                     return Some(Token::Key(key));
                 }
+                (Expect::Member, _) if self.lenient => return self.name(),
+                (Expect::Nothing, b'{' | b'[') if self.lenient => return self.value(first),
                 (Expect::Value | Expect::Element, b'{' | b'[') if self.nesting.is_full() => self.skip(),
                 (Expect::Value | Expect::Element, _) => return self.value(first),
                 _ => return self.stop(End::Malformed),

@@ -5,7 +5,10 @@ use super::*;
 
 /// The tokens of `text`, one word each, and how it ended.
 fn tokens(text: &[u8]) -> (Vec<String>, End) {
-    let mut scanner = Scanner::new(text);
+    shown(Scanner::new(text))
+}
+
+fn shown(mut scanner: Scanner<'_>) -> (Vec<String>, End) {
     let show = |mark: &str, bytes: &[u8]| format!("{mark}{}", bytes.escape_ascii());
     let tokens = scanner
         .by_ref()
@@ -101,6 +104,29 @@ fn what_is_malformed_ends_the_tokens() {
 }
 
 #[test]
+fn a_lenient_one_takes_what_any_parser_does() {
+    for (text, expected, end) in [
+        ("{'id':'1\\'7'}", r"{ k:id s:1\\\'7 }", End::Whole),
+        ("{id:17}", "{ k:id n:17 }", End::Whole),
+        ("{id:x17,}", "{ k:id s:x17 }", End::Whole),
+        ("/*a*/{//b\n\"id\"/**/:#c\r17}//", "{ k:id n:17 }", End::Whole),
+        ("{\"id\"=17;a=>[1;2]}", "{ k:id n:17 k:a [ n:1 n:2 ] }", End::Whole),
+        ("{}\n{\"id\":7}", "{ } { k:id n:7 }", End::Whole),
+        ("[0x11]", "[ s:0x11 ]", End::Whole),
+        ("[/", "[", End::Cut),
+        ("[/*", "[", End::Cut),
+        ("[a", "[", End::Cut),
+        ("{a", "{", End::Cut),
+        ("['a", "[", End::Cut),
+        ("[/a]", "[", End::Malformed),
+        ("{(}", "{", End::Malformed),
+        ("[1 2]", "[ n:1", End::Malformed),
+    ] {
+        assert_eq!(shown(Scanner::lenient(text.as_bytes())), (words(expected), end), "{text}");
+    }
+}
+
+#[test]
 fn nesting_hides_nothing_behind_it() {
     for levels in [64, 65, 512, 1022, 1023, 1024, 5000, 10_000] {
         let text = format!("{{\"a\":{}\"]\"{},\"id\":7}}", "[".repeat(levels), "]".repeat(levels));
@@ -153,6 +179,8 @@ fn repetition_takes_linear_time() {
         let text = piece.repeat((1 << 20) / piece.len());
         let _ = tokens(text.as_bytes());
         let _ = tokens(format!("[{text}").as_bytes());
+        let _ = shown(Scanner::lenient(text.as_bytes()));
+        let _ = shown(Scanner::lenient(format!("[{text}").as_bytes()));
         let _ = member(text.as_bytes(), "id");
         let mut decoded = Vec::new();
         for token in Scanner::new(format!("[\"{text}\"").as_bytes()) {
@@ -223,8 +251,10 @@ fn json() -> impl Strategy<Value = Json> {
 
 /// Text out of what JSON is made of, most of it malformed.
 fn rubbish() -> impl Strategy<Value = Vec<u8>> {
-    let pieces =
-        ["{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\"a\"", "\"b\":", "12", "-", "nul", "null", " "];
+    let pieces = [
+        "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\"a\"", "\"b\":", "12", "-", "nul", "null", " ",
+        "/", "*", "//", "'", "=", ">",
+    ];
     vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat().into_bytes())
 }
 
@@ -262,6 +292,12 @@ proptest! {
             // `null` may be a word of its own or the beginning of one that is none, like `null1`.
             part.pop_if(|last| last.starts_with("o:"));
             prop_assert!(whole.starts_with(&part), "{}", text[..cut].escape_ascii());
+        }
+        let (whole, _) = shown(Scanner::lenient(&text));
+        for cut in 0..text.len() {
+            let (mut part, _) = shown(Scanner::lenient(&text[..cut]));
+            part.pop_if(|last| last.starts_with("o:"));
+            prop_assert!(whole.starts_with(&part), "lenient: {}", text[..cut].escape_ascii());
         }
         let _ = member(&text, "a");
         let mut buffer = Vec::new();

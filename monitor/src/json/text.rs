@@ -17,11 +17,16 @@ impl<'a> Text<'a> {
     /// rest; `None` if it does not end. Control characters, which RFC 8259 wants escaped, are let through as
     /// some parsers do.
     pub fn take(rest: &'a [u8]) -> Option<(Text<'a>, &'a [u8])> {
+        Text::take_until(b'"', rest)
+    }
+
+    /// The same with another quote.
+    pub(super) fn take_until(quote: u8, rest: &'a [u8]) -> Option<(Text<'a>, &'a [u8])> {
         let mut end = 0;
         let mut has_escapes = false;
         loop {
-            end += memchr::memchr2(b'"', b'\\', rest.get(end..)?)?;
-            if rest[end] == b'"' {
+            end += memchr::memchr2(quote, b'\\', rest.get(end..)?)?;
+            if rest[end] == quote {
                 return Some((Text { raw: &rest[..end], has_escapes }, &rest[end + 1..]));
             }
             has_escapes = true;

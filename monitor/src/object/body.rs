@@ -1,9 +1,11 @@
-//! Request bodies: what they are is told by their first bytes, for a `Content-Type` is the client's to choose and
-//! many servers don't look at it.
+//! Request bodies. What a body is, is what any common server would make of it: some go by its `Content-Type`, which is the
+//! client's to choose, and some don't look at that. So it is read as what it is called and as what it begins like, and, as
+//! long as it has turned out to be neither, as a form.
 
 use super::{
+    content::Content,
     identifier, multipart,
-    names::{Holds, LONGEST_NAME},
+    names::{self, Holds, LONGEST_NAME},
     reader::Reader,
 };
 use crate::json::{End, Scanner, Text, Token, Value};
@@ -25,50 +27,79 @@ pub enum Body {
 const LEVELS: usize = 32;
 
 impl Reader {
-    /// Reads `body`, of which more may have been sent than is there, as `cut` tells.
-    pub(super) fn body(&mut self, body: &[u8], cut: bool) -> Body {
-        let read = if cut { Body::Cut } else { Body::Read };
-        if body.iter().take(4).any(|&byte| byte == 0) {
-            return self.wide(body, cut);
+    /// Reads a body, of which more may have been sent than is there.
+    pub(super) fn body(&mut self, content: &Content<'_>) -> Body {
+        if content.octets.trim_ascii().is_empty() {
+            return Body::Empty;
         }
-        let text = body.trim_ascii_start();
-        match text {
-            [] => Body::Empty,
-            // Before JSON: `{ customer …` begins like it, and is none.
-            text if self.graphql && super::graphql::is_document(text) => {
-                self.document(text);
-                read
-            }
-            [b'{' | b'[' | 0xef, ..] => match self.json(text) {
-                End::Whole => Body::Read,
-                End::Cut => Body::Cut,
-                End::Malformed => Body::Opaque,
-            },
-            [b'-', b'-', ..] => {
-                for field in multipart::Fields::new(text) {
-                    self.take(field.name, field.value);
-                }
-                read
-            }
-            text if is_form(text) => {
-                self.parameters(text);
-                read
-            }
-            _ => Body::Opaque,
+        let text = without_start(content.octets);
+        // UTF-16 and UTF-32, which some parsers guess: what matters is ASCII.
+        let wide: Vec<u8>;
+        let text = if text.iter().take(4).any(|byte| matches!(byte, 0 | 0xfe | 0xff)) {
+            wide = text.iter().copied().filter(|byte| !matches!(byte, 0 | 0xfe | 0xff)).collect();
+            without_start(&wide)
+        } else {
+            text
+        };
+        if self.readings(text, content) {
+            if content.cut { Body::Cut } else { Body::Read }
+        } else {
+            Body::Opaque
         }
     }
 
-    /// JSON in UTF-16 or UTF-32, which some parsers take: what matters in it is ASCII.
-    fn wide(&mut self, body: &[u8], cut: bool) -> Body {
-        let text: Vec<u8> = body.iter().copied().filter(|byte| !matches!(byte, 0 | 0xfe | 0xff)).collect();
-        match text.first() {
-            Some(b'{' | b'[') if !text.contains(&0) => self.body(&text, cut),
-            _ => Body::Opaque,
+    /// Reads `text` as all that servers may take it for. False if it is none of that.
+    fn readings(&mut self, text: &[u8], content: &Content<'_>) -> bool {
+        let mut fits = false;
+        // Before JSON: `{ customer …` begins like it, and is none.
+        if self.graphql && super::graphql::is_document(text) {
+            self.document(text);
+            // `query=…` is a form.
+            fits = self.operation.name().is_some();
         }
+        if content.is_json() || (!fits && matches!(text, [b'{' | b'[', ..])) {
+            fits |= match self.json(text) {
+                End::Whole => true,
+                End::Cut => content.cut,
+                End::Malformed => false,
+            };
+        }
+        let boundary = content.boundary();
+        if boundary.is_some() || text.starts_with(b"--") {
+            fits |= self.multipart(text, boundary, content.cut);
+        }
+        if content.is_form() || (!fits && is_form(text)) {
+            if self.graphql {
+                self.graphql_parameters(text);
+            }
+            self.parameters(text);
+            fits = true;
+        }
+        fits
+    }
+
+    /// Reads a form in parts: by the boundary that its `Content-Type` has, and by that which it begins with.
+    fn multipart(&mut self, text: &[u8], boundary: Option<&[u8]>, cut: bool) -> bool {
+        let shown = multipart::Fields::new(text);
+        let named = boundary.map(|boundary| multipart::Fields::of(text, boundary));
+        let named = named.filter(|named| named.delimiter() != shown.delimiter());
+        let mut any = false;
+        for mut fields in [named, Some(shown)].into_iter().flatten() {
+            for field in &mut fields {
+                self.take(field.name, field.value);
+                any = true;
+            }
+            // Some take what the end of the body ends.
+            if let Some(field) = fields.last().filter(|_| !cut) {
+                self.take(field.name, field.value);
+                any = true;
+            }
+        }
+        any
     }
 
     /// Reads JSON.
-    fn json(&mut self, text: &[u8]) -> End {
+    pub(super) fn json(&mut self, text: &[u8]) -> End {
         self.documents(text);
         self.scalars(text, usize::MAX)
     }
@@ -80,31 +111,40 @@ impl Reader {
 
     /// Scalars count by the name they stand under, at any depth; elements of lists by the list's. `variables` is the
     /// level at which the variables of an operation stand, as far as it is known.
-    fn scalars(&mut self, text: &[u8], mut variables: usize) -> End {
+    pub(super) fn scalars(&mut self, text: &[u8], mut variables: usize) -> End {
         // A list without a name, the whole body, is one of objects.
         let unnamed = if self.given_only { Holds::Nothing } else { Holds::Object };
-        let mut names = [Named(unnamed, Text::plain_of(b"")); LEVELS];
-        let mut tokens = Scanner::new(text);
+        let mut names = [Named { holds: unnamed, name: Text::plain_of(b""), by_form: true }; LEVELS];
+        let mut at_variables = false;
+        let mut tokens = Scanner::lenient(text);
         while let Some(token) = tokens.next() {
             let depth = tokens.depth();
             let level = depth.min(LEVELS - 1);
+            let is_variables = std::mem::take(&mut at_variables);
             match token {
+                // `{"id":{"eq":17}}`
+                Token::Key(name) if level > 1 && depth != variables && names::is_operator(name.raw()) => {
+                    names[level] = names[level - 1];
+                }
                 Token::Key(name) => {
                     // Judged once, however many elements it names.
                     names[level] = self.named(name, depth == variables);
                     if self.graphql && variables == usize::MAX && name.is("variables") {
                         variables = depth + 1;
+                        at_variables = true;
                     }
                 }
                 // Lists hand their name down to their elements; what stands in an object has a name of its own.
                 Token::BeginArray if depth < LEVELS => names[level] = names[level.saturating_sub(1)],
                 Token::EndObject if depth < variables => variables = usize::MAX,
+                // Some servers take variables as a text, too.
+                Token::String(text) if is_variables => {
+                    let mut decoded = Vec::new();
+                    text.decode_into(&mut decoded);
+                    self.variables_of(&decoded);
+                }
                 Token::String(text) => self.text(names[level], text),
-                Token::Number(number) => match names[level] {
-                    Named(Holds::Object, name) => self.parameters.number(name.raw(), number),
-                    Named(Holds::Page, name) => self.parameters.page(name.raw(), number),
-                    Named(Holds::Nothing, _) => {}
-                },
+                Token::Number(number) => self.number(names[level], number),
                 _ => {}
             }
         }
@@ -114,21 +154,26 @@ impl Reader {
     /// What the value under `name` is, if it is anything.
     fn named<'a>(&self, name: Text<'a>, variable: bool) -> Named<'a> {
         if variable && let Some(holds) = self.wanted(name) {
-            return Named(holds, name);
+            return Named { holds, name, by_form: false };
         }
-        let holds = match name.plain() {
-            Some(plain) => self.names.judge(plain, self.given_only),
-            None if name.raw().len() > 6 * LONGEST_NAME => Holds::Nothing,
+        let mut decoded = Vec::new();
+        let plain = match name.plain() {
+            Some(plain) => plain,
+            None if name.raw().len() > 6 * LONGEST_NAME => return Named::nothing(name),
             None => {
-                let mut plain = Vec::new();
-                name.decode_into(&mut plain);
-                self.names.judge(&plain, self.given_only)
+                name.decode_into(&mut decoded);
+                &decoded
             }
         };
-        Named(holds, name)
+        match self.names.judge(plain, self.given_only) {
+            Holds::Nothing if variable && self.may_hold_object(plain) => {
+                Named { holds: Holds::Object, name, by_form: true }
+            }
+            holds => Named { holds, name, by_form: false },
+        }
     }
 
-    fn text(&mut self, Named(holds, name): Named<'_>, text: Text<'_>) {
+    fn text(&mut self, Named { holds, name, by_form }: Named<'_>, text: Text<'_>) {
         if holds == Holds::Nothing {
             return;
         }
@@ -141,36 +186,74 @@ impl Reader {
                 &decoded
             }
         };
-        // Lists without a name hold anything: words are no objects there.
         let is_identifier = || std::str::from_utf8(value).is_ok_and(identifier::is_identifier);
         match holds {
-            Holds::Object if !name.raw().is_empty() || is_identifier() => {
-                self.parameters.object(name.raw(), value);
-            }
+            Holds::Object if !by_form || is_identifier() => self.parameters.object(name.raw(), value),
             Holds::Page => self.parameters.page(name.raw(), value),
             Holds::Object | Holds::Nothing => {}
         }
         self.decoded = decoded;
     }
 
+    fn number(&mut self, Named { holds, name, by_form: _ }: Named<'_>, number: &[u8]) {
+        match holds {
+            Holds::Object => self.parameters.object(name.raw(), number),
+            Holds::Page => self.parameters.page(name.raw(), number),
+            Holds::Nothing => {}
+        }
+    }
+
     /// The value of a GraphQL argument or of a default of a variable.
     pub(super) fn scalar(&mut self, holds: Holds, name: &[u8], value: Value<'_>) {
-        let name = Text::plain_of(name);
-        match (holds, value) {
-            (_, Value::String(text)) => self.text(Named(holds, name), text),
-            (Holds::Object, Value::Number(number)) => self.parameters.number(name.raw(), number),
-            (Holds::Page, Value::Number(number)) => self.parameters.page(name.raw(), number),
-            (Holds::Nothing, _) => {}
+        let named = Named { holds, name: Text::plain_of(name), by_form: false };
+        match value {
+            Value::String(text) => self.text(named, text),
+            Value::Number(number) => self.number(named, number),
         }
     }
 }
 
 /// A name with what the value under it is.
 #[derive(Clone, Copy)]
-struct Named<'a>(Holds, Text<'a>);
-
-/// Whether a body begins as a form does: a name of printable characters, and `=` behind it.
-fn is_form(text: &[u8]) -> bool {
-    let name = text.iter().take(3 * LONGEST_NAME).position(|&byte| !byte.is_ascii_graphic() || byte == b'=');
-    name.is_some_and(|at| at > 0 && text[at] == b'=')
+struct Named<'a> {
+    holds: Holds,
+    name: Text<'a>,
+    /// The name does not tell: words are no objects there.
+    by_form: bool,
 }
+
+impl<'a> Named<'a> {
+    fn nothing(name: Text<'a>) -> Named<'a> {
+        Named { holds: Holds::Nothing, name, by_form: false }
+    }
+}
+
+/// Whether a text that is called nothing in particular is a form: a name of printable characters and `=` behind it, or several
+/// parameters.
+fn is_form(text: &[u8]) -> bool {
+    let Some(equals) = memchr::memchr(b'=', text).filter(|&at| at > 0) else { return false };
+    if text[0] == b'<' {
+        return false;
+    }
+    text[..equals].iter().all(u8::is_ascii_graphic)
+        || (memchr::memchr(b'&', text).is_some() && !text[..equals].contains(&b'\n'))
+}
+
+/// `text` without what parsers of JSON and of names skip at the start: blanks and control characters, the byte order mark,
+/// and what Gson skips because some servers put it in front of what they send.
+fn without_start(mut text: &[u8]) -> &[u8] {
+    loop {
+        let blanks = text.iter().take_while(|&&byte| byte <= b' ').count();
+        text = &text[blanks..];
+        match text.strip_prefix(MARK).or_else(|| text.strip_prefix(GUARD)) {
+            Some(rest) => text = rest,
+            None => return text,
+        }
+    }
+}
+
+/// The byte order mark.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Keeps JSON from being run as a script.
+const GUARD: &[u8] = b")]}'\n";

@@ -4,6 +4,8 @@
 //! not matter. What no form gives away (a route whose segments simply take too many values) is left to
 //! learning.
 
+use super::number;
+
 /// Extensions that stand behind an identifier in APIs (`/customers/17.json`). Not those of images, styles and
 /// scripts, whose numbered names are the parts of one page.
 const EXTENSIONS: [&str; 10] =
@@ -29,7 +31,17 @@ pub fn find(segment: &str) -> Option<(&str, &str)> {
     memchr::memchr(b'.', segment.as_bytes())?;
     let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
     let (stem, extension) = segment.split_at(segment.len() - extension.len());
-    is_identifier(stem).then_some((stem, extension))
+    // `3_1_2.htm` is a section.
+    (is_identifier(stem) && !is_parted_number(stem.as_bytes())).then_some((stem, extension))
+}
+
+/// Whether `stem`, in front of a suffix, is an identifier or several.
+pub fn is_stem(stem: &str) -> bool {
+    (find(stem).is_some() || is_list(stem)) && !is_parted_number(stem.as_bytes())
+}
+
+fn is_parted_number(bytes: &[u8]) -> bool {
+    bytes.contains(&b'_') && is_number(bytes)
 }
 
 /// Whether each element of a list with commas is an identifier, and there are several: `1,2,3`.
@@ -51,13 +63,50 @@ pub fn is_caseless(text: &str) -> bool {
         && (is_uuid(text) || is_hex(bytes) || is_ulid(bytes) || is_email(text))
 }
 
-/// Whether `text` has the form of a UUID, in any case.
+/// Whether `text` has the form of a UUID, in any case, with or without its prefix of a URN.
 pub fn is_uuid(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    uuid(text).is_some()
+}
+
+/// Appends the one spelling of the UUID that `text` is: in groups of 8, 4, 4, 4 and 12 digits. Those whose version and
+/// variant (RFC 9562, section 4) are none may be any digest, and have no groups. False if it is none.
+pub(super) fn push_uuid(out: &mut String, text: &str) -> bool {
+    let Some(digits) = uuid(text) else { return false };
+    let is_grouped = (b'1'..=b'8').contains(&digits[12]) && b"89ab".contains(&digits[16]);
+    for (at, digit) in digits.into_iter().enumerate() {
+        if is_grouped && matches!(at, 8 | 12 | 16 | 20) {
+            out.push('-');
+        }
+        out.push(char::from(digit));
+    }
+    true
+}
+
+/// The digits of a UUID in lower case. As its parsers do (Python's, PostgreSQL's), it takes hyphens between any groups of
+/// four digits, or none.
+fn uuid(text: &str) -> Option<[u8; 32]> {
+    let mut rest = text.as_bytes();
+    for prefix in [&b"urn:"[..], b"uuid:"] {
+        if rest.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix)) {
+            rest = &rest[prefix.len()..];
+        }
+    }
+    if !(32..=39).contains(&rest.len()) {
+        return None;
+    }
+    let mut digits = [0; 32];
+    let mut count = 0;
+    for &byte in rest {
+        if byte == b'-' && count % 4 == 0 && count > 0 {
+            continue;
+        }
+        if !byte.is_ascii_hexdigit() {
+            return None;
+        }
+        *digits.get_mut(count)? = byte.to_ascii_lowercase();
+        count += 1;
+    }
+    (count == digits.len() && rest.last() != Some(&b'-')).then_some(digits)
 }
 
 /// Whether `text` has the form of an identifier.
@@ -78,9 +127,9 @@ pub fn is_identifier(text: &str) -> bool {
         || is_email(text)
 }
 
+/// An integer in any spelling.
 fn is_number(bytes: &[u8]) -> bool {
-    let digits = bytes.strip_prefix(b"-").unwrap_or(bytes);
-    !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    number::is_integer(bytes)
 }
 
 /// Digests and the like. The caller has seen a digit; without one, `deadbeef` might be a word.
@@ -206,6 +255,13 @@ mod tests {
             "cus_NffrFeUfNV2Hib",
             "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
             "192.0.2.7",
+            "+17",
+            "17.0",
+            "1.7e1",
+            "1_7",
+            "0x11",
+            "550e8400e29b41d4a716446655440000",
+            "urn:uuid:550e8400-e29b-41d4-a716-446655440000",
         ] {
             assert_eq!(find(id), Some((id, "")), "{id}");
         }
@@ -258,6 +314,7 @@ mod tests {
         assert_eq!(find("17.json"), Some(("17", ".json")));
         assert_eq!(find("cust-000123.pdf"), Some(("cust-000123", ".pdf")));
         assert_eq!(find("17.png"), None);
+        assert_eq!(find("3_1_2.htm"), None);
         assert_eq!(find(".json"), None);
     }
 }

@@ -8,17 +8,21 @@
 //! and how far a body could be read is told ([`Body`]).
 
 mod body;
+mod content;
 pub mod graphql;
 pub mod identifier;
 pub mod multipart;
 pub mod names;
+mod number;
 mod operation;
 mod parameters;
 mod query;
 mod reader;
+pub(crate) mod spelling;
 mod value;
 
 pub use body::Body;
+pub use content::Content;
 pub use names::{Names, ObjectParam, ObjectParamError};
 pub use parameters::Objects;
 pub use reader::Reader;

@@ -1,12 +1,9 @@
 //! The fields of a form (`multipart/form-data`, RFC 7578), from a body that an attacker wrote and that is cut
 //! off at a cap.
 //!
-//! Libraries want a whole body and its `Content-Type`. This one takes the boundary from the first line that
-//! can be one, and gives every field that is whole: ended by the next boundary. Files are passed over. It
-//! borrows from the body, allocates nothing and takes linear time. Like servers, it takes LF for CRLF.
-//!
-//! A client that puts a false boundary into the preamble goes unread, and whoever knows the `Content-Type` may
-//! compare; real forms have no preamble.
+//! Libraries want a whole body. This one gives every field that is whole: ended by the next boundary, which is the one that
+//! it is told, or the first line that can be one. Files are passed over. It borrows from the body, allocates nothing and
+//! takes linear time. Like servers, it takes LF for CRLF.
 
 use memchr::{memchr, memchr2, memmem};
 
@@ -24,36 +21,65 @@ pub struct Field<'a> {
 /// Gives the fields of a form.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
-    /// Two hyphens and the boundary.
-    delimiter: &'a [u8],
+    /// Finds two hyphens and the boundary. Made once: that costs more than to find a near one.
+    delimiter: memmem::Finder<'a>,
     /// What follows a delimiter, beginning with the end of its line.
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of `body`.
+    /// The fields of `body` by the `boundary` that its `Content-Type` has.
+    pub fn of(body: &'a [u8], boundary: &[u8]) -> Fields<'a> {
+        for at in memmem::Finder::new(boundary).find_iter(body) {
+            let behind = at + boundary.len();
+            let starts = at >= 2 && body[at - 2..].starts_with(b"--") && (at == 2 || body[at - 3] == b'\n');
+            if starts
+                && let Some(line) = memchr(b'\n', &body[behind..])
+                && body[behind..behind + line].trim_ascii().is_empty()
+            {
+                return Fields::with(&body[at - 2..behind], &body[behind + line..]);
+            }
+        }
+        Fields::with(&[], &[])
+    }
+
+    /// The fields of `body` by the first line that can be a boundary.
     pub fn new(body: &'a [u8]) -> Fields<'a> {
         let mut rest = body;
         while let Some(end) = memchr(b'\n', rest) {
             let line = rest[..end].trim_ascii_end();
             if line.starts_with(b"--") && line.len() > 2 {
-                return Fields { delimiter: line, rest: &rest[end..] };
+                return Fields::with(line, &rest[end..]);
             }
             rest = &rest[end + 1..];
         }
-        Fields { delimiter: &[], rest: &[] }
+        Fields::with(&[], &[])
+    }
+
+    fn with(delimiter: &'a [u8], rest: &'a [u8]) -> Fields<'a> {
+        Fields { delimiter: memmem::Finder::new(delimiter), rest }
+    }
+
+    /// Two hyphens and the boundary; empty if there is none.
+    pub fn delimiter(&self) -> &[u8] {
+        self.delimiter.needle()
+    }
+
+    /// What is left once there is no further field: one that nothing ends.
+    pub fn last(self) -> Option<Field<'a>> {
+        let field = field(self.rest.strip_prefix(b"\n").filter(|_| !self.delimiter().is_empty())?)?;
+        Some(Field { value: field.value.trim_ascii_end(), ..field })
     }
 
     /// Takes a part with the delimiter behind it.
     fn part(&mut self) -> Option<&'a [u8]> {
-        if self.delimiter.is_empty() {
+        if self.delimiter().is_empty() {
             return None;
         }
-        let delimiters = memmem::Finder::new(self.delimiter);
         let mut behind = 0;
         loop {
-            let at = behind + delimiters.find(&self.rest[behind..])?;
-            behind = at + self.delimiter.len();
+            let at = behind + self.delimiter.find(&self.rest[behind..])?;
+            behind = at + self.delimiter().len();
             let Some(part) = self.rest[..at].strip_suffix(b"\n") else { continue };
             let tail = &self.rest[behind..];
             let blanks = tail.iter().take_while(|byte| b" \t".contains(byte)).count();
@@ -133,9 +159,8 @@ fn name(disposition: &[u8]) -> Option<&[u8]> {
         match key.trim_ascii() {
             key if key.eq_ignore_ascii_case(b"name") => name = Some(value.trim_ascii_end()),
             key if key.eq_ignore_ascii_case(b"filename") && value.trim_ascii().is_empty() => {}
-            key if key.eq_ignore_ascii_case(b"filename") || key.eq_ignore_ascii_case(b"filename*") => {
-                return None;
-            }
+            // Not `filename*`, which PHP does not know: it takes such a part for a field.
+            key if key.eq_ignore_ascii_case(b"filename") => return None,
             _ => {}
         }
     }
@@ -198,18 +223,36 @@ mod tests {
             ("name=id; filename=\"\"", "id=7"),
             ("name=id\r\nContent-Disposition: form-data; name=x", "id=7"),
             ("name=\"\"", "=7"),
+            ("name=id; FileName*=UTF-8''x", "id=7"),
         ] {
             let form = format!("{}--b--", part(disposition, "7"));
             assert_eq!(fields(form.as_bytes()), [expected], "{disposition}");
         }
-        for disposition in
-            ["", "x=y", "filename=x; name=id", "name=id; FileName*=UTF-8''x", "name", "xname=id"]
-        {
+        for disposition in ["", "x=y", "filename=x; name=id", "name", "xname=id"] {
             let form = format!("{}--b--", part(disposition, "7"));
             assert!(fields(form.as_bytes()).is_empty(), "{disposition}");
         }
         let folded = "--b\ncontent-disposition\t:form-data;name=id\n\n 7\n--b \t\n--b\n\n--b\nx: y\n--b--";
         assert_eq!(fields(folded.as_bytes()), ["id= 7"]);
+    }
+
+    #[test]
+    fn the_boundary_can_be_told() {
+        let body = format!("--false\r\n--b x\r\n x--b\r\n{}--b--", part("name=id", "7"));
+        let fields: Vec<_> = Fields::of(body.as_bytes(), b"b").collect();
+        assert_eq!(fields, [Field { name: b"id", value: b"7" }]);
+        assert_eq!(Fields::of(body.as_bytes(), b"c").count(), 0);
+    }
+
+    #[test]
+    fn a_field_that_nothing_ends_is_the_last() {
+        let body = format!("{}{}", part("name=a", "1"), part("name=id", "7"));
+        let mut fields = Fields::new(body.as_bytes());
+        assert_eq!(fields.by_ref().count(), 1);
+        assert_eq!(fields.last(), Some(Field { name: b"id", value: b"7" }));
+        let form = form();
+        let mut fields = Fields::new(form.as_bytes());
+        assert_eq!((fields.by_ref().count(), fields.last()), (3, None));
     }
 
     #[test]

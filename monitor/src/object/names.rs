@@ -4,42 +4,44 @@
 
 use std::{fmt, str::FromStr};
 
+use super::spelling;
+
 /// Names of accounts and of what leads to one, in lower case.
 const OBJECTS: [&str; 34] = [
-    "id",
-    "ids",
-    "uid",
-    "uids",
-    "uuid",
-    "uuids",
-    "guid",
-    "guids",
-    "user",
-    "users",
-    "userid",
-    "userids",
-    "username",
-    "login",
     "account",
     "accountid",
     "acct",
     "customer",
     "customerid",
+    "email",
+    "guid",
+    "guids",
+    "iban",
+    "iccid",
+    "id",
+    "ids",
+    "imsi",
+    "login",
+    "mail",
     "member",
     "memberid",
-    "subscriber",
+    "mobile",
+    "msisdn",
+    "orderid",
     "patient",
     "patientid",
-    "msisdn",
-    "imsi",
-    "iccid",
     "phone",
-    "mobile",
-    "email",
-    "mail",
     "ssn",
-    "iban",
-    "orderid",
+    "subscriber",
+    "uid",
+    "uids",
+    "user",
+    "userid",
+    "userids",
+    "username",
+    "users",
+    "uuid",
+    "uuids",
 ];
 
 /// What comes before `_id` in names that mark calls, visits and applications rather than accounts: their
@@ -75,32 +77,115 @@ const ENDINGS: [&str; 20] = [
     "Uuid", "_uuids", "Uuids", "_no", "_number", "Number",
 ];
 
+/// Words in `id` that are no names of identifiers, though nothing parts the ending from what comes before it, as in
+/// `policyid`. Names of clicks among them, which advertisers add to each link.
+const WORDS: [&str; 72] = [
+    "acid",
+    "aid",
+    "amid",
+    "android",
+    "arid",
+    "asid",
+    "asteroid",
+    "avid",
+    "avoid",
+    "bid",
+    "bssid",
+    "centroid",
+    "cid",
+    "colloid",
+    "covid",
+    "cuboid",
+    "dclid",
+    "eid",
+    "ellipsoid",
+    "fbclid",
+    "fluid",
+    "forbid",
+    "gbraid",
+    "gclid",
+    "geoid",
+    "gid",
+    "grid",
+    "hid",
+    "humid",
+    "hybrid",
+    "igshid",
+    "invalid",
+    "kid",
+    "laid",
+    "lid",
+    "lipid",
+    "liquid",
+    "lucid",
+    "maid",
+    "mid",
+    "morbid",
+    "msclkid",
+    "orchid",
+    "overpaid",
+    "paid",
+    "pid",
+    "plaid",
+    "polaroid",
+    "postpaid",
+    "prepaid",
+    "pyramid",
+    "raid",
+    "rapid",
+    "rid",
+    "rigid",
+    "said",
+    "sid",
+    "skid",
+    "solid",
+    "ssid",
+    "steroid",
+    "tabloid",
+    "thyroid",
+    "tid",
+    "ttclid",
+    "unpaid",
+    "valid",
+    "vid",
+    "vivid",
+    "void",
+    "wbraid",
+    "yclid",
+];
+
+/// Names of operators, without the sign in front of them.
+const OPERATORS: [&str; 16] = [
+    "all", "any", "contains", "eq", "equal", "equals", "exact", "gt", "gte", "iexact", "ilike", "in", "is",
+    "like", "lt", "lte",
+];
+
 /// Names that say which part of a list is asked for, in lower case and without separators.
 const PAGES: [&str; 24] = [
-    "page",
-    "pageno",
-    "pagenumber",
-    "pageindex",
-    "pagetoken",
+    "after",
+    "before",
+    "continuation",
+    "continuationtoken",
+    "cursor",
+    "endingbefore",
+    "marker",
+    "maxid",
+    "nextcursor",
     "nextpage",
     "nextpagetoken",
     "nexttoken",
-    "cursor",
-    "nextcursor",
     "offset",
-    "start",
-    "startindex",
-    "startat",
-    "skip",
-    "after",
-    "before",
-    "startingafter",
-    "endingbefore",
-    "continuation",
-    "continuationtoken",
-    "marker",
+    "page",
+    "pageindex",
+    "pageno",
+    "pagenumber",
+    "pagetoken",
     "sinceid",
-    "maxid",
+    "skip",
+    "start",
+    "startat",
+    "startindex",
+    "startingafter",
 ];
 
 /// What parts words in names.
@@ -166,11 +251,16 @@ impl Names {
         Names(given)
     }
 
-    /// What the parameter called `name` holds. With `given_only`, conventions don't count.
+    /// What the parameter called `name` holds, as servers read the name. With `given_only`, conventions don't count.
     pub(super) fn judge(&self, name: &[u8], given_only: bool) -> Holds {
-        let Some(name) = std::str::from_utf8(name).ok().filter(|name| name.len() <= LONGEST_NAME) else {
-            return Holds::Nothing;
-        };
+        let mut buffer = [0; LONGEST_NAME];
+        match plain(name, &mut buffer).map(std::str::from_utf8) {
+            Some(Ok(name)) => self.of(name, given_only),
+            _ => Holds::Nothing,
+        }
+    }
+
+    fn of(&self, name: &str, given_only: bool) -> Holds {
         let inner = innermost(name);
         let given = |param: &&ObjectParam| {
             param.name.eq_ignore_ascii_case(name) || param.name.eq_ignore_ascii_case(inner)
@@ -186,25 +276,69 @@ impl Names {
     }
 }
 
+/// `name` as servers read it: without blanks around it and what stands behind a NUL; blanks inside are `_` to PHP. `None`
+/// if it is longer than names are.
+fn plain<'a>(name: &'a [u8], buffer: &'a mut [u8; LONGEST_NAME]) -> Option<&'a [u8]> {
+    if !name.iter().any(|byte| matches!(byte, 0..=b' ' | b'+' | b'%' | 0x7f..)) {
+        return (name.len() <= LONGEST_NAME).then_some(name);
+    }
+    let mut decoded = Vec::new();
+    let mut name = spelling::decoded(name, &mut decoded);
+    loop {
+        let length = name.len();
+        name = spelling::bare(name);
+        name = name.strip_prefix(b"+").unwrap_or(name);
+        name = name.strip_suffix(b"+").unwrap_or(name);
+        if name.len() == length {
+            break;
+        }
+    }
+    let out = buffer.get_mut(..name.len())?;
+    for (to, &byte) in out.iter_mut().zip(name) {
+        *to = if b" +".contains(&byte) { b'_' } else { byte };
+    }
+    Some(out)
+}
+
+/// Whether `name` says how the value under it is compared: it holds what the name around it does. `id[$eq]=17`, and
+/// `where: {id: {_eq: 17}}` of GraphQL.
+pub(super) fn is_operator(name: &[u8]) -> bool {
+    let bare = name.strip_prefix(b"$").or_else(|| name.strip_prefix(b"_")).unwrap_or(name);
+    is_one_of(&OPERATORS, bare)
+}
+
 /// The name without `[]` behind it, or what stands inside its last brackets: `id` of `filter[id]`.
-pub(super) fn innermost(name: &str) -> &str {
-    let name = name.strip_suffix("[]").unwrap_or(name);
-    match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
-        // `ids[0]`: an index is no name.
-        Some((outer, inner)) if inner.bytes().all(|byte| byte.is_ascii_digit()) => innermost(outer),
-        Some((_, inner)) => inner,
-        None => name,
+pub(super) fn innermost(mut name: &str) -> &str {
+    loop {
+        name = name.strip_suffix("[]").unwrap_or(name);
+        match name.strip_suffix(']').and_then(|name| name.rsplit_once('[')) {
+            // `ids[0]`: an index is no name, nor is an operator.
+            Some((outer, inner))
+                if inner.bytes().all(|byte| byte.is_ascii_digit()) || is_operator(inner.as_bytes()) =>
+            {
+                name = outer;
+            }
+            Some((_, inner)) => return inner,
+            None => return name,
+        }
     }
 }
 
 /// Whether `name`, without brackets, is by convention that of an object: one of [`OBJECTS`], or has one of the
 /// [`ENDINGS`] but for [`EXCEPT`].
 fn is_object(name: &str) -> bool {
-    if OBJECTS.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+    if OBJECT_ENDS.may_have(name.as_bytes()) && is_one_of(&OBJECTS, name.as_bytes()) {
         return true;
     }
-    let stem =
-        ENDINGS.into_iter().find_map(|ending| name.strip_suffix(ending)).filter(|stem| !stem.is_empty());
+    // Each of them ends in one of these, and most names do not.
+    if !matches!(name.as_bytes().last(), Some(b'd' | b'D' | b's' | b'S' | b'o' | b'r')) {
+        return false;
+    }
+    let stem = ENDINGS
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .filter(|stem| !stem.is_empty())
+        .or_else(|| joined_stem(name));
     let Some(stem) = stem else { return false };
     let word = stem.trim_end_matches(SEPARATORS).rsplit(SEPARATORS).next().unwrap_or(stem);
     let ends_with = |except: &&str| {
@@ -212,6 +346,55 @@ fn is_object(name: &str) -> bool {
         at.and_then(|at| word.get(at..)).is_some_and(|last| last.eq_ignore_ascii_case(except))
     };
     !EXCEPT.iter().any(ends_with)
+}
+
+/// First and last letters of names by their length: most names are none, and this tells at once.
+struct Ends([(u32, u32); Ends::LENGTHS]);
+
+static OBJECT_ENDS: Ends = Ends::of(&OBJECTS);
+static PAGE_ENDS: Ends = Ends::of(&PAGES);
+
+impl Ends {
+    const LENGTHS: usize = 24;
+
+    const fn of(names: &[&str]) -> Ends {
+        let mut ends = [(0, 0); Ends::LENGTHS];
+        let mut at = 0;
+        while at < names.len() {
+            let name = names[at].as_bytes();
+            ends[name.len()].0 |= Ends::bit(name[0]);
+            ends[name.len()].1 |= Ends::bit(name[name.len() - 1]);
+            at += 1;
+        }
+        Ends(ends)
+    }
+
+    /// The same for both cases of a letter.
+    const fn bit(letter: u8) -> u32 {
+        1 << (letter & 31)
+    }
+
+    fn may_have(&self, name: &[u8]) -> bool {
+        let Some(&(first, last)) = self.0.get(name.len()) else { return false };
+        matches!(name, [a, .., z] if first & Ends::bit(*a) != 0 && last & Ends::bit(*z) != 0)
+    }
+}
+
+/// Whether `name` is one of `all`, which are in lower case and in order, in any case.
+fn is_one_of(all: &[&str], name: &[u8]) -> bool {
+    let lower = |byte: &u8| byte.to_ascii_lowercase();
+    all.binary_search_by(|known| known.as_bytes().iter().copied().cmp(name.iter().map(lower))).is_ok()
+}
+
+/// What stands before `id` or `ids` in any case in a name that is one word: `policy` of `policyid`.
+fn joined_stem(name: &str) -> Option<&str> {
+    let singular = name.strip_suffix(['s', 'S']).unwrap_or(name);
+    let at = singular.len().checked_sub(2).filter(|at| *at > 0)?;
+    let is_id = singular.get(at..).is_some_and(|ending| ending.eq_ignore_ascii_case("id"));
+    let stem = singular.get(..at)?;
+    let word = singular.rsplit(SEPARATORS).next().unwrap_or(singular);
+    let is_word = is_one_of(&WORDS, word.as_bytes());
+    (is_id && !is_word && !stem.ends_with(SEPARATORS)).then_some(stem)
 }
 
 fn is_page(name: &str) -> bool {
@@ -222,7 +405,7 @@ fn is_page(name: &str) -> bool {
         *slot = byte.to_ascii_lowercase();
         length += 1;
     }
-    PAGES.iter().any(|page| page.as_bytes() == &bare[..length])
+    PAGE_ENDS.may_have(&bare[..length]) && is_one_of(&PAGES, &bare[..length])
 }
 
 /// `page[number]` and `page[offset]` of JSON:API.
@@ -236,6 +419,13 @@ mod tests {
 
     fn judge(name: &str) -> Holds {
         Names::default().judge(name.as_bytes(), false)
+    }
+
+    #[test]
+    fn tables_are_in_order() {
+        for table in [&OBJECTS[..], &PAGES, &WORDS, &OPERATORS] {
+            assert!(table.is_sorted_by(|a, b| a < b));
+        }
     }
 
     #[test]
@@ -258,6 +448,24 @@ mod tests {
             "customer_ids",
             "filter[customer][ids][]",
             "account_no",
+            "policyid",
+            "POLICYID",
+            "PolicyIds",
+            " id",
+            "+id",
+            "++id++",
+            "%20id",
+            "id\0x",
+            "id \t",
+            "\u{a0}id",
+            "customer id",
+            "user[id]",
+            "[id]",
+            "customer.id",
+            "id[$eq]",
+            "id[in][]",
+            "ids[0][1]",
+            &format!("{}id", " ".repeat(500)),
         ] {
             assert_eq!(judge(name), Holds::Object, "{name}");
         }
@@ -285,6 +493,12 @@ mod tests {
             "per_page",
             "pages",
             "é_id\u{0}é",
+            "android",
+            "hybrid",
+            "is_valid",
+            "fbclid",
+            "sessionid",
+            "user[name]",
             &"a".repeat(65),
         ] {
             let holds = judge(name);

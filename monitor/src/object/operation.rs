@@ -9,10 +9,51 @@ use super::{
     names::Holds,
     reader::Reader,
 };
-use crate::json::{Scanner, Text, Token, Value};
+use crate::{
+    json::{Scanner, Text, Token, Value},
+    percent,
+};
+
+/// Documents that are read of one call. What is in more of them is not told apart.
+const MAX_DOCUMENTS: usize = 64;
+
+/// Variables whose use is known. Of more, each may hold an object.
+const MAX_VARIABLES: usize = 128;
 
 /// The longest name of a field that becomes part of a route.
 const LONGEST: usize = 96;
+
+/// Names of variables that say how much is asked for, or of when: all but objects.
+const QUANTITIES: [&[u8]; 28] = [
+    b"first",
+    b"last",
+    b"limit",
+    b"take",
+    b"count",
+    b"size",
+    b"pagesize",
+    b"perpage",
+    b"width",
+    b"height",
+    b"zoom",
+    b"depth",
+    b"quality",
+    b"year",
+    b"month",
+    b"day",
+    b"hour",
+    b"version",
+    b"amount",
+    b"quantity",
+    b"price",
+    b"total",
+    b"min",
+    b"max",
+    b"from",
+    b"to",
+    b"since",
+    b"until",
+];
 
 /// The operation of a call, as far as it is known.
 #[derive(Debug, Default)]
@@ -76,7 +117,7 @@ impl Reader {
             return;
         }
         let mut key = None;
-        for token in Scanner::new(body) {
+        for token in Scanner::lenient(body) {
             match token {
                 Token::Key(name) => key = Some(name),
                 Token::String(text) if key.is_some_and(|key| key.is("query")) => {
@@ -95,12 +136,22 @@ impl Reader {
         if !graphql::is_document(text) {
             return;
         }
+        self.documents += 1;
+        if self.documents > MAX_DOCUMENTS {
+            return self.parameters.rest(text);
+        }
         let judge = |reader: &Reader, name: &[u8]| reader.names.judge(name, reader.given_only);
-        for event in graphql::Events::new(text) {
+        // Most documents that are made to be long have no variables.
+        let uses = if memchr::memchr(b'$', text).is_some() { text } else { &[] };
+        for event in graphql::Events::new(uses) {
             if let Event::Argument { name, value: graphql::Value::Variable(variable) } = event {
                 let holds = judge(self, name);
                 if holds != Holds::Nothing && self.variables.get(variable) != Some(&Holds::Object) {
-                    self.variables.insert(variable.into(), holds);
+                    if self.variables.len() < MAX_VARIABLES {
+                        self.variables.insert(variable.into(), holds);
+                    } else {
+                        self.has_more_variables = true;
+                    }
                 }
             }
         }
@@ -161,6 +212,53 @@ impl Reader {
             // Values of enumerations are few.
             graphql::Value::Variable(_) | graphql::Value::Name(_) => {}
         }
+    }
+
+    /// Document and variables as parameters: GraphQL over GET, and in forms. Of several with one name, servers take the first
+    /// or the last.
+    pub(super) fn graphql_parameters(&mut self, text: &[u8]) {
+        let mut name = Vec::new();
+        let mut found: [Option<(&[u8], &[u8])>; 3] = [None; 3];
+        for parameter in text.split(|&byte| byte == b'&') {
+            let Some(equals) = memchr::memchr(b'=', parameter) else { continue };
+            let (mut raw, value) = (&parameter[..equals], &parameter[equals + 1..]);
+            if memchr::memchr(b'%', raw).is_some() {
+                name.clear();
+                percent::decode(raw, &mut name);
+                raw = &name;
+            }
+            let slot = match raw {
+                b"query" => 0,
+                b"operationName" => 1,
+                b"variables" => 2,
+                _ => continue,
+            };
+            found[slot] = Some((found[slot].map_or(value, |(first, _)| first), value));
+        }
+        for (slot, values) in found.into_iter().enumerate() {
+            let Some((first, last)) = values else { continue };
+            let both = [first, last];
+            let once = usize::from(std::ptr::eq(first, last));
+            for value in &both[once..] {
+                let spaced: Vec<u8> =
+                    value.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
+                let mut value = Vec::new();
+                percent::decode(&spaced, &mut value);
+                match slot {
+                    0 => self.document(&value),
+                    1 => self.operation.persisted(&value),
+                    _ => self.variables_of(&value),
+                }
+            }
+        }
+    }
+
+    /// Whether a variable without a known use may hold an object: the text of the operation was not sent, so its names are
+    /// the client's to choose, as far as the server lets it register texts.
+    pub(super) fn may_hold_object(&self, name: &[u8]) -> bool {
+        (self.documents == 0 || self.has_more_variables)
+            && !self.given_only
+            && !QUANTITIES.iter().any(|known| name.eq_ignore_ascii_case(known))
     }
 
     /// Hands on a text of JSON without its escapes.

@@ -4,12 +4,18 @@
 //! name, joined by `/`, so that a walk over any one of them shows whatever the others do. Of a parameter that is there
 //! several times, or holds a list, each value makes an object of its own.
 
+use std::hash::{DefaultHasher, Hasher as _};
+
 use super::value;
 use crate::percent;
 
 /// Parameters of one call that are brought in order. Far above real use; more are left as they came, each an object of
 /// its own, so that nobody makes us sort thousands, nor hides one behind others.
 const MAX_SORTED: usize = 64;
+
+/// Objects that are told apart in one call: far more than any limit. The rest of them is one object, that differs when any of
+/// them does, so that nothing hides there and no call costs more.
+const MAX_VALUES: usize = 512;
 
 /// Bytes that the elements of lists may repeat of what they have in common: a thousand elements and two UUIDs beside
 /// them. Past it, that is an object of its own beside theirs, or a request of 16 KiB would make objects of 32 MiB.
@@ -36,6 +42,9 @@ pub struct Parameters {
     text: String,
     found: Vec<Parameter>,
     pages: Vec<Parameter>,
+    /// What came when there was no room for more.
+    rest: Option<DefaultHasher>,
+    in_path: usize,
 }
 
 /// The objects of one call, in canonical form. Filled again for each.
@@ -51,10 +60,20 @@ impl Parameters {
         self.text.clear();
         self.found.clear();
         self.pages.clear();
+        (self.rest, self.in_path) = (None, 0);
+    }
+
+    /// Takes `octets` into the rest, whatever is in them.
+    pub(super) fn rest(&mut self, octets: &[u8]) {
+        self.rest.get_or_insert_default().write(octets);
     }
 
     /// An identifier in the path, canonical already but for its [form](value). Lists are parted.
     pub(crate) fn path(&mut self, identifier: &str) {
+        self.in_path += 1;
+        if self.in_path > MAX_SORTED {
+            return self.rest(identifier.as_bytes());
+        }
         if memchr::memchr(b',', identifier.as_bytes()).is_none() {
             let start = self.text.len();
             value::push_form(&mut self.text, identifier);
@@ -63,6 +82,10 @@ impl Parameters {
         }
         // One list counts as a list; several identifiers are one object.
         for one in identifier.split(',').filter(|one| !one.is_empty()) {
+            if self.found.len() >= MAX_VALUES {
+                self.rest(one.as_bytes());
+                continue;
+            }
             let start = self.text.len();
             value::push_form(&mut self.text, one);
             let value = self.part(start);
@@ -72,30 +95,39 @@ impl Parameters {
 
     /// A value of a parameter that holds objects: decoded octets. Lists with commas are parted.
     pub(super) fn object(&mut self, name: &[u8], octets: &[u8]) {
-        let name = self.name(name);
-        for one in octets.split(|&byte| byte == b',') {
-            let one = one.trim_ascii();
-            if !one.is_empty() {
-                let start = self.text.len();
-                value::push(&mut self.text, one);
-                let value = self.part(start);
-                self.found.push(Parameter { name, value, in_path: false });
-            }
+        if self.found.len() >= MAX_VALUES {
+            return self.rest(octets);
         }
+        let name = self.name(name);
+        if octets.iter().all(|&octet| percent::is_plain(octet)) {
+            return self.one(name, octets);
+        }
+        value::with_plain(octets, |plain| {
+            let mut plain = plain;
+            while self.found.len() < MAX_VALUES {
+                let end = memchr::memchr(b',', plain).unwrap_or(plain.len());
+                self.one(name, &plain[..end]);
+                match plain.get(end + 1..) {
+                    Some(behind) => plain = behind,
+                    None => return,
+                }
+            }
+            self.rest(plain);
+        });
     }
 
-    /// A number of JSON or GraphQL.
-    pub(super) fn number(&mut self, name: &[u8], number: &[u8]) {
-        let name = self.name(name);
+    fn one(&mut self, name: Part, octets: &[u8]) {
         let start = self.text.len();
-        value::push_number(&mut self.text, number);
+        value::push(&mut self.text, octets.trim_ascii());
         let value = self.part(start);
-        self.found.push(Parameter { name, value, in_path: false });
+        if value.start < value.end {
+            self.found.push(Parameter { name, value, in_path: false });
+        }
     }
 
     /// A value of a parameter that says which part of a list is asked for.
     pub(super) fn page(&mut self, name: &[u8], octets: &[u8]) {
-        if !octets.is_empty() {
+        if !octets.is_empty() && self.pages.len() <= MAX_SORTED {
             let name = self.name(name);
             let start = self.text.len();
             value::push(&mut self.text, octets);
@@ -111,8 +143,15 @@ impl Parameters {
 
     /// Makes `objects` of what was found. Places in a list count only `with_pages`.
     pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
+        self.told_apart(with_pages, objects);
+        if let Some(rest) = &self.rest {
+            objects.push(&format!("~rest:{:016x}", rest.finish()));
+        }
+    }
+
+    fn told_apart(&mut self, with_pages: bool, objects: &mut Objects) {
         objects.clear();
-        let Parameters { text, found, pages } = self;
+        let Parameters { text, found, pages, .. } = self;
         if found.len() <= 1 && pages.is_empty() {
             // Most calls name one object or none.
             if let Some(Parameter { value, .. }) = found.first() {
@@ -267,7 +306,7 @@ mod tests {
         let long = "x".repeat(8_000);
         let list = "1,".repeat(4_000) + "2";
         let all = objects(&[&long], &[("ids", &list)], &[]);
-        assert_eq!((all.len(), all[0] == long, &*all[1], &*all[4_001]), (4_002, true, "1", "2"));
+        assert_eq!((all.len(), all[0] == long, &*all[1], &*all[511]), (513, true, "1", "1"));
         let all = objects(&[&long], &[("ids", "1,2")], &[]);
         assert_eq!(all, [format!("{long}/1"), format!("{long}/2")]);
     }
@@ -275,9 +314,15 @@ mod tests {
     #[test]
     fn nothing_hides_behind_many_others() {
         let many: Vec<(String, &str)> = (0..1000).map(|n| (format!("n{n}_id"), "1")).collect();
-        let mut named: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-        named.push(("id", "7"));
-        let all = objects(&["3"], &named, &[]);
-        assert_eq!((all.len(), all.last().map(String::as_str)), (1001, Some("3/7")));
+        let of = |last: &str| {
+            let mut named: Vec<(&str, &str)> =
+                many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            named.push(("id", last));
+            objects(&["3"], &named, &[])
+        };
+        let (seven, eight) = (of("7"), of("8"));
+        assert_eq!((seven.len(), &*seven[0]), (512, "3/1"));
+        assert!(seven[511].starts_with("~rest:") && seven[511] != eight[511], "who walks there is counted");
+        assert_eq!(seven, of("7"));
     }
 }

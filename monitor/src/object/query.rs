@@ -1,18 +1,28 @@
 //! Parameters in the query of a target and in forms (`application/x-www-form-urlencoded`).
 
-use super::{
-    names::{Holds, LONGEST_NAME},
-    reader::Reader,
-};
+use super::{names::Holds, reader::Reader};
 use crate::percent;
+
+/// Parameters that are read of one text: as many as common servers take (PHP, qs and Django 1,000, ASP.NET 1,024), so that no
+/// request costs more. The rest is one object, that differs when anything in it does.
+const MAX_PARAMETERS: usize = 1024;
 
 impl Reader {
     /// Reads the parameters in `text`, parted by `&` or `;`.
     pub(super) fn parameters(&mut self, text: &[u8]) {
-        for parameter in text.split(|byte| b"&;".contains(byte)) {
+        let mut rest = text;
+        let mut count = 0;
+        while !rest.is_empty() {
+            if count == MAX_PARAMETERS {
+                return self.parameters.rest(rest);
+            }
+            count += 1;
+            let end = memchr::memchr2(b'&', b';', rest).unwrap_or(rest.len());
+            let parameter = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
             let Some(equals) = memchr::memchr(b'=', parameter) else { continue };
             let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
-            if value.is_empty() || name.len() > 3 * LONGEST_NAME {
+            if value.is_empty() {
                 continue;
             }
             if memchr::memchr(b'%', parameter).is_none() {
@@ -32,9 +42,25 @@ impl Reader {
 
     /// A parameter as it is meant.
     pub(super) fn take(&mut self, name: &[u8], value: &[u8]) {
+        if self.graphql {
+            match name {
+                // Read by what they are already.
+                b"query" | b"variables" | b"operationName" | b"extensions" => return,
+                // A call with files: the rest of it is in this field.
+                b"operations" => {
+                    self.json(value);
+                    return;
+                }
+                _ => {}
+            }
+        }
         match self.names.judge(name, self.given_only) {
             Holds::Object => self.parameters.object(name, value),
             Holds::Page => self.parameters.page(name, value),
+            // A document in a parameter: `filter={"where":{"id":17}}`.
+            Holds::Nothing if matches!(value, [b'{', .., b'}'] | [b'[', .., b']']) => {
+                self.scalars(value, usize::MAX);
+            }
             Holds::Nothing => {}
         }
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{
     body::Body,
+    content::Content,
     names::{Holds, Names},
     operation::Operation,
     parameters::{Objects, Parameters},
 };
-use crate::percent;
 
 /// A reader with its buffers. Filled again for each call.
 #[derive(Debug, Default)]
@@ -20,6 +20,10 @@ pub struct Reader {
     /// The path is one where GraphQL is served.
     pub(super) graphql: bool,
     pub(super) operation: Operation,
+    /// Texts of operations that were there.
+    pub(super) documents: usize,
+    /// There are more variables than `variables` has room for.
+    pub(super) has_more_variables: bool,
     /// Variables of GraphQL that hold objects or places in lists. One that is used for both holds objects.
     pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
     pub(super) decoded: Vec<u8>,
@@ -40,6 +44,7 @@ impl Reader {
         if graphql {
             self.operation.clear();
             self.variables.clear();
+            (self.documents, self.has_more_variables) = (0, false);
         }
     }
 
@@ -48,15 +53,15 @@ impl Reader {
         self.parameters.path(identifier);
     }
 
-    /// Reads query and body; `cut` tells that the body was longer than what is there. How well the body could be read.
-    pub fn read(&mut self, query: &[u8], body: &[u8], cut: bool) -> Body {
+    /// Reads query and body. How well the body could be read.
+    pub fn read(&mut self, query: &[u8], content: &Content<'_>) -> Body {
         if !query.is_empty() {
             if self.graphql {
-                self.graphql_query(query);
+                self.graphql_parameters(query);
             }
             self.parameters(query);
         }
-        if body.is_empty() { Body::Empty } else { self.body(body, cut) }
+        if content.octets.is_empty() { Body::Empty } else { self.body(content) }
     }
 
     /// Whether anything but places in lists was found.
@@ -72,26 +77,5 @@ impl Reader {
     /// Makes `objects` of what was found. Places in a list count only `with_pages`.
     pub fn objects(&mut self, with_pages: bool, objects: &mut Objects) {
         self.parameters.objects(with_pages, objects);
-    }
-
-    /// GraphQL over GET: document and variables are parameters.
-    fn graphql_query(&mut self, query: &[u8]) {
-        for wanted in [&b"query"[..], b"operationName", b"variables"] {
-            for parameter in query.split(|&byte| byte == b'&') {
-                let Some(value) = parameter.strip_prefix(wanted).and_then(|rest| rest.strip_prefix(b"="))
-                else {
-                    continue;
-                };
-                let mut text = Vec::new();
-                let spaced: Vec<u8> =
-                    value.iter().map(|&byte| if byte == b'+' { b' ' } else { byte }).collect();
-                percent::decode(&spaced, &mut text);
-                match wanted {
-                    b"query" => self.document(&text),
-                    b"variables" => self.variables_of(&text),
-                    _ => self.operation.persisted(&text),
-                }
-            }
-        }
     }
 }

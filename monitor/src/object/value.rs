@@ -1,12 +1,11 @@
 //! Values in canonical form, so that one object has one spelling.
 //!
-//! Numbers lose leading zeros, plus signs stay (they mark telephone numbers), UUIDs, ULIDs, hexadecimal digests and
-//! e-mail addresses have one case. All else is told apart as it stands: a client that varies it only raises its own
-//! count. Octets that don't print, `/` and `,` are percent-encoded.
+//! What servers take off a text is [off](super::spelling), [numbers](super::number) are decimal digits, and UUIDs are in
+//! lower case and in groups, whatever was around them. ULIDs, hexadecimal digests and e-mail addresses have one case. All
+//! else is told apart as it stands: a client that varies it only raises its own count. Octets that don't print, `/` and
+//! `,` are percent-encoded.
 
-use std::fmt::Write as _;
-
-use super::identifier;
+use super::{identifier, number, spelling};
 use crate::percent;
 
 /// Octets of values that stay encoded: parts of an object are joined by `/`, objects of a call are listed with commas.
@@ -14,6 +13,38 @@ pub(super) const RESERVED: &[u8] = b"%/,";
 
 /// Appends the canonical form of `octets`.
 pub(super) fn push(text: &mut String, octets: &[u8]) {
+    if octets.iter().all(|&octet| percent::is_plain(octet)) {
+        return push_plain(text, octets);
+    }
+    with_plain(octets, |plain| push_plain(text, plain));
+}
+
+/// Hands on `octets` without what servers take off. If nothing is left then, it is what they mean.
+pub(super) fn with_plain<T>(octets: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+    let (mut decoded, mut folded) = (Vec::new(), Vec::new());
+    let mut plain = spelling::bare(spelling::decoded(octets, &mut decoded));
+    if !plain.is_ascii() {
+        spelling::fold_digits(plain, &mut folded);
+        plain = &folded;
+    }
+    let plain = spelling::without_marks(spelling::unwrapped(plain));
+    then(if plain.is_empty() { octets } else { plain })
+}
+
+/// Appends canonical text in canonical form: what stands in a path has been decoded already, and bared.
+pub(super) fn push_form(text: &mut String, canonical: &str) {
+    if push_known(text, canonical) {
+        return;
+    }
+    let start = text.len();
+    text.push_str(canonical);
+    fold_case(text, start);
+}
+
+fn push_plain(text: &mut String, octets: &[u8]) {
+    if std::str::from_utf8(octets).is_ok_and(|value| push_known(text, value)) {
+        return;
+    }
     let start = text.len();
     let mut rest = octets;
     loop {
@@ -22,44 +53,16 @@ pub(super) fn push(text: &mut String, octets: &[u8]) {
         percent::push(text, octet, RESERVED);
         rest = tail;
     }
-    shape(text, start);
+    fold_case(text, start);
 }
 
-/// Appends canonical text in canonical form: what stands in a path has been decoded already.
-pub(super) fn push_form(text: &mut String, canonical: &str) {
-    let start = text.len();
-    text.push_str(canonical);
-    shape(text, start);
+/// Appends `value` if it is of a form that has many spellings; false if it is of none.
+fn push_known(text: &mut String, value: &str) -> bool {
+    number::push(text, value.as_bytes()) || identifier::push_uuid(text, value)
 }
 
-/// Appends a number of JSON: `7.0` and `70e-1` are `7`.
-pub(super) fn push_number(text: &mut String, number: &[u8]) {
-    let digits = number.strip_prefix(b"-").unwrap_or(number);
-    if digits.iter().all(u8::is_ascii_digit) {
-        return push(text, number);
-    }
-    let parsed = std::str::from_utf8(number).ok().and_then(|number| number.parse::<f64>().ok());
-    match parsed {
-        // Integers below 2^53 are exact.
-        Some(parsed) if parsed.fract() == 0.0 && parsed.abs() < 9_007_199_254_740_992.0 => {
-            // Writing to a String does not fail.
-            let _ = write!(text, "{parsed:.0}");
-        }
-        _ => push(text, number),
-    }
-}
-
-fn shape(text: &mut String, start: usize) {
-    let value = &text[start..];
-    let bytes = value.as_bytes();
-    if bytes.iter().all(u8::is_ascii_digit) {
-        let zeros = bytes.iter().take_while(|&&byte| byte == b'0').count().min(bytes.len().saturating_sub(1));
-        if zeros > 0 {
-            text.replace_range(start..start + zeros, "");
-        }
-        return;
-    }
-    if identifier::is_caseless(value) {
+fn fold_case(text: &mut str, start: usize) {
+    if identifier::is_caseless(&text[start..]) {
         text[start..].make_ascii_lowercase();
     }
 }
@@ -76,8 +79,21 @@ mod tests {
             ("0", "0"),
             ("000", "0"),
             ("-5", "-5"),
-            ("+12025550143", "+12025550143"),
+            ("+12025550143", "12025550143"),
+            (" 17\0", "17"),
+            ("\u{ff11}\u{ff17}", "17"),
+            ("%31%37", "17"),
+            ("[\"17\"]", "17"),
+            ("17;x=1", "17"),
+            ("1.7e1", "17"),
+            ("1e400", "1e400"),
+            ("7.5", "7.5"),
             ("550E8400-E29B-41D4-A716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+            ("550e8400e29b41d4a716446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+            ("{550e8400-E29B-41d4-a716-446655440000}", "550e8400-e29b-41d4-a716-446655440000"),
+            ("urn:uuid:550E8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+            ("550e-8400-e29b-41d4-a716-4466-5544-0000", "550e8400-e29b-41d4-a716-446655440000"),
+            ("00000000-0000-0000-0000-000000000017", "00000000000000000000000000000017"),
             ("D41D8CD98F00B204E9800998ECF8427E", "d41d8cd98f00b204e9800998ecf8427e"),
             ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav"),
             ("Ada@Example.org", "ada@example.org"),
@@ -88,24 +104,6 @@ mod tests {
             let mut text = "x".to_owned();
             push(&mut text, octets.as_bytes());
             assert_eq!(text[1..], *canonical, "{octets}");
-        }
-    }
-
-    #[test]
-    fn numbers_have_one_form() {
-        for (number, canonical) in [
-            ("7", "7"),
-            ("7.0", "7"),
-            ("70e-1", "7"),
-            ("7E0", "7"),
-            ("-7.0", "-7"),
-            ("7.5", "7.5"),
-            ("12345678901234567890123", "12345678901234567890123"),
-            ("1e400", "1e400"),
-        ] {
-            let mut text = String::new();
-            push_number(&mut text, number.as_bytes());
-            assert_eq!(text, canonical, "{number}");
         }
     }
 }

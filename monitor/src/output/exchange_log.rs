@@ -218,6 +218,7 @@ mod tests {
             response_bytes: 1234,
             first_byte_at: Some(Timestamp(1_784_000_000_124_000_000)),
             last_byte_at: Some(Timestamp(1_784_000_000_125_456_789)),
+            response_type: None,
             sampling: 1.0,
         }
     }

@@ -21,6 +21,7 @@ pub mod path;
 mod routes;
 mod shape;
 mod stored;
+mod suffix;
 pub mod target;
 mod template;
 
@@ -41,12 +42,13 @@ use self::{
     path::CanonicalPath,
     routes::{Proof, Route},
     shape::{Kind, Shape},
+    suffix::Suffix,
     target::Target,
 };
 use crate::{
     hash::HashKey,
     http::exchange::Exchange,
-    object::{Body, Names, Objects, Reader},
+    object::{Body, Content, Names, Objects, Reader, identifier},
 };
 
 /// The label of all other methods.
@@ -174,10 +176,11 @@ impl Router {
         let query = target.query();
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
+        let content = Content::new(&request.body, cut, request.values("content-type"));
         self.places.clear();
         let body = if let Some(name) = target.name() {
             self.reader.start(false, false);
-            let body = self.reader.read(b"", &request.body, cut);
+            let body = self.reader.read(b"", &content);
             self.reader.objects(false, &mut attribution.objects);
             attribution.id = self.special(method, name);
             body
@@ -186,17 +189,15 @@ impl Router {
             for (segment, range) in self.places.drain(..) {
                 self.reader.path(&self.path.segment(segment).text[range]);
             }
-            let body = self.reader.read(query, &request.body, cut);
+            let body = self.reader.read(query, &content);
             self.reader.objects(hit.is_list, &mut attribution.objects);
             attribution.id = hit.route;
             body
         } else {
-            self.shape.template.clear();
-            self.shape.template.push_str(method);
-            self.shape.template.push(' ');
-            self.shape.take(&self.path, MAX_TEMPLATE);
+            self.take_shape(method);
+            self.leave_suffix(method, exchange);
             self.reader.start(self.serves_graphql(), false);
-            let body = self.reader.read(query, &request.body, cut);
+            let body = self.reader.read(query, &content);
             self.learned(method, exchange.status, learn, attribution);
             body
         };
@@ -265,6 +266,37 @@ impl Router {
             }
         }
         None
+    }
+
+    /// Takes the shape of the path.
+    fn take_shape(&mut self, method: &str) {
+        self.shape.template.clear();
+        self.shape.template.push_str(method);
+        self.shape.template.push(' ');
+        self.shape.take(&self.path, MAX_TEMPLATE);
+    }
+
+    /// Leaves a suffix of static files away, if it is void.
+    fn leave_suffix(&mut self, method: &str, exchange: &Exchange<'_>) {
+        let Some(&Kind::Static(_)) = self.shape.kinds.last() else { return };
+        let Some(stem) = self.path.stem().filter(|stem| *stem > 0) else { return };
+        let whole = self.path.shorten(stem);
+        self.take_shape(method);
+        let call =
+            Call { method, path: &self.path, shape: &self.shape, operation: None, proof: Proof::Refused };
+        let route = self.learned.find(&call, false, &mut self.routes).route;
+        let last = self.path.len() - 1;
+        let stem = self.path.segment(last).text;
+        let suffix = Suffix {
+            stem,
+            is_identifier: identifier::is_stem(stem),
+            is_known: route != RouteId::OTHER && self.routes.get(route).proof == Proof::WithObjects,
+        };
+        let above = self.path.segments().take(last).map(|segment| segment.folded);
+        if !suffix.is_void(exchange, above) {
+            self.path.shorten(whole);
+            self.take_shape(method);
+        }
     }
 
     /// The route that is learned from the path, once query and body have been read.

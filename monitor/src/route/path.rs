@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use crate::percent;
+use crate::{
+    object::{identifier, spelling},
+    percent,
+};
 
 /// Octets that stay encoded: they would read as something else once decoded. Braces, because `{id}` stands for
 /// an identifier in templates.
@@ -19,6 +22,8 @@ pub struct CanonicalPath {
     /// The same in lower case; empty if it is.
     folded: String,
     segments: Vec<(Range<usize>, Class)>,
+    /// Of the segment that is being read.
+    octets: Vec<u8>,
 }
 
 /// One segment of a path.
@@ -125,27 +130,42 @@ impl CanonicalPath {
         true
     }
 
+    /// What is encoded is decoded as often as a chain of servers may do it: `%2531` is `1` to the second.
     fn parse_any(&mut self, path: &[u8]) {
-        let mut rest = path;
-        let mut start = 0;
-        let mut in_parameters = false;
-        while !rest.is_empty() {
-            if !in_parameters {
-                percent::push_plain(&mut self.text, &mut rest);
+        let mut once = Vec::new();
+        let mut path = path;
+        if memchr::memmem::find(path, b"%25").is_some() {
+            // All but the last round, which is below.
+            once.extend_from_slice(path);
+            for _ in 1..spelling::ROUNDS {
+                let text = std::mem::take(&mut once);
+                percent::decode(&text, &mut once);
+                if !spelling::is_encoded(&once) {
+                    // Nothing was encoded twice: what was decoded here has to be told from what was not.
+                    once = text;
+                    break;
+                }
             }
-            let Some((octet, encoded)) = percent::next(&mut rest) else { break };
+            path = &once;
+        }
+        let mut segment = std::mem::take(&mut self.octets);
+        segment.clear();
+        let mut in_parameters = false;
+        while let Some((octet, encoded)) = percent::next(&mut path) {
             match octet {
-                b'/' => {
-                    self.end_segment(start);
-                    start = self.text.len();
+                // Windows and what is written for browsers take both.
+                b'/' | b'\\' => {
+                    self.end_segment(&segment);
+                    segment.clear();
                     in_parameters = false;
                 }
                 _ if in_parameters => {}
                 b';' if !encoded => in_parameters = true,
-                octet => percent::push(&mut self.text, octet, RESERVED),
+                octet => segment.push(octet),
             }
         }
-        self.end_segment(start);
+        self.end_segment(&segment);
+        self.octets = segment;
     }
 
     /// How many segments there are.
@@ -156,6 +176,27 @@ impl CanonicalPath {
     /// Whether it is the root.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
+    }
+
+    /// How much of the last segment is left without its extensions of static files: 2 of `17.css.png`. `None` if it has none.
+    pub(super) fn stem(&self) -> Option<usize> {
+        let last = self.segments.len().checked_sub(1)?;
+        let Segment { folded, class, .. } = self.segment(last);
+        let mut stem = folded;
+        while class.has_point()
+            && let Some(extension) = identifier::static_extension(stem)
+        {
+            stem = &stem[..stem.len() - extension.len()];
+        }
+        (stem.len() < folded.len()).then_some(stem.len())
+    }
+
+    /// Leaves `length` bytes of the last segment, and gives how many there were.
+    pub(super) fn shorten(&mut self, length: usize) -> usize {
+        let Some((range, _)) = self.segments.last_mut() else { return 0 };
+        let before = range.len();
+        range.end = range.start + length;
+        before
     }
 
     /// A segment by its place; there must be one.
@@ -172,19 +213,39 @@ impl CanonicalPath {
         (0..self.segments.len()).map(|at| self.segment(at))
     }
 
-    fn end_segment(&mut self, start: usize) {
-        match &self.text[start..] {
-            "" => {}
-            "." => self.text.truncate(start),
-            ".." => {
-                self.text.truncate(start);
-                self.segments.pop();
+    /// Takes a segment, decoded.
+    fn end_segment(&mut self, octets: &[u8]) {
+        let mut folded = Vec::new();
+        match octets_of(octets, &mut folded) {
+            b"" | b"." => {}
+            b".." => {
+                if let Some((range, _)) = self.segments.pop() {
+                    self.text.truncate(range.start);
+                }
             }
-            segment => {
-                let class = segment.bytes().fold(0, |class, byte| class | Class::of(byte).0);
+            octets => {
+                let start = self.text.len();
+                octets.iter().for_each(|&octet| percent::push(&mut self.text, octet, RESERVED));
+                let class = self.text[start..].bytes().fold(0, |class, byte| class | Class::of(byte).0);
                 self.segments.push((start..self.text.len(), Class(class)));
             }
         }
+    }
+}
+
+/// What servers look at in a segment: no blanks around it, no brackets around an identifier.
+fn octets_of<'a>(octets: &'a [u8], folded: &'a mut Vec<u8>) -> &'a [u8] {
+    let mut plain = spelling::bare(octets);
+    if !plain.is_ascii() {
+        spelling::fold_digits(plain, folded);
+        plain = folded;
+    }
+    let inner = spelling::without_marks(spelling::unwrapped(plain));
+    let is_identifier = |inner: &[u8]| std::str::from_utf8(inner).is_ok_and(identifier::is_identifier);
+    match inner {
+        inner if inner.len() < plain.len() && is_identifier(inner) => inner,
+        _ if plain.is_empty() => octets,
+        _ => plain,
     }
 }
 
@@ -227,6 +288,17 @@ mod tests {
             b"/v1/x/..;/customers/1",
             b"/../../v1/customers/1",
             b"/v1%2Fcustomers%2f1",
+            b"\\v1\\customers/1",
+            b"/v1%5Ccustomers%5c1",
+            b"/v1/customers/1%20",
+            b"/v1/customers/%091%00x",
+            b"/v1/customers%20/\xc2\xa01",
+            b"/v1/customers/\xef\xbc\x91",
+            b"/v1/customers/%D9%A1",
+            b"/v1/customers/[1]",
+            b"/v1/customers/%221%22",
+            b"/v1/customers/1%3bx=1",
+            b"/v1%252Fcustomers%252f1",
         ];
         for spelling in spellings {
             assert_eq!(canonical(spelling), "/v1/customers/1", "{}", spelling.escape_ascii());
@@ -238,9 +310,9 @@ mod tests {
         assert_eq!(canonical(b"/caf\xc3\xa9"), "/caf%C3%A9");
         assert_eq!(canonical(b"/caf%c3%A9"), "/caf%C3%A9");
         assert_eq!(canonical(b"/a%zz%"), "/a%25zz%25");
-        assert_eq!(canonical(b"/%2531"), "/%2531", "decoded once only");
+        assert_eq!(canonical(b"/%252531/%25%33%31/100%25"), "/1/1/100%25", "by each of a chain of servers");
         assert_eq!(canonical(b"/{id}/%7bid%7D"), "/%7Bid%7D/%7Bid%7D");
-        assert_eq!(canonical(b"/a%3Bb%3f\x00 "), "/a%3Bb%3F%00%20");
+        assert_eq!(canonical(b"/a%3Bb%3f\x00 "), "/a%3Bb%3F");
         assert_eq!(canonical(b"/me%40example.org"), "/me@example.org");
     }
 

@@ -68,7 +68,9 @@ fn kind(segment: Segment<'_>, is_last: bool, may_be_locale: bool) -> Kind {
         return Kind::Identifier(text.len());
     }
     if class.may_be_identifier() {
-        if let Some((id, _)) = identifier::find(text) {
+        if let Some((id, _)) = identifier::find(text)
+            && (is_last || !is_short_version(folded))
+        {
             return Kind::Identifier(id.len());
         }
         if identifier::is_list(text) {
@@ -98,6 +100,11 @@ pub(super) fn push(template: &mut String, kind: Kind, folded: &str) {
             template.push_str(&folded[extension..]);
         }
     }
+}
+
+/// `2.0`: a version where something follows it, though it is a number.
+fn is_short_version(folded: &str) -> bool {
+    matches!(folded.as_bytes(), [b'0'..=b'9', b'.', ..])
 }
 
 /// `v1`, `v2.1`: parts of a route like any word.

@@ -23,6 +23,16 @@ fn router(most: usize) -> Router {
 
 /// Route and objects of a call, learned from it.
 fn attribute(router: &mut Router, request: &Request, status: u16) -> (String, Vec<String>) {
+    attribute_as(router, request, status, None)
+}
+
+/// The same of a call whose answer has this type.
+fn attribute_as(
+    router: &mut Router,
+    request: &Request,
+    status: u16,
+    response_type: Option<&[u8]>,
+) -> (String, Vec<String>) {
     let exchange = Exchange {
         connection: ConnectionId(1),
         endpoints: Endpoints {
@@ -38,6 +48,7 @@ fn attribute(router: &mut Router, request: &Request, status: u16) -> (String, Ve
         response_bytes: 100,
         first_byte_at: None,
         last_byte_at: None,
+        response_type,
         sampling: 1.0,
     };
     let mut attribution = Attribution::default();
@@ -101,11 +112,113 @@ fn another_spelling_is_no_other_route_nor_object() {
         "/V1/Customers/17",
         "/v1%2Fcustomers%2F17",
         "http://other.example/v1/customers/17",
+        "/v1/customers/17%20",
+        "/v1/customers/%2017",
+        "/v1/customers/17%00",
+        "/v1/customers/+17",
+        "/v1/customers/017",
+        "/v1/customers/17.0",
+        "/v1/customers/1.7e1",
+        "/v1/customers/1_7",
+        "/v1/customers/[17]",
+        "/v1/customers/%EF%BC%91%EF%BC%97",
+        "/v1/customers/%D9%A1%D9%A7",
+        "/v1\\customers\\17",
+        "/v1/customers/17;x=1",
+        "/v1/customers/17%3Bx=1",
+        "/v1/customers/17'",
+        "/v1/customers/17/.",
+        "/v1/customers/17//",
+        "/v1/customers/%2531%2537",
     ] {
         let expected = ("GET /v1/customers/{id}".to_owned(), Some("17".to_owned()));
         assert_eq!(ask(&mut router, "GET", target.as_bytes(), 200), expected, "{target}");
     }
     assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0, ..Counters::default() });
+}
+
+#[test]
+fn a_suffix_hides_no_account() {
+    let uuid = "550e8400-e29b-41d4-a716-446655440000";
+    let json = Some(&b"application/json; charset=utf-8"[..]);
+    for response_type in [None, json] {
+        let mut router = router(64);
+        for (target, object) in [
+            ("/v1/customers/17.png", "17"),
+            ("/v1/customers/17.css", "17"),
+            ("/v1/customers/17.PNG", "17"),
+            ("/v1/customers/17.css.png", "17"),
+            ("/v1/customers/17%2ecss", "17"),
+            ("/v1/customers/17;x.css", "17"),
+            ("/v1/customers/17%3bx.css", "17"),
+            (&format!("/v1/customers/{uuid}.woff2"), uuid),
+        ] {
+            let (route, objects) =
+                attribute_as(&mut router, &request("GET", target.as_bytes()), 200, response_type);
+            assert_eq!(
+                (route.as_str(), &*objects),
+                ("GET /v1/customers/{id}", &[object.to_owned()][..]),
+                "{target}"
+            );
+        }
+        let (route, objects) =
+            attribute_as(&mut router, &request("GET", b"/v1/customers/17.json.png"), 200, response_type);
+        assert_eq!((route.as_str(), &*objects), ("GET /v1/customers/{id}.json", &["17".to_owned()][..]));
+    }
+}
+
+#[test]
+fn parts_of_pages_are_static() {
+    let mut router = router(64);
+    let mut ask = |target: &str, status, kind: Option<&str>| {
+        attribute_as(&mut router, &request("GET", target.as_bytes()), status, kind.map(str::as_bytes))
+    };
+    for (target, status, kind) in [
+        ("/static/app.3f2a.css", 200, None),
+        ("/static/3f2a9c1b.css", 200, None),
+        ("/3f2a9c1b7d.js", 200, None),
+        ("/17.js", 200, None),
+        ("/guide/3_1_2.htm", 200, None),
+        ("/images/17.png", 200, None),
+        ("/v1/customers/logo.png", 200, None),
+        ("/v1/customers/17.png", 200, Some("image/png")),
+        ("/v1/customers/17.png", 404, Some("application/json")),
+        ("/v1/customers/17.svg", 200, Some("image/svg+xml")),
+        ("/static/app.css", 200, Some("text/css")),
+        ("/static/logo.png", 200, Some("text/html")),
+    ] {
+        let (route, objects) = ask(target, status, kind);
+        assert!(route.contains("/*.") && objects.is_empty(), "{target}: {route} {objects:?}");
+    }
+}
+
+#[test]
+fn where_values_are_known_a_suffix_hides_none() {
+    let mut router = router(64);
+    ask(&mut router, "GET", b"/images/17", 200);
+    let expected = ("GET /images/{id}".to_owned(), Some("18".to_owned()));
+    assert_eq!(ask(&mut router, "GET", b"/images/18.png", 200), expected);
+    assert_eq!(ask(&mut router, "GET", b"/images/18.png", 404), expected, "a miss is one, too");
+}
+
+#[test]
+fn a_uuid_has_one_spelling() {
+    for target in [
+        "/u/550E8400-E29B-41D4-A716-446655440000",
+        "/u/550e8400e29b41d4a716446655440000",
+        "/u/{550e8400-e29b-41d4-a716-446655440000}",
+        "/u/%7B550e8400-e29b-41d4-a716-446655440000%7d",
+        "/u/urn:uuid:550e8400-e29b-41d4-a716-446655440000",
+    ] {
+        let expected = ("GET /u/{id}".to_owned(), Some("550e8400-e29b-41d4-a716-446655440000".to_owned()));
+        assert_eq!(ask(&mut router(16), "GET", target.as_bytes(), 200), expected, "{target}");
+    }
+}
+
+#[test]
+fn a_version_is_no_account_where_something_follows() {
+    let expected = ("GET /api/2.0/customers/{id}".to_owned(), Some("17".to_owned()));
+    assert_eq!(ask(&mut router(16), "GET", b"/api/2.0/customers/17", 200), expected);
 }
 
 #[test]

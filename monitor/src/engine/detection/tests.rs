@@ -50,6 +50,7 @@ pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchang
         response_bytes: 500,
         first_byte_at: None,
         last_byte_at: None,
+        response_type: None,
         sampling: 1.0,
     }
 }

@@ -1,6 +1,7 @@
 //! Values in arguments and defaults, and the names that they bear.
 
 use super::{
+    super::names::is_operator,
     Value,
     lexer::{Lexer, Token},
 };
@@ -37,7 +38,9 @@ impl<'a> Names<'a> {
     pub fn value(&mut self, token: Token<'a>, tokens: &mut Lexer<'a>) -> Option<(&'a [u8], Value<'a>)> {
         let value = match token {
             Token::Name(name) if tokens.eat(b':')? => {
-                *self.innermost() = name;
+                // `{id: {_eq: 7}}`
+                let around = self.open.min(MAX_NAMES - 1).checked_sub(1).map(|around| self.names[around]);
+                *self.innermost() = around.filter(|_| is_operator(name)).unwrap_or(name);
                 return None;
             }
             Token::Name(name) => Value::Name(name),

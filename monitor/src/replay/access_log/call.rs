@@ -97,6 +97,7 @@ impl Call {
             response_bytes: self.response_bytes,
             first_byte_at: answered_at,
             last_byte_at: answered_at,
+            response_type: None,
             sampling: 1.0,
         }
     }

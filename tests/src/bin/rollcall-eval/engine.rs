@@ -114,6 +114,7 @@ fn exchange<'a>(call: &Call, request: &'a Request) -> Exchange<'a> {
         response_bytes: call.response_bytes,
         first_byte_at: None,
         last_byte_at: None,
+        response_type: None,
         sampling: 1.0,
     }
 }

@@ -1,0 +1,80 @@
+//! What a body is called.
+
+/// A body, with what its `Content-Type` fields say that it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Content<'a> {
+    /// As much as was captured.
+    pub octets: &'a [u8],
+    /// More was sent.
+    pub cut: bool,
+    form: bool,
+    json: bool,
+    boundary: Option<&'a [u8]>,
+}
+
+/// As much of a `Content-Type` as is looked at.
+const LONGEST: usize = 512;
+
+impl<'a> Content<'a> {
+    /// A body called what each of `types` says, for servers differ in which of several fields they take.
+    pub fn new(octets: &'a [u8], cut: bool, types: impl Iterator<Item = &'a [u8]>) -> Content<'a> {
+        let mut content = Content { octets, cut, ..Content::default() };
+        if octets.is_empty() {
+            return content;
+        }
+        for kind in types {
+            let kind = &kind[..kind.len().min(LONGEST)];
+            content.form |= find(kind, b"urlencoded").is_some();
+            content.json |= find(kind, b"json").is_some();
+            content.boundary = content.boundary.or_else(|| boundary(kind));
+        }
+        content
+    }
+
+    pub(super) fn is_form(&self) -> bool {
+        self.form
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    pub(super) fn boundary(&self) -> Option<&'a [u8]> {
+        self.boundary
+    }
+}
+
+/// The boundary of a form in parts (RFC 2046, section 5.1.1), with quotes or without.
+fn boundary(kind: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"boundary=";
+    let value = kind[find(kind, NAME)? + NAME.len()..].trim_ascii_start();
+    let value = match value.strip_prefix(b"\"") {
+        Some(quoted) => &quoted[..memchr::memchr(b'"', quoted).unwrap_or(quoted.len())],
+        None => &value[..memchr::memchr2(b';', b',', value).unwrap_or(value.len())],
+    };
+    Some(value.trim_ascii_end()).filter(|value| !value.is_empty())
+}
+
+/// Where `word`, which is in lower case, stands in `text`, in any case.
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|part| part.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_boundary_is_found() {
+        for (kind, expected) in [
+            ("multipart/form-data; boundary=b", Some("b")),
+            ("Multipart/Form-Data;BOUNDARY=\"b c\"; x=y", Some("b c")),
+            ("multipart/form-data; boundary=b; x=y", Some("b")),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/form-data", None),
+        ] {
+            let content = Content::new(b"x", false, std::iter::once(kind.as_bytes()));
+            assert_eq!(content.boundary(), expected.map(str::as_bytes), "{kind}");
+        }
+    }
+}

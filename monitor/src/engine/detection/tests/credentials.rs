@@ -190,3 +190,96 @@ fn a_partner_by_its_address_needs_no_credential() {
     (0..3).for_each(|_| scene.call(PARTNER, CUSTOMERS, Some(200), &[]));
     assert_eq!(scene.named(), [format!("peer:{PARTNER}")]);
 }
+
+/// Whoever walks from one address with a credential for each few calls, after somebody was refused; the objects read when it
+/// is told.
+fn told_after(fields: impl Fn(usize) -> Vec<(&'static str, String)>) -> Option<usize> {
+    let mut scene = Scene::new(&[]);
+    scene.refuse(CUSTOMERS);
+    (1..400).find(|&n| {
+        let fields = fields(n - 1);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        scene.call(THIEF, CUSTOMERS, Some(200), &fields);
+        scene.named().contains(&format!("peer:{THIEF}"))
+    })
+}
+
+#[test]
+fn one_key_in_many_spellings_is_one_person() {
+    let spelled = |n: usize| -> String {
+        let letters = "secretkeyofsomebody".chars().enumerate();
+        let case =
+            |(at, letter): (usize, char)| if n >> at & 1 == 1 { letter.to_ascii_uppercase() } else { letter };
+        letters.map(case).collect()
+    };
+    let key = |n: usize| vec![("x-api-key", spelled(n))];
+    let padded = |n: usize| vec![("x-api-key", format!("secret{}", ".=- \"".repeat(n % 50)))];
+    let user = |n: usize| vec![("authorization", basic(&spelled(n), "right"))];
+    let bearer = |n: usize| vec![("authorization", format!("Bearer {}", spelled(n)))];
+    let renewed =
+        |n: usize| vec![("authorization", token(&format!(r#"{{"sub":"thief","jti":{n}}}"#), &n.to_string()))];
+    let cookie = |n: usize| vec![("cookie", format!("session={n}")), ("x-api-key", "secret".to_owned())];
+    for fields in [&key as &dyn Fn(usize) -> _, &padded, &user, &bearer, &renewed, &cookie] {
+        assert_eq!(told_after(fields), Some(21), "{:?}", fields(3));
+    }
+}
+
+#[test]
+fn identities_that_take_turns_are_one_person() {
+    for each in [2, 5, 10, 19] {
+        let sessions = |n: usize| vec![("cookie", format!("session=s{}", n / each * 7_919))];
+        let told = told_after(sessions);
+        assert!(told.is_some_and(|told| told <= 21.max(4 * each)), "{each} each: {told:?}");
+    }
+    let pairs = |n: usize| vec![("cookie", format!("session=s{}", (n / 20 * 2 + n % 2) * 7_919))];
+    assert!(told_after(pairs).is_some_and(|told| told <= 62));
+}
+
+#[test]
+fn a_walk_is_one_persons_however_many_it_claims_to_be() {
+    let mut scene = Scene::new(&[]);
+    scene.refuse(CUSTOMERS);
+    for n in 0..40_u64 {
+        let request =
+            request_with(&format!("{CUSTOMERS}/{}", 5_000 + n), "cookie", &format!("session=s{}", n * 7_919));
+        call(&mut scene.detection, THIEF, &request, n * S / 10, &mut scene.alerts);
+    }
+    let rules: Vec<_> =
+        scene.alerts.iter().filter(|alert| alert.client.kind == "peer").map(|alert| alert.rule).collect();
+    assert_eq!(rules, [Rule::SequentialWalk]);
+}
+
+#[test]
+fn people_behind_one_address_raise_no_alert() {
+    let session = |person: u64| format!("session=s{}", person * 7_919);
+    // Thirty people, whose pages load twelve customers each: some at the same moment, most some time apart.
+    let mut scene = Scene::new(&[]);
+    scene.refuse(CUSTOMERS);
+    let mut random = 1_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let mut loads: Vec<(u64, u64)> = Vec::new();
+    for person in 0..30 {
+        let mut at = next(600_000);
+        while at < 3 * 3_600_000 {
+            loads.extend((0..12).map(|n| (at + n * 20, person)));
+            at += 600_000 + next(1_200_000);
+        }
+    }
+    loads.sort_unstable();
+    for (at, person) in loads {
+        scene.now = at * 1_000_000;
+        scene.call("203.0.113.80", CUSTOMERS, Some(200), &[("cookie", &session(person))]);
+    }
+    assert_eq!(scene.named(), [""; 0], "pages");
+    // Twenty-five who read one after the other, in no order.
+    let mut scene = Scene::new(&[]);
+    scene.refuse(CUSTOMERS);
+    for n in 0..1_500_u64 {
+        scene.now += S;
+        scene.call("203.0.113.80", CUSTOMERS, Some(200), &[("cookie", &session(n * n % 41 % 25))]);
+    }
+    assert_eq!(scene.named().iter().filter(|client| client.starts_with("peer")).count(), 0, "an office");
+}

@@ -68,10 +68,13 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
         assert!(told == seen || told == PROXY, "{told}");
     }
     let own = [("x-forwarded-for", data), ("X-FORWARDED-FOR", SEEN.as_bytes()), ("x-real-ip", data)];
-    assert_eq!(address(&own, PROXY, None), seen);
+    // Which of them the proxy writes need not be known yet.
+    let told = address(&own, PROXY, None);
+    assert!(told == seen || told == PROXY, "{told}");
     let element = format!("for={SEEN}");
     let own = [("forwarded", data), ("Forwarded", element.as_bytes()), ("x-real-ip", data)];
-    assert_eq!(address(&own, PROXY, None), seen);
+    let told = address(&own, PROXY, None);
+    assert!(told == seen || told == PROXY, "{told}");
     // Nobody else is believed, and a PROXY header that names somebody untrusted decides.
     let all = [("x-forwarded-for", data), ("forwarded", data), ("x-real-ip", data)];
     assert_eq!(address(&all, seen, None), seen);

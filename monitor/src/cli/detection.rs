@@ -24,7 +24,8 @@ pub(crate) struct DetectionArgs {
     limits: Vec<LimitRule>,
 
     /// Budget of a client that is meant to read much: KEY is an address, a network of which each has it, or a
-    /// credential as alerts show it. It takes the place of every limit. Repeatable, or a list.
+    /// credential as alerts show it, which counts where a server that refuses others answers it. It takes the place of
+    /// every limit. Repeatable, or a list.
     #[arg(
         long = "partner",
         env = "ROLLCALL_PARTNER",

@@ -26,16 +26,17 @@ const LONGEST_USER: usize = 512;
 /// Some clients leave the padding out, and servers take it.
 const BASE64: GeneralPurpose = super::token::base64(base64::alphabet::STANDARD);
 
-/// Hands on the credential in `value`, if it names anybody for longer than a request: Negotiate and NTLM don't.
-pub(super) fn read(value: &[u8], found: impl FnOnce(CredentialKind, &[u8])) {
+/// Hands on the credential in `value`, if it names anybody for longer than a request: Negotiate and NTLM don't. What names
+/// the caller comes first, then the whole of what proves it.
+pub(super) fn read(value: &[u8], found: impl FnOnce(CredentialKind, &[u8], &[u8])) {
     let (scheme, rest) = match value.iter().position(|byte| matches!(byte, b' ' | b'\t')) {
         Some(blank) => (&value[..blank], value[blank..].trim_ascii()),
         // A bare token: some APIs want no scheme.
-        None => return found(CredentialKind::Authorization, value),
+        None => return found(CredentialKind::Authorization, value, value),
     };
     let is = |name: &str| scheme.eq_ignore_ascii_case(name.as_bytes());
     if is("bearer") {
-        return found(CredentialKind::Bearer, rest);
+        return found(CredentialKind::Bearer, rest, rest);
     }
     if is("negotiate") || is("ntlm") {
         return;
@@ -46,9 +47,9 @@ pub(super) fn read(value: &[u8], found: impl FnOnce(CredentialKind, &[u8])) {
         // A colon is within the first part, or the whole counts.
         let decoded = BASE64.decode_slice(&rest[..longest], &mut user).ok().map(|length| &user[..length]);
         let user = decoded.and_then(|decoded| Some(&decoded[..memchr::memchr(b':', decoded)?]));
-        return found(CredentialKind::Basic, user.unwrap_or(rest));
+        return found(CredentialKind::Basic, user.unwrap_or(rest), rest);
     }
-    found(CredentialKind::Authorization, parameter(rest).unwrap_or(rest));
+    found(CredentialKind::Authorization, parameter(rest).unwrap_or(rest), rest);
 }
 
 /// The value of the first of [`NAMES`] among the parameters of a scheme.
@@ -81,7 +82,7 @@ mod tests {
 
     fn credential(value: &str) -> Option<(&'static str, String)> {
         let mut result = None;
-        read(value.as_bytes(), |kind, value| {
+        read(value.as_bytes(), |kind, value, _| {
             result = Some((kind.name(), String::from_utf8_lossy(value).into_owned()));
         });
         result

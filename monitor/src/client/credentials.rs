@@ -23,11 +23,31 @@ const TOKENS: usize = 1024;
 pub(super) struct Credentials {
     sources: Sources,
     key: HashKey,
-    found: Vec<Credential>,
+    found: Vec<Found>,
     dropped: u32,
+    mixed: bool,
     tokens: Vec<Known>,
     claims: Vec<u8>,
     value: Vec<u8>,
+    folded: Vec<u8>,
+}
+
+/// A credential of one call, and how it was shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) credential: Credential,
+    pub(super) shown: Shown,
+}
+
+/// How a credential was shown, by keyed hashes. A client key is part of a credential at times, and tells who it names; what
+/// proves it is the whole. None of it is ever written down: people choose passwords that can be guessed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Everything that the server is shown: user name and password, claim and token and signature.
+    pub whole: u64,
+    /// Whom it names, in whatever spelling: without regard to letter case, padding, quotes and punctuation, of which servers
+    /// overlook some. A token names whom its claims do.
+    pub person: u64,
 }
 
 /// A token's claims: hashes, as far as it has them.
@@ -35,6 +55,8 @@ pub(super) struct Credentials {
 struct Known {
     token: [u8; 16],
     claims: [Option<Credential>; 2],
+    /// Whom the first of them names.
+    person: Option<u64>,
 }
 
 impl Credentials {
@@ -45,9 +67,11 @@ impl Credentials {
             key,
             found: Vec::with_capacity(MOST),
             dropped: 0,
+            mixed: false,
             tokens: vec![Known::default(); TOKENS],
             claims: Vec::new(),
             value: Vec::new(),
+            folded: Vec::new(),
         }
     }
 
@@ -56,39 +80,54 @@ impl Credentials {
         self.dropped
     }
 
+    /// Whether something that may be a credential is none of those found, or one of them stands there in two ways: what the
+    /// server made of the call then says nothing about any of them.
+    pub(super) fn mixed(&self) -> bool {
+        self.mixed || self.dropped > 0
+    }
+
     /// Starts over.
     pub(super) fn clear(&mut self) {
         self.found.clear();
-        self.dropped = 0;
+        (self.dropped, self.mixed) = (0, false);
     }
 
     /// What has been found.
-    pub(super) fn found(&self) -> &[Credential] {
+    pub(super) fn found(&self) -> &[Found] {
         &self.found
     }
 
     /// One that was found in the same call before.
     pub(super) fn recall(&mut self, credential: Credential) {
-        self.push(credential);
+        self.push(credential, Shown::of(credential));
+    }
+
+    /// A value of `Authorization` that is not looked at.
+    pub(super) fn overlook(&mut self) {
+        self.mixed = true;
     }
 
     /// A value of `Authorization`.
     pub(super) fn authorization(&mut self, value: &[u8]) {
-        authorization::read(value, |kind, value| {
+        let mut is_found = false;
+        authorization::read(value, |kind, value, whole| {
             if self.sources.authorization {
-                self.add(kind, 0, value);
+                self.add(kind, 0, value, whole);
+                is_found = true;
             } else if !self.sources.claims.is_empty()
                 && let Some(token) = Token::of(value)
             {
-                let hash = self.hash(CredentialKind::Bearer, 0, token.signed);
-                self.claims(hash.hash, &token);
+                let credential = self.hash(CredentialKind::Bearer, 0, token.signed);
+                let shown = self.shown(credential, &token);
+                is_found = self.claims(credential.hash, shown);
             }
         });
+        self.mixed |= !is_found;
     }
 
     /// A field that holds nothing but a credential.
     pub(super) fn field(&mut self, name: &[u8], kind: CredentialKind, value: &[u8]) {
-        self.add(kind, domain(kind, name), value);
+        self.add(kind, domain(kind, name), value, value);
     }
 
     /// The sessions among the cookies of `request`.
@@ -130,64 +169,109 @@ impl Credentials {
     fn encoded(&mut self, kind: CredentialKind, name: &[u8], value: &[u8]) {
         let domain = domain(kind, name);
         if memchr::memchr(b'%', value).is_none() {
-            return self.add(kind, domain, value);
+            return self.add(kind, domain, value, value);
         }
         let mut decoded = std::mem::take(&mut self.value);
         decoded.clear();
         percent::decode(value, &mut decoded);
-        self.add(kind, domain, &decoded);
+        self.add(kind, domain, &decoded, &decoded);
         self.value = decoded;
     }
 
-    fn add(&mut self, kind: CredentialKind, domain: u64, value: &[u8]) {
+    /// `value` names the caller, and is all or part of the `whole`.
+    fn add(&mut self, kind: CredentialKind, domain: u64, value: &[u8], whole: &[u8]) {
         if value.is_empty() {
             return;
         }
-        let token = Token::of(value);
-        let credential = self.hash(kind, domain, token.map_or(value, |token| token.signed));
-        self.push(credential);
-        if let Some(token) = token.filter(|_| !self.sources.claims.is_empty()) {
-            self.claims(credential.hash, &token);
+        if let Some(token) = Token::of(value) {
+            let credential = self.hash(kind, domain, token.signed);
+            let shown = self.shown(credential, &token);
+            self.push(credential, shown);
+            self.claims(credential.hash, shown);
+            return;
         }
+        let credential = self.hash(kind, domain, value);
+        let all = Shown::of(credential).whole;
+        let whole = if whole.len() == value.len() { all } else { all ^ self.key.hash(whole) };
+        let person = self.person(value);
+        self.push(credential, Shown { whole, person });
     }
 
-    fn claims(&mut self, hash: [u8; 16], token: &Token<'_>) {
-        // The hash is keyed: nobody can aim for a place.
-        let place = usize::from(u16::from_le_bytes([hash[0], hash[1]])) % TOKENS;
-        if self.tokens[place].token != hash {
-            let mut known = Known { token: hash, claims: [None; 2] };
+    /// How a token was shown. Its claims are read if they are not remembered.
+    fn shown(&mut self, credential: Credential, token: &Token<'_>) -> Shown {
+        let shown = Shown::of(credential);
+        let whole = shown.whole ^ self.key.hash(token.signature);
+        if self.sources.claims.is_empty() {
+            return Shown { whole, ..shown };
+        }
+        let place = place(credential.hash);
+        if self.tokens[place].token != credential.hash {
+            let mut known = Known { token: credential.hash, ..Known::default() };
             token.claims(&mut self.claims);
-            for (name, slot) in self.sources.claims.iter().zip(&mut known.claims) {
+            for number in 0..self.sources.claims.len().min(known.claims.len()) {
+                let name = &self.sources.claims[number];
                 self.value.clear();
                 if token::claim(&self.claims, name, &mut self.value) && !self.value.is_empty() {
                     let kind = CredentialKind::Claim;
                     let domain = kind as u64 | domain(kind, name.as_bytes());
-                    *slot = Some(Credential { kind, hash: self.key.identity(domain, &self.value) });
+                    known.claims[number] =
+                        Some(Credential { kind, hash: self.key.identity(domain, &self.value) });
+                    let value = std::mem::take(&mut self.value);
+                    known.person.get_or_insert(self.person(&value));
+                    self.value = value;
                 }
             }
             self.claims.clear();
             self.value.clear();
             self.tokens[place] = known;
         }
-        for claim in self.tokens[place].claims.into_iter().flatten() {
-            self.push(claim);
-        }
+        Shown { whole, person: self.tokens[place].person.unwrap_or(shown.person) }
+    }
+
+    /// Adds the claims that are remembered of the token with this hash; false if there are none.
+    fn claims(&mut self, token: [u8; 16], shown: Shown) -> bool {
+        let known = self.tokens[place(token)];
+        let claims = known.claims.into_iter().flatten().filter(|_| known.token == token);
+        claims.map(|claim| self.push(claim, shown)).count() > 0
+    }
+
+    /// The hash of a name in whatever spelling.
+    fn person(&mut self, name: &[u8]) -> u64 {
+        self.folded.clear();
+        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        self.folded.extend(letters.map(u8::to_ascii_lowercase));
+        let person = self.key.hash(&self.folded);
+        self.folded.clear();
+        person
     }
 
     fn hash(&self, kind: CredentialKind, domain: u64, value: &[u8]) -> Credential {
         Credential { kind, hash: self.key.identity(kind as u64 | domain, value) }
     }
 
-    fn push(&mut self, credential: Credential) {
-        if self.found.contains(&credential) {
-            return;
-        }
-        if self.found.len() == MOST {
+    fn push(&mut self, credential: Credential, shown: Shown) {
+        if let Some(found) = self.found.iter().find(|found| found.credential == credential) {
+            self.mixed |= found.shown.whole != shown.whole;
+        } else if self.found.len() == MOST {
             self.dropped += 1;
         } else {
-            self.found.push(credential);
+            self.found.push(Found { credential, shown });
         }
     }
+}
+
+impl Shown {
+    /// As it is where nothing is known but the credential.
+    pub(crate) fn of(credential: Credential) -> Shown {
+        let [hash @ .., _, _, _, _, _, _, _, _] = credential.hash;
+        let hash = u64::from_le_bytes(hash);
+        Shown { whole: hash, person: hash }
+    }
+}
+
+/// Where a token is remembered. Its hash is keyed: nobody can aim for a place.
+fn place(token: [u8; 16]) -> usize {
+    usize::from(u16::from_le_bytes([token[0], token[1]])) % TOKENS
 }
 
 /// Keeps apart equal values in places of different names, where the name says whose they are. API keys are the same

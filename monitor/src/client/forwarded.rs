@@ -5,8 +5,11 @@
 //! the one before it the word of that hop, and so on. The walk goes right to left for as long as the hop that
 //! vouches for an entry is trusted: what an untrusted client wrote into the header itself is never read.
 //!
-//! A proxy writes one of the headers and hands on the others as the client sent them. Where two of them are there and
-//! don't agree, one is made up, and neither is believed.
+//! A proxy writes one of the headers and hands on the others as the client sent them. Which one it writes is
+//! [learned](super::writers), and that one is believed alone. Where two of them are there, don't agree, and nothing has
+//! told them apart yet, neither is believed.
+//!
+//! Proxies add theirs at the end of a head, so that a head that was cut says nothing.
 
 use std::{
     fmt,
@@ -14,7 +17,7 @@ use std::{
     str::FromStr,
 };
 
-use super::TrustedProxies;
+use super::{TrustedProxies, writers::Writers};
 use crate::http::exchange::{Header, Request};
 
 /// Hops that are walked. Real chains have up to five; a longer one is somebody's attempt to make us work.
@@ -30,7 +33,7 @@ pub enum ForwardedHeader {
     XForwardedFor,
     /// `Forwarded` (RFC 7239)
     Forwarded,
-    /// `X-Real-IP`: a single address, of the hop before; looked at where none of the others is there.
+    /// `X-Real-IP`: a single address, of the hop before.
     XRealIp,
 }
 
@@ -54,32 +57,54 @@ enum Chain {
 }
 
 /// The client's address as trusted proxies tell it, canonical; `None` if `peer` is not one, or what they say names
-/// nobody. If every hop is trusted, the first of them is the client. `present` are the headers to look at, and
-/// `proxied_for` is what a PROXY header said.
+/// nobody. If every hop is trusted, the first of them is the client. `present` are the headers to look at, `proxied_for` is
+/// what a PROXY header said, and `writers` learns from the call.
 pub(super) fn forwarded_for(
     peer: IpAddr,
     proxied_for: Option<IpAddr>,
     request: &Request,
     present: ForwardedHeaders,
     trusted: &TrustedProxies,
+    writers: &mut Writers,
 ) -> Option<IpAddr> {
-    if (present.is_empty() && proxied_for.is_none()) || !trusted.contains(peer) {
+    if !trusted.contains(peer) {
         return None;
     }
     let hop = proxied_for.map(|address| address.to_canonical());
     if hop.is_some_and(|address| !trusted.contains(address)) {
         return hop;
     }
-    let values = |header| present.values(header, request);
-    let x_forwarded_for = values(ForwardedHeader::XForwardedFor).flat_map(Entries).map(<[u8]>::trim_ascii);
-    let x_forwarded_for = x_forwarded_for.filter(|entry| !entry.is_empty()).map(address);
-    let forwarded = values(ForwardedHeader::Forwarded).flat_map(|field| Elements::of(field).rev());
-    let told = match (walk(x_forwarded_for, trusted), walk(forwarded.map(node_for), trusted)) {
-        (Chain::Silent, Chain::Silent) => walk(values(ForwardedHeader::XRealIp).map(address), trusted),
-        (told, Chain::Silent) | (Chain::Silent, told) => told,
-        (one, other) if one == other => one,
-        _ => Chain::Undecided,
-    };
+    if request.truncated {
+        return None;
+    }
+    if present.is_empty() {
+        return hop;
+    }
+    let written =
+        writers.written(hop.unwrap_or(peer), ForwardedHeader::ALL.map(|header| present.has(header)));
+    let mut told = if written.contains(&true) { Chain::Silent } else { Chain::Undecided };
+    for (header, _) in ForwardedHeader::ALL.into_iter().zip(written).filter(|(_, written)| *written) {
+        let values = present.values(header, request);
+        let chain = match header {
+            ForwardedHeader::XForwardedFor => {
+                let entries = values.flat_map(Entries).map(<[u8]>::trim_ascii);
+                walk(entries.filter(|entry| !entry.is_empty()).map(address), trusted)
+            }
+            ForwardedHeader::Forwarded => {
+                walk(values.flat_map(|field| Elements::of(field).rev()).map(node_for), trusted)
+            }
+            ForwardedHeader::XRealIp => match walk(values.map(address), trusted) {
+                // The hop before, which another header may tell more about.
+                Chain::Client(hop) if trusted.contains(hop) && told != Chain::Silent => told,
+                chain => chain,
+            },
+        };
+        told = match (told, chain) {
+            (told, Chain::Silent) | (Chain::Silent, told) => told,
+            (one, other) if one == other => one,
+            _ => Chain::Undecided,
+        };
+    }
     match told {
         Chain::Client(address) => Some(address),
         Chain::Silent => hop,
@@ -288,6 +313,11 @@ impl ForwardedHeaders {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.0.iter().all(|&(_, end)| end == 0)
+    }
+
+    /// Whether there is a `header`.
+    fn has(&self, header: ForwardedHeader) -> bool {
+        self.0[header as usize].1 != 0
     }
 
     /// The values of `header` in `request`, the last one first.

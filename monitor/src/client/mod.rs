@@ -7,6 +7,9 @@
 //! front of everyone is not counted as a client itself: it would be one client that reads every account.
 //!
 //! Credentials leave this module as keyed hashes only.
+//!
+//! What lies behind a head's cut may say something else than what lies before it: a proxy's own field, a second credential.
+//! A call whose head was cut is its peer's, and nobody else's.
 
 mod authorization;
 mod cookie;
@@ -18,18 +21,21 @@ mod source;
 mod stored;
 mod token;
 pub mod trusted;
+mod writers;
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+pub use credentials::Shown;
 pub use fields::Traits;
 pub use forwarded::ForwardedHeader;
 pub(crate) use key::KEY_BYTES;
 pub use key::{ClientKey, Credential, CredentialKind};
 pub use source::{Source, SourceError, Sources};
 pub use trusted::{TrustedProxies, TrustedProxyError};
+pub use writers::Writers;
 
 use crate::{hash::HashKey, http::exchange::Exchange};
 use credentials::Credentials;
@@ -55,10 +61,11 @@ pub struct Settings {
     pub credentials: Sources,
 }
 
-/// Tells who called. Settings and buffers, and no state that a restart would lose.
+/// Tells who called. Settings, buffers, and what has been learned of proxies.
 #[derive(Debug)]
 pub struct Lenses {
     trusted: TrustedProxies,
+    writers: Writers,
     prefix_v4: u8,
     prefix_v6: u8,
     fields: Fields,
@@ -70,6 +77,10 @@ pub struct Lenses {
 pub struct Clients {
     keys: [ClientKey; MOST_KEYS],
     count: u8,
+    /// How each of the credentials was shown.
+    shown: [Shown; credentials::MOST],
+    /// There is more to the call's credentials than the keys tell.
+    mixed: bool,
     address: IpAddr,
     /// The call carries something that may be a credential.
     pub authenticated: bool,
@@ -83,7 +94,7 @@ pub struct Clients {
 /// What could not be attributed as claimed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counters {
-    /// Calls from trusted proxies whose forwarded address named nobody: they count as the proxy's own.
+    /// Calls from trusted proxies whose forwarded address named nobody, or can't be told: they count as the proxy's own.
     pub refused_chains: u64,
     /// Credentials beyond the few that count of one call.
     pub credentials_dropped: u64,
@@ -116,6 +127,7 @@ impl Lenses {
         let Settings { trusted_proxies, forwarded_headers, prefix_v4, prefix_v6, credentials } = settings;
         Lenses {
             trusted: trusted_proxies,
+            writers: Writers::default(),
             prefix_v4: prefix_v4.min(32),
             prefix_v6: prefix_v6.min(128),
             fields: Fields::new(&forwarded_headers, &credentials),
@@ -141,24 +153,39 @@ impl Lenses {
                 Field::UserAgent => traits.agent(value),
                 Field::Forwarded(header) => present.insert(header, at),
                 Field::Cookie => cookies = true,
+                // What comes behind the cut might be another, which the server goes by.
+                _ if request.truncated => {}
                 Field::Authorization if authorizations < AUTHORIZATIONS => {
                     authorizations += 1;
                     self.credentials.authorization(value);
                 }
-                Field::Authorization => {}
+                Field::Authorization => self.credentials.overlook(),
                 Field::Credential(kind) => self.credentials.field(name, kind, value),
             }
         }
-        if cookies {
+        if cookies && !request.truncated {
             self.credentials.cookies(request, |name| self.fields.find(name));
         }
-        if !query.is_empty() {
+        if !query.is_empty() && !request.truncated {
             self.credentials.query(query);
         }
-        let forwarded = forwarded::forwarded_for(peer, exchange.proxied_for, request, present, &self.trusted);
-        let mut clients = self.clients(peer, forwarded, authorizations > 0, traits);
-        clients.refused_chain = forwarded.is_none() && !present.is_empty() && self.trusted.contains(peer);
+        let (proxied_for, trusted) = (exchange.proxied_for, &self.trusted);
+        let forwarded =
+            forwarded::forwarded_for(peer, proxied_for, request, present, trusted, &mut self.writers);
+        let mut clients = self.clients(peer, forwarded, authorizations > 0 || request.truncated, traits);
+        clients.refused_chain =
+            forwarded.is_none() && (!present.is_empty() || request.truncated) && self.trusted.contains(peer);
         clients
+    }
+
+    /// What has been learned of proxies.
+    pub fn writers(&self) -> &Writers {
+        &self.writers
+    }
+
+    /// Goes on with what was learned of proxies.
+    pub fn resume(&mut self, writers: Writers) {
+        self.writers = writers;
     }
 
     /// Who made a call whose forwarded address and credentials are known as `keys` from when it was evaluated first: they
@@ -190,6 +217,8 @@ impl Lenses {
         let mut clients = Clients {
             keys: [ClientKey::Peer(peer); MOST_KEYS],
             count: 0,
+            shown: [Shown::default(); credentials::MOST],
+            mixed: self.credentials.mixed(),
             address,
             authenticated: authorized || !self.credentials.found().is_empty(),
             refused_chain: false,
@@ -198,8 +227,11 @@ impl Lenses {
         };
         clients.push(forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded));
         clients.push(ClientKey::Prefix(network));
-        for &credential in self.credentials.found() {
-            clients.push(ClientKey::Credential(credential));
+        for (found, shown) in self.credentials.found().iter().zip(&mut clients.shown) {
+            *shown = found.shown;
+        }
+        for found in self.credentials.found() {
+            clients.push(ClientKey::Credential(found.credential));
         }
         clients
     }
@@ -213,6 +245,8 @@ impl Clients {
         let mut clients = Clients {
             keys: [ClientKey::Peer(peer); MOST_KEYS],
             count: 0,
+            shown: [Shown::default(); credentials::MOST],
+            mixed: credentials.len() > credentials::MOST,
             address: peer,
             authenticated: !credentials.is_empty(),
             refused_chain: false,
@@ -221,6 +255,9 @@ impl Clients {
         };
         clients.push(ClientKey::Peer(peer));
         clients.push(ClientKey::Prefix(network));
+        for (&credential, shown) in credentials.iter().zip(&mut clients.shown) {
+            *shown = Shown::of(credential);
+        }
         credentials.iter().for_each(|&credential| clients.push(ClientKey::Credential(credential)));
         clients
     }
@@ -244,6 +281,16 @@ impl Clients {
     /// The keys that a client can make up.
     pub fn by_credential(&self) -> &[ClientKey] {
         &self.keys()[2..]
+    }
+
+    /// How each of the credentials was shown, in the same order.
+    pub(crate) fn shown(&self) -> &[Shown] {
+        &self.shown[..usize::from(self.count) - 2]
+    }
+
+    /// Whether the call shows a credential that the keys don't tell, or one of them in two ways.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.mixed
     }
 
     fn push(&mut self, key: ClientKey) {

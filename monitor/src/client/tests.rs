@@ -18,7 +18,17 @@ fn lenses(sources: &[&str]) -> Lenses {
 }
 
 fn clients(lenses: &mut Lenses, peer: &str, query: &str, fields: &[(&str, &str)]) -> Clients {
-    let mut request = Request::default();
+    clients_of(lenses, peer, query, fields, false)
+}
+
+fn clients_of(
+    lenses: &mut Lenses,
+    peer: &str,
+    query: &str,
+    fields: &[(&str, &str)],
+    truncated: bool,
+) -> Clients {
+    let mut request = Request { truncated, ..Request::default() };
     let end = |request: &Request| u16::try_from(request.head.len()).unwrap();
     for (name, value) in fields {
         let start = end(&request);
@@ -165,4 +175,84 @@ fn what_is_too_much_is_counted() {
         credentials(&mut lenses, "", &[("Cookie", &cookies.join(";")), ("Authorization", "Bearer abc")]);
     assert_eq!(kinds(&found), ["bearer", "session", "session", "session"], "cookies come last");
     assert_eq!(clients(&mut lenses, "198.51.100.7", "", &[("Cookie", &cookies.join(";"))]).dropped, 5);
+}
+
+#[test]
+fn a_call_whose_head_was_cut_is_its_peers_alone() {
+    let mut lenses = lenses(&[]);
+    let fields = [("X-Forwarded-For", "6.6.6.6"), ("Authorization", "Bearer abc"), ("Cookie", "sid=ey")];
+    for peer in ["127.0.0.1", "198.51.100.7"] {
+        let cut = clients_of(&mut lenses, peer, "api_key=abc", &fields, true);
+        assert_eq!((cut.keys()[0].to_string(), cut.by_credential().len()), (format!("peer:{peer}"), 0));
+        assert!(cut.authenticated, "it may have carried anything");
+        assert_eq!(cut.refused_chain, peer == "127.0.0.1");
+    }
+    let whole = clients(&mut lenses, "127.0.0.1", "", &fields);
+    assert_eq!((whole.keys()[0].id().as_str(), whole.by_credential().len()), ("6.6.6.6", 2));
+}
+
+/// How the first credential of a call was shown.
+fn shown(lenses: &mut Lenses, fields: &[(&str, &str)]) -> Shown {
+    clients(lenses, "198.51.100.7", "", fields).shown()[0]
+}
+
+#[test]
+fn a_person_is_one_in_whatever_spelling() {
+    let mut lenses = lenses(&[]);
+    let basic = |text: &str| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(text));
+    let claims = token(r#"{"sub":"Ada","iat":1}"#, "a");
+    for spellings in [
+        &[
+            ("X-Api-Key", "Key-1+a/b=="),
+            ("X-Api-Key", "KEY-1+A/B"),
+            ("X-Api-Key", "key-1-a_b."),
+            ("X-Api-Key", "\"key-1+a/b\""),
+            ("Authorization", "Bearer key1AB"),
+            ("Authorization", "ApiKey key1aB"),
+            ("Cookie", "session=key1%61b"),
+        ][..],
+        &[
+            ("Authorization", &basic("ada:1")),
+            ("Authorization", &basic("ADA:2")),
+            ("Authorization", &basic("ada.:2")),
+            ("Authorization", &claims),
+            ("Authorization", &token(r#"{"iat":2,"sub":"ada"}"#, "b")),
+            ("Cookie", &format!("access_token={}", claims.trim_start_matches("Bearer "))),
+        ],
+    ] {
+        let [first, rest @ ..] = spellings else { unreachable!() };
+        let person = shown(&mut lenses, &[*first]).person;
+        for other in rest {
+            assert_eq!(shown(&mut lenses, &[*other]).person, person, "{other:?}");
+        }
+    }
+    let one = |lenses: &mut Lenses, key| shown(lenses, &[("X-Api-Key", key)]).person;
+    assert_ne!(one(&mut lenses, "key-1"), one(&mut lenses, "key-2"));
+}
+
+#[test]
+fn a_credential_is_proved_by_the_whole_of_it() {
+    let mut lenses = lenses(&[]);
+    let basic = |text: &str| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(text));
+    let mut whole = |value: &str| shown(&mut lenses, &[("Authorization", value)]).whole;
+    assert_ne!(whole(&basic("ada:1")), whole(&basic("ada:2")));
+    assert_eq!(whole(&basic("ada:1")), whole(&basic("ada:1")));
+    let claims = r#"{"sub":"ada"}"#;
+    assert_ne!(whole(&token(claims, "a")), whole(&token(claims, "b")));
+    let digest = |response: &str| format!("Digest username=\"ada\", response=\"{response}\"");
+    assert_ne!(whole(&digest("1")), whole(&digest("2")));
+    assert_ne!(whole("Bearer 1"), whole("Bearer 2"));
+}
+
+#[test]
+fn two_ways_of_showing_a_credential_are_told() {
+    let mut lenses = lenses(&[]);
+    let mut mixed = |fields: &[(&str, &str)]| clients(&mut lenses, "198.51.100.7", "", fields).is_mixed();
+    let [one, other] =
+        ["ada:1", "ada:2"].map(|text| format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(text)));
+    assert!(!mixed(&[("Authorization", &one)]));
+    assert!(!mixed(&[("Authorization", &one), ("X-Api-Key", "k"), ("Cookie", "theme=1")]));
+    assert!(mixed(&[("Authorization", &one), ("Authorization", &other)]));
+    assert!(mixed(&[("Authorization", "Negotiate YII="), ("Cookie", "sid=1")]));
+    assert!(mixed(&[("Authorization", &one), ("Authorization", &one), ("Authorization", &other)]));
 }

@@ -26,6 +26,7 @@ pub(super) struct Token<'a> {
     /// Header and payload: what the signature covers. The signature itself can be written in several ways, and made
     /// anew by whoever has the key, without being another token.
     pub(super) signed: &'a [u8],
+    pub(super) signature: &'a [u8],
     payload: &'a [u8],
 }
 
@@ -37,7 +38,8 @@ impl<'a> Token<'a> {
         }
         let mut dots = memchr::memchr_iter(b'.', text);
         let (first, second, None) = (dots.next()?, dots.next()?, dots.next()) else { return None };
-        Some(Token { signed: &text[..second], payload: &text[first + 1..second] })
+        let (signed, payload, signature) = (&text[..second], &text[first + 1..second], &text[second + 1..]);
+        Some(Token { signed, signature, payload })
     }
 
     /// Decodes the payload into `scratch`; empty if it can't be.

@@ -12,10 +12,15 @@ use super::{
     client::{self, Busy, Context, Tally, Touch},
     clock::Clock,
     crowd::{self, Crowd, FirstTouch, Hour, Lens},
-    memory::Memory,
+    identities::Identities,
     routes::{Names, Routes},
 };
-use crate::{hash::HashKey, route::outcome, time::Timestamp};
+use crate::{
+    client::{ClientKey, Clients},
+    hash::HashKey,
+    route::outcome,
+    time::Timestamp,
+};
 
 /// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
 /// work for each two bytes that it sends.
@@ -83,8 +88,7 @@ pub struct State {
     /// Counts by credential.
     credentials: Tally,
     crowd: Crowd,
-    /// Credentials with which calls were answered on routes that refuse others.
-    proven: Memory,
+    identities: Identities,
     blind: Blind,
     counters: Counters,
 }
@@ -100,7 +104,7 @@ impl Detector {
             addresses: Tally::new(sizes, &policy, true, key),
             credentials: Tally::new(sizes, &policy, false, key),
             crowd: Crowd::new(budget.crowd()),
-            proven: Memory::new(budget.proven()),
+            identities: Identities::new(budget.proven()),
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
@@ -139,7 +143,11 @@ impl Detector {
         }
         let route_hash = self.names.hash(route, self.key);
         let facts = self.state.routes.call(route_hash, status, response_bytes);
+        let is_proof = facts.checks_credentials && is_answer(status);
         if objects.is_empty() || !(touches || refused) {
+            if is_proof {
+                self.prove(clients, now);
+            }
             return;
         }
         self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
@@ -149,14 +157,13 @@ impl Detector {
         }
         // Addresses come first.
         let credentials_from = clients.keys().len() - clients.by_credential().len();
-        let credential_hashes = &hashes[credentials_from..clients.keys().len()];
-        let identity = self.identity(credential_hashes, facts.checks_credentials && touches, now);
+        let identity = self.state.identities.person(clients, is_proof, now);
+        // What is meant to be read says nothing about the rest.
+        let is_partner = self.is_partner(clients, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
         let State { clock, addresses, credentials, crowd, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
-        // What is meant to be read says nothing about the rest.
-        let is_partner = self.policy.has_partner(clients.keys());
         for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
             let object_hash = self.key.hash(object.as_bytes());
             let number = client::number(object);
@@ -215,6 +222,18 @@ impl Detector {
             }
         }
         self.complete(start, out);
+    }
+
+    /// Takes in the answer to a call that was observed without one: whom it proves the caller to be.
+    pub fn answered_late(&mut self, observation: &Observation<'_>) {
+        let &Observation { at, clients, route, status, .. } = observation;
+        if clients.by_credential().is_empty() || !is_answer(status) {
+            return;
+        }
+        let route_hash = self.names.hash(route, self.key);
+        if self.state.routes.checks_credentials(route_hash) {
+            self.prove(clients, self.state.clock.time(at));
+        }
     }
 
     /// Takes in the size of the whole answer to a call that has been observed.
@@ -296,19 +315,23 @@ impl Detector {
         blind.tick(now, clock.source(now), blinding, out);
     }
 
-    /// Who the caller has proved to be: one of its credentials, by their hashes, by which a server that refuses others has let it in, if
-    /// not with this call then with an earlier one.
-    fn identity(&mut self, credentials: &[u64], is_proof: bool, now: Timestamp) -> Option<u64> {
-        let mut proven = None;
-        for &hash in credentials {
-            if is_proof {
-                self.state.proven.touch(hash, now);
-            }
-            if proven.is_none() && (is_proof || self.state.proven.knows(hash)) {
-                proven = Some(hash);
-            }
-        }
-        proven
+    /// Takes in that a server which refuses others has answered the caller.
+    fn prove(&mut self, clients: &Clients, now: Timestamp) {
+        self.state.identities.person(clients, true, now);
+        self.is_partner(clients, true);
+    }
+
+    /// Whether a partner made the call: from its address, or with its credential if that has proved good.
+    fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
+        let State { identities, .. } = &mut self.state;
+        let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
+        self.policy.has_partner(clients.by_address())
+            || self.policy.has_partner(clients.by_credential())
+                && clients
+                    .by_credential()
+                    .iter()
+                    .filter(is_partner)
+                    .any(|key| identities.is_partner(clients, key, is_proof))
     }
 
     /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.
@@ -329,6 +352,11 @@ impl Detector {
             }
         }
     }
+}
+
+/// Whether a server has answered with what it was asked for. A call without an answer yet proves nothing.
+fn is_answer(status: Option<u16>) -> bool {
+    status.is_some() && outcome::is_touch(status)
 }
 
 #[cfg(test)]

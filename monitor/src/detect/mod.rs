@@ -12,6 +12,7 @@ mod crowd;
 mod detector;
 pub mod finding;
 pub mod hours;
+mod identities;
 pub mod limit;
 mod memory;
 mod mix;

@@ -44,6 +44,11 @@ pub(super) struct Facts {
 }
 
 impl Routes {
+    /// Whether a route has refused calls for want of a credential.
+    pub(super) fn checks_credentials(&self, route: u64) -> bool {
+        self.0.get(&route).is_some_and(|route| route.unauthorized > 0)
+    }
+
     /// Takes in a call.
     pub(super) fn call(&mut self, route: u64, status: Option<u16>, bytes: u64) -> Facts {
         let room = self.0.len() < MOST;

@@ -191,10 +191,8 @@ impl Detection {
     /// Takes in one exchange that is complete: what it says about its route. To be called once for each exchange, after
     /// [`Detection::call`].
     pub fn complete(&mut self, exchange: &Exchange<'_>, out: &mut Vec<Alert>) -> Attributed<'_> {
-        let clients = match self.clients {
-            Some(clients) if self.attributed == Some(identity(exchange)) => clients,
-            _ => self.attribute(exchange, false),
-        };
+        let known = self.clients.filter(|_| self.attributed == Some(identity(exchange)));
+        let clients = known.unwrap_or_else(|| self.attribute(exchange, false));
         let Attribution { route, id, objects } = &self.attribution;
         let observation = Observation {
             at: exchange.at,
@@ -205,6 +203,9 @@ impl Detection {
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
+        if known.is_none() {
+            self.detector.answered_late(&observation);
+        }
         self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
         let open = !clients.authenticated && has_data(exchange);

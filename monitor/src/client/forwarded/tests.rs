@@ -25,13 +25,23 @@ fn trusted() -> TrustedProxies {
 }
 
 fn client(peer: &str, proxied_for: Option<&str>, fields: &[(&str, &[u8])]) -> String {
+    client_of(&mut Writers::default(), peer, proxied_for, &request(fields), fields)
+}
+
+fn client_of(
+    writers: &mut Writers,
+    peer: &str,
+    proxied_for: Option<&str>,
+    request: &Request,
+    fields: &[(&str, &[u8])],
+) -> String {
     let peer = peer.parse::<IpAddr>().unwrap().to_canonical();
     let mut present = ForwardedHeaders::default();
     for (at, (name, _)) in fields.iter().enumerate() {
         name.parse().into_iter().for_each(|header| present.insert(header, at));
     }
     let proxied_for = proxied_for.map(|address| address.parse().unwrap());
-    match forwarded_for(peer, proxied_for, &request(fields), present, &trusted()) {
+    match forwarded_for(peer, proxied_for, request, present, &trusted(), writers) {
         Some(address) => format!("forwarded:{address}"),
         None => format!("peer:{peer}"),
     }
@@ -127,8 +137,75 @@ fn headers_that_disagree_are_not_believed() {
     assert_eq!(ask(&[(xff, "198.51.100.1"), (forwarded, "for=198.51.100.2")]), "peer:127.0.0.1");
     assert_eq!(ask(&[(xff, "198.51.100.1"), (forwarded, "for=unknown")]), "peer:127.0.0.1");
     assert_eq!(ask(&[(real, "198.51.100.3")]), "forwarded:198.51.100.3");
-    assert_eq!(ask(&[(real, "198.51.100.3"), (xff, "198.51.100.1")]), "forwarded:198.51.100.1");
+    assert_eq!(ask(&[(real, "198.51.100.3"), (xff, "198.51.100.1")]), "peer:127.0.0.1");
+    assert_eq!(ask(&[(real, "198.51.100.1"), (xff, "198.51.100.1")]), "forwarded:198.51.100.1");
+    assert_eq!(ask(&[(real, "10.0.0.4"), (xff, "198.51.100.1, 10.0.0.4")]), "forwarded:198.51.100.1");
+    assert_eq!(ask(&[(real, "10.0.0.4"), (forwarded, "for=198.51.100.1")]), "forwarded:198.51.100.1");
     assert_eq!(ask(&[(real, "nonsense")]), "peer:127.0.0.1");
+}
+
+/// What becomes of a client that adds each of the other headers to its calls, by way of a proxy that writes one of them and
+/// has written it for somebody else before.
+#[test]
+fn the_header_that_a_proxy_always_writes_is_believed_alone() {
+    let field = |header: ForwardedHeader, address: &str| match header {
+        ForwardedHeader::Forwarded => format!("for={address}"),
+        _ => address.to_owned(),
+    };
+    for own in ForwardedHeader::ALL {
+        let mut writers = Writers::default();
+        let mut ask = |peer: &str, fields: &[(ForwardedHeader, &str)]| {
+            let values: Vec<String> =
+                fields.iter().map(|&(header, address)| field(header, address)).collect();
+            let names = fields.iter().map(|(header, _)| header.name());
+            let fields: Vec<(&str, &[u8])> = names.zip(values.iter().map(|value| value.as_bytes())).collect();
+            client_of(&mut writers, peer, None, &request(&fields), &fields)
+        };
+        let (made_up, thief) = ("1.1.1.1", "198.51.100.66");
+        let others = ForwardedHeader::ALL.into_iter().filter(|&header| header != own);
+        for first in [&[][..], &[(own, "192.0.2.7")]] {
+            if !first.is_empty() {
+                assert_eq!(ask("127.0.0.1", first), "forwarded:192.0.2.7");
+            }
+            for n in 0..2_000 {
+                let header = others.clone().nth(n % 2).unwrap();
+                let all = others.clone().map(|header| (header, made_up)).chain([(own, thief)]);
+                let told = match n % 3 {
+                    0 => ask("127.0.0.1", &[(own, thief), (header, made_up)]),
+                    1 => ask("127.0.0.1", &[(header, made_up), (own, thief)]),
+                    _ => ask("127.0.0.1", &all.collect::<Vec<_>>()),
+                };
+                let expected = if first.is_empty() {
+                    ["peer:127.0.0.1", "forwarded:198.51.100.66"]
+                } else {
+                    ["forwarded:198.51.100.66"; 2]
+                };
+                assert!(expected.contains(&told.as_str()), "{own} {n}: {told}");
+            }
+        }
+        assert_eq!(
+            ask("10.0.0.9", &[(own, thief), (others.clone().next().unwrap(), made_up)]),
+            "peer:10.0.0.9"
+        );
+    }
+}
+
+#[test]
+fn a_head_that_was_cut_vouches_for_nobody() {
+    let cut = |peer: &str, proxied_for, fields: &[(&str, &[u8])]| {
+        let request = Request { truncated: true, ..request(fields) };
+        client_of(&mut Writers::default(), peer, proxied_for, &request, fields)
+    };
+    let xff: [(&str, &[u8]); 1] = [("X-Forwarded-For", b"6.6.6.6")];
+    assert_eq!(cut("127.0.0.1", None, &xff), "peer:127.0.0.1");
+    assert_eq!(
+        cut("127.0.0.1", None, &[("Forwarded", b"for=6.6.6.6"), ("X-Real-IP", b"6.6.6.6")]),
+        "peer:127.0.0.1"
+    );
+    assert_eq!(cut("198.51.100.1", None, &xff), "peer:198.51.100.1");
+    // What a connection begins with is not part of any head.
+    assert_eq!(cut("127.0.0.1", Some("198.51.100.1"), &xff), "forwarded:198.51.100.1");
+    assert_eq!(cut("127.0.0.1", Some("10.0.0.4"), &xff), "peer:127.0.0.1");
 }
 
 #[test]

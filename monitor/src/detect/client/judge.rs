@@ -110,12 +110,16 @@ impl Tally {
         if let Some(number) = touch.number {
             evidence.sequence.push(number);
         }
-        let mut row = *row;
+        // However many people there are, they read in no order: a walk is one's.
+        let of_one = *row;
+        let mut row = of_one;
         if many_people {
-            evidence.people.note(touch.identity);
+            evidence.people.note(touch.identity, touch.now);
+            let mut people = None;
             for (limit, held) in row.iter_mut().zip(&all[..count]) {
                 if held.surely * WALK_PARTS > u64::from(*limit) {
-                    *limit = limit.saturating_mul(evidence.people.behind(held.distinct));
+                    let people = people.get_or_insert_with(|| evidence.people.count());
+                    *limit = limit.saturating_mul(people.behind(held.distinct));
                 }
             }
         }
@@ -135,7 +139,7 @@ impl Tally {
             });
         }
         if !context.policy.is_budget(pair.profile) {
-            let parts = |numerator: u64, denominator: u64| {
+            let parts = |row: &Row, numerator: u64, denominator: u64| {
                 let is_over =
                     |(held, &limit): (&Held, &u32)| held.surely * denominator > u64::from(limit) * numerator;
                 all.iter().zip(row).position(is_over)
@@ -151,16 +155,16 @@ impl Tally {
             };
             if touch.number.is_some()
                 && evidence.noted.is_multiple_of(4)
-                && let Some(window) = parts(1, WALK_PARTS)
+                && let Some(window) = parts(&of_one, 1, WALK_PARTS)
                 && evidence.sequence.is_walk(windows[window].stride())
             {
-                let limit = row[window] / WALK_PARTS as u32;
+                let limit = of_one[window] / WALK_PARTS as u32;
                 verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
             }
             if touch.is_first
                 && reads_firsts(evidence)
                 && evidence.noted >= FEWEST_FIRSTS
-                && let Some(window) = parts(FIRST_SIXTHS, 6)
+                && let Some(window) = parts(row, FIRST_SIXTHS, 6)
             {
                 let limit = (u64::from(row[window]) * FIRST_SIXTHS / 6) as u32;
                 verdicts[2] = Some(side(Rule::FirstTouch, window, limit));

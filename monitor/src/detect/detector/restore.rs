@@ -2,7 +2,7 @@
 
 use super::{Budget, Detector, Settings, State};
 use crate::{
-    detect::{client::Tally, crowd::Crowd, memory::Memory, routes::Names},
+    detect::{client::Tally, crowd::Crowd, identities::Identities, routes::Names},
     hash::HashKey,
     state::{self, Inconsistent},
     time::Timestamp,
@@ -46,8 +46,8 @@ impl Detector {
         } else {
             state.crowd = Crowd::new(budget.crowd());
         }
-        if !state.proven.fits(budget.proven()) {
-            state.proven = Memory::new(budget.proven());
+        if !state.identities.fits(budget.proven()) {
+            state.identities = Identities::new(budget.proven());
         }
         state.counters.bytes = budget.bytes() as u64;
         state.clock.resume(now);

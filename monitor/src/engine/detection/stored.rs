@@ -1,9 +1,9 @@
 //! Detection as it is written down.
 //!
-//! Settings are not: those of now hold. Nor is what only saves time ([`Lenses`](crate::client::Lenses)), or what is handed
-//! on within one call. Connections that are under way end with the process.
+//! Settings are not: those of now hold. Nor is what only saves time, such as what tokens claim, or what is handed on within
+//! one call. Connections that are under way end with the process.
 
-use std::{collections::BTreeSet, io};
+use std::{borrow::Cow, collections::BTreeSet, io};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ use crate::{
 #[derive(Debug, Serialize, Deserialize)]
 struct State<'a, D> {
     counted: client::Counters,
+    /// Written down because a restart must not be the moment at which a client's own header is believed, or its calls are
+    /// the proxy's.
+    writers: Cow<'a, client::Writers>,
     #[serde(borrow)]
     router: route::State<'a>,
     /// A reference to it when it is written.
@@ -42,6 +45,7 @@ impl Detection {
     pub fn checkpoint(&self) -> io::Result<Draft> {
         let state = State {
             counted: self.counted,
+            writers: Cow::Borrowed(self.lenses.writers()),
             router: self.router.checkpoint(),
             detector: self.detector.state(),
             notices: self.notices.checkpoint(),
@@ -78,7 +82,11 @@ impl Detection {
         now: Timestamp,
     ) -> Result<(Detection, Kept), Inconsistent> {
         let Settings { clients, routes, detector: limits } = settings;
-        let State { counted, router, detector, notices, alerts } = state;
+        let State { counted, writers, router, detector, notices, alerts } = state;
+        let writers = writers.into_owned();
+        if !writers.is_sound() {
+            return Err(Inconsistent("more proxies than are remembered"));
+        }
         let mut names = Names::default();
         let router = Router::restore(routes, key, router, &mut names)?;
         let notices = Notices::restore(key, notices, now, &mut names)?;
@@ -93,7 +101,8 @@ impl Detection {
             },
             now,
         );
-        let detection = Detection::with(clients, router, detector, key);
+        let mut detection = Detection::with(clients, router, detector, key);
+        detection.lenses.resume(writers);
         Ok((Detection { counted, notices, alerts, ..detection }, kept))
     }
 }

@@ -1,3 +1,5 @@
+mod credentials;
+
 use std::net::SocketAddr;
 
 use super::*;
@@ -19,12 +21,17 @@ pub(super) fn request(target: &str, forwarded: Option<&str>) -> Request {
 }
 
 pub(super) fn request_with(target: &str, name: &str, value: &str) -> Request {
+    let fields = [(name, value)];
+    request_with_all(target, if value.is_empty() { &[] } else { &fields })
+}
+
+fn request_with_all(target: &str, fields: &[(&str, &str)]) -> Request {
     let mut head = b"GET ".to_vec();
     let end = |head: &Vec<u8>| u16::try_from(head.len()).unwrap();
     head.extend_from_slice(target.as_bytes());
     let target = 4..end(&head);
     let mut headers = Vec::new();
-    if !value.is_empty() {
+    for (name, value) in fields {
         let start = end(&head);
         head.extend_from_slice(name.as_bytes());
         let middle = end(&head);

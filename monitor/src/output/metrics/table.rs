@@ -114,7 +114,7 @@ families! {
     ROUTES_OVERFLOWED: Counter "rollcall_routes_overflowed_total" [];
     /// Bodies of requests: `read` to their end, `cut` where objects beyond the cap (--body-cap) do not count, or `opaque`, in which no objects are looked for: files, compressed ones, other languages.
     BODIES: Counter "rollcall_bodies_total" ["outcome"];
-    /// Calls by trusted proxies that count as the proxy's own, as what they forwarded named nobody.
+    /// Calls by trusted proxies that count as the proxy's own, as what they forwarded named nobody, could not be told from what the client added, or was cut off.
     FORWARDED_REFUSED: Counter "rollcall_forwarded_refused_total" [];
     /// Credentials that did not count, as one call had more than four.
     CREDENTIALS_DROPPED: Counter "rollcall_credentials_dropped_total" [];

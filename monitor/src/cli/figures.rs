@@ -24,7 +24,7 @@ pub(crate) struct Figures {
 /// Pushes everything that is known of capture, streams and detection.
 pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], samples: &mut Samples) {
     for (name, statistics) in ["request", "response"].iter().zip(directions) {
-        samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen);
+        samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen());
         samples.push_each(&metrics::SEGMENTS, &[name], &Outcome::NAMES, &statistics.outcomes);
     }
     let lost = directions[0].requests_lost + figures.engine.http.lost_requests;

@@ -6,6 +6,7 @@
 
 mod bodies;
 mod confinement;
+mod counters;
 mod decoys;
 mod handshake;
 mod lifetimes;

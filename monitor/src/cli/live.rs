@@ -22,7 +22,7 @@ use rollcall::{
 
 use super::{
     exit::Failure,
-    figures::{Figures, show},
+    figures::{self, Figures, show},
     keep::Checkpoints,
     pipeline::Outputs,
     run::RunArgs,
@@ -127,7 +127,7 @@ impl Live {
     fn beat(&mut self, now: Timestamp) {
         let counters = self.engine.counters();
         let [requests, _] = self.statistics.read();
-        let lost = requests.requests_lost + counters.http.lost_requests;
+        let lost = figures::lost(&requests, &counters.http);
         let exchanges = counters.http.exchanges;
         let loss = self.loss.of(lost, exchanges, 0);
         self.engine.set_loss(loss);

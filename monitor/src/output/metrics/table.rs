@@ -43,7 +43,7 @@ families! {
     HTTP_BUFFERED_BYTES: Gauge "rollcall_http_buffered_bytes" [];
     /// Requests reported, with their response where there was one.
     EXCHANGES: Counter "rollcall_exchanges_total" [];
-    /// Requests known to have been made and not reported, as the ring was full.
+    /// Requests known to have been made and not reported, and packets that may have been some: the ring was full, the kernel had no memory, or headers could not be read.
     REQUESTS_LOST: Counter "rollcall_requests_lost_total" [];
     /// Requests seen on the wire and not reported, as the server did not take them: `unconfirmed` by its TCP, `withdrawn` when TCP turned out to have other bytes, `unserved` after the server had said it would close.
     HTTP_REQUESTS_DISMISSED: Counter "rollcall_http_requests_dismissed_total" ["reason"];

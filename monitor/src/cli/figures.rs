@@ -19,6 +19,8 @@ pub(crate) struct Figures {
     pub ring_bytes: u64,
     /// Response entries lost so far.
     pub responses_lost: u64,
+    /// Share of the traffic that could not be read lately, if any came.
+    pub opaque: Option<f64>,
 }
 
 /// Requests known to be lost, and packets that may have been some: those whose headers can't be read, and those of
@@ -37,6 +39,7 @@ pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
     samples.push(&metrics::REQUESTS_LOST, &[], lost(&directions[0], &figures.engine.http));
     samples.push(&metrics::RING_BYTES, &[], figures.ring_bytes);
     samples.push(&metrics::RESPONSE_ENTRIES_LOST, &[], figures.responses_lost);
+    samples.push(&metrics::OPAQUE_RATIO, &[], figures.opaque.unwrap_or(f64::NAN));
     show_http(&figures.engine.http, samples);
     show_detection(&figures.engine.detection, samples);
 }

@@ -11,6 +11,7 @@ mod decoys;
 mod handshake;
 mod lifetimes;
 mod messages;
+mod opaque;
 mod packets;
 mod proxy;
 mod segments;

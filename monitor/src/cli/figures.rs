@@ -19,6 +19,8 @@ pub(crate) struct Figures {
     pub ring_bytes: u64,
     /// Response entries lost so far.
     pub responses_lost: u64,
+    /// Connections whose bytes travel over others too.
+    pub multipath: u64,
     /// Share of the traffic that could not be read lately, if any came.
     pub opaque: Option<f64>,
 }
@@ -40,6 +42,7 @@ pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
     samples.push(&metrics::RING_BYTES, &[], figures.ring_bytes);
     samples.push(&metrics::RESPONSE_ENTRIES_LOST, &[], figures.responses_lost);
     samples.push(&metrics::OPAQUE_RATIO, &[], figures.opaque.unwrap_or(f64::NAN));
+    samples.push(&metrics::MULTIPATH_CONNECTIONS, &[], figures.multipath);
     show_http(&figures.engine.http, samples);
     show_detection(&figures.engine.detection, samples);
 }

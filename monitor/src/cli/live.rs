@@ -8,6 +8,7 @@ use std::{
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
+    detect::Unseen,
     engine::Engine,
     http::{self, Directive},
     kernel::{Attachment, Capture, Consumer, DirectionStatistics, Statistics, Stop},
@@ -16,7 +17,7 @@ use rollcall::{
         api::{Answering, Clients, Inquiries, Pulse, Routes, Sight, Sights, Traffic, Vitals},
         metrics::{self, Metrics, Samples},
     },
-    stream::{ConnectionId, Segment},
+    stream::{ConnectionId, Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -40,6 +41,8 @@ pub(crate) struct Live {
     routes: Answering,
     clients: Answering,
     pulse: Arc<Pulse>,
+    /// Connections whose bytes travel over others too.
+    multipath: u64,
     /// The most that the ring held since the last second.
     ring_peak: u64,
     statistics: Arc<Statistics>,
@@ -99,6 +102,7 @@ impl Live {
             routes: Answering::default(),
             clients: Answering::default(),
             pulse,
+            multipath: 0,
             ring_peak: 0,
             statistics,
             figures,
@@ -185,14 +189,24 @@ impl Live {
 
     fn publish(&mut self, ring_bytes: u64, responses_lost: u64) {
         let engine = self.engine.counters();
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) =
-            Figures { engine, ring_bytes, responses_lost, opaque: self.sight.opaque() };
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures {
+            engine,
+            ring_bytes,
+            responses_lost,
+            multipath: self.multipath,
+            opaque: self.sight.opaque(),
+        };
     }
 }
 
 impl Consumer for Live {
     fn segment(&mut self, segment: &Segment<'_>) {
         self.engine.segment(segment);
+    }
+
+    fn multipath(&mut self, ends: &Endpoints) {
+        self.multipath += 1;
+        self.engine.unseen(Unseen::Multipath, ends.client.ip());
     }
 
     fn settle(&mut self, now: Timestamp) {

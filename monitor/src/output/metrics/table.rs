@@ -43,6 +43,8 @@ families! {
     HTTP_BUFFERED_BYTES: Gauge "rollcall_http_buffered_bytes" [];
     /// Requests reported, with their response where there was one.
     EXCHANGES: Counter "rollcall_exchanges_total" [];
+    /// TCP connections that carry only part of what a client sends, which goes over others too (MPTCP): what the server reads is not seen whole.
+    MULTIPATH_CONNECTIONS: Counter "rollcall_mptcp_connections_total" [];
     /// Share of the traffic that could not be read lately (TLS, HTTP/2, no HTTP at all), NaN if none came.
     OPAQUE_RATIO: Gauge "rollcall_opaque_ratio" [];
     /// Requests known to have been made and not reported, and packets that may have been some: the ring was full, the kernel had no memory, or headers could not be read.

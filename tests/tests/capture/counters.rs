@@ -78,16 +78,10 @@ fn what_a_full_ring_loses_is_told() -> Result<()> {
         client.get(&format!("/v1/customers/{id}"))?;
     }
     daemon.signal(Signal::SIGCONT)?;
-    drop(client);
-    // Of the last one before the loss there may be no more than its packet: no answer, and nothing that follows.
-    const DISMISSED: &str = "rollcall_http_requests_dismissed_total";
-    let mut told = Vec::new();
-    let accounted = deadline::until("each request to be reported or told", || {
-        let metrics = daemon.metrics()?;
-        told = vec![daemon.exchanges()?.len() as f64, metrics.requests_lost(), metrics.sum(DISMISSED, &[])];
-        Ok((told.iter().sum::<f64>() >= CALLS as f64).then_some(()))
-    });
-    accounted.with_context(|| format!("of {CALLS} reported, lost and dismissed: {told:?}"))?;
+    // What found no room began a request each, and the ring holds a fraction of them.
+    deadline::until("lost requests in /metrics", || {
+        Ok((daemon.metrics()?.requests_lost() > CALLS as f64 / 2.0).then_some(()))
+    })?;
     let blind = deadline::until("an alert that says so", || {
         let alerts = daemon.alerts()?;
         Ok(alerts.into_iter().find(|alert| alert["rule"] == "blind" && alert["route"] == "~loss"))
@@ -97,7 +91,7 @@ fn what_a_full_ring_loses_is_told() -> Result<()> {
     report.metrics.check_accounting()?;
     let ring_full =
         report.metrics.sum("rollcall_segments_total", &[("direction", "request"), ("outcome", "ring_full")]);
-    ensure!(report.metrics.requests_lost() > 0.0 && ring_full > 0.0, "{}", report.metrics.summary());
+    ensure!(ring_full >= report.metrics.requests_lost(), "{}", report.metrics.summary());
     Ok(())
 }
 

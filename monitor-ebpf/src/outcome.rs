@@ -58,15 +58,26 @@ impl Outcome {
     ];
 }
 
-/// One direction's counters on one CPU.
+/// What became of packets, in numbers. The packets seen are the sum of the outcomes, as each has exactly one: a count of
+/// its own would cost each packet as much again, and be torn from the rest whenever it is read.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Counters {
-    /// Packets that the program was run for.
-    pub seen: u64,
+pub struct Tally {
     pub outcomes: [u64; OUTCOMES],
     /// Of the packets lost for a full ring: those that began a request, as far as can be told from outside.
     pub requests_lost: u64,
+}
+
+/// One direction's counters on one CPU. The figures are the sums of both tallies.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Counted by programs that nothing interrupted, or that interrupted nobody who was counting.
+    pub alone: Tally,
+    /// Counted by programs that interrupted one amid its counting.
+    pub amid: Tally,
+    /// Non-zero while a program counts in `alone`.
+    pub busy: u64,
 }
 
 #[cfg(test)]
@@ -76,6 +87,6 @@ mod tests {
     #[test]
     fn every_outcome_has_a_name() {
         assert_eq!(Outcome::Unreadable as usize + 1, OUTCOMES);
-        assert_eq!(size_of::<Counters>(), (OUTCOMES + 2) * 8);
+        assert_eq!(size_of::<Counters>(), (2 * (OUTCOMES + 1) + 1) * 8);
     }
 }

@@ -6,12 +6,12 @@
 pub mod checkpoint;
 pub mod detection;
 
-use std::{collections::BTreeSet, io, time::Duration};
+use std::{collections::BTreeSet, io, net::IpAddr, time::Duration};
 
 use crate::{
     alert::{Alert, Joined},
     client::ClientKey,
-    detect::{Busy, Peaks},
+    detect::{Busy, Peaks, Unseen},
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
     route::{NeverMatches, Summary},
@@ -144,6 +144,11 @@ impl<O: Output> Engine<O> {
     /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
         self.behind.detection.set_opaque(share);
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        self.behind.detection.unseen(why, client);
     }
 
     /// Begins to keep the most objects that any client had, beside detection.

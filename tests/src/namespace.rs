@@ -98,6 +98,14 @@ pub(crate) fn bring_up(interface: &str) -> Result<()> {
     ioctl(&socket, libc::SIOCSIFFLAGS, &mut request).with_context(|| format!("bring {interface} up"))
 }
 
+/// Sets the largest packet of an interface of the calling thread's namespace.
+pub(crate) fn set_mtu(interface: &str, mtu: u16) -> Result<()> {
+    let mut request = named(interface);
+    request.ifr_ifru.ifru_mtu = mtu.into();
+    ioctl(&control_socket(libc::AF_INET)?, libc::SIOCSIFMTU, &mut request)
+        .with_context(|| format!("packets of {mtu} bytes on {interface}"))
+}
+
 /// Gives an interface of the calling thread's namespace an address in a /24.
 pub(crate) fn add_address_v4(interface: &str, address: Ipv4Addr) -> Result<()> {
     let socket = control_socket(libc::AF_INET)?;

@@ -30,6 +30,8 @@ pub enum Extension {
     HopByHop,
     /// IPv6 destination options (padding only).
     Destination,
+    /// An IPv6 routing header of a type that nobody knows, with no segments left.
+    Routing,
     /// An IPv6 fragment header of a packet that is whole (RFC 6946, an atomic fragment).
     AtomicFragment,
     /// IPv4: this many words of no-operation options.
@@ -160,6 +162,7 @@ fn ip_header(segment: &Segment, tcp: usize) -> Vec<u8> {
             let numbers = segment.extensions.iter().map(|extension| match extension {
                 Extension::HopByHop => 0,
                 Extension::Destination => 60,
+                Extension::Routing => 43,
                 Extension::AtomicFragment => 44,
                 Extension::NoOperation(_) => 59,
             });
@@ -173,6 +176,7 @@ fn ip_header(segment: &Segment, tcp: usize) -> Vec<u8> {
             for (extension, next) in segment.extensions.iter().zip(&next[1..]) {
                 match extension {
                     Extension::AtomicFragment => header.extend([*next, 0, 0, 0, 0, 0, 0, 1]),
+                    Extension::Routing => header.extend([*next, 0, 253, 0, 0, 0, 0, 0]),
                     // One PadN option of six bytes (RFC 8200, section 4.2).
                     _ => header.extend([*next, 0, 1, 4, 0, 0, 0, 0]),
                 }

@@ -23,18 +23,20 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
     // SAFETY: no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     // SAFETY: this CPU's element; `busy` keeps programs out that interrupt one another on the CPU, and the
-    // entry's two numbers show the daemon when it reads one that is being written.
+    // entry's two numbers show the daemon when it reads one that is being written. What both depend on is read and
+    // written as volatile: the compiler keeps the order of such accesses, so a number that is read while busy is not
+    // one from before an interruption.
     let batch = unsafe { &mut *BATCHES.get_ptr_mut(cpu)? };
     if volatile(&batch.busy) != 0 {
         return None;
     }
     set(&mut batch.busy, 1);
-    if batch.count as usize >= BATCH_ENTRIES && !hand_over(batch) {
+    if volatile(&batch.count) as usize >= BATCH_ENTRIES && !hand_over(batch) {
         set(&mut batch.busy, 0);
         return Some(Outcome::RingFull);
     }
-    let number = batch.last + 1;
-    let index = batch.count as usize & (BATCH_ENTRIES - 1);
+    let number = volatile(&batch.last) + 1;
+    let index = volatile(&batch.count) as usize & (BATCH_ENTRIES - 1);
     let entry = &mut batch.entries[index];
     set(&mut entry.begin, number);
     entry.connection = connection;
@@ -51,9 +53,9 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
     set(&mut entry.end, number);
     batch.kind = KIND_BATCH;
     batch.cpu = cpu;
-    batch.last = number;
-    batch.count = index as u32 + 1;
-    if batch.count as usize == BATCH_ENTRIES || control().is_some_and(|control| control.idle != 0) {
+    set(&mut batch.last, number);
+    set(&mut batch.count, index as u32 + 1);
+    if index + 1 == BATCH_ENTRIES || control().is_some_and(|control| control.idle != 0) {
         // If it fails the batch stays, and the next packet tries again.
         hand_over(batch);
     }
@@ -69,7 +71,7 @@ fn hand_over(batch: &mut Batch) -> bool {
         unsafe { core::slice::from_raw_parts(core::ptr::from_ref(batch).cast::<u8>(), size_of::<Batch>()) };
     let handed_over = RING.output::<[u8]>(bytes, flags).is_ok();
     if handed_over {
-        batch.count = 0;
+        set(&mut batch.count, 0);
     }
     handed_over
 }
@@ -86,7 +88,7 @@ fn sent_at(ctx: &SkBuffContext) -> u64 {
 }
 
 #[inline(always)]
-fn volatile(word: &u32) -> u32 {
+fn volatile<T>(word: &T) -> T {
     // SAFETY: a valid reference.
     unsafe { core::ptr::read_volatile(word) }
 }

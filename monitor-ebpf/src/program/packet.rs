@@ -7,8 +7,10 @@ use monitor_ebpf::{
 };
 
 const TCP: u8 = 6;
-/// IPv6 extension headers that may stand before TCP (RFC 8200, section 4.1), as many as Linux itself expects.
-const EXTENSIONS: usize = 6;
+/// IPv6 extension headers that are skipped before TCP (RFC 8200, section 4.1), at eight bytes each the least. Linux takes as
+/// many as a packet holds (tried up to 8,000 in one of 64 KiB): 180 fit an Ethernet frame. More take fragments or jumbo
+/// frames, and are counted as [`Outcome::Unreadable`].
+const EXTENSIONS: usize = 192;
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;

@@ -8,7 +8,7 @@ use aya_ebpf::{
 use monitor_ebpf::{
     control::Control,
     outcome::Outcome,
-    record::{CHUNK, CHUNKS, FLAG_CUT, KIND_SEGMENT, SegmentHeader},
+    record::{CHUNK, CHUNKS, FLAG_CUT, FLAG_RESPONSE, KIND_SEGMENT, SegmentHeader},
 };
 
 use super::{
@@ -20,8 +20,8 @@ use super::{
 const HEADER: usize = size_of::<SegmentHeader>();
 /// `BPF_RB_AVAIL_DATA` of bpf_ringbuf_query.
 const AVAILABLE: u64 = 0;
-/// Packets of a CPU between looks at the ring's fill.
-const LOOK_EVERY: u64 = 64;
+/// Packets that a CPU hands over between looks at the ring's fill.
+const LOOK_EVERY: u64 = 32;
 
 /// All that is captured of a packet at most: 64 KiB, the largest without BIG TCP.
 pub const WHOLE: u32 = CHUNK * CHUNKS;
@@ -152,7 +152,8 @@ fn put<const N: usize>(skb: *mut __sk_buff, part: &Part<'_>) -> u32 {
             _ => copy::<CHUNK>(&ctx, *from, *length, start.add(HEADER)),
         };
     }
-    record.submit(wakeup(counters::REQUEST));
+    let response = context.flags & FLAG_RESPONSE != 0;
+    record.submit(wakeup(if response { counters::RESPONSE } else { counters::REQUEST }));
     1
 }
 
@@ -172,7 +173,8 @@ pub fn wakeup(direction: usize) -> u64 {
         control.idle = 0;
         return BPF_RB_FORCE_WAKEUP.into();
     }
-    if counters::seen(direction) & (LOOK_EVERY - 1) == 0 && RING.query(AVAILABLE) > u64::from(wake_at()) {
+    if counters::submitted(direction) & (LOOK_EVERY - 1) == 0 && RING.query(AVAILABLE) > u64::from(wake_at())
+    {
         return BPF_RB_FORCE_WAKEUP.into();
     }
     BPF_RB_NO_WAKEUP.into()

@@ -19,18 +19,30 @@ pub(crate) struct Figures {
     pub ring_bytes: u64,
     /// Response entries lost so far.
     pub responses_lost: u64,
+    /// Connections whose bytes travel over others too.
+    pub multipath: u64,
+    /// Share of the traffic that could not be read lately, if any came.
+    pub opaque: Option<f64>,
+}
+
+/// Requests known to be lost, and packets that may have been some: those whose headers can't be read, and those of
+/// connections for which the kernel had no memory.
+pub(crate) fn lost(requests: &DirectionStatistics, http: &http::Counters) -> u64 {
+    let packets = [Outcome::Unreadable, Outcome::NoMemory].map(|outcome| requests.count(outcome));
+    requests.requests_lost + http.lost_requests + packets.iter().sum::<u64>()
 }
 
 /// Pushes everything that is known of capture, streams and detection.
 pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], samples: &mut Samples) {
     for (name, statistics) in ["request", "response"].iter().zip(directions) {
-        samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen);
+        samples.push(&metrics::SEGMENTS_SEEN, &[name], statistics.seen());
         samples.push_each(&metrics::SEGMENTS, &[name], &Outcome::NAMES, &statistics.outcomes);
     }
-    let lost = directions[0].requests_lost + figures.engine.http.lost_requests;
-    samples.push(&metrics::REQUESTS_LOST, &[], lost);
+    samples.push(&metrics::REQUESTS_LOST, &[], lost(&directions[0], &figures.engine.http));
     samples.push(&metrics::RING_BYTES, &[], figures.ring_bytes);
     samples.push(&metrics::RESPONSE_ENTRIES_LOST, &[], figures.responses_lost);
+    samples.push(&metrics::OPAQUE_RATIO, &[], figures.opaque.unwrap_or(f64::NAN));
+    samples.push(&metrics::MULTIPATH_CONNECTIONS, &[], figures.multipath);
     show_http(&figures.engine.http, samples);
     show_detection(&figures.engine.detection, samples);
 }

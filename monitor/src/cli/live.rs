@@ -8,21 +8,22 @@ use std::{
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
+    detect::Unseen,
     engine::Engine,
-    http::Directive,
-    kernel::{Attachment, Capture, Consumer, Statistics, Stop},
+    http::{self, Directive},
+    kernel::{Attachment, Capture, Consumer, DirectionStatistics, Statistics, Stop},
     output::{
         Health,
-        api::{Answering, Clients, Inquiries, Pulse, Routes, Vitals},
+        api::{Answering, Clients, Inquiries, Pulse, Routes, Sight, Sights, Traffic, Vitals},
         metrics::{self, Metrics, Samples},
     },
-    stream::{ConnectionId, Segment},
+    stream::{ConnectionId, Endpoints, Segment},
     time::Timestamp,
 };
 
 use super::{
     exit::Failure,
-    figures::{Figures, show},
+    figures::{self, Figures, show},
     keep::Checkpoints,
     pipeline::Outputs,
     run::RunArgs,
@@ -30,9 +31,6 @@ use super::{
 
 /// Seconds over which shares of traffic are taken.
 const SHARE_WINDOW: usize = 60;
-
-/// Packets by which it is told how much of the traffic can't be read.
-const FEWEST_PACKETS: u64 = 1_000;
 
 /// The engine at the end of a [`Capture`].
 pub(crate) struct Live {
@@ -43,14 +41,19 @@ pub(crate) struct Live {
     routes: Answering,
     clients: Answering,
     pulse: Arc<Pulse>,
+    /// Connections whose bytes travel over others too.
+    multipath: u64,
     /// The most that the ring held since the last second.
     ring_peak: u64,
     statistics: Arc<Statistics>,
     figures: Arc<Mutex<Figures>>,
     /// Ports were named: what they carry is meant to be read.
     has_ports: bool,
+    /// The daemon's own pages are TLS.
+    encrypts: bool,
     loss: Share,
-    opaque: Share,
+    sights: Sights,
+    sight: Sight,
     next_shares: Timestamp,
 }
 
@@ -59,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) health: Arc<Health>,
     pub(crate) inquiries: Arc<Inquiries>,
     pub(crate) pulse: Arc<Pulse>,
+    /// The web server speaks TLS.
+    pub(crate) encrypts: bool,
 }
 
 impl Live {
@@ -66,7 +71,7 @@ impl Live {
     pub(crate) fn new(
         mut engine: Engine<Outputs>,
         checkpoints: Checkpoints,
-        Shared { health, inquiries, pulse }: Shared,
+        Shared { health, inquiries, pulse, encrypts }: Shared,
         capture: &Capture,
         metrics: &Metrics,
         args: &RunArgs,
@@ -97,12 +102,15 @@ impl Live {
             routes: Answering::default(),
             clients: Answering::default(),
             pulse,
+            multipath: 0,
             ring_peak: 0,
             statistics,
             figures,
             has_ports: !args.engine.ports.is_empty(),
+            encrypts,
             loss: Share::default(),
-            opaque: Share::default(),
+            sights: Sights::default(),
+            sight: Sight::default(),
             next_shares: Timestamp::default(),
         }
     }
@@ -127,24 +135,21 @@ impl Live {
     fn beat(&mut self, now: Timestamp) {
         let counters = self.engine.counters();
         let [requests, _] = self.statistics.read();
-        let lost = requests.requests_lost + counters.http.lost_requests;
+        let lost = figures::lost(&requests, &counters.http);
         let exchanges = counters.http.exchanges;
-        let loss = self.loss.of(lost, exchanges, 0);
+        let loss = self.loss.of(lost, exchanges);
         self.engine.set_loss(loss);
-        let opaque = self.has_ports.then(|| {
-            let count = |outcome: Outcome| requests.outcomes[outcome as usize];
-            self.opaque.of(count(Outcome::NotHttp), count(Outcome::Submitted), FEWEST_PACKETS)
-        });
-        if let Some(share) = opaque {
-            self.engine.set_opaque(share);
-        }
+        let traffic = self.traffic(&requests, &counters.http);
+        let sight = self.sights.note(self.has_ports, traffic);
+        self.sight = sight;
+        self.engine.set_opaque(sight.opaque().filter(|_| sight.is_blind()).unwrap_or(0.0));
         let tally = counters.detection.detector.tally;
         self.pulse.beat(Vitals {
             at: now,
             exchanges,
             lost,
             loss,
-            opaque,
+            sight,
             ring_bytes: std::mem::take(&mut self.ring_peak),
             pairs: tally.pairs,
             objects: tally.objects,
@@ -153,16 +158,55 @@ impl Live {
         });
     }
 
+    /// What came so far, read or not.
+    ///
+    /// Without named ports, protocols that are no HTTP are nobody's concern: only what may hide calls counts, TLS and
+    /// HTTP/2, and what the programs have set aside for its first bytes. Where the daemon's own pages are such, nothing does.
+    fn traffic(&mut self, packets: &DirectionStatistics, http: &http::Counters) -> Traffic {
+        let count = |outcomes: &[Outcome]| outcomes.iter().map(|&outcome| packets.count(outcome)).sum();
+        let traffic = Traffic {
+            requests: self.engine.output().served(),
+            connections: http.tls + http.http2,
+            opaque_packets: count(&[Outcome::NotHttp]),
+            packets: count(&[
+                Outcome::Submitted,
+                Outcome::SkippedBody,
+                Outcome::SampledOut,
+                Outcome::OverBudget,
+            ]),
+            ignored_packets: 0,
+        };
+        match (self.has_ports, self.encrypts) {
+            (true, _) => Traffic {
+                connections: traffic.connections + http.not_http,
+                ignored_packets: count(&[Outcome::Ignored]),
+                ..traffic
+            },
+            (false, false) => traffic,
+            (false, true) => Traffic::default(),
+        }
+    }
+
     fn publish(&mut self, ring_bytes: u64, responses_lost: u64) {
         let engine = self.engine.counters();
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) =
-            Figures { engine, ring_bytes, responses_lost };
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures {
+            engine,
+            ring_bytes,
+            responses_lost,
+            multipath: self.multipath,
+            opaque: self.sight.opaque(),
+        };
     }
 }
 
 impl Consumer for Live {
     fn segment(&mut self, segment: &Segment<'_>) {
         self.engine.segment(segment);
+    }
+
+    fn multipath(&mut self, ends: &Endpoints) {
+        self.multipath += 1;
+        self.engine.unseen(Unseen::Multipath, ends.client.ip());
     }
 
     fn settle(&mut self, now: Timestamp) {
@@ -205,14 +249,14 @@ struct Share {
 }
 
 impl Share {
-    /// The share that `part` has of `part` and `rest`, both counted from the start; 0 while both are fewer than `fewest`.
-    fn of(&mut self, part: u64, rest: u64, fewest: u64) -> f64 {
+    /// The share that `part` has of `part` and `rest`, both counted from the start.
+    fn of(&mut self, part: u64, rest: u64) -> f64 {
         if self.history.len() == SHARE_WINDOW {
             self.history.pop_front();
         }
         self.history.push_back((part, rest));
         let (part_before, rest_before) = self.history[0];
-        let (part, rest) = (part - part_before, rest - rest_before);
-        if part == 0 || part + rest < fewest { 0.0 } else { part as f64 / (part + rest) as f64 }
+        let (part, rest) = (part.saturating_sub(part_before), rest.saturating_sub(rest_before));
+        if part == 0 { 0.0 } else { part as f64 / (part + rest) as f64 }
     }
 }

@@ -1,6 +1,6 @@
 //! From segments to logs: the engine with its outputs, as `run` and `replay` both drive it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::{Alert, Joined},
@@ -53,6 +53,10 @@ pub(crate) struct Outputs {
     pub board: Arc<Board>,
     /// Calls by which alerts leave.
     own: Arc<OwnCalls>,
+    /// Where the daemon's own web server listens.
+    web: Option<SocketAddr>,
+    /// Exchanges with other servers than that.
+    served: u64,
 }
 
 impl Outputs {
@@ -70,6 +74,8 @@ impl Outputs {
             names_objects: true,
             board: Arc::default(),
             own: Arc::default(),
+            web: None,
+            served: 0,
         })
     }
 
@@ -79,6 +85,7 @@ impl Outputs {
         args: &OutputArgs,
         ledger: Handle,
         own: Arc<OwnCalls>,
+        web: SocketAddr,
         metrics: &Metrics,
     ) -> Result<(Outputs, Option<Reopen>), Error> {
         let mut outputs = Outputs {
@@ -88,6 +95,8 @@ impl Outputs {
             names_objects: true,
             board: Arc::default(),
             own,
+            web: Some(web),
+            served: 0,
         };
         let Some(path) = &args.exchange_log else { return Ok((outputs, None)) };
         let file = LineFile::open(path)?;
@@ -115,6 +124,11 @@ impl Outputs {
         }
     }
 
+    /// Exchanges so far, but for those with the daemon itself: that its own pages can be read says nothing.
+    pub(crate) fn served(&self) -> u64 {
+        self.served
+    }
+
     /// Lets lines go that have waited for more to come. To be called whenever the capture loop comes round.
     pub(crate) fn tick(&mut self) {
         if let Some(exchanges) = &mut self.exchanges {
@@ -127,7 +141,7 @@ impl Outputs {
 
     /// Writes everything; the errors of those that lost lines.
     pub(crate) fn finish(self) -> Vec<Error> {
-        let Outputs { alerts, exchanges, exposure, names_objects: _, board: _, own: _ } = self;
+        let Outputs { alerts, exchanges, exposure, .. } = self;
         if let Some(recorder) = exposure {
             recorder.finish();
         }
@@ -141,6 +155,11 @@ impl Outputs {
 
 impl Output for Outputs {
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>) {
+        let server = exchange.endpoints.server;
+        let is_own = self.web.is_some_and(|web| {
+            web.port() == server.port() && (web.ip().is_unspecified() || web.ip() == server.ip())
+        });
+        self.served += u64::from(!is_own);
         if let Some(recorder) = &mut self.exposure {
             recorder.exchange(exchange, attributed);
         }

@@ -155,8 +155,13 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     }
     let metrics = Metrics::new().context("set up metrics")?;
     let sinks = plan.open(&args.state_dir, key, args.ledger.age, &metrics)?;
-    let (mut outputs, exchanges) =
-        Outputs::live(&args.outputs, sinks.ledger.handle(), Arc::clone(&sinks.own), &metrics)?;
+    let (mut outputs, exchanges) = Outputs::live(
+        &args.outputs,
+        sinks.ledger.handle(),
+        Arc::clone(&sinks.own),
+        args.listen_address,
+        &metrics,
+    )?;
     outputs.record(
         Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
         &metrics,
@@ -178,8 +183,12 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let health = Arc::new(Health::default());
     let inquiries = Arc::new(Inquiries::default());
     let pulse = Arc::new(Pulse::new(setup(&args)));
-    let shared =
-        Shared { health: Arc::clone(&health), inquiries: Arc::clone(&inquiries), pulse: Arc::clone(&pulse) };
+    let shared = Shared {
+        health: Arc::clone(&health),
+        inquiries: Arc::clone(&inquiries),
+        pulse: Arc::clone(&pulse),
+        encrypts: access.is_encrypted(),
+    };
     let live = Live::new(engine, checkpoints, shared, &capture, &metrics, &args);
 
     let runtime =

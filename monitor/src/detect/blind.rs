@@ -1,10 +1,10 @@
 //! Blindness: when too much is not seen for silence to mean anything.
 //!
-//! There is one finding for each cause, told by its route: `~loss` (requests were lost between kernel and daemon),
-//! `~opaque` (most of what the watched ports carry can't be read) and `~overload` (the tables had to forget clients that
-//! were busy, or too many findings were open).
+//! There is one finding for each cause, told by its route. Of the whole: `~loss` (requests were lost between kernel and daemon),
+//! `~opaque` (most of what comes can't be read) and `~overload` (the tables had to forget clients that
+//! were busy, or too many findings were open). Of some clients' connections, with their addresses: [`Unseen`].
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,26 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 const CAUSES: [&str; 3] = ["~loss", "~opaque", "~overload"];
 
+/// Addresses that a finding names.
+const ADDRESSES: usize = 10;
+
+/// Why some connections were not seen whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// Their bytes travel over several paths at once (MPTCP), and each path is read by itself.
+    Multipath,
+}
+
+impl Unseen {
+    const ALL: [Unseen; 1] = [Unseen::Multipath];
+
+    fn route(self) -> &'static str {
+        match self {
+            Unseen::Multipath => "~multipath",
+        }
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Blind {
@@ -35,6 +55,20 @@ pub(super) struct Blind {
     #[serde(with = "crate::time::nanoseconds")]
     next: Timestamp,
     open: [Option<Open>; CAUSES.len()],
+    /// Connections end with the process, and so does what is said of them.
+    #[serde(skip)]
+    unseen: [Connections; Unseen::ALL.len()],
+}
+
+/// Connections that were not seen whole, for one reason.
+#[derive(Debug, Default)]
+struct Connections {
+    /// Since the last look.
+    fresh: u64,
+    addresses: Vec<IpAddr>,
+    /// The count at which it is told again.
+    next: u64,
+    open: Option<Open>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -43,7 +77,7 @@ struct Open {
     first: Timestamp,
     #[serde(with = "crate::time::nanoseconds")]
     last: Timestamp,
-    /// The most that was lost, or forgotten in all.
+    /// What was forgotten, or the connections that were not seen whole, in all.
     count: u64,
 }
 
@@ -56,6 +90,15 @@ impl Blind {
     /// Sets the share of traffic that can't be read.
     pub(super) fn set_opaque(&mut self, share: f64) {
         self.opaque = share;
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub(super) fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        let connections = &mut self.unseen[why as usize];
+        connections.fresh += 1;
+        if connections.addresses.len() < ADDRESSES && !connections.addresses.contains(&client) {
+            connections.addresses.push(client);
+        }
     }
 
     /// Looks at everything once a second. `now` is the detector's time, `at` the source's; `forgotten` tells how many
@@ -79,22 +122,52 @@ impl Blind {
             match open {
                 Some(open) if is_so => (open.last, open.count) = (now, open.count + count),
                 Some(over) if now.since(over.last) >= QUIET => {
-                    out.push(over.finding(cause, Phase::Ends, at));
+                    out.push(over.finding(cause, Phase::Ends, at, &[]));
                     *open = None;
                 }
                 None if is_so => {
                     let begun = Open { first: at, last: now, count };
-                    out.push(begun.finding(cause, Phase::Begins, at));
+                    out.push(begun.finding(cause, Phase::Begins, at, &[]));
                     *open = Some(begun);
                 }
                 _ => {}
             }
         }
+        for (why, connections) in Unseen::ALL.into_iter().zip(&mut self.unseen) {
+            out.extend(connections.tick(why, now, at));
+        }
+    }
+}
+
+impl Connections {
+    /// Told when it begins, each time that they have doubled, and when there were no more for a while.
+    fn tick(&mut self, why: Unseen, now: Timestamp, at: Timestamp) -> Option<Finding> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let phase = match &mut self.open {
+            None if fresh == 0 => return None,
+            None => Phase::Begins,
+            Some(open) if fresh > 0 => {
+                (open.last, open.count) = (now, open.count + fresh);
+                if open.count < self.next {
+                    return None;
+                }
+                Phase::Grows
+            }
+            Some(open) if now.since(open.last) >= QUIET => Phase::Ends,
+            Some(_) => return None,
+        };
+        let open = *self.open.get_or_insert(Open { first: at, last: now, count: fresh });
+        self.next = open.count.saturating_mul(2);
+        let finding = open.finding(why.route(), phase, at, &self.addresses);
+        if phase == Phase::Ends {
+            *self = Connections::default();
+        }
+        Some(finding)
     }
 }
 
 impl Open {
-    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp) -> Finding {
+    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp, addresses: &[IpAddr]) -> Finding {
         Finding {
             phase,
             rule: Rule::Blind,
@@ -109,7 +182,7 @@ impl Open {
             bytes: 0,
             first_seen: self.first,
             last_seen: at,
-            addresses: Vec::new(),
+            addresses: addresses.to_vec(),
             sample_objects: Vec::new(),
             signals: Vec::new(),
             loss: 0.0,
@@ -155,5 +228,27 @@ mod tests {
             (359, "~opaque", Ends, 0),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn connections_that_are_not_seen_whole_are_told_with_their_clients() {
+        let mut blind = Blind::default();
+        let mut told = Vec::new();
+        for second in 0..400 {
+            if second < 8 {
+                blind.unseen(Unseen::Multipath, [192, 0, 2, 1 + u8::from(second > 4)].into());
+            }
+            let mut out = Vec::new();
+            blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
+            told.extend(out.into_iter().map(|found| {
+                assert_eq!(&*found.route, "~multipath");
+                (second, found.phase, found.distinct, found.addresses.len())
+            }));
+        }
+        use Phase::{Begins, Ends, Grows};
+        assert_eq!(
+            told,
+            [(0, Begins, 1, 1), (1, Grows, 2, 1), (3, Grows, 4, 1), (7, Grows, 8, 2), (307, Ends, 8, 2)]
+        );
     }
 }

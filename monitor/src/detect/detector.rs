@@ -2,13 +2,15 @@
 
 mod restore;
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 pub use restore::Kept;
 
 use super::{
     Budget, Finding, Observation, Phase, Policy, Rule,
-    blind::Blind,
+    blind::{Blind, Unseen},
     client::{self, Busy, Context, Tally, Touch},
     clock::Clock,
     crowd::{self, Crowd, FirstTouch, Hour, Lens},
@@ -120,6 +122,11 @@ impl Detector {
     /// Sets the share of traffic that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
         self.state.blind.set_opaque(share);
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        self.state.blind.unseen(why, client);
     }
 
     /// The limits in force.

@@ -24,6 +24,7 @@ mod people;
 pub mod policy;
 mod routes;
 
+pub use blind::Unseen;
 pub use budget::Budget;
 pub use client::{Busy, Counters as TallyCounters};
 pub use crowd::{Counters as CrowdCounters, Hour};

@@ -2,12 +2,12 @@
 
 mod stored;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration, vec};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration, vec};
 
 use crate::{
     alert::{self, Alert, Alerts, Joined},
     client::{self, ClientKey, Clients, Lenses},
-    detect::{self, Busy, Detector, Finding, Notices, Observation, Peaks, Rule, notice::Shown},
+    detect::{self, Busy, Detector, Finding, Notices, Observation, Peaks, Rule, Unseen, notice::Shown},
     hash::HashKey,
     http::exchange::Exchange,
     object::Objects,
@@ -245,6 +245,11 @@ impl Detection {
     /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
         self.detector.set_opaque(share);
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        self.detector.unseen(why, client);
     }
 
     /// Every route that has been called.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     http::Directive,
-    stream::{ConnectionId, Segment},
+    stream::{ConnectionId, Direction, Endpoints, Multipath, Segment},
     time::Timestamp,
 };
 
@@ -46,6 +46,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Takes segments, and gives advice in return.
 pub trait Consumer {
     fn segment(&mut self, segment: &Segment<'_>);
+    /// Bytes of this connection travel over others too (MPTCP): its segments don't show what the server reads.
+    fn multipath(&mut self, _ends: &Endpoints) {}
     /// All that was captured before `now` has been handed over.
     fn settle(&mut self, now: Timestamp);
     /// When `settle` has to be called next even if nothing comes.
@@ -87,6 +89,7 @@ pub(super) struct Maps {
 pub struct Capture {
     maps: Maps,
     epoll: Epoll,
+    multipath: Multipath,
 }
 
 const RING_EVENT: u64 = 0;
@@ -99,7 +102,7 @@ impl Capture {
         epoll
             .add(&maps.ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING_EVENT))
             .map_err(io("watch the ring"))?;
-        Ok(Self { maps, epoll })
+        Ok(Self { maps, epoll, multipath: Multipath::default() })
     }
 
     /// The programs' counters.
@@ -179,7 +182,7 @@ impl Capture {
     /// Takes some records, and then the responses that have been collected meanwhile. Returns the number of both, and the
     /// bytes of the former.
     fn turn(&mut self, clock: u64, consumer: &mut impl Consumer) -> (usize, u64) {
-        let Maps { ring, batches, .. } = &mut self.maps;
+        let Self { maps: Maps { ring, batches, .. }, multipath, .. } = self;
         let (mut count, mut bytes, mut last) = (0, 0, None);
         while bytes < BYTES_A_TURN
             && let Some(record) = ring.next()
@@ -189,6 +192,12 @@ impl Capture {
             match decode::record(&record, clock) {
                 Some(Record::Segment(segment)) => {
                     last = Some(segment.at);
+                    if segment.direction == Direction::Request
+                        && multipath.is_news(&segment, decode::tcp_header(&record))
+                        && let Some(ends) = &segment.endpoints
+                    {
+                        consumer.multipath(ends);
+                    }
                     consumer.segment(&segment);
                 }
                 Some(Record::Batch(batch)) => {

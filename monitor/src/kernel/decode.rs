@@ -75,6 +75,13 @@ fn segment(bytes: &[u8], clock: u64) -> Option<Segment<'_>> {
     })
 }
 
+/// The TCP header in the record of a packet's start; empty in others.
+pub(super) fn tcp_header(bytes: &[u8]) -> &[u8] {
+    const AT: usize = size_of::<SegmentHeader>();
+    let length = read::<SegmentHeader>(bytes).map_or(0, |header| usize::from(header.header));
+    bytes.get(AT..AT + length).unwrap_or_default()
+}
+
 /// The segment that a batch entry tells of.
 pub(super) fn entry(entry: &Entry, clock: u64) -> Segment<'_> {
     let has = |flag| entry.flags & flag != 0;

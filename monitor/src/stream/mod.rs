@@ -4,8 +4,10 @@
 //! is decided in [`crate::http`], where the evidence of both directions meets.
 
 pub mod doubt;
+mod multipath;
 pub mod reassembly;
 pub mod segment;
 pub mod sequence;
 
+pub use multipath::Multipath;
 pub use segment::{Checksum, ConnectionId, Direction, Endpoints, Segment, urgent_byte};

@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    namespace::{Namespace, add_address_v4, add_address_v6, bring_up, ioctl, named},
+    namespace::{Namespace, add_address_v4, add_address_v6, bring_up, ioctl, named, set_mtu},
     packet::{self, ACK, Checksum, Extension, PSH, Received},
     server::{Behaviour, MiniServer},
 };
@@ -107,6 +107,11 @@ impl RawNetwork {
     /// The namespace of the server's end.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
+    }
+
+    /// Has packets of this size pass in both directions.
+    pub fn set_mtu(&self, mtu: u16) -> Result<()> {
+        self.namespace.enter(|| set_mtu(INTERFACE, mtu))
     }
 
     /// A server on `port` of the IPv4 address.

@@ -6,10 +6,12 @@
 
 mod bodies;
 mod confinement;
+mod counters;
 mod decoys;
 mod handshake;
 mod lifetimes;
 mod messages;
+mod opaque;
 mod packets;
 mod proxy;
 mod segments;

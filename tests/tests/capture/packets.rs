@@ -2,8 +2,10 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use anyhow::{Context, Result};
-use rollcall_tests::{Behaviour, Client, Daemon, MiniServer, RawNetwork, Shape, packet::Extension, port};
+use anyhow::{Context, Result, ensure};
+use rollcall_tests::{
+    Behaviour, Client, Daemon, MiniServer, RawNetwork, Shape, deadline, packet::Extension, port,
+};
 
 use super::{close, customer, finish_without_loss, raw_scene};
 
@@ -41,13 +43,17 @@ fn headers_between_ip_and_tcp_hide_nothing() -> Result<()> {
     let v6_port = port::free()?;
     let v6 = network.serve_v6(v6_port, Behaviour::default())?;
     let daemon = Daemon::start(&[port, v6_port], &[])?;
-    use Extension::{AtomicFragment, Destination, HopByHop, NoOperation};
-    let shapes: [(&MiniServer, &[Extension]); 7] = [
+    use Extension::{AtomicFragment, Destination, HopByHop, NoOperation, Routing};
+    let shapes: [(&MiniServer, &[Extension]); 11] = [
         (&v6, &[]),
         (&v6, &[HopByHop]),
         (&v6, &[Destination]),
         (&v6, &[HopByHop, Destination]),
         (&v6, &[AtomicFragment]),
+        (&v6, &[Routing]),
+        (&v6, &[HopByHop, Destination, Routing, AtomicFragment, Destination, Destination, Routing]),
+        (&v6, &[Destination; 7]),
+        (&v6, &[Destination; 170]),
         (&v4, &[NoOperation(1)]),
         (&v4, &[NoOperation(10)]),
     ];
@@ -65,6 +71,33 @@ fn headers_between_ip_and_tcp_hide_nothing() -> Result<()> {
     let report = daemon.stop()?;
     report.expect_exactly(port, &v4.served())?;
     report.expect_exactly(v6_port, &v6.served())
+}
+
+/// Nobody but who wants to hide sends so many headers: it takes jumbo frames, or fragments.
+#[test]
+fn more_extension_headers_than_are_read_are_told_as_loss() -> Result<()> {
+    let network = RawNetwork::new()?;
+    network.set_mtu(9_000)?;
+    let server = network.serve_v6(port::free()?, Behaviour::default())?;
+    let daemon = Daemon::watching(server.port())?;
+    let mut connection = network.connect(server.address())?;
+    let shape = Shape::with_extensions(&[Extension::Destination; 1_000]);
+    const CALLS: usize = 5;
+    for id in 1..=CALLS {
+        connection.send_shaped(customer(id), &shape)?;
+        connection.read_responses(id)?;
+    }
+    let lost = deadline::until("packets that can't be read to be counted as lost", || {
+        Ok(Some(daemon.metrics()?.requests_lost()).filter(|&lost| lost >= CALLS as f64))
+    })?;
+    ensure!(lost == CALLS as f64, "{lost} requests are said to be lost");
+    deadline::until("an alert that says so", || {
+        let alerts = daemon.alerts()?;
+        Ok(alerts.into_iter().find(|alert| alert["rule"] == "blind" && alert["route"] == "~loss"))
+    })?;
+    close(connection)?;
+    daemon.stop()?;
+    Ok(())
 }
 
 #[test]

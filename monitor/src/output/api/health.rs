@@ -2,14 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pulse::{Setup, Vitals};
+use super::{
+    pulse::{Setup, Vitals},
+    sight::Sight,
+};
 use crate::output::{Health, health::STALL};
 
-/// From this share of lost requests, or of traffic that can't be read, on detection raises an alert of its own.
+/// From this share of lost requests on detection raises an alert of its own.
 const MUCH_LOST: f64 = 0.01;
-const MUCH_OPAQUE: f64 = 0.5;
 
-/// From this share on it is worth a look.
+/// From this share of traffic that can't be read on it is worth a look.
 const SOME_OPAQUE: f64 = 0.1;
 
 /// Parts of the ring that were full: half is a burst, and with nine tenths the next one may be lost.
@@ -42,7 +44,7 @@ pub(super) fn signs(health: &Health, setup: &Setup, vitals: &Vitals, forgotten_l
     let all = [
         ("capture", Some(capture(health, setup))),
         ("loss", Some(loss(vitals))),
-        ("opaque", Some(opaque(vitals))),
+        ("opaque", Some(opaque(&vitals.sight))),
         ("ring", Some(ring(setup, vitals))),
         ("memory", Some(memory(vitals, forgotten_lately))),
         ("sampling", sampling(setup)),
@@ -83,21 +85,33 @@ fn loss(vitals: &Vitals) -> (Level, String) {
     }
 }
 
-fn opaque(vitals: &Vitals) -> (Level, String) {
-    let Some(share) = vitals.opaque else {
-        let text =
-            "How much of the traffic can't be read is judged only if --port names what is meant to be.";
-        return (Level::Note, text.to_owned());
+fn opaque(sight: &Sight) -> (Level, String) {
+    let Some(share) = sight.opaque() else {
+        return (
+            Level::Note,
+            "How much of the traffic can be read is not known: nothing has come lately.".to_owned(),
+        );
     };
-    let text = format!("{} of the traffic on the watched ports can't be read", percent(share));
+    if sight.is_dark() {
+        let level = if sight.named || sight.is_blind() { Level::Bad } else { Level::Note };
+        let text = "What came lately can't be read (TLS, HTTP/2 or no HTTP at all), and there was not one request beside \
+                    it: silence means nothing.";
+        return (level, text.to_owned());
+    }
+    let place = if sight.named { " on the watched ports" } else { "" };
+    let text = format!("{} of the traffic{place} can't be read", percent(share));
     match share {
-        _ if share <= 0.0 => {
-            (Level::Good, "All of the traffic on the watched ports could be read.".to_owned())
-        }
-        _ if share > MUCH_OPAQUE => {
+        _ if share <= 0.0 => (Level::Good, format!("All of the traffic{place} could be read.")),
+        _ if sight.is_blind() => {
             (Level::Bad, format!("{text} (TLS, HTTP/2 or no HTTP at all): silence says little."))
         }
-        _ if share > SOME_OPAQUE => (Level::Warn, format!("{text} (TLS, HTTP/2 or no HTTP at all).")),
+        _ if share > SOME_OPAQUE && sight.named => {
+            (Level::Warn, format!("{text} (TLS, HTTP/2 or no HTTP at all)."))
+        }
+        _ if share > SOME_OPAQUE => (
+            Level::Note,
+            format!("{text} (TLS, HTTP/2 or no HTTP at all); name with --port what is meant to be."),
+        ),
         _ => (Level::Good, format!("{text}.")),
     }
 }
@@ -166,6 +180,7 @@ fn grouped(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::api::sight::Traffic;
 
     fn levels(health: &Health, setup: &Setup, vitals: &Vitals, forgotten: u64) -> Vec<(String, Level)> {
         let signs = signs(health, setup, vitals, forgotten);
@@ -177,14 +192,38 @@ mod tests {
         Setup { ring_size: 1_000, sampling: 1.0, ..Setup::default() }
     }
 
+    /// Of 100 calls on named ports, so many could not be read.
+    fn sight(unread: u64) -> Sight {
+        let traffic = Traffic { requests: 100 - unread, connections: unread, ..Traffic::default() };
+        Sight { named: true, traffic }
+    }
+
     #[test]
     fn a_quiet_daemon_is_well() {
         let health = Health::default();
         health.set_attached(true);
-        let vitals = Vitals { admission: 1, opaque: Some(0.01), ..Vitals::default() };
+        let vitals = Vitals { admission: 1, sight: sight(1), ..Vitals::default() };
         let levels = levels(&health, &setup(), &vitals, 0);
         let names = ["capture", "loss", "opaque", "ring", "memory"];
         assert_eq!(levels, names.map(|name| (name.to_owned(), Level::Good)));
+    }
+
+    #[test]
+    fn unknown_is_never_good() {
+        let level = |sight: Sight| opaque(&sight).0;
+        assert_eq!(level(Sight::default()), Level::Note);
+        assert_eq!(level(Sight { named: true, ..Sight::default() }), Level::Note);
+        // One connection that can't be read, and no request.
+        let dark = Sight { named: true, traffic: Traffic { connections: 1, ..Traffic::default() } };
+        assert_eq!(level(dark), Level::Bad);
+        assert_eq!(level(Sight { named: false, ..dark }), Level::Note);
+        assert_eq!(level(sight(100)), Level::Bad);
+        assert_eq!(level(Sight { named: false, ..sight(100) }), Level::Bad);
+        assert_eq!(level(Sight { named: false, ..sight(90) }), Level::Note);
+        assert_eq!(
+            [0, 5, 20, 90].map(|unread| level(sight(unread))),
+            [Level::Good, Level::Good, Level::Warn, Level::Bad]
+        );
     }
 
     #[test]
@@ -192,7 +231,7 @@ mod tests {
         let setup = Setup { sampling: 0.25, ports: vec![80, 81], ..setup() };
         let vitals = Vitals {
             loss: 0.02,
-            opaque: Some(0.7),
+            sight: sight(70),
             ring_bytes: 950,
             admission: 4,
             pairs: 1_234_567,

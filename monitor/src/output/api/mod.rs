@@ -12,6 +12,7 @@ pub mod inquiry;
 mod pulse;
 mod rate;
 mod routes;
+mod sight;
 mod status;
 
 pub use alerts::{Board, OpenAlert, OpenAlerts};
@@ -21,6 +22,7 @@ pub use inquiry::{Answering, Inquiries, Inquiry};
 pub use pulse::{Pulse, Setup, Vitals};
 pub use rate::{STEP, STEPS};
 pub use routes::Routes;
+pub use sight::{Sight, Sights, Traffic};
 pub use status::{Capture, Open, Rate, Status, span};
 
 /// The version of every schema in docs/api.md.

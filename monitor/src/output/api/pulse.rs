@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::rate::History;
+use super::{rate::History, sight::Sight};
 use crate::time::Timestamp;
 
 /// Seconds that count as lately.
@@ -31,8 +31,8 @@ pub struct Vitals {
     pub lost: u64,
     /// Share of requests lost in the last minute.
     pub loss: f64,
-    /// Share of the traffic on the watched ports that could not be read in the last minute, if ports are named.
-    pub opaque: Option<f64>,
+    /// How much of the traffic could be read lately.
+    pub sight: Sight,
     /// The most that a look at the ring found in the last second.
     pub ring_bytes: u64,
     /// Pairs of client and route that detection follows, and objects that it remembers of them.

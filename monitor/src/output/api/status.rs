@@ -52,7 +52,7 @@ pub struct Capture {
     pub lost: u64,
     /// Share of requests lost in the last minute.
     pub loss: f64,
-    /// Share of the traffic on the watched ports that could not be read in the last minute; `null` if none are named.
+    /// Share of the traffic that could not be read lately; `null` if nothing came.
     pub opaque: Option<f64>,
     pub ring_bytes: u64,
     pub ring_size_bytes: u64,
@@ -97,7 +97,7 @@ impl Status {
                 exchanges: vitals.exchanges,
                 lost: vitals.lost,
                 loss: vitals.loss,
-                opaque: vitals.opaque,
+                opaque: vitals.sight.opaque(),
                 ring_bytes: vitals.ring_bytes,
                 ring_size_bytes: setup.ring_size,
                 sampling: setup.sampling,

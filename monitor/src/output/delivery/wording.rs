@@ -113,9 +113,12 @@ fn rules(alert: &Alert) -> String {
 fn blind(alert: &Alert) -> String {
     match &*alert.route {
         "~loss" => format!("silence means nothing: {:.1} % of requests are being lost", alert.loss * 100.0),
-        "~opaque" => {
-            "silence means nothing: most of the traffic on the watched ports can't be read".to_owned()
-        }
+        "~opaque" => "silence means nothing: most of the traffic can't be read".to_owned(),
+        "~multipath" => format!(
+            "{} connections send over several paths at once (MPTCP), and are not seen whole; from {}",
+            alert.distinct,
+            join(&alert.addresses)
+        ),
         _ => "silence means nothing: clients near a limit had to be forgotten".to_owned(),
     }
 }

@@ -43,7 +43,11 @@ families! {
     HTTP_BUFFERED_BYTES: Gauge "rollcall_http_buffered_bytes" [];
     /// Requests reported, with their response where there was one.
     EXCHANGES: Counter "rollcall_exchanges_total" [];
-    /// Requests known to have been made and not reported, as the ring was full.
+    /// TCP connections that carry only part of what a client sends, which goes over others too (MPTCP): what the server reads is not seen whole.
+    MULTIPATH_CONNECTIONS: Counter "rollcall_mptcp_connections_total" [];
+    /// Share of the traffic that could not be read lately (TLS, HTTP/2, no HTTP at all), NaN if none came.
+    OPAQUE_RATIO: Gauge "rollcall_opaque_ratio" [];
+    /// Requests known to have been made and not reported, and packets that may have been some: the ring was full, the kernel had no memory, or headers could not be read.
     REQUESTS_LOST: Counter "rollcall_requests_lost_total" [];
     /// Requests seen on the wire and not reported, as the server did not take them: `unconfirmed` by its TCP, `withdrawn` when TCP turned out to have other bytes, `unserved` after the server had said it would close.
     HTTP_REQUESTS_DISMISSED: Counter "rollcall_http_requests_dismissed_total" ["reason"];

@@ -15,6 +15,7 @@ pub mod hours;
 pub mod limit;
 mod memory;
 mod mix;
+mod named;
 pub mod notice;
 pub mod observation;
 pub mod partner;

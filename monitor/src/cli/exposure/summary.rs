@@ -188,7 +188,8 @@ fn gaps(reader: &Reader, incident: &Incident, subjects: &[Subject]) -> Result<Ve
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Client { client, alert: _, first_seen, last_seen, calls, refused_calls, objects } = self;
+        let Client { client, alert: _, route: _, first_seen, last_seen, calls, refused_calls, objects } =
+            self;
         write!(f, "{client}: {objects} objects in {calls} calls")?;
         if let (Some(first), Some(last)) = (first_seen, last_seen) {
             write!(f, " from {first} to {last}")?;

@@ -170,7 +170,10 @@ impl Crowd {
         }
         let Some(route) = self.routes.get_mut(slot) else { return };
         // These are counted without a look at each, however many there are.
-        let rises = hashes.iter().fold(false, |rises, &hash| route.week.touch(hash, moment.at) || rises);
+        let mut rises = false;
+        for &hash in hashes.iter() {
+            rises |= route.week.touch(hash, moment.at);
+        }
         let counting = rises || route.cases.iter().any(|case| case.rule == Rule::RouteDistinct);
         if let Some(limit) = route.week.limit().filter(|_| counting) {
             let verdict = Verdict::of_hour(route, limit);

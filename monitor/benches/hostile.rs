@@ -16,9 +16,9 @@ use rollcall::{
     time::Timestamp,
 };
 
-/// Requests before those that are measured, by when tables have filled as far as they do.
-const WARM: u64 = 20_000;
-const MEASURED: u64 = 20_000;
+/// Requests that are measured, and as many before, by when tables have filled as far as they do; fewer if they are large.
+const MOST: u64 = 20_000;
+const BYTES: u64 = 20_000_000;
 
 /// A case: what a request looks like by its number, and how it is answered.
 type Case = (&'static str, u16, fn(u64) -> (String, Vec<(&'static str, String)>));
@@ -65,7 +65,8 @@ fn main() {
         let mut detection = Detection::new(Settings::default(), HashKey::new([7; 16]));
         let (mut bytes, mut total, mut worst) = (0, Duration::ZERO, Duration::ZERO);
         let mut out = Vec::new();
-        for n in 0..WARM + MEASURED {
+        let requests = MOST.min(BYTES / make(0).0.len() as u64);
+        for n in 0..2 * requests {
             let (target, fields) = make(n);
             let request = request(&target, &fields);
             let exchange = exchange(&request, n, *status);
@@ -77,7 +78,7 @@ fn main() {
             }
             let took = cpu_time() - before;
             out.clear();
-            if n >= WARM {
+            if n >= requests {
                 bytes += request.head.len();
                 total += took;
                 worst = worst.max(took);
@@ -85,7 +86,7 @@ fn main() {
         }
         let share = total.as_secs_f64() / (bytes as f64 * 8.0 / 1e6) * 100.0;
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
-        let (each, mean) = (bytes / MEASURED as usize, micros(total) / MEASURED as f64);
+        let (each, mean) = (bytes / requests as usize, micros(total) / requests as f64);
         println!("{name:32} {each:6} {mean:9.1} {:9.1} {share:12.2}", micros(worst));
     }
 }

@@ -26,6 +26,9 @@ const BATCH: usize = 4_096;
 const CLIENTS: u64 = 100_000;
 const OWN: u64 = 3;
 
+/// Accounts of a call that names many.
+const CALL: u64 = 512;
+
 /// Batches before what is measured is in steady state: eight calls a client.
 const WARM: usize = 200;
 
@@ -49,7 +52,57 @@ fn detection(criterion: &mut Criterion) {
         walked += 1;
         (address(7), Some(7), walked)
     });
+    many_objects(criterion);
     busiest(criterion);
+}
+
+/// Calls that name as many accounts as 2 KiB hold, each with the most credentials that count: what an attacker can make the
+/// detector work most with. The first row is of those that go on from account to account, the others of those who ask for the
+/// same over and over, who are refused, and who come under new names each time.
+fn many_objects(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("detection of many objects");
+    group.sample_size(10);
+    let cases = [
+        ("new ones", Some(200), true, false),
+        ("the same", Some(200), false, false),
+        ("refused", Some(403), true, false),
+        ("new callers", Some(200), true, true),
+    ];
+    for (name, status, goes_on, changes) in cases {
+        let mut scene = Scene { status, ..Scene::new() };
+        let mut at = Timestamp(1_700_000_000_000_000_000);
+        let mut call = 0;
+        let mut next = || {
+            at = at + Duration::from_millis(1);
+            call += 1;
+            let (first, caller) = (if goes_on { call * CALL } else { 0 }, if changes { call } else { 7 });
+            let credentials: Vec<Credential> = (0..4_u128)
+                .map(|n| Credential {
+                    kind: CredentialKind::Bearer,
+                    hash: (u128::from(caller) << 64 | n).to_be_bytes(),
+                })
+                .collect();
+            let accounts: Vec<String> = (first..first + CALL).map(|account| account.to_string()).collect();
+            Prepared {
+                at,
+                clients: Clients::new(address(caller), &credentials),
+                objects: accounts.iter().map(String::as_str).collect(),
+            }
+        };
+        for _ in 0..WARM {
+            scene.observe(&next());
+        }
+        group.bench_function(name, |bencher| {
+            bencher.iter_batched(
+                &mut next,
+                |prepared| {
+                    scene.observe(black_box(&prepared));
+                    prepared
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
 }
 
 /// What the status page asks for once a second: the busiest of as many clients as there is room for.
@@ -137,6 +190,7 @@ fn measure(
 struct Scene {
     detector: Detector,
     route: Arc<str>,
+    status: Option<u16>,
     findings: Vec<Finding>,
 }
 
@@ -145,6 +199,7 @@ impl Scene {
         Scene {
             detector: Detector::new(Settings::default(), HashKey::new([7; 16])),
             route: Arc::from("GET /v1/customers/{id}"),
+            status: Some(200),
             findings: Vec::new(),
         }
     }
@@ -156,7 +211,7 @@ impl Scene {
             clients,
             route: &self.route,
             objects,
-            status: Some(200),
+            status: self.status,
             response_bytes: 900,
             sampling: 1.0,
         };

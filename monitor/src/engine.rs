@@ -234,6 +234,13 @@ impl<O: Output> Sink for Behind<O> {
         self.raise();
     }
 
+    fn unseen(&mut self, unseen: &http::Unseen) {
+        let Some(ends) = &unseen.endpoints else { return };
+        if !self.output.is_own(ends) && http::Unexplained::HIDDEN.contains(&unseen.why) {
+            self.detection.unseen(Unseen::Answered, ends.client.ip());
+        }
+    }
+
     fn directive(&mut self, connection: ConnectionId, directive: Directive) {
         self.directives.push((connection, directive));
     }

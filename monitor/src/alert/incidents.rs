@@ -7,7 +7,13 @@
 //!
 //! A member joins an incident on its route when its client sent a call that led to an earlier member, or when the call that
 //! led to it came from a client that is a member already. What opened by everybody's calls together takes in every client of
-//! its route. Else it opens an incident: a decoy can't take in an attack by others, for they share no member's key.
+//! its route. Else it joins the incident that its own client is a member of on another route: one client that is over its
+//! limits on many is one attack. Else it opens one: a decoy can't take in an attack by others, for they share no member's key.
+//! Across routes the same key is asked for, not one that came with the same call: two who share an address are two, unless
+//! that address is over its limits on the routes of both.
+//!
+//! Notices stand for themselves, for each is a fact about a route; but a server that answers whatever it is asked for has any
+//! number of routes. So those that are too many for one client or in all are gathered in one incident a rule.
 
 mod adopted;
 mod incident;
@@ -21,6 +27,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use incident::ROUTES_COUNTED;
 pub use stored::Stored;
 
 use super::{Alert, Severity, State};
@@ -30,13 +37,17 @@ use crate::{
     hash::HashKey,
     time::Timestamp,
 };
-use incident::{Incident, News};
+use incident::{Incident, Key, News};
 
 /// Members are tracked up to so many for each incident that may be open. Those beyond still join, and end unnoticed.
 const MEMBERS: usize = 4;
 
 /// And so many clients that lead to one.
 const LEADS: usize = 8;
+
+/// Notices of a rule that are open by themselves because one client showed them, and in all.
+const NOTICES_EACH: usize = 8;
+const NOTICES: usize = 64;
 
 /// Makes alerts of findings.
 #[derive(Debug)]
@@ -46,7 +57,13 @@ pub struct Alerts {
     /// The incident of each finding that has begun and not ended.
     members: BTreeMap<Member, u64>,
     /// Who leads to which incident.
-    clients: BTreeMap<(Arc<str>, Option<ClientKey>), Lead>,
+    clients: BTreeMap<Key, Lead>,
+    /// The incident that a client's findings on further routes belong to.
+    homes: BTreeMap<ClientKey, u64>,
+    /// Notices that are open by themselves, by who showed them.
+    notices: BTreeMap<(Rule, Option<ClientKey>), usize>,
+    /// The incidents that gather the others.
+    gathering: BTreeMap<Rule, u64>,
     /// Incidents without members: see [`adopted`].
     silent: BTreeSet<u64>,
     capacity: usize,
@@ -54,13 +71,12 @@ pub struct Alerts {
     joined: Vec<Joined>,
 }
 
-/// A client that became one of an alert, and that no line names: it has too many.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A client that became one of an alert, or one on a further route of it, and no line says so: it has too many.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Joined {
-    /// The alert's id.
-    pub alert: String,
-    pub route: Arc<str>,
     pub client: ClientKey,
+    /// The line that would tell of it, and on which route.
+    pub line: Box<Alert>,
 }
 
 /// What tells findings apart.
@@ -72,6 +88,15 @@ struct Lead {
     incident: u64,
     /// A finding is about it. Otherwise it only sent a call that led to one.
     is_member: bool,
+}
+
+/// What a finding is to its incident.
+#[derive(Clone, Copy, Debug, Default)]
+struct Joins {
+    /// The first about its client on its route.
+    is_member: bool,
+    /// And about its client at all, which is worth a line.
+    is_worth_it: bool,
 }
 
 /// What became of findings.
@@ -109,6 +134,9 @@ impl Alerts {
             incidents: BTreeMap::new(),
             members: BTreeMap::new(),
             clients: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            notices: BTreeMap::new(),
+            gathering: BTreeMap::new(),
             silent: BTreeSet::new(),
             capacity,
             counters: Counters::default(),
@@ -138,12 +166,21 @@ impl Alerts {
             }
             None => {
                 let id = self.id(&member, finding.at);
-                self.incidents.insert(id, Incident::new(&finding));
+                let gathers = finding.rule.is_notice() && !self.has_room_for_notice(&finding);
+                self.open_as(id, Incident { gathers, ..Incident::new(&finding) });
                 id
             }
         };
-        let is_new = self.join(id, member, callers, opens);
-        let alert = self.tell(id, finding, is_new);
+        let Joins { is_member, is_worth_it } = self.join(id, member, callers, opens);
+        let would_tell = finding.clone();
+        let alert = self.tell(id, finding, is_worth_it);
+        if let Some(client) = would_tell.client.filter(|_| is_member)
+            && let Some(incident) = self.incidents.get(&id)
+            && (alert.is_none() || !incident.clients.contains(&Some(client)))
+        {
+            let line = Box::new(incident.line(id, would_tell, State::Update));
+            self.joined.push(Joined { client, line });
+        }
         if let Some(alert) = alert.as_ref().filter(|_| opens) {
             self.counters.opened[alert.rule as usize][alert.severity as usize] += 1;
         }
@@ -172,53 +209,76 @@ impl Alerts {
     /// The incident that a finding without one belongs to.
     fn incident_of(&self, finding: &Finding, callers: &[ClientKey]) -> Option<u64> {
         if stands_alone(finding.rule) {
-            return self.waiting_for(finding);
+            let gathers = finding.rule.is_notice() && !self.has_room_for_notice(finding);
+            let gathering = || self.gathering.get(&finding.rule).copied().filter(|_| gathers);
+            return self.waiting_for(finding).or_else(gathering);
         }
         let lead = |client| self.clients.get(&(Arc::clone(&finding.route), client));
         let about = || finding.client.and_then(|client| lead(Some(client)));
         let by = || callers.iter().filter_map(|&key| lead(Some(key))).find(|lead| lead.is_member);
-        about().or_else(by).or_else(|| lead(None)).map(|lead| lead.incident)
+        let here = about().or_else(by).or_else(|| lead(None)).map(|lead| lead.incident);
+        here.or_else(|| self.homes.get(&finding.client?).copied())
     }
 
-    /// Makes the finding a member, and remembers who leads to it. Returns whether its client is new to the incident.
-    fn join(&mut self, id: u64, member: Member, callers: &[ClientKey], opens: bool) -> bool {
+    /// Whether a notice is told by itself.
+    fn has_room_for_notice(&self, finding: &Finding) -> bool {
+        let shown = self.notices.get(&(finding.rule, finding.client)).copied().unwrap_or_default();
+        let all =
+            self.notices.range((finding.rule, None)..).take_while(|((rule, _), _)| *rule == finding.rule);
+        shown < NOTICES_EACH && all.map(|(_, count)| count).sum::<usize>() < NOTICES
+    }
+
+    /// Opens an incident.
+    fn open_as(&mut self, id: u64, incident: Incident) {
+        let rule = incident.opened_by;
+        if incident.gathers {
+            self.gathering.insert(rule, id);
+        } else if rule.is_notice() {
+            *self.notices.entry((rule, incident.shown_by)).or_default() += 1;
+        }
+        self.incidents.insert(id, incident);
+    }
+
+    /// Makes the finding a member, and remembers who leads to it.
+    fn join(&mut self, id: u64, member: Member, callers: &[ClientKey], opens: bool) -> Joins {
         let (rule, client, route) = member.clone();
-        let Some(incident) = self.incidents.get_mut(&id) else { return false };
+        let Some(incident) = self.incidents.get_mut(&id) else { return Joins::default() };
         if opens || self.members.len() < MEMBERS * self.capacity {
             self.members.insert(member, id);
             incident.members += 1;
             self.silent.remove(&id);
         }
         if stands_alone(rule) {
-            return false;
+            return Joins::default();
         }
         let has_room = self.clients.len() < LEADS * self.capacity;
         // Everybody is a client only of what everybody's calls opened: to the others such a finding is one more sign.
-        let mut is_new = false;
-        if opens || client.is_some() && (has_room || self.clients.contains_key(&(Arc::clone(&route), client)))
-        {
-            let lead = self.clients.entry((Arc::clone(&route), client)).or_insert_with(|| {
-                incident.leads.push(client);
+        let mut joins = Joins::default();
+        let key = (Arc::clone(&route), client);
+        if opens || client.is_some() && (has_room || self.clients.contains_key(&key)) {
+            let lead = self.clients.entry(key.clone()).or_insert_with(|| {
+                incident.leads.push(key);
                 Lead { incident: id, is_member: false }
             });
             if lead.incident == id && !lead.is_member {
                 lead.is_member = true;
-                is_new = incident.add(client);
-                if let Some(client) = client.filter(|_| !incident.clients.contains(&client)) {
-                    self.joined.push(Joined { alert: incident::id(id), route: Arc::clone(&route), client });
+                joins = Joins { is_member: true, is_worth_it: incident.add(client) && !opens };
+                if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
+                    self.homes.entry(client).or_insert(id);
                 }
             }
         }
-        for &key in callers {
+        for &caller in callers {
             if has_room && incident.has_room_for_callers() {
-                self.clients.entry((Arc::clone(&route), Some(key))).or_insert_with(|| {
+                let key = (Arc::clone(&route), Some(caller));
+                self.clients.entry(key.clone()).or_insert_with(|| {
                     incident.callers += 1;
-                    incident.leads.push(Some(key));
+                    incident.leads.push(key);
                     Lead { incident: id, is_member: false }
                 });
             }
         }
-        is_new && !opens
+        joins
     }
 
     /// The line about a member that begins or grows.
@@ -253,8 +313,22 @@ impl Alerts {
     fn close(&mut self, id: u64) -> Option<Incident> {
         let mut incident = self.incidents.remove(&id)?;
         self.silent.remove(&id);
-        for client in incident.leads.drain(..) {
-            self.clients.remove(&(Arc::clone(&incident.route), client));
+        for lead in incident.leads.drain(..) {
+            self.clients.remove(&lead);
+        }
+        for client in incident.known.iter().flatten() {
+            if self.homes.get(client) == Some(&id) {
+                self.homes.remove(client);
+            }
+        }
+        let shown = (incident.opened_by, incident.shown_by);
+        if incident.gathers {
+            self.gathering.remove(&incident.opened_by);
+        } else if let Some(count) = self.notices.get_mut(&shown) {
+            *count -= 1;
+            if *count == 0 {
+                self.notices.remove(&shown);
+            }
         }
         Some(incident)
     }

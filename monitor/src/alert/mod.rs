@@ -1,6 +1,6 @@
 //! Findings become alerts with a life: open, update, resolved.
 //!
-//! One attack is one alert, through however many lenses and by however many rules it is found ([`Alerts`]). It opens when a
+//! One attack is one alert, through however many lenses, by however many rules and on however many routes it is found ([`Alerts`]). It opens when a
 //! limit is passed, is updated each time that the count has doubled or that something else is found, and is resolved when
 //! the client has become quiet. Severity only ever rises: an alert is critical once a second sign agrees with the first.
 
@@ -10,7 +10,7 @@ use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use incidents::{Alerts, Counters, Joined, Stored};
+pub use incidents::{Alerts, Counters, Joined, ROUTES_COUNTED, Stored};
 
 use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
 
@@ -47,12 +47,30 @@ pub struct Alert {
     pub clients: Vec<Client>,
     /// How many there are.
     pub client_count: u64,
+    /// The routes that the alert is about, the first few: the one that it opened on first.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// How many there are, [`ROUTES_COUNTED`] at most.
+    #[serde(default)]
+    pub route_count: u64,
     pub opened_by: Rule,
     pub opened_at: Timestamp,
     pub loss: f64,
     /// The keys behind `clients`, in that order, for what goes on watching them.
     #[serde(skip)]
     pub keys: Vec<ClientKey>,
+}
+
+impl Alert {
+    /// The route that it opened on.
+    pub fn opened_on(&self) -> &str {
+        self.routes.first().map_or(&self.route, String::as_str)
+    }
+
+    /// How many routes it is about beside the one that the line is about.
+    pub fn other_routes(&self) -> u64 {
+        self.route_count.saturating_sub(1)
+    }
 }
 
 /// Where in its life an alert is.

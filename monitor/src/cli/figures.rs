@@ -25,11 +25,14 @@ pub(crate) struct Figures {
     pub opaque: Option<f64>,
 }
 
-/// Requests known to be lost, and packets that may have been some: those whose headers can't be read, and those of
-/// connections for which the kernel had no memory.
+/// Requests known to be lost, as they were missed on the way here or as the server answered them; and packets that may have
+/// been some: those whose headers can't be read, and those of connections for which the kernel had no memory.
 pub(crate) fn lost(requests: &DirectionStatistics, http: &http::Counters) -> u64 {
     let packets = [Outcome::Unreadable, Outcome::NoMemory].map(|outcome| requests.count(outcome));
-    requests.requests_lost + http.lost_requests + packets.iter().sum::<u64>()
+    let answered = |why: http::Unexplained| http.unexplained[why as usize];
+    // What was missed on the way here is seen twice: when it is dropped, and when it is answered.
+    let missed = (requests.requests_lost + http.lost_requests).max(answered(http::Unexplained::Lost));
+    missed + packets.iter().sum::<u64>() + http::Unexplained::HIDDEN.map(answered).iter().sum::<u64>()
 }
 
 /// Pushes everything that is known of capture, streams and detection.

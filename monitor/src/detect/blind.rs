@@ -21,6 +21,9 @@ const OPAQUE: f64 = 0.5;
 /// It is over when it has not been so for this long.
 const QUIET: Duration = Duration::from_secs(300);
 
+/// Too few to be told are forgotten when there were no more for this long: slow ones add up meanwhile.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
 /// How often it is looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
@@ -34,14 +37,25 @@ const ADDRESSES: usize = 10;
 pub enum Unseen {
     /// Their bytes travel over several paths at once (MPTCP), and each path is read by itself.
     Multipath,
+    /// The server has answered requests that were not seen.
+    Answered,
 }
 
 impl Unseen {
-    const ALL: [Unseen; 1] = [Unseen::Multipath];
+    const ALL: [Unseen; 2] = [Unseen::Multipath, Unseen::Answered];
 
     fn route(self) -> &'static str {
         match self {
             Unseen::Multipath => "~multipath",
+            Unseen::Answered => "~unseen",
+        }
+    }
+
+    /// How many it takes: a stray answer is no blind spot, and whoever hides a walk leaves one a call.
+    fn least(self) -> u64 {
+        match self {
+            Unseen::Multipath => 1,
+            Unseen::Answered => 5,
         }
     }
 }
@@ -63,8 +77,12 @@ pub(super) struct Blind {
 /// Connections that were not seen whole, for one reason.
 #[derive(Debug, Default)]
 struct Connections {
-    /// Since the last look.
+    /// Since it was last told.
     fresh: u64,
+    /// When there was the last of these.
+    latest: Timestamp,
+    /// Of these, how many had been looked at.
+    looked_at: u64,
     addresses: Vec<IpAddr>,
     /// The count at which it is told again.
     next: u64,
@@ -142,7 +160,16 @@ impl Blind {
 impl Connections {
     /// Told when it begins, each time that they have doubled, and when there were no more for a while.
     fn tick(&mut self, why: Unseen, now: Timestamp, at: Timestamp) -> Option<Finding> {
+        if self.open.is_none() && self.fresh < why.least() {
+            if self.fresh != self.looked_at {
+                (self.looked_at, self.latest) = (self.fresh, now);
+            } else if self.fresh > 0 && now.since(self.latest) >= FORGOTTEN {
+                *self = Connections::default();
+            }
+            return None;
+        }
         let fresh = std::mem::take(&mut self.fresh);
+        self.looked_at = 0;
         let phase = match &mut self.open {
             None if fresh == 0 => return None,
             None => Phase::Begins,
@@ -228,6 +255,26 @@ mod tests {
             (359, "~opaque", Ends, 0),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn answers_without_requests_are_told_once_they_are_no_stray_ones() {
+        for (every, expected) in [(1, Some(4)), (600, Some(2400)), (4000, None)] {
+            let mut blind = Blind::default();
+            let mut told = None;
+            for second in 0..20_000 {
+                if second % every == 0 {
+                    blind.unseen(Unseen::Answered, [192, 0, 2, 1].into());
+                }
+                let mut out = Vec::new();
+                blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
+                if let Some(found) = out.first() {
+                    assert_eq!((&*found.route, found.addresses.len()), ("~unseen", 1));
+                    told = told.or(Some(second));
+                }
+            }
+            assert_eq!(told, expected, "one in {every} s");
+        }
     }
 
     #[test]

@@ -11,10 +11,11 @@ pub use restore::Kept;
 use super::{
     Budget, Finding, Observation, Phase, Policy, Rule,
     blind::{Blind, Unseen},
-    client::{self, Busy, Context, Tally, Touch},
+    client::{self, Busy, Call, Context, Tally},
     clock::Clock,
-    crowd::{self, Crowd, FirstTouch, Hour, Lens},
+    crowd::{self, Crowd, Hour, Lens},
     identities::Identities,
+    named::Choice,
     routes::{Names, Routes},
 };
 use crate::{
@@ -23,10 +24,6 @@ use crate::{
     route::outcome,
     time::Timestamp,
 };
-
-/// Objects of one call that count. A call with more is over every usual limit already, and a client must not make us
-/// work for each two bytes that it sends.
-const OBJECTS_PER_CALL: usize = 512;
 
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
 /// see them first.
@@ -57,7 +54,7 @@ pub struct Counters {
     pub without_object: u64,
     /// Of these, calls with one that were refused or failed: nothing was read.
     pub refused: u64,
-    /// Objects that did not count, as their call had too many.
+    /// Objects for which others of their call count, as it had too many: see [`Choice`].
     pub objects_beyond: u64,
     /// Times that the source's clock was set back.
     pub clock_set_back: u64,
@@ -77,6 +74,8 @@ pub struct Detector {
     bytes_limit: u64,
     loss: f64,
     names: Names,
+    /// The objects of the call that is being taken in.
+    choice: Choice,
     state: State,
 }
 
@@ -110,7 +109,15 @@ impl Detector {
             blind: Blind::default(),
             counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
         };
-        Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state }
+        Detector {
+            key,
+            policy,
+            bytes_limit,
+            loss: 0.0,
+            names: Names::default(),
+            choice: Choice::new(key),
+            state,
+        }
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.
@@ -157,7 +164,6 @@ impl Detector {
             }
             return;
         }
-        self.state.counters.objects_beyond += objects.len().saturating_sub(OBJECTS_PER_CALL) as u64;
         let mut hashes = [0; client::MOST_KEYS];
         for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
             *hash = self.key.hash(&client.to_bytes());
@@ -169,64 +175,57 @@ impl Detector {
         let is_partner = self.is_partner(clients, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
-        let State { clock, addresses, credentials, crowd, .. } = &mut self.state;
+        let State { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
-        for (index, object) in objects.iter().take(OBJECTS_PER_CALL).enumerate() {
-            let object_hash = self.key.hash(object.as_bytes());
-            let number = client::number(object);
-            // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
-            crowd.fetch(route_hash, object_hash, number);
-            address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
-            credential_hashes
-                .iter()
-                .take(clients.by_credential().len())
-                .for_each(|&hash| credentials.fetch(hash));
-            let address = clients.address();
-            let first = if touches && !is_partner {
-                let weight = client::weight(sampling);
-                let touch =
-                    crowd::Touch { at: now, route, route_hash, object, object_hash, number, address, weight };
-                crowd.touch(&touch, out)
-            } else {
-                let frontier = number.is_some_and(|number| crowd.is_frontier(route_hash, number));
-                FirstTouch { frontier, ..FirstTouch::default() }
-            };
-            let touch = Touch {
-                at,
-                now,
-                route,
-                route_hash,
-                object,
-                object_hash,
-                // New accounts are made in order, and looked at in order.
-                number: number.filter(|_| !first.frontier),
-                address,
-                identity,
-                is_first: first.first && first.mature,
-                is_empty: facts.looks_empty,
-                begins_call: index == 0,
-                sampling,
-            };
-            let families = [
-                (&mut *addresses, clients.by_address(), address_hashes, Lens::Address),
-                (&mut *credentials, clients.by_credential(), credential_hashes, Lens::Credential),
-            ];
-            for (tally, keys, hashes, lens) in families {
-                for (client, &hash) in keys.iter().zip(hashes) {
-                    // The budget of one of its keys is all that applies to a partner's call.
-                    if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
-                        continue;
-                    }
-                    let seen = if touches {
-                        tally.touch((client, hash), &touch, context, out)
-                    } else {
-                        tally.miss((client, hash), &touch, context, out)
-                    };
-                    if seen.is_new && !is_partner {
-                        crowd.new_key(now, route, route_hash, lens, address, out);
-                    }
+        // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
+        address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
+        credential_hashes
+            .iter()
+            .take(clients.by_credential().len())
+            .for_each(|&hash| credentials.fetch(hash));
+        self.choice.of(objects, client::weight(sampling));
+        counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
+        let address = clients.address();
+        let call = crowd::Call { at: now, route, route_hash, address };
+        if touches && !is_partner {
+            crowd.touch(&call, objects, &mut self.choice, out);
+        } else {
+            crowd.look(route_hash, &mut self.choice.named);
+        }
+        let crowd_found = out.len();
+        let call = Call {
+            at,
+            now,
+            route,
+            objects,
+            named: &self.choice.named,
+            address,
+            identity,
+            is_empty: facts.looks_empty,
+        };
+        let families = [
+            (addresses, clients.by_address(), address_hashes, Lens::Address),
+            (credentials, clients.by_credential(), credential_hashes, Lens::Credential),
+        ];
+        for (tally, keys, hashes, lens) in families {
+            for (client, &hash) in keys.iter().zip(hashes) {
+                // The budget of one of its keys is all that applies to a partner's call.
+                if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
+                    continue;
+                }
+                let is_new = if touches {
+                    tally.touch((client, hash), &call, context, out)
+                } else {
+                    tally.miss((client, hash), &call, context, out)
+                };
+                if is_new && !is_partner {
+                    crowd.new_key(&crowd::Call { at: now, route, route_hash, address }, lens, out);
                 }
             }
+        }
+        // A call that names many is its client's doing before it is everybody's.
+        if objects.len() > 1 {
+            out[start..].rotate_left(crowd_found - start);
         }
         self.complete(start, out);
     }
@@ -246,32 +245,28 @@ impl Detector {
     /// Takes in the size of the whole answer to a call that has been observed.
     pub fn answered(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
         let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
-        let Some(object) = objects.iter().next() else { return };
-        if response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
+        if objects.is_empty() || response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
             return;
         }
         let start = out.len();
-        let touch = Touch {
+        let route_hash = self.names.hash(route, self.key);
+        self.choice.first(objects, client::weight(sampling));
+        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let call = Call {
             at,
-            now: self.state.clock.time(at),
+            now: clock.time(at),
             route,
-            route_hash: self.names.hash(route, self.key),
-            object,
-            object_hash: self.key.hash(object.as_bytes()),
-            number: None,
+            objects,
+            named: &self.choice.named,
             address: clients.address(),
             identity: None,
-            is_first: false,
             is_empty: false,
-            begins_call: false,
-            sampling,
         };
-        let State { clock, addresses, credentials, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
             for client in keys {
-                let hash = client::pair_hash(self.key.hash(&client.to_bytes()), touch.route_hash);
-                tally.answered((client, hash), &touch, response_bytes, context, out);
+                let hash = client::pair_hash(self.key.hash(&client.to_bytes()), route_hash);
+                tally.answered((client, hash), &call, response_bytes, context, out);
             }
         }
         self.complete(start, out);

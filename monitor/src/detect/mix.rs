@@ -9,7 +9,7 @@ pub(super) fn mix(secret: u64, value: u64) -> u64 {
 }
 
 /// The finaliser of MurmurHash3 (Appleby): each bit of the input moves half of the output.
-fn permute(mut x: u64) -> u64 {
+pub(super) fn permute(mut x: u64) -> u64 {
     x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     x ^ (x >> 33)

@@ -16,6 +16,7 @@ mod identities;
 pub mod limit;
 mod memory;
 mod mix;
+mod named;
 pub mod notice;
 pub mod observation;
 pub mod partner;

@@ -12,9 +12,6 @@ use super::{Observation, Policy, clock::Clock, limit::MAX_LIMITS};
 use crate::{client::ClientKey, hash::HashKey, route::outcome, time::Timestamp};
 use span::Span;
 
-/// Objects of one call that count, as for the detector.
-const OBJECTS_PER_CALL: usize = 512;
-
 /// Idle pairs are looked for after so many observations: often enough that they are few, and seldom enough that looking at
 /// every pair costs little.
 const SWEEP: u64 = 200_000;
@@ -97,7 +94,7 @@ impl Peaks {
         }
         let route = self.number(observation.route);
         for &client in clients.by_address().iter().chain(clients.by_credential()) {
-            for object in observation.objects.iter().take(OBJECTS_PER_CALL) {
+            for object in observation.objects.iter() {
                 let object = self.key.hash(object.as_bytes());
                 self.touch(client, route, object, now, observation.at);
             }

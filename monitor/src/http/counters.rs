@@ -23,6 +23,14 @@ impl Unexplained {
     pub const NAMES: [&'static str; 6] =
         ["unknown", "joined", "lost", "framing", "other_protocol", "upgraded_to_http2"];
 
+    /// What is neither in the nature of a start nor of a loss: a client may have brought it about.
+    pub const HIDDEN: [Unexplained; 4] = [
+        Unexplained::Unknown,
+        Unexplained::Framing,
+        Unexplained::OtherProtocol,
+        Unexplained::UpgradedToHttp2,
+    ];
+
     /// The label value.
     pub fn name(self) -> &'static str {
         Unexplained::NAMES[self as usize]

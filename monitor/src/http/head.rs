@@ -239,6 +239,30 @@ pub(super) struct ResponseHead {
     pub(super) persistent: bool,
     /// Where the head ends, if its end is among the bytes.
     pub(super) end: Option<usize>,
+    /// Content-Type, empty if it is not among the bytes.
+    pub(super) media_type: MediaType,
+}
+
+/// The beginning of a Content-Type: type, subtype, and what has room of the parameters.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct MediaType {
+    length: u8,
+    bytes: [u8; 32],
+}
+
+impl MediaType {
+    fn new(value: &[u8]) -> MediaType {
+        let mut media_type = MediaType::default();
+        let length = value.len().min(media_type.bytes.len());
+        media_type.bytes[..length].copy_from_slice(&value[..length]);
+        media_type.length = length as u8;
+        media_type
+    }
+
+    /// As it was written; `None` if there is none.
+    pub(super) fn get(&self) -> Option<&[u8]> {
+        Some(&self.bytes[..usize::from(self.length)]).filter(|bytes| !bytes.is_empty())
+    }
 }
 
 impl ResponseHead {
@@ -268,6 +292,7 @@ pub(super) fn response(bytes: &[u8]) -> Option<ResponseHead> {
         fields: BodyFields::default(),
         persistent: bytes.get(7).is_some_and(|&minor| minor != b'0'),
         end: None,
+        media_type: MediaType::default(),
     };
     let mut rest = bytes;
     let mut first = true;
@@ -278,9 +303,12 @@ pub(super) fn response(bytes: &[u8]) -> Option<ResponseHead> {
             head.end = Some(bytes.len() - rest.len());
             break;
         }
-        // Only these initials matter: Content-Length, Connection, Transfer-Encoding.
+        // Only these initials matter: Content-Length, Content-Type, Connection, Transfer-Encoding.
         if !first && matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
             framing_line(line, &mut head.fields);
+            if line.len() > 13 && line[..13].eq_ignore_ascii_case(b"content-type:") {
+                head.media_type = MediaType::new(line[13..].trim_ascii());
+            }
         }
         first = false;
     }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     exchange::{Exchange, Request},
-    head::Scan,
+    head::{MediaType, Scan},
 };
 use crate::{
     stream::{ConnectionId, Endpoints, reassembly::Origin},
@@ -58,6 +58,7 @@ pub(super) struct Pending {
     /// The response is complete.
     pub(super) answered: bool,
     pub(super) status: Option<u16>,
+    pub(super) response_type: MediaType,
     pub(super) response_bytes: u64,
     pub(super) first_byte_at: Option<Timestamp>,
     pub(super) last_byte_at: Option<Timestamp>,
@@ -84,7 +85,7 @@ impl Pending {
             response_bytes: self.response_bytes,
             first_byte_at: self.first_byte_at,
             last_byte_at: self.last_byte_at,
-            response_type: None,
+            response_type: self.response_type.get(),
             sampling: self.origin.sampling,
         }
     }

@@ -219,8 +219,8 @@ impl Responses {
             State::Lost => true,
             State::Unknown => find(pending, seq, piece.ack, true).is_some(),
             State::Close | State::Body(_) | State::Chunked(_) => {
-                let fresh = |request: &&Box<Pending>| !request.answered && !request.responded;
-                pending.iter().filter(fresh).any(|request| request.place == Some(seq))
+                let waits = |request: &Pending| !request.answered && !request.responded;
+                pending.iter().any(|request| waits(request) && request.place == Some(seq))
             }
         }
     }
@@ -341,6 +341,7 @@ impl Responses {
         }
         request.respond(bytes.into(), at);
         request.status = head.status;
+        request.response_type = head.media_type;
         (request.odd, request.unserved) = (false, false);
         request.due = true;
         let connect = request.request.method() == b"CONNECT" && matches!(head.status, Some(200..300));

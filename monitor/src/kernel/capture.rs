@@ -54,7 +54,7 @@ pub trait Consumer {
     fn next_deadline(&self) -> Option<Timestamp>;
     /// Moves out the advice for the programs that has come up since.
     fn directives(&mut self) -> impl Iterator<Item = (ConnectionId, Directive)>;
-    /// Told after each look: bytes waiting in the ring before it, and response entries lost so far.
+    /// Told after each look: bytes of records that it took, and response entries lost so far.
     fn captured(&mut self, ring_bytes: u64, responses_lost: u64);
 }
 
@@ -118,16 +118,20 @@ impl Capture {
         let mut last_record = monotonic();
         let mut events = [EpollEvent::empty(); 2];
         loop {
-            let records = self.look(consumer);
+            let look = self.look(consumer);
             let now = monotonic();
-            if records > 0 {
+            if look.records > 0 {
                 last_record = now;
             }
-            let mut wait = if records >= BUSY_RECORDS { BUSY } else { QUIET };
+            let mut wait = match look.records {
+                _ if look.is_over => Duration::ZERO,
+                BUSY_RECORDS.. => BUSY,
+                _ => QUIET,
+            };
             if now.saturating_sub(last_record) > SLEEP_AFTER {
                 self.set_idle(true);
                 // What came before the programs saw the word would wake nobody.
-                if self.look(consumer) > 0 {
+                if self.look(consumer).records > 0 {
                     last_record = now;
                 } else {
                     wait = HEARTBEAT;
@@ -151,44 +155,34 @@ impl Capture {
 
     /// Hands over what is left once the programs are detached.
     pub fn drain(&mut self, consumer: &mut impl Consumer) {
-        while self.look(consumer) > 0 {}
+        while self.look(consumer).records > 0 {}
         let clock = clock_offset();
         // What TCP had dated ahead to pace it.
         self.maps.batches.partial(clock, Timestamp(u64::MAX), &mut |segment| consumer.segment(segment));
     }
 
-    /// Takes everything there is once. Returns the number of records and entries.
-    fn look(&mut self, consumer: &mut impl Consumer) -> usize {
+    /// Takes everything there is once, or as much as there is time for. A flood cannot keep the rest from its turn.
+    fn look(&mut self, consumer: &mut impl Consumer) -> Look {
         let clock = clock_offset();
-        let (mut count, mut bytes) = (0, 0);
-        // Bounded, so that a flood cannot keep the rest from its turn.
-        while bytes < BYTES_A_LOOK {
-            let (found, taken) = self.turn(clock, consumer);
-            count += found;
-            bytes += taken;
-            if taken < BYTES_A_TURN {
-                break;
-            }
-        }
+        let mut look = Look::new(monotonic());
+        while self.turn(clock, consumer, &mut look) && !look.is_over {}
         let Maps { batches, advice, .. } = &mut self.maps;
-        consumer.captured(bytes, batches.lost);
+        consumer.captured(look.bytes, batches.lost);
         consumer.settle(Timestamp::now());
         for (connection, directive) in consumer.directives() {
             advice.leave(connection, directive);
         }
-        count
+        look
     }
 
-    /// Takes some records, and then the responses that have been collected meanwhile. Returns the number of both, and the
-    /// bytes of the former.
-    fn turn(&mut self, clock: u64, consumer: &mut impl Consumer) -> (usize, u64) {
+    /// Takes some records, and then the responses that have been collected meanwhile. Returns whether there may be more.
+    fn turn(&mut self, clock: u64, consumer: &mut impl Consumer, look: &mut Look) -> bool {
         let Self { maps: Maps { ring, batches, .. }, multipath, .. } = self;
-        let (mut count, mut bytes, mut last) = (0, 0, None);
-        while bytes < BYTES_A_TURN
+        let (before, mut last) = (look.bytes, None);
+        while look.bytes - before < BYTES_A_TURN
+            && !look.is_over
             && let Some(record) = ring.next()
         {
-            count += 1;
-            bytes += record.len() as u64;
             match decode::record(&record, clock) {
                 Some(Record::Segment(segment)) => {
                     last = Some(segment.at);
@@ -205,6 +199,7 @@ impl Capture {
                 }
                 None => tracing::error!("a record of unknown shape came out of the ring"),
             }
+            look.took(record.len() as u64, monotonic);
         }
         // A record that is being written holds up those behind it, and a response must not overtake its request: so
         // only responses are taken whose requests must have been taken, those from before the last record, or from
@@ -212,9 +207,9 @@ impl Capture {
         let now = Timestamp(duration_nanos(monotonic()).wrapping_add(clock));
         let upto = if is_empty(ring) { Some(now) } else { last };
         if let Some(upto) = upto {
-            count += batches.partial(clock, upto, &mut |segment| consumer.segment(segment));
+            look.records += batches.partial(clock, upto, &mut |segment| consumer.segment(segment));
         }
-        (count, bytes)
+        look.bytes - before >= BYTES_A_TURN
     }
 
     fn set_idle(&mut self, idle: bool) {
@@ -224,8 +219,43 @@ impl Capture {
     }
 }
 
-/// Bytes of records that are taken between two turns of everything else.
-const BYTES_A_LOOK: u64 = 64 << 20;
+/// How far a look at the ring has come.
+#[derive(Debug)]
+struct Look {
+    until: Duration,
+    /// Records and entries that were taken.
+    records: usize,
+    /// Bytes of the former.
+    bytes: u64,
+    /// Of these, those since the last look at the clock.
+    unclocked: u64,
+    /// Its time is over, and there may be more.
+    is_over: bool,
+}
+
+impl Look {
+    fn new(now: Duration) -> Look {
+        Look { until: now + TIME_A_LOOK, records: 0, bytes: 0, unclocked: 0, is_over: false }
+    }
+
+    /// A record of so many bytes was taken, at `now`.
+    fn took(&mut self, bytes: u64, now: impl FnOnce() -> Duration) {
+        self.records += 1;
+        self.bytes += bytes;
+        self.unclocked += bytes;
+        if self.unclocked >= UNCLOCKED {
+            self.unclocked = 0;
+            self.is_over = now() >= self.until;
+        }
+    }
+}
+
+/// For how long records are taken between two turns of everything else: health checks, answers that fall due. Half of what a
+/// look may take, as a packet of 64 KiB may hold a thousand requests, which come to some 10 ms.
+const TIME_A_LOOK: Duration = Duration::from_millis(25);
+
+/// Bytes of records that are taken without a look at the clock, which takes as long as some 20 bytes do.
+const UNCLOCKED: u64 = 4 << 10;
 
 /// Bytes of records that are taken between two looks at the responses that are being collected. Packets that were captured
 /// whole, which are in the ring, must not run ahead of these by more than a connection's buffer holds, nor requests by more
@@ -265,5 +295,30 @@ pub fn go_ahead() {
     // SAFETY: no pointers; 0 is the calling thread.
     if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
         tracing::debug!("not permitted to raise the priority of the capture thread");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes records of `bytes` each that keep the consumer busy for `work` each; how long that goes on.
+    fn takes(bytes: u64, work: Duration) -> Duration {
+        let begun = Duration::from_secs(1_000);
+        let (mut now, mut look) = (begun, Look::new(begun));
+        while !look.is_over {
+            now += work;
+            look.took(bytes, || now);
+        }
+        now - begun
+    }
+
+    #[test]
+    fn a_look_is_over_in_time_whatever_records_cost() {
+        // Heads with hundreds of identifiers, packets full of small requests, and the smallest.
+        for (bytes, micros) in [(1_600, 3_000), (1_600, 100), (65_536, 20_000), (64, 30), (64, 1)] {
+            let took = takes(bytes, Duration::from_micros(micros));
+            assert!((TIME_A_LOOK..Duration::from_millis(50)).contains(&took), "{bytes} {micros} {took:?}");
+        }
     }
 }

@@ -38,7 +38,7 @@ pub struct Row {
 }
 
 /// Records an event: a line of its own, and the alert's row as of now. Who acknowledged the alert knew of it as it was: when
-/// its severity rises, that holds no more.
+/// its severity rises, or it is about a further route, that holds no more.
 pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result<()> {
     let Event { seq, alert, line } = event;
     // One that is there already has been recorded by a commit whose success was not heard of.
@@ -53,7 +53,8 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (id) DO UPDATE SET state = excluded.state, severity = excluded.severity,
                  updated_at = excluded.updated_at, resolved_at = excluded.resolved_at, line = excluded.line,
-                 acked_at = iif(instr(?10, excluded.severity) > instr(?10, severity), NULL, acked_at)",
+                 acked_at = iif(instr(?10, excluded.severity) > instr(?10, severity)
+                     OR ?11 > ifnull(json_extract(line, '$.route_count'), 1), NULL, acked_at)",
         )?
         .execute(params![
             alert.id,
@@ -66,6 +67,7 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
             resolved_at,
             line,
             SEVERITIES,
+            alert.route_count,
         ])?;
     Ok(())
 }

@@ -35,6 +35,8 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         signals: Vec::new(),
         clients: vec![client],
         client_count: 1,
+        routes: vec!["GET /v1/customers/{id}".to_owned()],
+        route_count: 1,
         opened_by: Rule::DistinctObjects,
         opened_at: Timestamp(1_790_000_000_123_456_000),
         loss: 0.0,

@@ -256,6 +256,12 @@ impl Objects {
         self.text.len()
     }
 
+    /// The one at a place.
+    pub fn get(&self, at: usize) -> Option<&str> {
+        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        self.text.get(start as usize..*self.ends.get(at)? as usize)
+    }
+
     /// Each, as often as it was named.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

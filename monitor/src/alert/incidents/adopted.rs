@@ -6,7 +6,11 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{Alerts, Lead, incident::Incident, stands_alone};
+use super::{
+    Alerts, Lead,
+    incident::{Incident, Name, Told},
+    stands_alone,
+};
 use crate::{
     alert::{Alert, State},
     client::ClientKey,
@@ -63,7 +67,7 @@ impl Alerts {
     pub(super) fn waiting_for(&self, finding: &Finding) -> Option<u64> {
         self.silent.iter().copied().find(|id| {
             let incident = self.incidents.get(id);
-            incident.is_some_and(|open| open.opened_by == finding.rule && open.route == finding.route)
+            incident.is_some_and(|open| open.opened_by == finding.rule && open.is_on(&finding.route))
         })
     }
 
@@ -71,13 +75,19 @@ impl Alerts {
     fn adopt(&mut self, id: u64, alert: &Alert, now: Timestamp) {
         let mut incident = Incident::adopted(alert, now);
         for &client in &incident.clients {
-            let key = (Arc::clone(&incident.route), client);
-            self.clients.entry(key).or_insert_with(|| {
-                incident.leads.push(client);
-                Lead { incident: id, is_member: true }
-            });
+            // On which routes each was is not told: on all of them, for whoever goes on is to be found again.
+            for Name(route) in &incident.named {
+                let key = (Arc::clone(route), client);
+                self.clients.entry(key.clone()).or_insert_with(|| {
+                    incident.leads.push(key);
+                    Lead { incident: id, is_member: true }
+                });
+            }
+            if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
+                self.homes.entry(client).or_insert(id);
+            }
         }
-        self.incidents.insert(id, incident);
+        self.open_as(id, incident);
         self.silent.insert(id);
     }
 }
@@ -88,14 +98,19 @@ impl Incident {
         let clients = alert.clients.iter().filter_map(|client| client.key());
         let clients = if stands_alone(alert.opened_by) { Vec::new() } else { clients.collect() };
         let mut incident = Incident {
-            route: Arc::clone(&alert.route),
             opened_by: alert.opened_by,
             opened_at: alert.opened_at,
             client_count: alert.client_count,
+            known: clients.iter().copied().collect(),
             clients,
+            gathers: alert.opened_by.is_notice() && alert.route_count > 1,
             silent_since: now,
             ..Incident::new(&finding(alert))
         };
+        if !alert.routes.is_empty() {
+            incident.named = alert.routes.iter().map(|route| Name(Arc::from(&**route))).collect();
+            incident.routes.extend(incident.named.iter().map(|name| (name.clone(), Told::new())));
+        }
         incident.recall(alert);
         incident
     }

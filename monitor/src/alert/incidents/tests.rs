@@ -43,7 +43,8 @@ fn an_alert_is_a_line_of_json() {
             r#""requests":33,"bytes":0,"first_seen":"2023-11-14T22:13:20.000000Z","#,
             r#""last_seen":"2023-11-14T22:13:29.000000Z","addresses":["198.51.100.7"],"#,
             r#""sample_objects":["1030","ab\"c"],"signals":["sequential-walk"],"#,
-            r#""clients":[{"kind":"peer","id":"198.51.100.7"}],"client_count":1,"opened_by":"distinct-objects","#,
+            r#""clients":[{"kind":"peer","id":"198.51.100.7"}],"client_count":1,"routes":["GET /v1/customers/{id}"],"#,
+            r#""route_count":1,"opened_by":"distinct-objects","#,
             r#""opened_at":"2023-11-14T22:13:29.000000Z","loss":0.0}"#
         )
     );
@@ -164,8 +165,128 @@ fn tokens_behind_one_address_are_one_alert_and_other_callers_another() {
     let ids: Vec<_> = told.iter().map(|line| &line.0).collect();
     assert_eq!((ids[0], ids[1]), (ids[1], ids[2]));
     assert_ne!(ids[0], ids[3]);
-    let elsewhere = Finding { route: "GET /v1/orders/{id}".into(), ..begins(peer(7)) };
-    assert_eq!(alerts.alert(elsewhere, &[peer(7)]).unwrap().state, State::Open, "each route has its own");
+}
+
+/// The same on another route.
+fn on(route: u32, finding: Finding) -> Finding {
+    Finding { route: format!("GET /v{route}/customers/{{id}}").into(), ..finding }
+}
+
+#[test]
+fn one_client_over_its_limits_on_many_routes_is_one_alert() {
+    let call = &[peer(7), token(1)][..];
+    let mut alerts = alerts(1_000);
+    let mut told = Vec::new();
+    for route in 0..768 {
+        for client in [peer(7), token(1)] {
+            told.extend(
+                alerts.alert(on(route, found(Phase::Begins, Rule::DistinctObjects, Some(client), 31)), call),
+            );
+        }
+    }
+    assert!(told.iter().all(|alert| alert.id == told[0].id));
+    let states: Vec<State> = told.iter().map(|alert| alert.state).collect();
+    assert_eq!((states[0], states.iter().filter(|state| **state == State::Open).count()), (State::Open, 1));
+    assert!(told.len() <= 1 + 1 + 15 + 6, "{} lines: the first routes, then each doubling", told.len());
+    let last = told.last().unwrap();
+    assert_eq!((last.route_count, last.routes.len(), last.client_count), (512, 16, 2));
+    assert_eq!(last.severity, Severity::Warning, "the same rule on another route is no second sign");
+    // Who reads on is known by name on each route, whether a line told of it or not.
+    let mut watched: BTreeSet<(Arc<str>, ClientKey)> =
+        alerts.joined().map(|joined| (joined.line.route, joined.client)).collect();
+    watched.extend(told.iter().flat_map(|line| line.keys.iter().map(|key| (Arc::clone(&line.route), *key))));
+    assert_eq!(watched.len(), 2 * 768);
+    // It is over when it is over everywhere.
+    let mut resolved = Vec::new();
+    for route in (0..768).rev() {
+        for client in [peer(7), token(1)] {
+            resolved.extend(
+                alerts.alert(on(route, found(Phase::Ends, Rule::DistinctObjects, Some(client), 31)), &[]),
+            );
+        }
+    }
+    assert_eq!((resolved.len(), resolved[0].state, &resolved[0].id), (1, State::Resolved, &told[0].id));
+    assert!(alerts.members.is_empty() && alerts.clients.is_empty() && alerts.homes.is_empty());
+}
+
+#[test]
+fn a_decoy_on_other_routes_covers_no_walk() {
+    let begins = |route, client| on(route, found(Phase::Begins, Rule::DistinctObjects, Some(client), 31));
+    let grows =
+        |route, distinct| on(route, found(Phase::Grows, Rule::DistinctObjects, Some(peer(7)), distinct));
+    let mut alerts = alerts(10);
+    let decoy = alerts.alert(begins(0, peer(7)), &[peer(7)]).unwrap();
+    assert!(alerts.alert(grows(0, 1_000_000), &[peer(7)]).is_some());
+    // The same client elsewhere is told of, from the first object over the limit on, however much it read before.
+    let walk = alerts.alert(begins(1, peer(7)), &[peer(7)]).unwrap();
+    assert_eq!((walk.state, &walk.id, &*walk.route), (State::Update, &decoy.id, "GET /v1/customers/{id}"));
+    assert_eq!((walk.route_count, walk.distinct), (2, 31));
+    assert_eq!(alerts.alert(grows(1, 62), &[peer(7)]).map(|line| line.distinct), Some(62));
+    // Another client is another alert, on these routes as on others; so are all together.
+    let mut ids = BTreeSet::from([decoy.id]);
+    for finding in
+        [begins(0, peer(8)), begins(2, peer(9)), on(0, found(Phase::Begins, Rule::BlockDensity, None, 64))]
+    {
+        let caller = finding.client.unwrap_or(peer(10));
+        let other = alerts.alert(finding, &[caller]).unwrap();
+        assert_eq!((other.state, other.route_count), (State::Open, 1));
+        assert!(ids.insert(other.id));
+    }
+    // What everybody does on a route takes in its clients there, and not what they do elsewhere.
+    let many = alerts.alert(on(3, found(Phase::Begins, Rule::BlockDensity, None, 64)), &[peer(1)]).unwrap();
+    assert_eq!(alerts.alert(begins(3, peer(2)), &[peer(2)]).unwrap().id, many.id);
+    assert_eq!(alerts.alert(begins(4, peer(2)), &[peer(2)]).unwrap().state, State::Open);
+}
+
+#[test]
+fn an_alert_on_many_routes_is_the_same_after_a_restart() {
+    let begins = |route, client| on(route, found(Phase::Begins, Rule::DistinctObjects, Some(client), 31));
+    let mut alerts = alerts(10);
+    let told: Vec<Alert> =
+        (0..40).filter_map(|route| alerts.alert(begins(route, peer(7)), &[peer(7), token(1)])).collect();
+    let saved = postcard::to_allocvec(&alerts.checkpoint()).unwrap();
+    let stored: Stored<'_> = postcard::from_bytes(&saved).unwrap();
+    let key = HashKey::new([3; 16]);
+    let restored = Alerts::restore(10, key, stored, &mut crate::state::Names::default()).unwrap();
+    assert_eq!(postcard::to_allocvec(&restored.checkpoint()).unwrap(), saved);
+    // Its memory lost, it goes on by what was told of it.
+    let mut adopted = self::alerts(10);
+    adopted.reconcile(&told[told.len() - 1..], &BTreeSet::new(), told[0].at);
+    for mut alerts in [restored, adopted] {
+        let further: Vec<Alert> =
+            (40..100).filter_map(|route| alerts.alert(begins(route, peer(7)), &[peer(7)])).collect();
+        assert!(!further.is_empty() && further.len() < 4, "{further:?}");
+        assert!(further.iter().all(|line| line.id == told[0].id && line.state == State::Update));
+    }
+}
+
+#[test]
+fn notices_about_any_number_of_routes_are_few() {
+    let mut alerts = alerts(10_000);
+    let shows = |route, client| on(route, found(Phase::Begins, Rule::OpenDoor, Some(client), 3));
+    let mut told: Vec<Alert> =
+        (0..700).filter_map(|route| alerts.alert(shows(route, peer(7)), &[peer(7)])).collect();
+    let opened: BTreeSet<String> = told.iter().map(|line| line.id.clone()).collect();
+    assert_eq!(opened.len(), 8 + 1, "the first few by themselves");
+    assert_eq!(told.len(), 8 + 1 + 9, "and the others each time that they have doubled");
+    let last = told.pop().unwrap();
+    assert_eq!((last.state, last.route_count, last.routes.len()), (State::Update, 512, 16));
+    // Another client and another rule are not covered.
+    assert_eq!(alerts.alert(shows(800, peer(8)), &[peer(8)]).unwrap().state, State::Open);
+    let other = on(801, found(Phase::Begins, Rule::UnknownRoute, Some(peer(7)), 3));
+    assert_eq!(alerts.alert(other, &[peer(7)]).unwrap().state, State::Open);
+    // Nor does it help to come from everywhere.
+    let many = (0..1_000).filter_map(|n| {
+        let client = ClientKey::Peer(std::net::Ipv4Addr::from_bits(n).into());
+        alerts.alert(shows(1_000 + n, client), &[client])
+    });
+    assert!(many.count() < 64);
+    // All of it is over when it is.
+    for route in 0..700 {
+        alerts.alert(on(route, found(Phase::Ends, Rule::OpenDoor, Some(peer(7)), 3)), &[]);
+    }
+    assert!(alerts.open().len() < 64);
+    assert_eq!(alerts.alert(shows(5_000, peer(7)), &[peer(7)]).unwrap().state, State::Open);
 }
 
 #[test]
@@ -207,7 +328,7 @@ fn a_line_names_the_first_clients_and_counts_the_others() {
     assert_eq!(told.len(), 16 + 2, "each of the first sixteen, then at 32 and 64");
     let joined: Vec<Joined> = alerts.joined().collect();
     let named = |client| told.iter().any(|alert| alert.keys.contains(&client));
-    assert!(joined.iter().all(|joined| joined.alert == told[0].id && !named(joined.client)));
+    assert!(joined.iter().all(|joined| joined.line.id == told[0].id && !named(joined.client)));
     assert_eq!(16 + joined.len(), LEADS * 10, "as far as there is room for clients");
     assert_eq!(alerts.joined().count(), 0);
     assert_eq!(alerts.counters().findings[Rule::DistinctObjects as usize], 101);

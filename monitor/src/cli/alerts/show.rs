@@ -32,7 +32,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             alert.severity.name().to_owned(),
             seconds(alert.opened_at),
             clients(alert),
-            clean(&alert.route),
+            routes(alert),
             alert.distinct.to_string(),
             rules(alert),
             acked.as_ref().map_or_else(|| "-".to_owned(), acknowledged),
@@ -125,6 +125,14 @@ fn clients(alert: &Alert) -> String {
     match alert.client_count {
         0 | 1 => client(first),
         more => format!("{} and {} more", client(first), more - 1),
+    }
+}
+
+/// The route that it opened on, and how many more there are.
+fn routes(alert: &Alert) -> String {
+    match alert.other_routes() {
+        0 => clean(alert.opened_on()),
+        more => format!("{} and {more} more", clean(alert.opened_on())),
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) struct Alert {
 pub(super) struct Client {
     pub client: String,
     pub alert: String,
+    pub route: String,
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,
     /// Calls that touched objects.
@@ -103,6 +104,7 @@ impl Summary {
         let clients = subjects.iter().map(|subject| Client {
             client: subject.client.clone(),
             alert: subject.incident.alert.clone(),
+            route: subject.incident.route.clone(),
             first_seen: subject.first_at,
             last_seen: subject.last_at,
             calls: subject.touched,
@@ -121,7 +123,11 @@ impl Summary {
                 None => "open: what was read in the last second may be missing".to_owned(),
             };
             lines.push(format!("alert {} on {}: opened {}, {until}", alert.id, alert.route, alert.opened_at));
-            for client in self.clients.iter().filter(|client| client.alert == alert.id) {
+            for client in self
+                .clients
+                .iter()
+                .filter(|client| (&client.alert, &client.route) == (&alert.id, &alert.route))
+            {
                 lines.push(format!("  {client}"));
             }
             if alert.objects == "hashed" {
@@ -182,7 +188,8 @@ fn gaps(reader: &Reader, incident: &Incident, subjects: &[Subject]) -> Result<Ve
 
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Client { client, alert: _, first_seen, last_seen, calls, refused_calls, objects } = self;
+        let Client { client, alert: _, route: _, first_seen, last_seen, calls, refused_calls, objects } =
+            self;
         write!(f, "{client}: {objects} objects in {calls} calls")?;
         if let (Some(first), Some(last)) = (first_seen, last_seen) {
             write!(f, " from {first} to {last}")?;

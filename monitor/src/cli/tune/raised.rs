@@ -1,6 +1,9 @@
 //! What the limits in force would have raised, route by route.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use rollcall::{
     alert::{Alert, Severity, State},
@@ -21,6 +24,8 @@ pub(super) struct Raised {
     pub time: Option<(Timestamp, Timestamp)>,
     /// For passing a limit.
     pub routes: BTreeMap<String, OfRoute>,
+    /// The alerts that were told, by their ids and routes.
+    told: BTreeSet<(String, Arc<str>)>,
     /// By other rules, which no limit keeps silent.
     pub others: u64,
 }
@@ -39,7 +44,9 @@ impl Output for Raised {
     }
 
     fn alert(&mut self, alert: &Alert) {
-        if alert.state != State::Open || alert.severity == Severity::Info {
+        // Limits are a route's: what one client raised on several is told as one alert, and counts on each.
+        let is_new = self.told.insert((alert.id.clone(), alert.route.clone()));
+        if !is_new || alert.state == State::Resolved || alert.severity == Severity::Info {
             return;
         }
         if alert.rule != Rule::DistinctObjects {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::{levels::Levels, sequence::Sequence, track::Held};
+use super::{Call, Fresh, levels::Levels, sequence::Sequence, track::Held};
 use crate::{
     detect::{finding::Rule, people::People},
     time::Timestamp,
@@ -62,10 +62,18 @@ pub(super) struct Open {
 
 impl Evidence {
     /// Takes down a call that touched, or asked for, something new.
-    pub(super) fn note(&mut self, object: &str, address: IpAddr) {
-        if self.addresses.len() < SAMPLES && !self.addresses.contains(&address) {
-            self.addresses.push(address);
+    pub(super) fn note(&mut self, call: &Call<'_>, fresh: &Fresh) {
+        if self.addresses.len() < SAMPLES && !self.addresses.contains(&call.address) {
+            self.addresses.push(call.address);
         }
+        // What comes after ten others would not be kept.
+        let before = fresh.of(call.named).count().saturating_sub(SAMPLES);
+        for named in fresh.of(call.named).skip(before) {
+            self.sample(call.objects.get(named.at as usize).unwrap_or_default());
+        }
+    }
+
+    fn sample(&mut self, object: &str) {
         let shown = sample(object);
         if !self.samples.iter().any(|sample| sample == shown) {
             let mut sample = match self.samples.len() {
@@ -161,7 +169,7 @@ mod tests {
 
     fn evidence(objects: impl IntoIterator<Item = String>) -> Evidence {
         let mut evidence = Evidence::default();
-        objects.into_iter().for_each(|object| evidence.note(&object, [127, 0, 0, 1].into()));
+        objects.into_iter().for_each(|object| evidence.sample(&object));
         evidence
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Context, Tally, Touch,
+    Call, Context, Fresh, Tally,
     evidence::Evidence,
     misses,
     pairs::Missed,
@@ -65,13 +65,12 @@ pub(super) fn held(
 }
 
 impl Tally {
-    /// A pair touched an object that is new to the windows in the set `new`.
+    /// A pair made a call that touched objects of which `fresh` are new.
     pub(super) fn judge_touch(
         &mut self,
         number: u32,
-        new: u8,
-        weight: u32,
-        touch: &Touch<'_>,
+        fresh: &Fresh,
+        call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
@@ -84,7 +83,7 @@ impl Tally {
             None if !is_near(watch::FROM) => return,
             None => {
                 let must = is_near(1);
-                if !self.watch(number, must, touch.now, context) {
+                if !self.watch(number, must, call.now, context) {
                     return;
                 }
             }
@@ -97,24 +96,31 @@ impl Tally {
             Some(_) => {}
         }
         let (pair, windows) = self.pairs.with_windows(number);
-        let all = held(windows, pair.missed, touch.now, context.policy.windows());
+        let all = held(windows, pair.missed, call.now, context.policy.windows());
         let count = windows.len();
         let Some(evidence) = &mut pair.evidence else { return };
-        evidence.note(touch.object, touch.address);
-        evidence.noted += 1;
-        evidence.firsts += u32::from(touch.is_first);
-        if evidence.noted == NOTED {
-            evidence.noted /= 2;
-            evidence.firsts /= 2;
-        }
-        if let Some(number) = touch.number {
-            evidence.sequence.push(number);
+        evidence.note(call, fresh);
+        let (noted_before, mut has_number, mut has_first) = (evidence.noted, false, false);
+        for named in fresh.of(call.named) {
+            evidence.noted += 1;
+            evidence.firsts += u32::from(named.is_first);
+            if evidence.noted == NOTED {
+                evidence.noted /= 2;
+                evidence.firsts /= 2;
+            }
+            if let Some(number) = named.number {
+                evidence.sequence.push(number);
+            }
+            if many_people {
+                evidence.people.note(call.identity, call.now);
+            }
+            has_number |= named.number.is_some();
+            has_first |= named.is_first;
         }
         // However many people there are, they read in no order: a walk is one's.
         let of_one = *row;
         let mut row = of_one;
         if many_people {
-            evidence.people.note(touch.identity, touch.now);
             let mut people = None;
             for (limit, held) in row.iter_mut().zip(&all[..count]) {
                 if held.surely * WALK_PARTS > u64::from(*limit) {
@@ -125,7 +131,7 @@ impl Tally {
         }
         let row = &row;
         let all = &all[..count];
-        let rise = evidence.levels.rise(row, new, weight, all);
+        let rise = evidence.levels.rise(row, &fresh.windows, all);
         let mut verdicts: [Option<Verdict>; 3] = [None, None, None];
         if let Some(over) = rise.shortest_over {
             verdicts[0] = Some(Verdict {
@@ -153,15 +159,15 @@ impl Tally {
                 held: all[window],
                 bytes: 0,
             };
-            if touch.number.is_some()
-                && evidence.noted.is_multiple_of(4)
+            if has_number
+                && evidence.noted / 4 != noted_before / 4
                 && let Some(window) = parts(&of_one, 1, WALK_PARTS)
                 && evidence.sequence.is_walk(windows[window].stride())
             {
                 let limit = of_one[window] / WALK_PARTS as u32;
                 verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
             }
-            if touch.is_first
+            if has_first
                 && reads_firsts(evidence)
                 && evidence.noted >= FEWEST_FIRSTS
                 && let Some(window) = parts(row, FIRST_SIXTHS, 6)
@@ -171,33 +177,34 @@ impl Tally {
             }
         }
         for verdict in verdicts.into_iter().flatten() {
-            self.judge(number, &verdict, touch.at, context, out);
+            self.judge(number, &verdict, call.at, context, out);
         }
     }
 
-    /// A pair missed an object.
+    /// A pair made a call that missed objects of which `fresh` are new.
     pub(super) fn judge_misses(
         &mut self,
         number: u32,
-        touch: &Touch<'_>,
+        fresh: &Fresh,
+        call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
         let pair = self.pairs.pair(number);
         let misses = pair.misses;
         if !misses.is_suspicious()
-            || pair.evidence.is_none() && !self.watch(number, misses.is_certain(), touch.now, context)
+            || pair.evidence.is_none() && !self.watch(number, misses.is_certain(), call.now, context)
         {
             return;
         }
         let pair = self.pairs.pair_mut(number);
         let Some(evidence) = &mut pair.evidence else { return };
-        if !touch.is_empty {
-            evidence.note(touch.object, touch.address);
+        if !call.is_empty {
+            evidence.note(call, fresh);
         }
         let is_budget = context.policy.is_budget(pair.profile);
         if misses.is_certain() && !is_budget {
-            let count = misses.count().into();
+            let (count, error) = (misses.count().into(), misses.error().into());
             let longest = context.policy.windows().len() - 1;
             let verdict = Verdict {
                 rule: Rule::MissProbing,
@@ -205,10 +212,10 @@ impl Tally {
                 limit: misses::FEWEST - 1,
                 window: longest,
                 excess_window: 0,
-                held: Held { distinct: count, error: 0, surely: count },
+                held: Held { distinct: count, error, surely: count },
                 bytes: 0,
             };
-            self.judge(number, &verdict, touch.at, context, out);
+            self.judge(number, &verdict, call.at, context, out);
         }
     }
 
@@ -217,7 +224,7 @@ impl Tally {
         &mut self,
         number: u32,
         bytes: u64,
-        touch: &Touch<'_>,
+        call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
@@ -233,7 +240,7 @@ impl Tally {
             bytes,
         };
         if !context.policy.is_budget(self.pairs.pair(number).profile) {
-            self.judge(number, &verdict, touch.at, context, out);
+            self.judge(number, &verdict, call.at, context, out);
         }
     }
 }

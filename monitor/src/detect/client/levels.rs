@@ -16,7 +16,7 @@ pub(super) struct Levels {
     fresh: [u32; MAX_LIMITS],
 }
 
-/// What one new object did.
+/// What a call did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rise {
     /// The highest level that a window has newly reached, and the shortest window that reached it; level 0
@@ -42,8 +42,8 @@ impl Levels {
         }
     }
 
-    /// Notes what windows hold after a touch that was new to those in the set `new`.
-    pub(super) fn rise(&mut self, limits: &Row, new: u8, weight: u32, held: &[Held]) -> Rise {
+    /// Notes what windows hold after a call, and of how many objects that it touched that were new to each.
+    pub(super) fn rise(&mut self, limits: &Row, new: &[u32; MAX_LIMITS], held: &[Held]) -> Rise {
         let mut rise = Rise::default();
         for (window, (&limit, held)) in limits.iter().zip(held).enumerate() {
             let surely = held.surely;
@@ -51,7 +51,7 @@ impl Levels {
                 continue;
             }
             rise.shortest_over = rise.shortest_over.or(Some(window));
-            if new & 1 << window == 0 || self.still_afresh(window, limit, weight) {
+            if new[window] == 0 || self.still_afresh(window, limit, new[window]) {
                 continue;
             }
             let before = self.passed[window];
@@ -99,6 +99,9 @@ mod tests {
         [Held { distinct, error: 0, surely: distinct }; 2]
     }
 
+    /// One object, new to every window.
+    const ONE: [u32; MAX_LIMITS] = [1; MAX_LIMITS];
+
     /// 10 in the first window, 20 in the second.
     fn limits() -> Row {
         let mut limits = [u32::MAX; MAX_LIMITS];
@@ -110,7 +113,7 @@ mod tests {
     fn each_doubling_is_a_level() {
         let mut levels = Levels::default();
         let rises: Vec<(u64, u8, usize)> = (1..=100)
-            .map(|n| (n, levels.rise(&limits(), u8::MAX, 1, &exactly(n))))
+            .map(|n| (n, levels.rise(&limits(), &ONE, &exactly(n))))
             .filter(|(_, rise)| rise.level > 0)
             .map(|(n, rise)| (n, rise.level, rise.window))
             .collect();
@@ -121,20 +124,20 @@ mod tests {
     #[test]
     fn a_window_within_its_limit_starts_over() {
         let mut levels = Levels::default();
-        levels.rise(&limits(), u8::MAX, 1, &exactly(15));
+        levels.rise(&limits(), &ONE, &exactly(15));
         levels.sink(&limits(), &exactly(11));
-        assert_eq!(levels.rise(&limits(), u8::MAX, 1, &exactly(12)).level, 0);
+        assert_eq!(levels.rise(&limits(), &ONE, &exactly(12)).level, 0);
         levels.sink(&limits(), &exactly(10));
         assert!(levels.at_rest());
-        assert_eq!(levels.rise(&limits(), u8::MAX, 1, &exactly(11)).level, 1);
+        assert_eq!(levels.rise(&limits(), &ONE, &exactly(11)).level, 1);
     }
 
     #[test]
     fn after_the_end_a_window_counts_afresh() {
         let mut levels = Levels::default();
-        levels.rise(&limits(), u8::MAX, 1, &exactly(500));
+        levels.rise(&limits(), &ONE, &exactly(500));
         levels.start_afresh();
-        let first = (1..100).find(|_| levels.rise(&limits(), u8::MAX, 1, &exactly(500)).level > 0);
+        let first = (1..100).find(|_| levels.rise(&limits(), &ONE, &exactly(500)).level > 0);
         assert_eq!(first, Some(11));
     }
 }

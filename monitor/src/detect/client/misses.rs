@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::UNIT;
+
 /// What one miss says: as likely three times over from who guesses (60 % misses) as from an ordinary client (20 %).
 const MISS: f32 = 1.1;
 
@@ -24,6 +26,8 @@ pub(super) struct Misses {
     score: f32,
     /// Objects missed since the score was last nought.
     count: u32,
+    /// The square of the error of that, where some stand for others.
+    variance: f32,
 }
 
 impl Misses {
@@ -38,10 +42,13 @@ impl Misses {
     }
 
     /// A call asked for an object that it had not asked for before, and did not get it.
-    pub(super) fn miss(&mut self) {
+    /// It stands for as many as `weight` says, in units.
+    pub(super) fn miss(&mut self, weight: u32) {
+        let each = weight as f32 / UNIT as f32;
         // No higher than certain, so that who stops guessing is soon believed.
-        self.score = (self.score + MISS).min(CERTAIN);
-        self.count = self.count.saturating_add(1);
+        self.score = (self.score + MISS * each).min(CERTAIN);
+        self.count = self.count.saturating_add(weight.div_ceil(UNIT));
+        self.variance += each * each - each;
     }
 
     /// Whether the client guesses.
@@ -58,6 +65,11 @@ impl Misses {
     pub(super) fn count(self) -> u32 {
         self.count
     }
+
+    /// One standard error of that.
+    pub(super) fn error(self) -> u32 {
+        self.variance.max(0.0).sqrt().round() as u32
+    }
 }
 
 #[cfg(test)]
@@ -70,7 +82,7 @@ mod tests {
             if hit {
                 misses.hit()
             } else {
-                misses.miss()
+                misses.miss(UNIT)
             }
             misses.is_certain()
         })

@@ -37,11 +37,12 @@ use self::{
     watch::Watch,
 };
 pub use self::{busiest::Busy, room::Counters};
-use super::{Finding, Policy, clock::Clock};
+use super::{Finding, Policy, clock::Clock, limit::MAX_LIMITS, named::Named};
 pub(super) use crate::client::MOST_KEYS;
 use crate::{
     client::ClientKey,
     hash::HashKey,
+    object,
     state::{Inconsistent, Names},
     time::Timestamp,
 };
@@ -69,28 +70,53 @@ pub(super) struct Tally {
     next_clearing: Timestamp,
 }
 
-/// One object of one call.
+/// One call with objects.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Touch<'a> {
+pub(super) struct Call<'a> {
     /// When, by the source's clock and by the detector's.
     pub(super) at: Timestamp,
     pub(super) now: Timestamp,
     pub(super) route: &'a Arc<str>,
-    pub(super) route_hash: u64,
-    pub(super) object: &'a str,
-    pub(super) object_hash: u64,
-    /// The number in it, if it says something about the order in which objects are touched.
-    pub(super) number: Option<u64>,
+    pub(super) objects: &'a object::Objects,
+    /// Those of them that count: [`MOST`](super::named::MOST) at most.
+    pub(super) named: &'a [Named],
     pub(super) address: IpAddr,
     /// Who the call proved to come from.
     pub(super) identity: Option<u64>,
-    /// Nobody has touched the object in a long time.
-    pub(super) is_first: bool,
     /// The answer looks as if there were no such object.
     pub(super) is_empty: bool,
-    /// The call's first object.
-    pub(super) begins_call: bool,
-    pub(super) sampling: f64,
+}
+
+/// What of a call is new to a pair.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fresh {
+    /// The objects that are new to any window, by their places among those that count.
+    objects: u128,
+    /// How many are new to each window, in objects.
+    windows: [u32; MAX_LIMITS],
+}
+const _: () = assert!(super::named::MOST <= u128::BITS as usize);
+
+impl Fresh {
+    /// Takes in an object that is new to the windows in the set `new`.
+    fn add(&mut self, nth: usize, new: u8, weight: u32) {
+        self.objects |= 1 << nth;
+        for (window, count) in self.windows.iter_mut().enumerate() {
+            if new & 1 << window != 0 {
+                *count = count.saturating_add(weight.div_ceil(UNIT));
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects == 0
+    }
+
+    /// The objects, in the order of the call.
+    fn of<'a>(&self, named: &'a [Named]) -> impl Iterator<Item = &'a Named> {
+        let objects = self.objects;
+        named.iter().enumerate().filter(move |(nth, _)| objects & 1 << nth != 0).map(|(_, named)| named)
+    }
 }
 
 /// What the rules go by.
@@ -100,15 +126,6 @@ pub(super) struct Context<'a> {
     pub(super) clock: &'a Clock,
     /// Bytes of answers about new objects that a client may take from a route within an hour.
     pub(super) bytes_limit: u64,
-}
-
-/// A key's place on a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The client key was not seen on the route before.
-    pub(super) is_new: bool,
-    /// It had a place in the tables before this.
-    had_place: bool,
 }
 
 impl Tally {
@@ -159,54 +176,84 @@ impl Tally {
         self.admission.fetch(hash);
     }
 
-    /// Takes in an object that a client touched.
+    /// Takes in a call of a client that touched objects. Returns whether the key is new on the route.
     pub(super) fn touch(
         &mut self,
         (client, hash): (&ClientKey, u64),
-        touch: &Touch<'_>,
+        call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
-    ) -> Seen {
-        let (number, seen) = self.place(hash, client, touch, touch.object_hash, context, out);
-        let Some(number) = number else { return seen };
+    ) -> bool {
+        let mut place = Place::default();
+        let mut without = 0;
+        while let Some(named) = call.named.get(without)
+            && self.place(&mut place, (client, hash), call, named.hash, context, out).is_none()
+        {
+            without += 1;
+        }
+        let Some(number) = place.number else { return place.is_new };
         let lengths = context.policy.windows();
         let (pair, windows) = self.pairs.with_windows(number);
-        pair.track.slide(windows, &mut self.objects, touch.now, lengths);
+        pair.track.slide(windows, &mut self.objects, call.now, lengths);
         if let Some(evidence) = &mut pair.evidence
             && !evidence.levels.at_rest()
         {
-            let held = judge::held(windows, pair.missed, touch.now, lengths);
+            let held = judge::held(windows, pair.missed, call.now, lengths);
             evidence.levels.sink(context.policy.row(pair.profile), &held[..windows.len()]);
         }
-        if touch.begins_call {
-            pair.calls = pair.calls.wrapping_add(1);
+        pair.calls = pair.calls.wrapping_add(1);
+        let mut fresh = Fresh::default();
+        for (nth, named) in call.named.iter().enumerate().skip(without) {
+            let new = self.object(number, hash, named, call, context, out);
+            if new != 0 {
+                fresh.add(nth, new, named.weight);
+            }
         }
-        if !touch.is_empty {
-            pair.misses.hit();
+        self.pairs.touch(number, call.now);
+        if !fresh.is_empty() {
+            self.judge_touch(number, &fresh, call, context, out);
+            if call.is_empty {
+                self.judge_misses(number, &fresh, call, context, out);
+            }
         }
-        if self.objects.is_full() && self.objects.find(number, touch.object_hash).is_none() {
-            self.make_room_for_object(number, touch.now, context, out);
+        place.is_new
+    }
+
+    /// A pair touched an object. Returns the windows that it is new to, as a set of bits.
+    fn object(
+        &mut self,
+        number: u32,
+        hash: u64,
+        named: &Named,
+        call: &Call<'_>,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) -> u8 {
+        if self.objects.is_full() && self.objects.find(number, named.hash).is_none() {
+            self.make_room_for_object(number, call.now, context, out);
         }
         let (pair, windows) = self.pairs.with_windows(number);
         let node = Node {
-            hash: touch.object_hash,
-            at: touch.now,
+            hash: named.hash,
+            at: call.now,
             older: NONE,
             newer: NONE,
             pair: number,
-            weight: weight(touch.sampling),
+            weight: named.weight,
             call: pair.calls,
             is_fresh: true,
         };
-        let new = pair.track.touch(windows, &mut self.objects, node, lengths);
-        if new != 0 && touch.is_empty {
-            pair.misses.miss();
+        let new = pair.track.touch(windows, &mut self.objects, node, context.policy.windows());
+        if !call.is_empty {
+            pair.misses.hit();
+        } else if new != 0 {
+            pair.misses.miss(named.weight);
         }
         // The first one got it its place, and is known for that.
         if new != 0
             && pair.missed.objects > 0
             && pair.track.len() > 1
-            && self.admission.knows(hash, touch.object_hash)
+            && self.admission.knows(hash, named.hash)
         {
             // One of those that were missed is here now.
             pair.missed.objects -= 1;
@@ -215,52 +262,55 @@ impl Tally {
             pair.track.thin(windows, &mut self.objects);
             self.counters.thinned += 1;
         }
-        self.pairs.touch(number, touch.now);
-        if new != 0 {
-            self.judge_touch(number, new, node.weight.div_ceil(UNIT), touch, context, out);
-            if touch.is_empty {
-                self.judge_misses(number, touch, context, out);
-            }
-        }
-        seen
+        new
     }
 
-    /// Takes in an object that a client asked for and did not get.
+    /// Takes in a call of a client that asked for objects and did not get them. Returns whether the key is new on the route.
     pub(super) fn miss(
         &mut self,
         (client, hash): (&ClientKey, u64),
-        touch: &Touch<'_>,
+        call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
-    ) -> Seen {
-        let object = touch.object_hash ^ MISSED;
-        let (number, seen) = self.place(hash, client, touch, object, context, out);
-        let Some(number) = number else { return seen };
-        // Who gets a place is counted by that already.
-        if seen.had_place && !self.admission.is_new(hash, object, touch.now) {
-            return seen;
+    ) -> bool {
+        let mut place = Place::default();
+        let mut fresh = Fresh::default();
+        for (nth, named) in call.named.iter().enumerate() {
+            let object = named.hash ^ MISSED;
+            let had_place = place.number.is_some();
+            let Some(number) = self.place(&mut place, (client, hash), call, object, context, out) else {
+                continue;
+            };
+            // Who gets a place is counted by that already.
+            if (had_place || place.is_known) && !self.admission.is_new(hash, object, call.now) {
+                continue;
+            }
+            self.pairs.pair_mut(number).misses.miss(named.weight);
+            fresh.add(nth, 1, named.weight);
         }
-        self.pairs.pair_mut(number).misses.miss();
-        self.pairs.touch(number, touch.now);
-        self.judge_misses(number, touch, context, out);
-        seen
+        if let Some(number) = place.number.filter(|_| !fresh.is_empty()) {
+            self.pairs.touch(number, call.now);
+            self.judge_misses(number, &fresh, call, context, out);
+        }
+        place.is_new
     }
 
     /// Takes in the size of the answer to a call that touched an object.
     pub(super) fn answered(
         &mut self,
         (client, hash): (&ClientKey, u64),
-        touch: &Touch<'_>,
+        call: &Call<'_>,
         bytes: u64,
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let Some(number) = self.pairs.find(hash, client, touch.route) else { return };
-        let Some(node) = self.objects.find(number, touch.object_hash) else { return };
+        let Some(number) = self.pairs.find(hash, client, call.route) else { return };
+        let Some(named) = call.named.first() else { return };
+        let Some(node) = self.objects.find(number, named.hash) else { return };
         if std::mem::take(&mut self.objects.node_mut(node).is_fresh) {
-            let total = self.pairs.pair_mut(number).volume.add(bytes, touch.now);
+            let total = self.pairs.pair_mut(number).volume.add(bytes, call.now);
             if total > context.bytes_limit {
-                self.judge_volume(number, total, touch, context, out);
+                self.judge_volume(number, total, call, context, out);
             }
         }
     }
@@ -295,33 +345,54 @@ impl Tally {
             .max(Admission::threshold(self.objects.len(), self.objects.capacity()))
     }
 
-    /// The pair's place, if it has one or is busy enough to get one, and whether the key is new on the route. `object`
-    /// is the hash under which what the call asked for counts.
+    /// Looks for the pair's place, unless it has been found: if it has one, or is busy enough to get one. `object` is the hash
+    /// under which what the call asked for counts.
     fn place(
         &mut self,
-        hash: u64,
-        client: &ClientKey,
-        touch: &Touch<'_>,
+        place: &mut Place,
+        (client, hash): (&ClientKey, u64),
+        call: &Call<'_>,
         object: u64,
         context: Context<'_>,
         out: &mut Vec<Finding>,
-    ) -> (Option<u32>, Seen) {
-        if let Some(number) = self.pairs.find(hash, client, touch.route) {
-            return (Some(number), Seen { is_new: false, had_place: true });
+    ) -> Option<u32> {
+        if place.number.is_some() {
+            return place.number;
         }
-        let standing = self.admission.count(hash, object, touch.now);
-        let seen = Seen { is_new: standing.is_new, had_place: false };
+        if !place.is_looked_for {
+            place.number = self.pairs.find(hash, client, call.route);
+            place.is_known = place.number.is_some();
+            if place.is_known {
+                return place.number;
+            }
+        }
+        let standing = self.admission.count(hash, object, call.now);
+        place.is_new |= standing.is_new && !place.is_looked_for;
+        place.is_looked_for = true;
         if standing.objects < self.threshold()
-            || !self.make_room_for_pair(standing.objects, touch.now, context, out)
+            || !self.make_room_for_pair(standing.objects, call.now, context, out)
         {
             self.counters.not_admitted += 1;
-            return (None, seen);
+            return None;
         }
-        let profile = context.policy.profile(client, touch.route);
-        let identity = (hash, *client, Arc::clone(touch.route));
+        let profile = context.policy.profile(client, call.route);
+        let identity = (hash, *client, Arc::clone(call.route));
         let missed = Missed { objects: standing.objects - 1, since: self.admission.since() };
-        (Some(self.pairs.insert(identity, profile, missed, touch.now)), seen)
+        place.number = Some(self.pairs.insert(identity, profile, missed, call.now));
+        place.number
     }
+}
+
+/// A key's place on a route, as far as a call has looked for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    number: Option<u32>,
+    /// It had one before the call.
+    is_known: bool,
+    /// The key was not seen on the route before.
+    is_new: bool,
+    /// That it has none is known.
+    is_looked_for: bool,
 }
 
 /// The hash of a pair. Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.

@@ -21,8 +21,10 @@ pub(super) struct Window {
     first_at: Timestamp,
     /// Their weights in all.
     weight: u64,
+    /// The square of the error that comes of some standing for others, in objects.
+    variance: u64,
 }
-cell!(Window { first: u32, count: u32, first_at: Timestamp, weight: u64 });
+cell!(Window { first: u32, count: u32, first_at: Timestamp, weight: u64, variance: u64 });
 
 /// A pair's objects. Its windows are handed in with each call, shortest first.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,6 +71,7 @@ impl Track {
             let node = objects.node(next);
             held.count += 1;
             held.weight += u64::from(node.weight);
+            held.variance += variance(node.weight);
             (held.first, held.first_at) = (next, node.at);
             begun += windows.iter().filter(|window| **window == held).count();
             if node.pair != number || node.newer != newer {
@@ -131,6 +134,7 @@ impl Track {
         for (bit, (window, &length)) in windows.iter_mut().zip(lengths).enumerate() {
             if node.at.since(known.at) < length {
                 window.weight -= u64::from(known.weight - weight);
+                window.variance -= variance(known.weight) - variance(weight);
                 if window.first == number {
                     match known.newer {
                         NONE => window.first_at = node.at,
@@ -195,6 +199,7 @@ impl Track {
                     (window.first, window.first_at) = (number, node.at);
                     window.count += 1;
                     window.weight += u64::from(node.weight);
+                    window.variance += variance(node.weight);
                 }
                 *within = *within && *first != number;
             }
@@ -235,10 +240,11 @@ impl Track {
 }
 
 impl Window {
-    pub(super) const EMPTY: Window = Window { first: NONE, count: 0, first_at: Timestamp(0), weight: 0 };
+    pub(super) const EMPTY: Window =
+        Window { first: NONE, count: 0, first_at: Timestamp(0), weight: 0, variance: 0 };
 
     fn is_empty(&self) -> bool {
-        (self.first, self.count, self.weight) == (NONE, 0, 0)
+        (self.first, self.count, self.weight, self.variance) == (NONE, 0, 0, 0)
     }
 
     /// Its oldest object.
@@ -248,15 +254,12 @@ impl Window {
 
     /// What it holds.
     pub(super) fn held(&self) -> Held {
-        let Window { count, weight, .. } = *self;
+        let Window { count, weight, variance, .. } = *self;
         if weight == u64::from(count) * u64::from(UNIT) {
             return Held { distinct: count.into(), error: 0, surely: count.into() };
         }
-        // Objects are sampled independently with p = 1/w each: the estimate is the sum of w, its variance the
-        // sum of w² - w, here with the mean of w.
         let estimate = weight as f64 / f64::from(UNIT);
-        let mean = estimate / f64::from(count.max(1));
-        let error = (f64::from(count) * (mean * mean - mean)).max(0.0).sqrt();
+        let error = (variance as f64).sqrt();
         Held {
             distinct: estimate.round() as u64,
             error: error.round() as u64,
@@ -272,6 +275,7 @@ impl Window {
     fn enter(&mut self, number: u32, node: &Node) {
         self.count += 1;
         self.weight += u64::from(node.weight);
+        self.variance += variance(node.weight);
         if self.first == NONE {
             (self.first, self.first_at) = (number, node.at);
         }
@@ -282,11 +286,19 @@ impl Window {
         let first = objects.node(self.first);
         self.count -= 1;
         self.weight -= u64::from(first.weight);
+        self.variance -= variance(first.weight);
         self.first = first.newer;
         if self.first != NONE {
             self.first_at = objects.node(self.first).at;
         }
     }
+}
+
+/// What an object of that weight adds to the variance. Objects are sampled independently with p = 1/w each: the estimate is the
+/// sum of w, its variance the sum of w² - w (Horvitz and Thompson, 1952).
+fn variance(weight: u32) -> u64 {
+    let (weight, unit) = (u64::from(weight), u64::from(UNIT));
+    weight * weight.saturating_sub(unit) / (unit * unit)
 }
 
 #[cfg(test)]

@@ -36,8 +36,13 @@ use self::{
     routes::Routes,
     verdict::Verdict,
 };
-use super::{Finding, Rule, memory::Memory, mix};
-use crate::{state::Names, time::Timestamp};
+use super::{
+    Finding, Rule,
+    memory::Memory,
+    mix,
+    named::{Choice, Named},
+};
+use crate::{object::Objects, state::Names, time::Timestamp};
 
 /// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
 /// learned. Shorter pauses, of a restart, change an hour's mean by a sixth at most.
@@ -52,31 +57,14 @@ const ROUTE_BYTES: usize = 2_048;
 /// Routes at most, if the budget allows.
 const MOST_ROUTES: usize = 1_024;
 
-/// An object of a call.
+/// A call, as what looks at everybody sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Touch<'a> {
+pub(crate) struct Call<'a> {
     pub(crate) at: Timestamp,
     pub(crate) route: &'a Arc<str>,
-    /// Keyed hashes of the route and the object.
+    /// The route's keyed hash.
     pub(crate) route_hash: u64,
-    pub(crate) object: &'a str,
-    pub(crate) object_hash: u64,
-    /// The number that the object ends with, if it is one.
-    pub(crate) number: Option<u64>,
     pub(crate) address: IpAddr,
-    /// Of how many touches this one is the sample, in 1/256.
-    pub(crate) weight: u32,
-}
-
-/// Whether an object had been touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FirstTouch {
-    /// Nobody has touched it within memory.
-    pub(crate) first: bool,
-    /// The route has been known for long enough for that to mean something.
-    pub(crate) mature: bool,
-    /// Its number is that of an account that was made lately: see [`Crowd::is_frontier`].
-    pub(crate) frontier: bool,
 }
 
 /// What a new client is told apart by.
@@ -159,68 +147,59 @@ impl Crowd {
         self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));
     }
 
-    /// Fetches from memory what will be needed of an object.
-    pub(crate) fn fetch(&self, route_hash: u64, object_hash: u64, number: Option<u64>) {
-        self.memory.fetch(mix::mix(route_hash, object_hash));
-        if let Some(number) = number {
-            numbers::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
+    /// Takes in a call that touched objects, and appends what it leads to. Notes of each object that was chosen whether it is
+    /// the first touch of it that is known of, on a route that has been known for long enough for that to mean something; and
+    /// takes the numbers of accounts that were made lately for nothing: they are made in order, and looked at in order.
+    pub(crate) fn touch(
+        &mut self,
+        call: &Call<'_>,
+        objects: &Objects,
+        choice: &mut Choice,
+        out: &mut Vec<Finding>,
+    ) {
+        let Choice { named, hashes, .. } = choice;
+        for named in &*named {
+            self.fetch(call.route_hash, named);
         }
-    }
-
-    /// Takes in a touch, and appends what it leads to.
-    pub(crate) fn touch(&mut self, touch: &Touch<'_>, out: &mut Vec<Finding>) -> FirstTouch {
-        let moment = self.moment(touch.at);
-        let at = moment.at;
-        let slot = self.route(touch.route, touch.route_hash, moment, out);
-        let hash = mix::mix(touch.route_hash, touch.object_hash);
-        let known = self.memory.touch(hash, at);
-        let Some(route) = self.routes.get_mut(slot) else {
-            return FirstTouch { first: !known, mature: false, frontier: false };
-        };
-        route.touch(touch.weight, known);
-        let event = Event { at, object: Some(touch.object), address: touch.address };
-        if !known {
-            let standing = route.fresh.count(at, touch.weight, &FRESH);
-            let verdict = Verdict::of_rate(Rule::FirstTouch, 0, standing, touch.weight);
-            self.desk.hear(route, &verdict, &event, out);
+        let moment = self.moment(call.at);
+        let slot = self.route(call.route, call.route_hash, moment, out);
+        for named in named.iter_mut() {
+            let object = objects.get(named.at as usize);
+            let event = Event { at: moment.at, object, address: call.address };
+            self.object(slot, call.route_hash, named, &event, out);
         }
-        let rises = route.week.touch(hash, at);
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        // These are counted without a look at each, however many there are.
+        let mut rises = false;
+        for &hash in hashes.iter() {
+            rises |= route.week.touch(hash, moment.at);
+        }
         let counting = rises || route.cases.iter().any(|case| case.rule == Rule::RouteDistinct);
         if let Some(limit) = route.week.limit().filter(|_| counting) {
             let verdict = Verdict::of_hour(route, limit);
+            let object = named.last().and_then(|named| objects.get(named.at as usize));
+            let event = Event { at: moment.at, object, address: call.address };
             self.desk.hear(route, &verdict, &event, out);
         }
-        let mature = route.fresh.is_settled();
-        let mut frontier = false;
-        if let Some(number) = touch.number {
-            self.number(slot, number, touch.weight, &event, out);
-            frontier = self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
+    }
+
+    /// Looks at the objects of a call that does not count here: takes the numbers of accounts that were made lately for nothing.
+    pub(crate) fn look(&self, route_hash: u64, named: &mut [Named]) {
+        let Some(route) = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot)) else { return };
+        for named in named {
+            named.number = named.number.filter(|&number| !route.is_frontier(number, self.now));
         }
-        FirstTouch { first: !known, mature, frontier }
     }
 
     /// Takes in a client that has not been seen on the route within memory.
-    pub(crate) fn new_key(
-        &mut self,
-        at: Timestamp,
-        route: &Arc<str>,
-        route_hash: u64,
-        lens: Lens,
-        address: IpAddr,
-        out: &mut Vec<Finding>,
-    ) {
-        let moment = self.moment(at);
-        let slot = self.route(route, route_hash, moment, out);
+    pub(crate) fn new_key(&mut self, call: &Call<'_>, lens: Lens, out: &mut Vec<Finding>) {
+        let moment = self.moment(call.at);
+        let slot = self.route(call.route, call.route_hash, moment, out);
         let Some(route) = self.routes.get_mut(slot) else { return };
         let standing = route.keys[lens as usize].count(moment.at, tally::UNIT, &KEYS);
         let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, tally::UNIT);
-        self.desk.hear(route, &verdict, &Event { at: moment.at, object: None, address }, out);
-    }
-
-    /// Whether the number is of an account that was made lately, as far as the route is known.
-    pub(crate) fn is_frontier(&self, route_hash: u64, number: u64) -> bool {
-        let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot));
-        route.is_some_and(|route| route.is_frontier(number, self.now))
+        let event = Event { at: moment.at, object: None, address: call.address };
+        self.desk.hear(route, &verdict, &event, out);
     }
 
     /// Lets time pass: ends findings that have become quiet, and hours.
@@ -276,6 +255,40 @@ impl Crowd {
         self.now = at;
         let paused = u64::try_from(self.paused.as_nanos()).unwrap_or(u64::MAX);
         Moment { at, bucket: at.0.saturating_sub(paused) / BUCKET_NS }
+    }
+
+    /// Fetches from memory what will be needed of an object: these tables are larger than any cache.
+    fn fetch(&self, route_hash: u64, named: &Named) {
+        self.memory.fetch(mix::mix(route_hash, named.hash));
+        if let Some(number) = named.number {
+            numbers::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
+        }
+    }
+
+    /// Takes in one object.
+    fn object(
+        &mut self,
+        slot: u16,
+        route_hash: u64,
+        named: &mut Named,
+        event: &Event<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        let known = self.memory.touch(mix::mix(route_hash, named.hash), event.at);
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        route.touch(named.weight, known);
+        if !known {
+            let standing = route.fresh.count(event.at, named.weight, &FRESH);
+            let verdict = Verdict::of_rate(Rule::FirstTouch, 0, standing, named.weight);
+            self.desk.hear(route, &verdict, event, out);
+        }
+        named.is_first = !known && route.fresh.is_settled();
+        if let Some(number) = named.number {
+            self.number(slot, number, named.weight, event, out);
+            let is_frontier =
+                |slot| self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
+            named.number = Some(number).filter(|_| !is_frontier(slot));
+        }
     }
 
     /// The route's slot, up to date.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The unit of weights; see [`super::Touch::weight`].
+/// The unit of weights; see [`Named::weight`](super::Named::weight).
 pub(super) const UNIT: u32 = crate::detect::client::UNIT;
 
 /// How many events there were, estimated from the ones that were seen.

@@ -7,7 +7,7 @@ mod state;
 mod walks;
 
 use super::*;
-use crate::detect::Phase;
+use crate::{detect::Phase, hash::HashKey};
 
 const S: u64 = 1_000_000_000;
 const HOUR: u64 = 3_600;
@@ -83,34 +83,55 @@ impl Scene {
     }
 
     /// A touch of a number at a time in seconds.
-    fn walk(&mut self, seconds: f64, number: u64) -> FirstTouch {
+    fn walk(&mut self, seconds: f64, number: u64) -> Named {
         self.touch(seconds, number, Some(number), tally::UNIT)
     }
 
     /// A touch of an object without a number.
-    fn read(&mut self, seconds: f64, object: u64) -> FirstTouch {
+    fn read(&mut self, seconds: f64, object: u64) -> Named {
         self.touch(seconds, object, None, tally::UNIT)
     }
 
-    fn touch(&mut self, seconds: f64, object: u64, number: Option<u64>, weight: u32) -> FirstTouch {
-        let touch = Touch {
+    /// What has become of the object.
+    fn touch(&mut self, seconds: f64, object: u64, number: Option<u64>, weight: u32) -> Named {
+        let call = Call {
             at: at(seconds),
             route: &Arc::clone(&self.route),
             route_hash: self.route_hash,
-            object: &object.to_string(),
-            object_hash: hash(object ^ 0xabcd_0000_0000),
-            number,
             address: IpAddr::from((object as u32).to_be_bytes()),
-            weight,
         };
-        self.crowd.tick(touch.at, &mut self.findings);
-        self.crowd.touch(&touch, &mut self.findings)
+        let mut choice = Choice::new(HashKey::new([7; 16]));
+        let objects: Objects = std::iter::once(object.to_string().as_str()).collect();
+        choice.of(&objects, weight);
+        choice.named[0].number = number;
+        self.crowd.tick(call.at, &mut self.findings);
+        self.crowd.touch(&call, &objects, &mut choice, &mut self.findings);
+        choice.named[0]
+    }
+
+    /// Whether first touches mean something by now.
+    fn is_mature(&self) -> bool {
+        self.route().fresh.is_settled()
+    }
+
+    /// Whether the number is of an account that was made lately.
+    fn is_frontier(&self, number: u64) -> bool {
+        self.route().is_frontier(number, self.crowd.now)
+    }
+
+    fn route(&self) -> &Route {
+        let slot = self.crowd.routes.find(self.route_hash).unwrap();
+        self.crowd.routes.get(slot).unwrap()
     }
 
     fn key(&mut self, seconds: f64, key: u64, lens: Lens) {
-        let address = IpAddr::from((key as u32).to_be_bytes());
-        let route = Arc::clone(&self.route);
-        self.crowd.new_key(at(seconds), &route, self.route_hash, lens, address, &mut self.findings);
+        let call = Call {
+            at: at(seconds),
+            route: &Arc::clone(&self.route),
+            route_hash: self.route_hash,
+            address: IpAddr::from((key as u32).to_be_bytes()),
+        };
+        self.crowd.new_key(&call, lens, &mut self.findings);
     }
 
     fn tick(&mut self, seconds: f64) {

@@ -2,7 +2,7 @@
 
 use super::{Budget, Detector, Settings, State};
 use crate::{
-    detect::{client::Tally, crowd::Crowd, identities::Identities, routes::Names},
+    detect::{client::Tally, crowd::Crowd, identities::Identities, named::Choice, routes::Names},
     hash::HashKey,
     state::{self, Inconsistent},
     time::Timestamp,
@@ -51,7 +51,8 @@ impl Detector {
         }
         state.counters.bytes = budget.bytes() as u64;
         state.clock.resume(now);
-        Ok((Detector { key, policy, bytes_limit, loss: 0.0, names: Names::default(), state }, kept))
+        let (names, choice) = (Names::default(), Choice::new(key));
+        Ok((Detector { key, policy, bytes_limit, loss: 0.0, names, choice, state }, kept))
     }
 
     /// All that has to be kept for another detector to go on from here.

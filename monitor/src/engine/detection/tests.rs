@@ -102,6 +102,34 @@ fn a_walk_opens_one_alert_and_ordinary_clients_none() {
     assert_eq!(detection.counters().alerts.open, [0; 3]);
 }
 
+/// A server that answers whatever it is asked for, and a client that asks it for 21 accounts on each of 768 paths.
+#[test]
+fn a_client_that_walks_on_any_number_of_routes_is_one_alert() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    for n in 0..16_128_u64 {
+        let letter = |number: u64| char::from(b'a' + (number % 26) as u8);
+        let (route, account) = (n % 768, 1_000 + n / 768);
+        let target = format!(
+            "/{0}{0}/{1}{1}/{2}{2}/{account}",
+            letter(route),
+            letter(route / 26),
+            letter(route / 676)
+        );
+        let request = request(&target, None);
+        let mut exchange = exchange("203.0.113.9", &request, n * S * 3 / 2 / 16_128);
+        exchange.start = n as u32;
+        detection.call(&exchange, &mut out);
+        detection.complete(&exchange, &mut out);
+    }
+    let ids = |notices: bool| -> BTreeSet<&str> {
+        let lines = out.iter().filter(|line| (line.severity == Severity::Info) == notices);
+        lines.map(|line| line.id.as_str()).collect()
+    };
+    assert_eq!((ids(false).len(), ids(true).len()), (1, 9));
+    assert!(out.len() < 80, "{} lines", out.len());
+}
+
 #[test]
 fn behind_a_trusted_proxy_the_forwarded_address_is_the_client() {
     let mut detection = detection();

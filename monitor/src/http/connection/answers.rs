@@ -122,6 +122,10 @@ impl Connection {
         sink: &mut dyn Sink,
     ) {
         shared.counters.unexplained[why as usize] += 1;
+        // One request may have been under way when the source came.
+        if why == Unexplained::Joined {
+            self.requests.reason = Unexplained::Unknown;
+        }
         sink.unseen(&Unseen { endpoints: self.endpoints, at, status, why });
     }
 

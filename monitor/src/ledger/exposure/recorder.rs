@@ -5,7 +5,7 @@
 //! the queue has no room for is counted by subject: the list that misses it will say so.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::Path,
     sync::{
         Arc,
@@ -56,8 +56,8 @@ pub struct Recorder {
     sampling: f64,
     recent: Recent,
     watch: Watch,
-    /// The numbers of open alerts, by their ids.
-    incidents: HashMap<String, u64>,
+    /// The numbers of open alerts, by their ids and the hashes of their routes: on each route an alert is one of its own here.
+    incidents: HashMap<String, BTreeMap<u64, u64>>,
     /// The latest number that was given to an alert or a client.
     last: u64,
     /// Alerts that were open when the ledger was closed, until it is known which of them go on.
@@ -146,7 +146,7 @@ impl Recorder {
             for (subject, client) in subjects {
                 self.watch.add(route, client, Place { incident: number, subject, since: 0, is_new: false });
             }
-            self.incidents.insert(alert, number);
+            self.incidents.entry(alert).or_default().insert(route, number);
         }
         told.iter().filter(|alert| is_open(&alert.id)).for_each(|alert| self.alert(alert));
         self.publish();
@@ -209,12 +209,14 @@ impl Recorder {
             return;
         }
         if alert.state == State::Resolved {
-            if let Some(incident) = self.incidents.remove(&alert.id) {
+            if let Some(incidents) = self.incidents.remove(&alert.id) {
                 // What was remembered of it is still to be looked for, and what waits goes first.
                 self.look_back();
                 self.hand_over();
-                self.watch.remove(incident);
-                self.send(Message::Resolved { incident, at: alert.at });
+                for incident in incidents.into_values() {
+                    self.watch.remove(incident);
+                    self.send(Message::Resolved { incident, at: alert.at });
+                }
             }
         } else {
             self.watch(alert);
@@ -223,54 +225,59 @@ impl Recorder {
     }
 
     fn watch(&mut self, alert: &Alert) {
-        let incident = match self.incidents.get(&alert.id) {
-            Some(&incident) => incident,
-            None => {
-                let number = self.number();
-                let opened = NewIncident {
-                    number,
-                    alert: alert.id.clone(),
-                    route: alert.route.to_string(),
-                    opened_at: alert.opened_at,
-                    counted: counted(alert),
-                    counted_at: alert.at,
-                    samples: if self.objects == Objects::Off {
-                        Vec::new()
-                    } else {
-                        alert.sample_objects.clone()
-                    },
-                    first_seen: alert.first_seen,
-                    sampling: self.sampling,
-                    lost_at: None,
-                };
-                if !self.send(Message::Incident(Box::new(opened))) {
-                    add(&self.stats.unwatched, 1);
-                    return;
-                }
-                self.incidents.insert(alert.id.clone(), number);
-                number
-            }
-        };
+        let Some(incident) = self.incident(alert) else { return };
         if alert.loss > 0.0 {
             self.send(Message::Loss { incident, loss: alert.loss });
         }
-        for client in &alert.clients {
+        // Of an alert about several routes a client is watched on those on which it was found.
+        let clients =
+            if alert.other_routes() == 0 { &alert.clients[..] } else { std::slice::from_ref(&alert.client) };
+        for client in clients {
             let client = match &client.kind[..] {
                 "all" => Some(None),
                 kind => ClientKey::parse(&format!("{kind}:{}", client.id)).map(Some),
             };
-            if let Some(client) = client {
+            // What looks at everybody is but a sign in alerts about somebody.
+            let is_one = alert.clients.first().is_some_and(|first| first.kind == "all");
+            if let Some(client) = client.filter(|client| client.is_some() || is_one) {
                 self.subject(incident, &alert.route, client);
             }
         }
     }
 
-    /// A client became one of an alert, and no line names it.
-    pub fn joined(&mut self, joined: &Joined) {
-        if let Some(&incident) = self.incidents.get(&joined.alert) {
-            self.subject(incident, &joined.route, Some(joined.client));
-            self.publish();
+    /// The number of an alert on the route of its line; a new one if it is new there.
+    fn incident(&mut self, alert: &Alert) -> Option<u64> {
+        let route = self.key.hash(alert.route.as_bytes());
+        if let Some(&number) = self.incidents.get(&alert.id).and_then(|routes| routes.get(&route)) {
+            return Some(number);
         }
+        let number = self.number();
+        let opened = NewIncident {
+            number,
+            alert: alert.id.clone(),
+            route: alert.route.to_string(),
+            opened_at: alert.opened_at,
+            counted: counted(alert),
+            counted_at: alert.at,
+            samples: if self.objects == Objects::Off { Vec::new() } else { alert.sample_objects.clone() },
+            first_seen: alert.first_seen,
+            sampling: self.sampling,
+            lost_at: None,
+        };
+        if !self.send(Message::Incident(Box::new(opened))) {
+            add(&self.stats.unwatched, 1);
+            return None;
+        }
+        self.incidents.entry(alert.id.clone()).or_default().insert(route, number);
+        Some(number)
+    }
+
+    /// A client became one of an alert, or one on a further route of it, and no line says so.
+    pub fn joined(&mut self, Joined { client, line }: &Joined) {
+        if let Some(incident) = self.incident(line) {
+            self.subject(incident, &line.route, Some(*client));
+        }
+        self.publish();
     }
 
     /// Watches a client of an alert.

@@ -1,7 +1,7 @@
 //! What was read, from messages to lists, with a real database.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::{Arc, atomic::Ordering, mpsc},
@@ -18,7 +18,14 @@ use super::{
     writer::Writer,
     *,
 };
-use crate::{client::ClientKey, hash::HashKey, time::Timestamp};
+use crate::{
+    alert::{Alert, Joined, State},
+    client::{ClientKey, Clients},
+    engine::detection::Earlier,
+    hash::HashKey,
+    ledger::tests::alert,
+    time::Timestamp,
+};
 
 const ROUTE: &str = "GET /v1/customers/{id}";
 
@@ -379,4 +386,58 @@ fn a_new_start_knows_what_was_open_and_how_long_nothing_was_watched() {
     let read = |alert| Arc::clone(&subjects(&reader, alert)[0].incident);
     assert_eq!((read(1).down_s, read(1).resolved_at), (60, None));
     assert_eq!((read(2).down_s, read(2).resolved_at), (0, Some(second(400))));
+}
+
+#[test]
+fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::open(directory.path(), Settings::default(), key()).unwrap();
+    let route = |number: u64| -> Arc<str> { format!("GET /v{number}/customers/{{id}}").into() };
+    let read = |recorder: &mut Recorder, client: u64, number: u64, object: &str| {
+        let clients = Clients::new(std::net::Ipv4Addr::from_bits(client as u32).into(), &[]);
+        let (route, objects) = (route(number), std::iter::once(object).collect());
+        recorder.earlier(&Earlier { at: second(100), clients, route, objects });
+    };
+    let line = |state, number: u64, route_count| {
+        let client = crate::alert::Client { kind: "peer".into(), id: "0.0.0.1".to_owned() };
+        let other = crate::alert::Client { kind: "peer".into(), id: "0.0.0.2".to_owned() };
+        Alert {
+            route: route(number),
+            clients: vec![client.clone(), other],
+            client,
+            route_count,
+            sample_objects: Vec::new(),
+            ..alert("00000000000000a1", state, 0)
+        }
+    };
+    for number in 0..4 {
+        read(&mut recorder, 1, number, "before");
+        read(&mut recorder, 2, number, "not-its-own");
+    }
+    recorder.alert(&line(State::Open, 0, 1));
+    recorder.alert(&line(State::Update, 1, 2));
+    // Of the third no line tells; of the fourth nothing was found.
+    recorder.joined(&Joined { client: peer(1), line: Box::new(line(State::Update, 2, 3)) });
+    (0..4).for_each(|number| read(&mut recorder, 1, number, "after"));
+    recorder.alert(&line(State::Resolved, 1, 3));
+    (0..4).for_each(|number| read(&mut recorder, 1, number, "too late"));
+    recorder.finish();
+    let reader = Reader::open(directory.path()).unwrap();
+    let subjects = subjects(&reader, 0xa1);
+    let rows = reader.list(&subjects, None).unwrap().map(|row| row.unwrap());
+    let rows: BTreeSet<(String, String, String)> = rows
+        .map(|row| {
+            let subject = &subjects[row.subject];
+            (subject.incident.route.clone(), subject.client.clone(), row.object.to_string())
+        })
+        .collect();
+    let of = |number, client: &str, object: &str| {
+        (route(number).to_string(), client.to_owned(), object.to_owned())
+    };
+    let mut expected = BTreeSet::from([of(0, "peer:0.0.0.2", "not-its-own")]);
+    for number in 0..3 {
+        expected.extend(["before", "after"].map(|object| of(number, "peer:0.0.0.1", object)));
+    }
+    assert_eq!(rows, expected);
+    assert!(subjects.iter().all(|subject| subject.incident.resolved_at.is_some()));
 }

@@ -65,6 +65,10 @@ pub struct OpenAlert {
     pub signals: Vec<Rule>,
     pub clients: Vec<Client>,
     pub client_count: u64,
+    #[serde(default)]
+    pub routes: Vec<String>,
+    #[serde(default)]
+    pub route_count: u64,
     pub opened_by: Rule,
     pub opened_at: Timestamp,
     pub loss: f64,
@@ -84,7 +88,10 @@ impl Board {
         let known = open.get(&alert.id);
         if known.is_some() || open.len() < CAPACITY {
             // Who took it on knew of it as it was.
-            shown.acked = known.is_some_and(|known| known.acked && known.severity >= shown.severity);
+            let is_as_it_was = |known: &OpenAlert| {
+                known.severity >= shown.severity && known.route_count >= shown.route_count
+            };
+            shown.acked = known.is_some_and(|known| known.acked && is_as_it_was(known));
             open.insert(alert.id.clone(), Arc::new(shown));
         }
     }
@@ -133,7 +140,7 @@ impl OpenAlerts {
     pub fn bring_up_to_date(&mut self, clients: &Clients) {
         for alert in &mut self.alerts {
             let is_part = |row: &&super::Client| {
-                row.route == alert.route
+                (row.route == alert.route || alert.routes.contains(&row.route))
                     && alert.clients.iter().any(|client| client.kind == row.kind && client.id == row.id)
             };
             let rows = clients.clients.iter().filter(is_part);
@@ -146,6 +153,7 @@ impl OpenAlerts {
                 && nearest.distinct > u64::from(nearest.limit)
             {
                 alert.client = Client { kind: row.kind.clone(), id: row.id.clone() };
+                alert.route.clone_from(&row.route);
                 (alert.window_s, alert.limit) = (nearest.window_s, nearest.limit);
                 alert.distinct = nearest.distinct;
             }
@@ -181,6 +189,8 @@ impl From<&Alert> for OpenAlert {
             opened_by,
             opened_at,
             loss,
+            routes,
+            route_count,
             keys: _,
         } = alert;
         OpenAlert {
@@ -202,6 +212,8 @@ impl From<&Alert> for OpenAlert {
             signals: signals.clone(),
             clients: clients.clone(),
             client_count: *client_count,
+            routes: routes.clone(),
+            route_count: *route_count,
             opened_by: *opened_by,
             opened_at: *opened_at,
             loss: *loss,

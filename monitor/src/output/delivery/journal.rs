@@ -85,7 +85,11 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_DISTINCT", &alert.distinct.to_string());
     entry.add("ROLLCALL_REQUESTS", &alert.requests.to_string());
     entry.add("ROLLCALL_CLIENT_COUNT", &alert.client_count.to_string());
+    entry.add("ROLLCALL_ROUTE_COUNT", &alert.route_count.to_string());
     // A field may be there several times: the journal finds an entry by each.
+    for route in alert.routes.iter().filter(|route| ***route != *alert.route) {
+        entry.add("ROLLCALL_ROUTE", route);
+    }
     for client in &alert.clients {
         entry.add("ROLLCALL_CLIENT", &wording::client(client));
     }

@@ -38,7 +38,13 @@ pub(super) fn sentence(alert: &Alert) -> String {
             format!("{who}: clients that nobody knows come to {route} faster than usual: {distinct}")
         }
         Rule::Blind => blind(alert),
+        Rule::OpenDoor if alert.other_routes() > 0 => {
+            format!("{} give data to callers without any credential", routes(alert, 1))
+        }
         Rule::OpenDoor => format!("{route} gives data to callers without any credential"),
+        Rule::UnknownRoute if alert.other_routes() > 0 => {
+            format!("{} answer, and are not in the OpenAPI document", routes(alert, 1))
+        }
         Rule::UnknownRoute => format!("{route} answers, and is not in the OpenAPI document"),
     }
 }
@@ -61,6 +67,9 @@ pub(super) fn details(alert: &Alert) -> Vec<(&'static str, String)> {
         ("calls", format!("{} from {} to {}", alert.requests, alert.first_seen, alert.last_seen)),
         ("found by", rules(alert)),
     ];
+    if alert.other_routes() > 0 {
+        details.insert(1, ("routes", routes(alert, alert.routes.len())));
+    }
     if !alert.addresses.is_empty() {
         details.push(("addresses", join(&alert.addresses)));
     }
@@ -100,6 +109,19 @@ fn clients(alert: &Alert) -> String {
     if others == 0 { named } else { format!("{named} and {others} more") }
 }
 
+/// The first `most` routes, and how many more there are: where it is about one, that one first.
+fn routes(alert: &Alert, most: usize) -> String {
+    let others = alert.routes.iter().map(String::as_str).filter(|route| **route != *alert.route);
+    let named: Vec<&str> = std::iter::once(&*alert.route).chain(others).take(most.max(1)).collect();
+    let more = alert.route_count.saturating_sub(named.len() as u64);
+    let named = named.join(", ");
+    match more {
+        0 => named,
+        1 => format!("{named} and 1 more route"),
+        _ => format!("{named} and {more} more routes"),
+    }
+}
+
 fn rules(alert: &Alert) -> String {
     let mut rules = vec![alert.opened_by];
     for rule in [alert.rule].iter().chain(&alert.signals) {
@@ -116,6 +138,11 @@ fn blind(alert: &Alert) -> String {
         "~opaque" => "silence means nothing: most of the traffic can't be read".to_owned(),
         "~multipath" => format!(
             "{} connections send over several paths at once (MPTCP), and are not seen whole; from {}",
+            alert.distinct,
+            join(&alert.addresses)
+        ),
+        "~unseen" => format!(
+            "{} requests were answered that could not be seen, and may hide a walk; from {}",
             alert.distinct,
             join(&alert.addresses)
         ),
@@ -189,6 +216,18 @@ mod tests {
             "{details:?}"
         );
         assert!(details.contains(&("accounts read", "rollcall exposure a1".to_owned())), "{details:?}");
+    }
+
+    #[test]
+    fn an_alert_about_many_routes_says_so() {
+        let mut alert = alert("a1", State::Update, 0);
+        alert.route = "GET /c".into();
+        (alert.routes, alert.route_count) = (vec!["GET /a".to_owned(), "GET /c".to_owned()], 768);
+        let named = ("routes", "GET /c, GET /a and 766 more routes".to_owned());
+        assert!(details(&alert).contains(&named), "{:?}", details(&alert));
+        alert.rule = Rule::OpenDoor;
+        let expected = "GET /c and 767 more routes give data to callers without any credential";
+        assert_eq!(sentence(&alert), expected);
     }
 
     #[test]

@@ -82,7 +82,7 @@ families! {
 
     /// Calls taken in by the detector: `counted` as an object read, `no_object` on their route, or `refused` by the server.
     DETECTOR_OBSERVATIONS: Counter "rollcall_detector_observations_total" ["kind"];
-    /// Objects that did not count, as one call named more than 512.
+    /// Objects for which a sample of their call's counts, as it named more than 80.
     DETECTOR_OBJECTS_BEYOND: Counter "rollcall_detector_objects_beyond_total" [];
     /// Memory set aside for detection (--memory-budget).
     DETECTOR_MEMORY_BYTES: Gauge "rollcall_detector_memory_bytes" [];

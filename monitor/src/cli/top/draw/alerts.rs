@@ -75,7 +75,10 @@ fn row<'a>(alert: &'a OpenAlert, open_for: u64, wide: bool, theme: Theme) -> Row
         Cell::from(age(open_for)),
         Cell::from(format!("{}{}", if alert.acked { "✓" } else { "" }, alert.opened_by.name())),
         Cell::from(client(&alert.client.kind, &alert.client.id, theme)),
-        Cell::from(alert.route.as_str()),
+        Cell::from(match alert.route_count {
+            0 | 1 => alert.route.clone(),
+            count => format!("{} +{}", alert.route, count - 1),
+        }),
         Cell::from(over),
     ])
 }

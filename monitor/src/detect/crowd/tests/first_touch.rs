@@ -114,7 +114,8 @@ fn a_cold_start_is_silent() {
         let rate = daily(time, 5.0) * 1.5;
         time += -dice.chance().max(1e-12).ln() / rate;
         let skewed = dice.chance() * dice.chance();
-        mature = scene.read(time, (skewed * 20_000.0) as u64).mature;
+        scene.read(time, (skewed * 20_000.0) as u64);
+        mature = scene.is_mature();
     }
     assert!(mature);
     assert!(scene.findings.is_empty(), "{:?}", scene.findings[0]);
@@ -128,9 +129,10 @@ fn a_flash_crowd_on_known_objects_is_silent() {
             scene.read(second as f64, (second * 4 + n) % 10_000);
         }
     }
-    assert!(scene.read(7_200.0, 1).mature);
+    scene.read(7_200.0, 1);
+    assert!(scene.is_mature());
     for n in 0..10_000 {
-        assert!(!scene.read(7_201.0 + n as f64 / 500.0, n * 7_919 % 10_000).first);
+        assert!(!scene.read(7_201.0 + n as f64 / 500.0, n * 7_919 % 10_000).is_first);
     }
     assert!(scene.findings.is_empty());
 }
@@ -139,7 +141,8 @@ fn a_flash_crowd_on_known_objects_is_silent() {
 fn what_is_always_new_never_settles() {
     let mut scene = Scene::new();
     for n in 0..40_000 {
-        assert!(!scene.read(n as f64 / 4.0, n).mature);
+        scene.read(n as f64 / 4.0, n);
+        assert!(!scene.is_mature());
     }
     assert!(scene.findings.is_empty());
 }

@@ -80,7 +80,8 @@ fn a_flood_of_routes_drives_out_its_like() {
         scene.read(4_000.0, 1);
     }
     scene.on(1);
-    assert!(scene.read(4_001.0, 5).mature);
+    scene.read(4_001.0, 5);
+    assert!(scene.is_mature());
     let counters = scene.crowd.counters();
     assert_eq!((counters.routes, counters.route_evictions), (64, 2_999 - 64));
 }
@@ -127,23 +128,22 @@ proptest! {
         budget in 0_usize..1 << 16,
     ) {
         let mut crowd = Crowd::new(budget);
+        let mut choice = Choice::new(HashKey::new([7; 16]));
+        let objects: Objects = std::iter::once("é7").collect();
         let mut out = Vec::new();
         for (time, number, route, weight, kind) in events {
             let name: Arc<str> = format!("/{route}").into();
             let address = IpAddr::from((number as u32).to_be_bytes());
             let at = Timestamp(if weight % 2 == 0 { time } else { number });
+            let call = Call { at, route: &name, route_hash: hash(route), address };
+            choice.of(&objects, weight);
+            choice.named[0].number = Some(number);
             match kind {
                 0 => crowd.tick(at, &mut out),
-                1 => crowd.new_key(at, &name, hash(route), Lens::Credential, address, &mut out),
-                _ => {
-                    let touch = Touch {
-                        at, route: &name, route_hash: hash(route), object: "é7", object_hash: number,
-                        number: Some(number), address, weight,
-                    };
-                    crowd.touch(&touch, &mut out);
-                }
+                1 => crowd.new_key(&call, Lens::Credential, &mut out),
+                _ => crowd.touch(&call, &objects, &mut choice, &mut out),
             }
-            crowd.is_frontier(hash(route), number);
+            crowd.look(hash(route), &mut choice.named);
         }
         let counters = crowd.counters();
         prop_assert!(counters.routes <= crowd.routes.capacity() as u64);

@@ -159,11 +159,11 @@ fn new_accounts_are_silent_once_the_route_is_known() {
     for n in 0..1_000 {
         scene.walk(START + n as f64 * 20.0, next + n);
         scene.walk(START + n as f64 * 20.0 + 1.0, next + n);
-        assert!(scene.crowd.is_frontier(scene.route_hash, next + n));
+        assert!(scene.is_frontier(next + n));
     }
     assert!(!scene.begun(Rule::BlockDensity), "{:?}", scene.findings);
-    assert!(!scene.crowd.is_frontier(scene.route_hash, 500_000));
-    assert!(!scene.crowd.is_frontier(scene.route_hash, u64::MAX));
+    assert!(!scene.is_frontier(500_000));
+    assert!(!scene.is_frontier(u64::MAX));
     // A walk below is found all the same, and while it goes on, nothing is new.
     assert!(until_found(&mut scene, START + 21_000.0, 700_000..700_200).is_some_and(|n| n <= 63));
 }

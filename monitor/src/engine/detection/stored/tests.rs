@@ -281,10 +281,11 @@ fn a_name_is_once_in_memory() {
     }
     let detection = restarted(&detection, settings(&[], None, 10_000));
     let routes = detection.routes();
-    // The route, its notice, the alert about it and its member, the client's pair, what is usual there, and this summary.
+    // The route, its notice, the alert about it, which names it, and its member, the client's pair, what is usual there, and
+    // this summary.
     assert_eq!(
         (&*routes[0].route, std::sync::Arc::strong_count(&routes[0].route)),
-        ("GET /v1/customers/{id}", 7)
+        ("GET /v1/customers/{id}", 8)
     );
 }
 

@@ -25,6 +25,8 @@ fn alert(id: &str, state: State, severity: Severity, opened: u64) -> Alert {
         signals: Vec::new(),
         clients: vec![client],
         client_count: 1,
+        routes: vec!["GET /v1/customers/{id}".to_owned()],
+        route_count: 1,
         opened_by: Rule::DistinctObjects,
         opened_at: Timestamp(opened),
         loss: 0.0,
@@ -51,7 +53,7 @@ fn the_board_shows_what_is_open_as_of_its_last_line() {
 }
 
 #[test]
-fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer() {
+fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer_or_is_about_more_routes() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), Default::default()).unwrap();
     let board = Board::default();
@@ -68,6 +70,9 @@ fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer() {
     assert_eq!(tell(alert("b", State::Open, Severity::Warning, 2)), 1);
     assert_eq!(tell(alert("a", State::Update, Severity::Warning, 3)), 1);
     assert_eq!(tell(alert("a", State::Update, Severity::Critical, 4)), 0);
+    ledger::acknowledge(directory.path(), "a", &acked).unwrap();
+    assert_eq!(tell(alert("a", State::Update, Severity::Critical, 5)), 1);
+    assert_eq!(tell(Alert { route_count: 2, ..alert("a", State::Update, Severity::Critical, 6) }), 0);
     ledger.finish(std::time::Duration::from_secs(20)).unwrap();
 }
 

@@ -25,7 +25,7 @@ pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp
         ("job", "rollcall".to_owned()),
         ("instance", instance.to_owned()),
         ("rollcall_id", alert.id.clone()),
-        ("route", alert.route.to_string()),
+        ("route", alert.opened_on().to_owned()),
         ("client_kind", opened_with.kind.clone().into_owned()),
         ("severity", alert.severity.name().to_owned()),
     ]);

@@ -82,7 +82,7 @@ function plural(count, one, many) {
 // The client that stands out in an alert, with what it has touched by now: lines are written when a count has doubled, and
 // may be about everybody.
 function meanwhile(alert) {
-  const isPart = (row) => row.route === alert.route && alert.clients.some(({ kind, id }) => kind === row.kind && id === row.id);
+  const isPart = (row) => (row.route === alert.route || alert.routes.includes(row.route)) && alert.clients.some(({ kind, id }) => kind === row.kind && id === row.id);
   const rows = busiest.clients.filter(isPart).map((row) => ({ row, most: nearest(row) }));
   const { row, most } = rows.sort((a, b) => (b.most?.share ?? 0) - (a.most?.share ?? 0))[0] ?? {};
   if (!row) return alert;
@@ -93,7 +93,7 @@ function meanwhile(alert) {
   const { kind, id } = row;
   const { count: distinct, limit, window: window_s } = most;
   // Calls are not known by route and client.
-  return { ...alert, last_seen, client: { kind, id }, distinct, limit, window_s, distinct_error: row.exact ? 0 : 1, requests: 0 };
+  return { ...alert, last_seen, client: { kind, id }, route: row.route, distinct, limit, window_s, distinct_error: row.exact ? 0 : 1, requests: 0 };
 }
 
 function client({ kind, id }) {
@@ -136,6 +136,9 @@ function card(told, at) {
       { class: "who" },
       client(alert.client),
       el("span", { class: "mono" }, alert.route),
+      alert.route_count > 1
+        ? el("span", { class: "small" }, `and ${plural(alert.route_count - 1, "other route", "other routes")}`)
+        : "",
       ...others.slice(0, 4).map(client),
       beyond > 0 ? el("span", { class: "small" }, `and ${number(beyond)} more`) : "",
     ),

@@ -1,0 +1,184 @@
+//! What was found, for people.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use crate::{answers, client::Event, run::Case};
+
+/// The outcome of a run.
+#[derive(Default)]
+pub(crate) struct Findings {
+    /// By server.
+    totals: BTreeMap<&'static str, Total>,
+    /// Cases with something wrong.
+    pub(crate) open: Vec<Case>,
+    /// Cases with something wrong once, and nothing when tried again alone.
+    pub(crate) once: Vec<Case>,
+    /// Servers that had to be started again, and when.
+    pub(crate) revived: Vec<String>,
+}
+
+#[derive(Default)]
+struct Total {
+    connections: usize,
+    served: usize,
+}
+
+/// What is wrong, in the units of the figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Figures {
+    /// Requests served and neither reported right nor told.
+    missed: usize,
+    /// Cases with such requests.
+    cases: usize,
+    /// Cases that blind the rest of a connection.
+    blind: usize,
+    /// Exchanges reported with a status that no answer carried.
+    phantoms: usize,
+}
+
+impl Findings {
+    pub(crate) fn count(&mut self, case: &Case) {
+        let total = self.totals.entry(case.server.name).or_default();
+        total.connections += 1;
+        total.served += case.served.len();
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.figures(None) == Figures::default() && self.once.is_empty()
+    }
+
+    fn figures(&self, server: Option<&str>) -> Figures {
+        let mut figures = Figures::default();
+        for case in self.open.iter().filter(|case| server.is_none_or(|server| case.server.name == server)) {
+            let missed = untold(case);
+            figures.missed += missed;
+            figures.cases += usize::from(missed > 0);
+            figures.blind += usize::from(missed > 0 && case.verdict.blind);
+            figures.phantoms += case.verdict.phantoms.len();
+        }
+        figures
+    }
+}
+
+/// Requests of a case that were neither reported right nor told.
+fn untold(case: &Case) -> usize {
+    case.verdict.missed.len().saturating_sub(case.told)
+}
+
+pub(crate) fn print(findings: &Findings) {
+    println!(
+        "{:18} {:>6} {:>7} {:>6} {:>6} {:>6} {:>8}",
+        "server", "conns", "served", "missed", "cases", "blind", "phantoms"
+    );
+    for (server, total) in &findings.totals {
+        row(server, total, findings.figures(Some(server)));
+    }
+    let (connections, served) = findings.totals.values().fold((0, 0), |(connections, served), total| {
+        (connections + total.connections, served + total.served)
+    });
+    row("all", &Total { connections, served }, findings.figures(None));
+    for server in &findings.revived {
+        println!("started again: {server}");
+    }
+    if !findings.once.is_empty() {
+        println!("wrong once, right when tried again alone: {}", findings.once.len());
+    }
+}
+
+fn row(name: &str, total: &Total, figures: Figures) {
+    let Figures { missed, cases, blind, phantoms } = figures;
+    println!(
+        "{name:18} {:>6} {:>7} {missed:>6} {cases:>6} {blind:>6} {phantoms:>8}",
+        total.connections, total.served
+    );
+}
+
+/// Writes a line for each case with something wrong.
+pub(crate) fn write(findings: &Findings, file: &Path) -> Result<()> {
+    let mut text = String::new();
+    for case in &findings.open {
+        writeln!(text, "{}", line(case))?;
+    }
+    for case in &findings.once {
+        writeln!(text, "ONCE {}", line(case))?;
+    }
+    fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
+    println!("the cases are in {}", file.display());
+    Ok(())
+}
+
+fn line(case: &Case) -> String {
+    let mut kinds = Vec::new();
+    if untold(case) > 0 {
+        kinds.push(if case.verdict.blind { "BLIND" } else { "MISSED" });
+    }
+    if !case.verdict.phantoms.is_empty() {
+        kinds.push("PHANTOM");
+    }
+    if kinds.is_empty() {
+        kinds.push("told");
+    }
+    let marked = |text: String, marked: bool| if marked { format!("!{text}") } else { text };
+    let served = case.served.iter().enumerate();
+    let served =
+        served.map(|(index, answer)| marked(answer.describe(), case.verdict.missed.contains(&index)));
+    let reported = case.reported.iter().enumerate();
+    let reported = reported.map(|(index, exchange)| {
+        marked(answers::describe(&exchange.call), case.verdict.phantoms.contains(&index))
+    });
+    format!(
+        "{} {}/{}: served [{}] reported [{}] told {}",
+        kinds.join("+"),
+        case.server.name,
+        case.sequence.name,
+        listed(served.collect()),
+        listed(reported.collect()),
+        case.told
+    )
+}
+
+/// Two hundred alike would bury the rest.
+fn listed(mut items: Vec<String>) -> String {
+    const LONGEST: usize = 12;
+    if items.len() > LONGEST {
+        let left = items.len() - LONGEST;
+        items.drain(LONGEST / 2..LONGEST / 2 + left);
+        items.insert(LONGEST / 2, format!("… {left} …"));
+    }
+    items.join(", ")
+}
+
+/// Prints all that is known of a case.
+pub(crate) fn dump(case: &Case, metrics: &[(String, f64)]) {
+    println!("── {}", line(case));
+    for (at, event) in &case.observed.events {
+        let (mark, text) = match event {
+            Event::Sent(bytes) => (">", bytes.escape_ascii().to_string()),
+            Event::Urgent(bytes) => (">!", bytes.escape_ascii().to_string()),
+            Event::Received(bytes) => ("<", bytes.escape_ascii().to_string()),
+            Event::Ended => ("<", "end".to_owned()),
+            Event::Failed(error) => ("*", error.clone()),
+        };
+        println!(
+            "{:8.1} ms {mark:2} {}",
+            at.as_secs_f64() * 1e3,
+            text.replace("\\r\\n", "\\r\\n\n              ")
+        );
+    }
+    println!("client port {}", case.observed.port);
+    for exchange in &case.reported {
+        println!("reported {}", exchange.line);
+    }
+    for (metric, change) in metrics.iter().filter(|(metric, _)| is_of_traffic(metric)) {
+        println!("metric {metric} {change:+}");
+    }
+    println!();
+}
+
+/// Not of the process, nor of how long something took.
+fn is_of_traffic(metric: &str) -> bool {
+    metric.starts_with("rollcall_")
+        && !["_seconds", "_bytes", "_bucket"].iter().any(|part| metric.contains(part))
+}

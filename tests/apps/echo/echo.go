@@ -14,6 +14,9 @@ func main() {
 	handle := func(answer http.ResponseWriter, request *http.Request) {
 		target := strings.ReplaceAll(url.PathEscape(request.RequestURI), "%2F", "/")
 		target = strings.ReplaceAll(target, "%25", "%")
+		if request.Header.Get("X-Close") != "" {
+			answer.Header().Set("Connection", "close")
+		}
 		answer.Header().Set("Content-Type", "text/plain")
 		answer.Header().Set("X-Echo-Target", target)
 		fmt.Fprintf(answer, "echo:%s:end\n", target)

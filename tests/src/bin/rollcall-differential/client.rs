@@ -1,4 +1,4 @@
-//! One connection: a sequence, then three ordinary requests.
+//! A client: a sequence on a connection, then three ordinary requests, on the same connection or on others.
 
 use std::{
     cell::RefCell,
@@ -10,9 +10,16 @@ use std::{
 };
 
 use nix::sys::socket::{MsgFlags, send};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
 
-use crate::{answers, sequence::Sequence};
+use crate::{
+    answers::{self, Answer},
+    sequence::Sequence,
+};
 
 /// How long a server that answers nothing is waited for. It may be waiting for the rest of a body, so that nothing but time can tell.
 #[derive(Clone, Copy, Debug)]
@@ -35,18 +42,24 @@ pub(crate) const PATIENCE: Patience = Patience {
 /// The fields of the second of the three requests.
 const FIELDS: usize = 70;
 
+/// Room for what is read at once.
+const READ: usize = 16 * 1024;
+
 /// What happened on a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
-    pub(crate) port: u16,
-    pub(crate) received: Vec<u8>,
+    /// The client's port, where there was one connection.
+    pub(crate) port: Option<u16>,
+    pub(crate) served: Vec<Answer>,
     /// Targets of the ordinary requests.
     pub(crate) ordinary: [String; 3],
+    /// What happened when, if it is traced.
     pub(crate) events: Vec<(Duration, Event)>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
+    Connected(u16),
     Sent(Vec<u8>),
     Urgent(Vec<u8>),
     Received(Vec<u8>),
@@ -54,40 +67,74 @@ pub(crate) enum Event {
     Failed(String),
 }
 
-struct Connection {
-    stream: TcpStream,
-    began: Instant,
-    observed: Observed,
-    ended: bool,
+/// How a connection is made.
+pub(crate) struct Terms<'a> {
+    pub(crate) server: SocketAddr,
+    /// The ordinary requests have the numbers from here on.
+    pub(crate) number: u64,
+    /// The ports of clients that there have been: it is to have another.
+    pub(crate) used: &'a RefCell<HashSet<u16>>,
+    pub(crate) began: Instant,
+    pub(crate) traced: bool,
 }
 
-/// The ordinary requests have the numbers from `number` on. The connection is from a port that is not among those `used`.
-pub(crate) async fn converse(
-    server: SocketAddr,
-    sequence: &Sequence,
-    number: u64,
-    used: &RefCell<HashSet<u16>>,
-) -> io::Result<Observed> {
-    let stream = loop {
-        // The kernel gives out the port of a connection that has ended again.
-        let stream = TcpStream::connect(server).await?;
-        if used.borrow_mut().insert(stream.local_addr()?.port()) {
-            break stream;
-        }
-    };
-    stream.set_nodelay(true)?;
-    let ordinary = std::array::from_fn(|index| format!("/v1/customers/{}", number + index as u64));
-    let observed =
-        Observed { port: stream.local_addr()?.port(), received: Vec::new(), ordinary, events: Vec::new() };
-    let mut connection = Connection { stream, began: Instant::now(), observed, ended: false };
+/// Sends all on one connection.
+pub(crate) async fn converse(terms: &Terms<'_>, sequence: &Sequence) -> io::Result<Observed> {
+    let mut connection = Connection::open(terms).await?;
     connection.send_sequence(sequence).await;
-    for index in 0..3 {
-        let answered = connection.answered();
-        connection.send(&ordinary_request(&connection.observed.ordinary[index], index), false).await;
-        connection.read_until(PATIENCE.request, |connection| connection.answered() > answered).await;
+    let ordinary = ordinary(terms.number);
+    for (index, target) in ordinary.iter().enumerate() {
+        connection.ask(&ordinary_request(target, index), PATIENCE.request).await;
     }
-    connection.finish().await;
-    Ok(connection.observed)
+    let port = Some(connection.port);
+    connection.drain().await;
+    let Connection { received, events, .. } = connection;
+    Ok(Observed { port, served: answers::read(&received), ordinary, events })
+}
+
+/// Sends the sequence through a proxy, and the ordinary requests as others would, who share no more than the proxy with
+/// whoever sends it. What is observed is what the others were answered.
+///
+/// The sequence is sent twice: over a connection to the server behind that is new, as the last of the requests has the
+/// server close it, and over one that others have used before.
+pub(crate) async fn poison(terms: &Terms<'_>, sequence: &Sequence) -> io::Result<Observed> {
+    let ordinary = ordinary(terms.number);
+    let mut others = Others { terms, served: Vec::new(), events: Vec::new() };
+    let mut first = Connection::open(terms).await?;
+    first.send_sequence(sequence).await;
+    others.ask(&ordinary[0], &ordinary_request(&ordinary[0], 0)).await?;
+    others.events.extend(first.finish().await);
+    others.ask(&ordinary[1], &ordinary_request(&ordinary[1], 1)).await?;
+    let mut second = Connection::open(terms).await?;
+    second.send_sequence(sequence).await;
+    others.events.extend(second.finish().await);
+    let closing = format!("GET {} HTTP/1.1\r\nHost: api.example\r\nX-Close: yes\r\n\r\n", ordinary[2]);
+    others.ask(&ordinary[2], closing.as_bytes()).await?;
+    others.events.sort_by_key(|(at, _)| *at);
+    Ok(Observed { port: None, served: others.served, ordinary, events: others.events })
+}
+
+/// Clients that each ask for one thing.
+struct Others<'a> {
+    terms: &'a Terms<'a>,
+    served: Vec<Answer>,
+    events: Vec<(Duration, Event)>,
+}
+
+impl Others<'_> {
+    async fn ask(&mut self, target: &String, request: &[u8]) -> io::Result<()> {
+        let mut connection = Connection::open(self.terms).await?;
+        connection.ask(request, PATIENCE.end).await;
+        // An answer without its target is the proxy's own.
+        let answers = answers::read(&connection.received).into_iter();
+        self.served.extend(answers.filter(|answer| answer.echo.as_ref() == Some(target)));
+        self.events.extend(connection.events);
+        Ok(())
+    }
+}
+
+fn ordinary(number: u64) -> [String; 3] {
+    std::array::from_fn(|index| format!("/v1/customers/{}", number + index as u64))
 }
 
 fn ordinary_request(target: &str, index: usize) -> Vec<u8> {
@@ -100,17 +147,51 @@ fn ordinary_request(target: &str, index: usize) -> Vec<u8> {
     head.into_bytes()
 }
 
+struct Connection {
+    stream: TcpStream,
+    port: u16,
+    received: Vec<u8>,
+    ended: bool,
+    began: Instant,
+    traced: bool,
+    events: Vec<(Duration, Event)>,
+}
+
 impl Connection {
+    async fn open(terms: &Terms<'_>) -> io::Result<Connection> {
+        let (stream, port) = loop {
+            // The kernel gives out the port of a connection that has ended again.
+            let stream = TcpStream::connect(terms.server).await?;
+            let port = stream.local_addr()?.port();
+            if terms.used.borrow_mut().insert(port) {
+                break (stream, port);
+            }
+        };
+        stream.set_nodelay(true)?;
+        let (received, events) = (Vec::new(), Vec::new());
+        let (began, traced) = (terms.began, terms.traced);
+        let mut connection = Connection { stream, port, received, ended: false, began, traced, events };
+        connection.note(&[], |_| Event::Connected(port));
+        Ok(connection)
+    }
+
+    /// Sends a request, and waits for its answer.
+    async fn ask(&mut self, request: &[u8], patience: Duration) {
+        let answered = self.answered();
+        self.send(request, false).await;
+        self.read_until(patience, |connection| connection.answered() > answered).await;
+    }
+
     async fn send_sequence(&mut self, sequence: &Sequence) {
         let Some((last, first)) = sequence.writes.split_last() else { return };
         for write in first {
-            let before = self.observed.received.len();
+            let before = self.received.len();
             self.send(&write.bytes, write.urgent).await;
-            self.read_until(PATIENCE.write, |connection| connection.observed.received.len() > before).await;
+            self.read_until(PATIENCE.write, |connection| connection.received.len() > before).await;
         }
         self.send(&last.bytes, last.urgent).await;
-        let before = self.observed.received.len();
-        self.read_until(PATIENCE.request, |connection| connection.observed.received.len() > before).await;
+        let before = self.received.len();
+        self.read_until(PATIENCE.request, |connection| connection.received.len() > before).await;
         // Further answers to what came together.
         self.read_until(PATIENCE.write, |_| false).await;
     }
@@ -121,11 +202,11 @@ impl Connection {
         }
         let sent = if urgent { self.send_urgent(bytes).await } else { self.stream.write_all(bytes).await };
         let event = match sent {
-            Ok(()) if urgent => Event::Urgent(bytes.to_owned()),
-            Ok(()) => Event::Sent(bytes.to_owned()),
-            Err(error) => Event::Failed(error.to_string()),
+            Ok(()) if urgent => Event::Urgent,
+            Ok(()) => Event::Sent,
+            Err(error) => return self.note(bytes, |_| Event::Failed(error.to_string())),
         };
-        self.note(event);
+        self.note(bytes, event);
     }
 
     async fn send_urgent(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -145,43 +226,45 @@ impl Connection {
     }
 
     async fn read(&mut self) {
-        let mut bytes = vec![0; 65_536];
-        loop {
-            if let Err(error) = self.stream.readable().await {
-                return self.fail(&error);
+        let before = self.received.len();
+        self.received.reserve(READ);
+        match self.stream.read_buf(&mut self.received).await {
+            Ok(0) => {
+                self.ended = true;
+                self.note(&[], |_| Event::Ended);
             }
-            match self.stream.try_read(&mut bytes) {
-                Ok(0) => {
-                    self.ended = true;
-                    return self.note(Event::Ended);
-                }
-                Ok(count) => {
-                    self.observed.received.extend_from_slice(&bytes[..count]);
-                    return self.note(Event::Received(bytes[..count].to_vec()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return self.fail(&error),
+            Ok(_) if self.traced => {
+                let bytes = self.received[before..].to_vec();
+                self.note(&bytes, Event::Received);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.ended = true;
+                self.note(&[], |_| Event::Failed(error.to_string()));
             }
         }
     }
 
-    fn fail(&mut self, error: &io::Error) {
-        self.ended = true;
-        self.note(Event::Failed(error.to_string()));
-    }
-
-    fn note(&mut self, event: Event) {
-        self.observed.events.push((self.began.elapsed(), event));
+    fn note(&mut self, bytes: &[u8], event: impl FnOnce(Vec<u8>) -> Event) {
+        if self.traced {
+            self.events.push((self.began.elapsed(), event(bytes.to_vec())));
+        }
     }
 
     fn answered(&self) -> usize {
-        answers::read(&self.observed.received).len()
+        answers::read(&self.received).len()
+    }
+
+    /// Ends the connection.
+    async fn finish(mut self) -> Vec<(Duration, Event)> {
+        self.drain().await;
+        self.events
     }
 
     /// Ends our half, and reads what the server still has to say.
-    async fn finish(&mut self) {
+    async fn drain(&mut self) {
+        // The server may have ended it already.
         let _ = self.stream.shutdown().await;
-        let deadline = tokio::time::Instant::now() + PATIENCE.end;
-        while !self.ended && tokio::time::timeout_at(deadline, self.read()).await.is_ok() {}
+        self.read_until(PATIENCE.end, |_| false).await;
     }
 }

@@ -28,11 +28,13 @@ pub(crate) struct Exchanges {
     file: PathBuf,
     offset: u64,
     of: HashMap<Connection, Vec<Exchange>>,
+    /// Connections by the server's port and a target.
+    asked: HashMap<(u16, String), Vec<Connection>>,
 }
 
 impl Exchanges {
     pub(crate) fn in_file(file: PathBuf) -> Exchanges {
-        Exchanges { file, offset: 0, of: HashMap::new() }
+        Exchanges { file, offset: 0, of: HashMap::new(), asked: HashMap::new() }
     }
 
     /// Reads the lines that are new.
@@ -47,11 +49,23 @@ impl Exchanges {
             let value: Value = serde_json::from_str(line).with_context(|| format!("exchange {line}"))?;
             let call = Call::from_exchange(&value)?;
             let connection = (calls::port(&value, "server_port")?, call.port);
+            self.asked.entry((connection.0, call.target.clone())).or_default().push(connection);
             let truncated = value["truncated"] == true;
             let exchange = Exchange { call, truncated, line: line.to_owned() };
             self.of.entry(connection).or_default().push(exchange);
         }
         Ok(())
+    }
+
+    /// Exchanges with the server on `port` about one of these targets, on whatever connection, in the order of the targets.
+    pub(crate) fn about(&self, port: u16, targets: &[String]) -> Vec<Exchange> {
+        let mut found = Vec::new();
+        for target in targets {
+            let connections = self.asked.get(&(port, target.clone())).into_iter().flatten();
+            let exchanges = connections.flat_map(|&connection| self.of(connection));
+            found.extend(exchanges.filter(|exchange| exchange.call.target == *target).cloned());
+        }
+        found
     }
 
     pub(crate) fn of(&self, connection: Connection) -> &[Exchange] {

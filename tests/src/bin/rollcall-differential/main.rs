@@ -9,6 +9,8 @@ mod bound;
 mod client;
 mod exchanges;
 mod hyper_echo;
+mod mutate;
+mod own;
 mod report;
 mod run;
 mod sequence;
@@ -34,15 +36,8 @@ struct Cli {
 struct Options {
     /// Names of servers; all without names.
     servers: Vec<String>,
-    /// Only sequences whose name contains this; may be given several times. With `=NAME` just that one.
-    #[arg(long)]
-    filter: Vec<String>,
-    /// So many sequences, chosen at random.
-    #[arg(long)]
-    sequences: Option<usize>,
-    /// What chooses and mutates.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    choice: sequence::Choice,
     /// Prints each case in full: bytes sent and received, lines of the exchange log, metrics.
     #[arg(long)]
     dump: bool,
@@ -81,7 +76,7 @@ fn main() -> ExitCode {
 /// Whether nothing was found.
 fn perform(options: &Options) -> Result<bool> {
     let servers = servers::chosen(&options.servers)?;
-    let sequences = sequence::chosen(&options.filter, options.sequences, options.seed)?;
+    let sequences = sequence::chosen(&options.choice)?;
     if options.list {
         for server in &servers {
             println!("server {}", server.name);

@@ -42,7 +42,7 @@ impl Findings {
     pub(crate) fn count(&mut self, case: &Case) {
         let total = self.totals.entry(case.server.name).or_default();
         total.connections += 1;
-        total.served += case.served.len();
+        total.served += case.observed.served.len();
     }
 
     pub(crate) fn is_clean(&self) -> bool {
@@ -95,7 +95,7 @@ fn row(name: &str, total: &Total, figures: Figures) {
     );
 }
 
-/// Writes a line for each case with something wrong.
+/// Writes a line for each case with something wrong; `-` is standard output.
 pub(crate) fn write(findings: &Findings, file: &Path) -> Result<()> {
     let mut text = String::new();
     for case in &findings.open {
@@ -103,6 +103,10 @@ pub(crate) fn write(findings: &Findings, file: &Path) -> Result<()> {
     }
     for case in &findings.once {
         writeln!(text, "ONCE {}", line(case))?;
+    }
+    if file == Path::new("-") {
+        print!("{text}");
+        return Ok(());
     }
     fs::write(file, text).with_context(|| format!("write {}", file.display()))?;
     println!("the cases are in {}", file.display());
@@ -121,7 +125,7 @@ fn line(case: &Case) -> String {
         kinds.push("told");
     }
     let marked = |text: String, marked: bool| if marked { format!("!{text}") } else { text };
-    let served = case.served.iter().enumerate();
+    let served = case.observed.served.iter().enumerate();
     let served =
         served.map(|(index, answer)| marked(answer.describe(), case.verdict.missed.contains(&index)));
     let reported = case.reported.iter().enumerate();
@@ -155,19 +159,15 @@ pub(crate) fn dump(case: &Case, metrics: &[(String, f64)]) {
     println!("── {}", line(case));
     for (at, event) in &case.observed.events {
         let (mark, text) = match event {
-            Event::Sent(bytes) => (">", bytes.escape_ascii().to_string()),
-            Event::Urgent(bytes) => (">!", bytes.escape_ascii().to_string()),
-            Event::Received(bytes) => ("<", bytes.escape_ascii().to_string()),
+            Event::Connected(port) => ("=", format!("from port {port}")),
+            Event::Sent(bytes) => (">", shown(bytes)),
+            Event::Urgent(bytes) => (">!", shown(bytes)),
+            Event::Received(bytes) => ("<", shown(bytes)),
             Event::Ended => ("<", "end".to_owned()),
             Event::Failed(error) => ("*", error.clone()),
         };
-        println!(
-            "{:8.1} ms {mark:2} {}",
-            at.as_secs_f64() * 1e3,
-            text.replace("\\r\\n", "\\r\\n\n              ")
-        );
+        println!("{:8.1} ms {mark:2} {text}", at.as_secs_f64() * 1e3);
     }
-    println!("client port {}", case.observed.port);
     for exchange in &case.reported {
         println!("reported {}", exchange.line);
     }
@@ -181,4 +181,26 @@ pub(crate) fn dump(case: &Case, metrics: &[(String, f64)]) {
 fn is_of_traffic(metric: &str) -> bool {
     metric.starts_with("rollcall_")
         && !["_seconds", "_bytes", "_bucket"].iter().any(|part| metric.contains(part))
+}
+
+/// Bytes, with a line for each line, but for many lines or long ones.
+fn shown(bytes: &[u8]) -> String {
+    const LINES: usize = 24;
+    const WIDTH: usize = 400;
+    let lines: Vec<_> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+    let line = |line: &&[u8]| {
+        let cut = &line[..line.len().min(WIDTH)];
+        let left = line.len() - cut.len();
+        let rest = if left > 0 { format!("… {left} more") } else { String::new() };
+        format!("{}{rest}", cut.escape_ascii())
+    };
+    let mut shown: Vec<String> = if lines.len() > LINES {
+        let (first, last) = (&lines[..LINES / 2], &lines[lines.len() - LINES / 4..]);
+        let left = lines.len() - first.len() - last.len();
+        first.iter().map(line).chain([format!("… {left} lines …")]).chain(last.iter().map(line)).collect()
+    } else {
+        lines.iter().map(line).collect()
+    };
+    shown.retain(|line| !line.is_empty());
+    shown.join("\n               ")
 }

@@ -7,6 +7,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rollcall_tests::random::Random;
 use serde::Deserialize;
 
+use crate::{mutate, own};
+
 /// One thing to try on a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Sequence {
@@ -35,16 +37,37 @@ struct Recorded {
     writes: Vec<String>,
 }
 
-/// The sequences that fit, in a fixed order.
-pub(crate) fn chosen(filter: &[String], count: Option<usize>, seed: u64) -> Result<Vec<Sequence>> {
+/// Which sequences are sent.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// Only sequences whose name contains this; may be given several times. With `=NAME` just that one.
+    #[arg(long)]
+    filter: Vec<String>,
+    /// So many of the sequences, chosen at random.
+    #[arg(long)]
+    sequences: Option<usize>,
+    /// So many more, which are those that there are, changed at random.
+    #[arg(long, default_value_t = 0)]
+    mutate: usize,
+    /// What chooses and mutates.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// The sequences that are chosen.
+pub(crate) fn chosen(choice: &Choice) -> Result<Vec<Sequence>> {
+    let Choice { filter, sequences, mutate, seed } = choice;
     let mut all = shared()?;
+    all.extend(own::all());
+    let mutants = mutate::mutants(&all, *mutate, *seed);
+    all.extend(mutants);
     if !filter.is_empty() {
         all.retain(|sequence| filter.iter().any(|wanted| fits(&sequence.name, wanted)));
         ensure!(!all.is_empty(), "no sequence is called {}", filter.join(" or "));
     }
-    if let Some(count) = count {
-        Random::seeded(seed).shuffle(&mut all);
-        all.truncate(count);
+    if let Some(count) = sequences {
+        Random::seeded(*seed).shuffle(&mut all);
+        all.truncate(*count);
     }
     Ok(all)
 }

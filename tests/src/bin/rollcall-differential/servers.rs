@@ -26,6 +26,8 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     /// So many connections may be open to it at a time.
     pub(crate) at_once: usize,
+    /// The server that it stands in front of as a proxy, if it is one.
+    behind: Option<&'static str>,
     /// Writes what it needs into its folder, and says how it is started.
     command: fn(&Place<'_>) -> Result<Command>,
 }
@@ -34,6 +36,8 @@ pub(crate) struct Server {
 struct Place<'a> {
     folder: &'a Path,
     port: u16,
+    /// Where the server behind a proxy listens.
+    behind: u16,
 }
 
 const PYTHON: &str = include_str!("../../../apps/echo/echo.py");
@@ -48,10 +52,19 @@ const CGI: &str = include_str!("../../../apps/echo/echo.sh");
 const AT_ONCE: usize = 6;
 
 const fn server(name: &'static str, command: fn(&Place<'_>) -> Result<Command>) -> Server {
-    Server { name, at_once: AT_ONCE, command }
+    Server { name, at_once: AT_ONCE, behind: None, command }
 }
 
-pub(crate) const ALL: [Server; 20] = [
+/// One client at a time: the next has to get the connection that the last one left in the pool.
+const fn proxy(
+    name: &'static str,
+    behind: &'static str,
+    command: fn(&Place<'_>) -> Result<Command>,
+) -> Server {
+    Server { name, at_once: 1, behind: Some(behind), command }
+}
+
+pub(crate) const ALL: [Server; 24] = [
     server("nginx", nginx),
     server("apache", apache),
     server("haproxy", haproxy),
@@ -63,7 +76,7 @@ pub(crate) const ALL: [Server; 20] = [
     server("uvicorn-httptools", |place| python(place, "uvicorn-httptools")),
     server("hypercorn", |place| python(place, "hypercorn")),
     // A worker serves one connection at a time.
-    Server { name: "gunicorn-sync", at_once: 4, command: |place| python(place, "gunicorn-sync") },
+    Server { at_once: 4, ..server("gunicorn-sync", |place| python(place, "gunicorn-sync")) },
     server("gunicorn-gthread", |place| python(place, "gunicorn-gthread")),
     server("aiohttp", |place| python(place, "aiohttp")),
     server("waitress", |place| python(place, "waitress")),
@@ -73,6 +86,10 @@ pub(crate) const ALL: [Server; 20] = [
     server("puma", puma),
     server("java", |place| interpreted(place, "java", "Echo.java", JAVA)),
     server("php", php),
+    proxy("nginx+node", "node", nginx_proxy),
+    proxy("nginx+go", "go", nginx_proxy),
+    proxy("haproxy+node", "node", haproxy_proxy),
+    proxy("haproxy+go", "go", haproxy_proxy),
 ];
 
 /// The servers of these names; all without names.
@@ -107,6 +124,28 @@ fn python(place: &Place<'_>, name: &str) -> Result<Command> {
 }
 
 fn nginx(place: &Place<'_>) -> Result<Command> {
+    nginx_with(
+        place,
+        "location / { add_header X-Echo-Target $request_uri always; return 200 \"echo:$request_uri:end\\n\"; }",
+        "",
+    )
+}
+
+/// With the lines that WebSocket needs, as most copy them.
+fn nginx_proxy(place: &Place<'_>) -> Result<Command> {
+    nginx_with(
+        place,
+        "location / { proxy_pass http://pool; proxy_http_version 1.1; proxy_request_buffering off;\n\
+         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $upgrade; }",
+        &format!(
+            "map $http_upgrade $upgrade {{ default upgrade; '' ''; }}\n\
+             upstream pool {{ server 127.0.0.1:{}; keepalive 8; keepalive_requests 1000000; }}",
+            place.behind
+        ),
+    )
+}
+
+fn nginx_with(place: &Place<'_>, location: &str, more: &str) -> Result<Command> {
     let root = place.folder.display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
@@ -115,11 +154,10 @@ fn nginx(place: &Place<'_>) -> Result<Command> {
         "nginx.conf",
         &format!(
             "daemon off; user root; worker_processes 1; pid {root}/pid; error_log {root}/error.log;\n\
-         events {{ worker_connections 512; }}\n\
-         http {{ {temporary} access_log off; keepalive_requests 1000000; keepalive_timeout 20s;\n\
-         large_client_header_buffers 8 128k; client_max_body_size 0; default_type text/plain;\n\
-         server {{ listen 127.0.0.1:{}; location / {{ add_header X-Echo-Target $request_uri always;\n\
-         return 200 \"echo:$request_uri:end\\n\"; }} }} }}\n",
+             events {{ worker_connections 512; }}\n\
+             http {{ {temporary} access_log off; keepalive_requests 1000000; keepalive_timeout 20s;\n\
+             large_client_header_buffers 8 128k; client_max_body_size 0; default_type text/plain;\n{more}\n\
+             server {{ listen 127.0.0.1:{}; {location} }} }}\n",
             place.port
         ),
     )?;
@@ -150,14 +188,27 @@ fn apache(place: &Place<'_>) -> Result<Command> {
 }
 
 fn haproxy(place: &Place<'_>) -> Result<Command> {
+    let answer = " http-request return status 200 content-type text/plain hdr X-Echo-Target \"%[url]\" \
+                  lf-string \"echo:%[url]:end\\n\"\n";
+    haproxy_with(place, answer)
+}
+
+fn haproxy_proxy(place: &Place<'_>) -> Result<Command> {
+    let backend = format!(
+        " option forwardfor\n http-reuse always\n default_backend pool\nbackend pool\n http-reuse always\n server one 127.0.0.1:{}\n",
+        place.behind
+    );
+    haproxy_with(place, &backend)
+}
+
+fn haproxy_with(place: &Place<'_>, rest: &str) -> Result<Command> {
     let configuration = place.write(
         "haproxy.cfg",
         &format!(
             "global\n maxconn 256\n tune.bufsize 131072\n tune.http.maxhdr 1000\n\
-         defaults\n mode http\n timeout client 20s\n timeout http-request 20s\n timeout http-keep-alive 20s\n\
-         frontend echo\n bind 127.0.0.1:{}\n\
-         http-request return status 200 content-type text/plain hdr X-Echo-Target \"%[url]\" \
-         lf-string \"echo:%[url]:end\\n\"\n",
+             defaults\n mode http\n timeout client 20s\n timeout http-request 20s\n timeout http-keep-alive 20s\n \
+             timeout connect 5s\n timeout server 20s\n\
+             frontend echo\n bind 127.0.0.1:{}\n{rest}",
             place.port
         ),
     )?;
@@ -233,9 +284,12 @@ impl Place<'_> {
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(crate) server: Server,
+    /// Where clients connect to.
     pub(crate) address: SocketAddr,
     /// The ports of clients that there have been.
     pub(crate) used: RefCell<HashSet<u16>>,
+    /// What a proxy stands in front of.
+    backend: Option<Box<Instance>>,
     process: RefCell<Running>,
     bound: Bound,
     folder: TempDir,
@@ -244,16 +298,35 @@ pub(crate) struct Instance {
 impl Instance {
     /// Starts it. The caller is a thread that lives as long as the server does.
     pub(crate) fn start(server: Server) -> Result<Instance> {
+        let behind = server.behind.and_then(|name| ALL.into_iter().find(|server| server.name == name));
+        let backend = behind.map(|server| Instance::start(server).map(Box::new)).transpose()?;
         let folder = tempfile::Builder::new().prefix("rollcall-differential-").tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], port::free()?));
-        let bound = Bound::new(server.name)?;
-        let process = launch(server, &bound, folder.path(), address.port());
+        let bound = Bound::new(&format!("{}-{}", server.name, address.port()))?;
+        let place = Place {
+            folder: folder.path(),
+            port: address.port(),
+            behind: backend.as_ref().map_or(0, |backend| backend.address.port()),
+        };
+        let process = launch(server, &bound, &place);
         let process = RefCell::new(process.with_context(|| format!("start {}", server.name))?);
-        Ok(Instance { server, address, used: RefCell::default(), process, bound, folder })
+        Ok(Instance { server, address, used: RefCell::default(), backend, process, bound, folder })
+    }
+
+    /// The port whose traffic is watched: of the server behind a proxy, or of the server itself.
+    pub(crate) fn watched(&self) -> u16 {
+        self.backend.as_ref().map_or(self.address.port(), |backend| backend.address.port())
+    }
+
+    pub(crate) fn is_proxy(&self) -> bool {
+        self.backend.is_some()
     }
 
     /// Waits until it listens.
     pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        if let Some(backend) = &self.backend {
+            backend.wait_until_ready()?;
+        }
         let mut process = self.process.borrow_mut();
         deadline::until(&format!("{} to listen", self.server.name), || {
             let ended = process.ended()?;
@@ -263,21 +336,26 @@ impl Instance {
         .with_context(|| process.output())
     }
 
-    /// Starts it again unless it listens. Tells whether that was needed.
+    /// Starts it again unless it listens, and what is behind it. Tells whether that was needed.
     pub(crate) fn revive(&self) -> Result<bool> {
+        let backend =
+            self.backend.as_ref().is_some_and(|backend| TcpStream::connect(backend.address).is_err());
+        if let (true, Some(instance)) = (backend, &self.backend) {
+            instance.revive()?;
+        }
         if TcpStream::connect(self.address).is_ok() {
-            return Ok(false);
+            return Ok(backend);
         }
         self.bound.clear()?;
-        *self.process.borrow_mut() =
-            launch(self.server, &self.bound, self.folder.path(), self.address.port())?;
+        let place = Place { folder: self.folder.path(), port: self.address.port(), behind: self.watched() };
+        *self.process.borrow_mut() = launch(self.server, &self.bound, &place)?;
         self.wait_until_ready()?;
         Ok(true)
     }
 }
 
-fn launch(server: Server, bound: &Bound, folder: &Path, port: u16) -> Result<Running> {
-    let mut command = (server.command)(&Place { folder, port })?;
+fn launch(server: Server, bound: &Bound, place: &Place<'_>) -> Result<Running> {
+    let mut command = (server.command)(place)?;
     bound.hold(&mut command)?;
-    Running::start(command, &folder.join("output"))
+    Running::start(command, &place.folder.join("output"))
 }

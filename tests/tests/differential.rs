@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 /// Of some two thousand, the same ones each time: with each of the servers they take half a minute.
-const SEQUENCES: usize = 80;
+const SEQUENCES: usize = 120;
 
 #[test]
 fn what_real_servers_serve_is_reported_or_told() -> Result<()> {

@@ -61,11 +61,11 @@ pub(crate) async fn run(servers: &[Server], sequences: &[Sequence], dump: bool) 
 /// All cases, some at a time; then those with something wrong again, each alone.
 async fn side_by_side(stage: &Rc<Stage>, sequences: &[Sequence]) -> Result<Findings> {
     let cases = LocalSet::new().run_until(all(Rc::clone(stage), sequences)).await?;
-    let mut findings = Findings::default();
-    findings.revived = stage.revived.borrow().clone();
     stage.settle().await?;
     let metrics = stage.daemon.metrics()?;
-    let tells = metrics.by(UNEXPLAINED, "reason");
+    let mut findings = Findings::default();
+    findings.revived = stage.revived.borrow().clone();
+    findings.told = metrics.sum(UNEXPLAINED, &[]) as usize;
     let mut open = Vec::new();
     for (instance, sequence, observed) in cases {
         let case = stage.case(instance, sequence, observed);
@@ -74,12 +74,16 @@ async fn side_by_side(stage: &Rc<Stage>, sequences: &[Sequence]) -> Result<Findi
             open.push((instance, case));
         }
     }
-    if tells.is_empty() {
+    if !metrics.has(UNEXPLAINED) {
         // Nothing is told: there is no use in asking again.
         findings.open = open.into_iter().map(|(_, case)| case).collect();
         return Ok(findings);
     }
-    eprintln!("rollcall-differential: {} connections are tried again", open.len());
+    eprintln!(
+        "rollcall-differential: {} unexplained answers counted; {} connections are tried again",
+        findings.told,
+        open.len()
+    );
     let mut batches: Vec<Vec<(usize, Case)>> = Vec::new();
     while !open.is_empty() {
         batches.push(open.split_off(open.len().saturating_sub(BATCH)));
@@ -109,7 +113,7 @@ async fn side_by_side(stage: &Rc<Stage>, sequences: &[Sequence]) -> Result<Findi
 }
 
 /// Connections that are tried again at a time.
-const BATCH: usize = 16;
+const BATCH: usize = 32;
 
 /// Each server's connections, some at a time.
 async fn all(stage: Rc<Stage>, sequences: &[Sequence]) -> Result<Vec<(usize, Rc<Sequence>, Observed)>> {

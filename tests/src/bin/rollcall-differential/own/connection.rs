@@ -178,7 +178,7 @@ fn pipelines(list: &mut List) {
         ("bad", "nonsense\r\n\r\n".to_owned()),
         ("bad-line", "GET\r\nHost: x\r\n\r\n".to_owned()),
         ("bad-version", number(1, "GET").replace("1.1", "9.9")),
-        ("bad-field", format!("GET /pp/1 HTTP/1.1\r\nHost: x\r\nA b\r\n\r\n")),
+        ("bad-field", "GET /pp/1 HTTP/1.1\r\nHost: x\r\nA b\r\n\r\n".to_owned()),
         ("close", "GET /pp/1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned()),
         ("old", "GET /pp/1 HTTP/1.0\r\n\r\n".to_owned()),
         ("oldest", "GET /pp/1\r\n".to_owned()),

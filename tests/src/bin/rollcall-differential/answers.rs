@@ -8,7 +8,7 @@ use rollcall_tests::calls::Call;
 /// One final answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// `None` for HTTP/0.9, which has no head.
+    /// `None` for HTTP/0.9, which has no head, and for HTTP/2, whose head is not read.
     pub(crate) status: Option<u16>,
     /// The target as the application was told it, if it was asked at all.
     pub(crate) echo: Option<String>,
@@ -38,7 +38,12 @@ pub(crate) fn read(bytes: &[u8]) -> Vec<Answer> {
             answers.push(Answer { status: Some(status), echo });
         }
         if status == 101 {
-            // What follows is another protocol.
+            // What follows is another protocol. That of HTTP/2 begins with the answer to this very request.
+            if field(&text, "upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("h2c")) {
+                answers.pop();
+                let frames = String::from_utf8_lossy(&rest[head..]);
+                answers.push(Answer { status: None, echo: echo_in(&frames) });
+            }
             break;
         }
         rest = &rest[head + body..];
@@ -127,7 +132,7 @@ fn target(echo: &str) -> &str {
 
 impl Answer {
     pub(crate) fn describe(&self) -> String {
-        let status = self.status.map_or("0.9".to_owned(), |status| status.to_string());
+        let status = self.status.map_or("?".to_owned(), |status| status.to_string());
         match &self.echo {
             Some(echo) => format!("{status} {}", short(echo)),
             None => status,
@@ -178,6 +183,15 @@ mod tests {
     fn an_answer_without_a_head_counts_if_the_application_was_asked() {
         assert_eq!(answers("echo:/a:end\n"), [(None, Some("/a".to_owned()))]);
         assert_eq!(answers("<html>400 Bad Request</html>"), []);
+    }
+
+    #[test]
+    fn behind_an_upgrade_to_http_2_comes_the_answer_itself() {
+        let upgrade = |protocol: &str, rest: &str| {
+            answers(&format!("HTTP/1.1 101 \r\nUpgrade: {protocol}\r\n\r\n{rest}"))
+        };
+        assert_eq!(upgrade("h2c", "\0\0\x1a\0echo:/a:end\n"), [(None, Some("/a".to_owned()))]);
+        assert_eq!(upgrade("websocket", "\x08\x02"), [(Some(101), None)]);
     }
 
     #[test]

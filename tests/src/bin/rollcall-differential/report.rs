@@ -138,7 +138,7 @@ fn line(case: &Case) -> String {
         kinds.push("PHANTOM");
     }
     if kinds.is_empty() {
-        kinds.push("told");
+        kinds.push(if case.verdict.is_clean() { "right" } else { "told" });
     }
     let marked = |text: String, marked: bool| if marked { format!("!{text}") } else { text };
     let served = case.observed.served.iter().enumerate();

@@ -61,7 +61,7 @@ fn is_ordinary(answer: &Answer, ordinary: &[String; 3]) -> bool {
 }
 
 fn fit(answer: &Answer, exchange: &Exchange, ordinary: &[String; 3]) -> bool {
-    // HTTP/0.9 has no status.
+    // HTTP/0.9 has no status, and that of HTTP/2 need not be known.
     let status = match answer.status {
         Some(_) => exchange.call.status == answer.status,
         None => matches!(exchange.call.status, None | Some(200)),

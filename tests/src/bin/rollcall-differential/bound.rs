@@ -24,6 +24,23 @@ const MEMORY: u64 = 512 * 1024 * 1024;
 const HIERARCHIES: [(&str, &str); 2] =
     [("/sys/fs/cgroup", "memory.max"), ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")];
 
+/// What the names of ours begin with; the id of the process that made it follows.
+const PREFIX: &str = "rollcall-differential-";
+
+/// Removes the cgroups of earlier runs that were killed, with what still runs in them.
+pub(crate) fn clear_leftovers() {
+    for (root, limit) in HIERARCHIES {
+        for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
+            let left = maker.is_some_and(|maker| !Path::new("/proc").join(maker).exists());
+            if left && entry.path().join(limit).exists() {
+                drop(Bound { folder: entry.path() });
+            }
+        }
+    }
+}
+
 /// A cgroup, removed with all that runs in it when dropped.
 #[derive(Debug)]
 pub(crate) struct Bound {
@@ -33,7 +50,7 @@ pub(crate) struct Bound {
 impl Bound {
     pub(crate) fn new(name: &str) -> Result<Bound> {
         for (root, limit) in HIERARCHIES {
-            let folder = Path::new(root).join(format!("rollcall-differential-{}-{name}", std::process::id()));
+            let folder = Path::new(root).join(format!("{PREFIX}{}-{name}", std::process::id()));
             if !Path::new(root).join("cgroup.procs").exists() || fs::create_dir(&folder).is_err() {
                 continue;
             }

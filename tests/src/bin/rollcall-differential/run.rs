@@ -12,6 +12,7 @@ use rollcall_tests::{Daemon, deadline, program};
 use tokio::task::LocalSet;
 
 use crate::{
+    bound,
     client::{self, Observed, Terms},
     exchanges::{Exchange, Exchanges},
     report::{self, Findings},
@@ -48,6 +49,7 @@ struct Stage {
 
 pub(crate) async fn run(servers: &[Server], sequences: &[Sequence], dump: bool) -> Result<Findings> {
     program::require_root()?;
+    bound::clear_leftovers();
     let stage = Rc::new(Stage::set(servers, dump)?);
     let findings =
         if dump { stage.one_by_one(sequences).await? } else { side_by_side(&stage, sequences).await? };
@@ -58,7 +60,7 @@ pub(crate) async fn run(servers: &[Server], sequences: &[Sequence], dump: bool) 
     Ok(findings)
 }
 
-/// All cases, some at a time; then those with something wrong again, each alone.
+/// All cases, some at a time; then those with something wrong again, to see whether they are told.
 async fn side_by_side(stage: &Rc<Stage>, sequences: &[Sequence]) -> Result<Findings> {
     let cases = LocalSet::new().run_until(all(Rc::clone(stage), sequences)).await?;
     stage.settle().await?;

@@ -63,6 +63,18 @@ impl Metrics {
         sums
     }
 
+    /// The samples that are not as they were `before`, with the difference.
+    pub fn changes_since(&self, before: &Metrics) -> Vec<(String, f64)> {
+        let earlier: BTreeMap<_, _> =
+            before.samples.iter().map(|sample| (sample.series(), sample.value)).collect();
+        let difference = |sample: &Sample| {
+            let series = sample.series();
+            let difference = sample.value - earlier.get(&series).copied().unwrap_or(0.0);
+            (difference != 0.0).then_some((series, difference))
+        };
+        self.samples.iter().filter_map(difference).collect()
+    }
+
     /// Segments that were lost, for whatever reason.
     pub fn segments_lost(&self) -> f64 {
         LOSSES.iter().fold(0.0, |sum, outcome| sum + self.sum(OUTCOMES, &[(OUTCOME, outcome)]))

@@ -15,6 +15,7 @@ mod cargo;
 mod ci;
 mod core_source;
 mod dashboard;
+mod differential;
 mod documents;
 mod eval;
 mod fuzz;
@@ -24,6 +25,7 @@ mod package;
 mod packages;
 mod privilege;
 mod process;
+mod python;
 mod run;
 mod sections;
 mod setup;
@@ -58,6 +60,8 @@ enum Verb {
     Bench(bench::Options),
     /// Evaluates detection: attacks amid ordinary traffic, and ordinary traffic alone.
     Eval(eval::Options),
+    /// Sends odd byte sequences to real servers, and compares what they served with what is reported, as root.
+    Differential(differential::Options),
     /// Feeds the parsers what an attacker might, for a while each.
     Fuzz(fuzz::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
@@ -87,6 +91,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Test(options) => test::verb(&workspace, &options),
         Verb::Bench(options) => bench::verb(&workspace, &options),
         Verb::Eval(options) => eval::verb(&workspace, &options),
+        Verb::Differential(options) => differential::verb(&workspace, &options),
         Verb::Fuzz(options) => fuzz::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
         Verb::Package(options) => package::verb(&workspace, &options),

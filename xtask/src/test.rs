@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
+    differential,
     packages::{self, Program},
     privilege, process,
     toolchain::Toolchain,
@@ -48,9 +49,11 @@ pub(crate) struct Options {
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     privilege::obtainable("testing on the real kernel")?;
     packages::ensure(&PROGRAMS)?;
+    let servers = differential::prepare(workspace)?;
     let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
     tests.arg("--workspace").env("ROLLCALL_BIN", rollcall).env("ROLLCALL_XTASK", env::current_exe()?);
+    tests.envs(servers);
     tests.envs(shared_data(workspace).map(|shared| (SHARED, shared)));
     if !privilege::is_root() {
         // Only the test programs run as root; what cargo builds stays the user's.

@@ -342,6 +342,7 @@ impl Responses {
         effect: &mut Option<Effect>,
     ) {
         if head.is_interim() {
+            request.interim = true;
             request.response_bytes += u64::from(bytes);
             self.state = if head.end.is_some() { State::Start } else { State::Lost };
             return;
@@ -414,7 +415,11 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
-        return Some(first + found);
+        // Told to go on with a body that it doesn't have, a request is stuck; the client gave up waiting.
+        let is_stuck = |request: &Pending| request.interim && request.body_end == Some(request.head_end);
+        let nearest = first + found;
+        let others = pending.iter().skip(nearest).position(|request| exact(request) && !is_stuck(request));
+        return Some(nearest + others.unwrap_or_default());
     }
     let request = pending.get(first)?;
     // What was sent before the request arrived does not answer it.

@@ -121,3 +121,40 @@ fn every_place_of_a_pipeline_may_lose_its_request_or_its_answer_and_no_status_is
         }
     }
 }
+
+#[test]
+fn a_body_that_never_comes_behind_a_refusal_hides_nothing() {
+    let head = "POST /a HTTP/1.1\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\n";
+    for answer in
+        ["HTTP/1.1 417 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), status(401, "no")]
+    {
+        for split in [0, 3, 20] {
+            let mut wire = Wire::new();
+            wire.send(head).reply(&answer);
+            let next = get("/b");
+            if split > 0 {
+                wire.send(&next[..split]);
+            }
+            wire.send(&next[split..]).reply(status(201, ""));
+            wire.send(get("/c")).reply(status(202, "")).finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!((&reported[1..], unseen), (&["GET /b 201", "GET /c 202"][..], 0), "{answer} {split}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_comes_late_and_looks_like_a_request_is_none() {
+    let mut wire = Wire::new();
+    wire.send("POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n").reply(status(417, ""));
+    wire.send("GET /").send(get("/b")).reply(ok("")).send(get("/c")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 417", "GET /b 200", "GET /c 200"], 0));
+}
+
+#[test]
+fn a_request_that_was_told_to_go_on_without_a_body_gives_way_to_the_next() {
+    let mut wire = Wire::new();
+    wire.send("GET /a HTTP/1.1\r\nExpect: 100-continue\r\n\r\n").reply("HTTP/1.1 100 Continue\r\n\r\n");
+    wire.send(get("/b")).reply(status(201, "")).send(get("/c")).reply(status(202, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201", "GET /c 202"], 0));
+}

@@ -73,20 +73,21 @@ pub(super) fn is_blank(byte: u8) -> bool {
 
 /// Whether a line names a version of HTTP as its last part.
 pub(super) fn names_version(line: &[u8]) -> bool {
-    memchr::memmem::rfind(line, b"HTTP/").is_some_and(|at| at > 0 && is_blank(line[at - 1]))
+    let at = memchr::memmem::rfind(line, b"HTTP/");
+    at.is_some_and(|at| at > 0 && is_blank(line[at - 1]) && line.get(at + 5).is_none_or(u8::is_ascii_digit))
 }
 
-/// Where a line stands that asks for something: the first one that names a version, from the beginning of a line on.
+/// Where the first line begins that asks for something: it names a version, and is no header field.
 pub(super) fn find_request_line(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = memchr::memmem::find(&bytes[from..], b"HTTP/") {
-        let at = from + found;
-        let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |end| end + 1);
-        let is_alone = at + 5 < bytes.len() && bytes[at + 5..].first().is_some_and(u8::is_ascii_digit);
-        if at > start && is_blank(bytes[at - 1]) && is_alone && !bytes[start..at].contains(&b':') {
+    let mut start = 0;
+    while start < bytes.len() {
+        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end);
+        let line = &bytes[start..end];
+        let is_field = || line.iter().take_while(|&&byte| !is_blank(byte)).any(|&byte| byte == b':');
+        if names_version(line) && !is_field() {
             return Some(start);
         }
-        from = at + 5;
+        start = end + 1;
     }
     None
 }

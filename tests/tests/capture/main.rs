@@ -10,6 +10,7 @@ mod counters;
 mod decoys;
 mod handshake;
 mod lifetimes;
+mod losses;
 mod messages;
 mod opaque;
 mod packets;

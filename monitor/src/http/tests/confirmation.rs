@@ -50,6 +50,15 @@ fn a_lost_head_is_said_and_the_next_request_is_found_again() {
 }
 
 #[test]
+fn a_head_of_which_the_line_was_lost_is_counted_as_a_lost_request() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok("")).send("GET /b").miss(30).unseen_reply(40).settle().settle();
+    wire.send(get("/c")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /c 200"]);
+    assert_eq!(wire.connections.counters().lost_requests, 1);
+}
+
+#[test]
 fn after_a_loss_no_request_is_guessed_amid_a_message() {
     let mut wire = Wire::new();
     wire.send(get("/a")).reply(ok(""));

@@ -9,6 +9,7 @@ mod confinement;
 mod counters;
 mod decoys;
 mod handshake;
+mod joined;
 mod lifetimes;
 mod losses;
 mod messages;

@@ -57,6 +57,8 @@ pub(super) struct Pending {
     pub(super) called: bool,
     /// Response bytes have been seen.
     pub(super) responded: bool,
+    /// An interim answer has come.
+    pub(super) interim: bool,
     /// The response is complete.
     pub(super) answered: bool,
     pub(super) status: Option<u16>,

@@ -92,9 +92,8 @@ pub(super) fn find_request_line(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Whether bytes amid a stream, where something else may stand as well, may begin a request: its method in capitals, a target
-/// that begins as targets do, and a version, as far as they have come. `is_lost`: nothing is known of the place, so that a
-/// few bytes do.
-pub(super) fn may_be_request(bytes: &[u8], is_lost: bool) -> bool {
+/// that begins as targets do, and a version, as far as they have come.
+pub(super) fn may_be_request(bytes: &[u8]) -> bool {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let bytes = &bytes[blank..];
     let method =
@@ -102,12 +101,12 @@ pub(super) fn may_be_request(bytes: &[u8], is_lost: bool) -> bool {
     if method > METHOD_MAX {
         return false;
     }
-    let Some(&blank) = bytes.get(method) else { return is_lost };
+    let Some(&blank) = bytes.get(method) else { return true };
     if method == 0 || !matches!(blank, b' ' | b'\t') {
         return false;
     }
     match (bytes.get(method + 1), memchr::memchr(b'\n', bytes)) {
-        (None, _) => is_lost,
+        (None, _) => true,
         (Some(b'/' | b'*' | b' ' | b'\t' | b'?'), None) => true,
         (Some(byte), None) => byte.is_ascii_alphanumeric(),
         (Some(_), Some(end)) => names_version(trim_blanks(&bytes[..end])),

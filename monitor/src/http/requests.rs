@@ -127,6 +127,9 @@ impl Requests {
     ) {
         let mut rest = data;
         let mut first = true;
+        if self.fallback.is_some() && recognition::may_be_request(data) {
+            self.reconsider(origin, pending, shared);
+        }
         if origin.boundary {
             self.guess(data, origin, shared);
         }
@@ -376,7 +379,7 @@ impl Requests {
         let mut end = request.scan.end(&request.request.head);
         if (!had_line && request.scan.first_line > 0) || request.request.head.len() <= RECOGNISED_BY {
             let is_strict = self.fallback.as_ref().is_some_and(|fallback| fallback.strict);
-            if is_strict && !recognition::may_be_request(&request.request.head, true) {
+            if is_strict && !recognition::may_be_request(&request.request.head) {
                 self.fall_back(request, taken, origin, pending, shared);
                 return taken;
             }

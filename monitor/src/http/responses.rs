@@ -79,6 +79,8 @@ pub(super) struct Responses {
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
     displaced: bool,
+    /// What looks like no request may have the answer.
+    pub(super) takes_odd: bool,
     /// The last answer showed a guess to be right.
     pub(super) proves_guess: bool,
 }
@@ -192,6 +194,7 @@ impl Responses {
 
     /// The answer that [`Effect::Unpaired`] told of is to be passed over: nobody knows the request.
     pub(super) fn unpaired(&mut self) {
+        self.takes_odd = false;
         self.unpaired = true;
         self.state = State::Head(Vec::new());
     }
@@ -260,7 +263,11 @@ impl Responses {
             return None;
         }
         let Some(found) = found else { return Some(Effect::Unpaired) };
-        let found = behind_what_is_refused(pending, found, piece.data);
+        let found = match behind_odd(pending, found, piece.data) {
+            Some(found) => found,
+            None if std::mem::take(&mut self.takes_odd) => found,
+            None => return Some(Effect::Unpaired),
+        };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
         let found = pass_over(pending, found, shared);
         self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
@@ -346,6 +353,7 @@ impl Responses {
         effect: &mut Option<Effect>,
     ) {
         if head.is_interim() {
+            request.interim = true;
             request.response_bytes += u64::from(bytes);
             self.state = if head.end.is_some() { State::Start } else { State::Lost };
             return;
@@ -420,7 +428,11 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
-        return Some(first + found);
+        // Told to go on with a body that it doesn't have, a request is stuck; the client gave up waiting.
+        let is_stuck = |request: &Pending| request.interim && request.body_end == Some(request.head_end);
+        let nearest = first + found;
+        let others = pending.iter().skip(nearest).position(|request| exact(request) && !is_stuck(request));
+        return Some(nearest + others.unwrap_or_default());
     }
     let request = pending.get(first)?;
     // What was sent before the request arrived does not answer it.
@@ -432,19 +444,15 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
 }
 
-/// Where what looks like no request waits first, a good answer is to the request behind it, if there is one: that server
-/// read the former as the end of a body.
-fn behind_what_is_refused(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> usize {
+/// Where what looks like no request waits first, a good answer is to the request behind it: the server read the former as
+/// the end of a body. `None` if there is no request behind it.
+fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> Option<usize> {
     let is_good = matches!(answer.get(9), Some(b'2' | b'3'));
-    let is_odd = |index: usize| pending.get(index).is_some_and(|request| request.odd);
-    if is_good
-        && is_odd(found)
-        && pending.get(found + 1).is_some_and(|next| next.place.is_none() && !next.odd)
-    {
-        found + 1
-    } else {
-        found
+    if !is_good || !pending.get(found).is_some_and(|request| request.odd) {
+        return Some(found);
     }
+    let follows = |request: &Pending| request.place.is_none() && !request.odd;
+    pending.get(found + 1).is_some_and(|next| follows(next)).then_some(found + 1)
 }
 
 /// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were

@@ -51,7 +51,7 @@ impl Requests {
         };
         // After a message that servers read differently, an answer shows that this one has read it.
         let strict = !(origin.certain && self.reason == Unexplained::Framing && is_lost);
-        if strict && !recognition::may_be_request(data, is_lost) {
+        if strict && !recognition::may_be_request(data) {
             if self.reason == Unexplained::Framing && is_lost {
                 self.drop_unparsed(shared);
             }
@@ -71,7 +71,7 @@ impl Requests {
         self.reason = Unexplained::Unknown;
     }
 
-    /// At the next request's first byte: what was guessed before it was the rest of a body if that ends just here, and the server
+    /// At what may be the next request's first byte: what was guessed before it was the rest of a body if that ends just here, and the server
     /// has sent nothing since.
     pub(super) fn reconsider(
         &mut self,
@@ -84,9 +84,23 @@ impl Requests {
             State::Body(left) => left > 0 && left == u64::from(self.next.wrapping_sub(fallback.seq)),
             _ => false,
         };
-        let guess = pending.iter().find(|request| request.start == fallback.seq);
-        if ends_here && guess.is_some_and(|guess| guess.origin.sent == origin.sent && !guess.responded) {
-            self.disbelieve(self.next, pending, shared);
+        if !ends_here {
+            return;
+        }
+        let is_open = matches!(&self.state, State::Head(open) if open.start == fallback.seq);
+        let guess = match &self.state {
+            State::Head(open) if is_open => Some(open),
+            _ => pending.iter().find(|request| request.start == fallback.seq),
+        };
+        if guess.is_none_or(|guess| guess.origin.sent != origin.sent || guess.responded) {
+            return;
+        }
+        match std::mem::take(&mut self.state) {
+            State::Head(open) if is_open => self.fall_back(open, 0, origin, pending, shared),
+            state => {
+                self.state = state;
+                self.disbelieve(self.next, pending, shared);
+            }
         }
     }
 

@@ -71,6 +71,19 @@ fn an_upgrade_to_http2_is_told_and_what_follows_is_no_request() {
 }
 
 #[test]
+fn a_good_answer_is_to_what_looks_like_a_request() {
+    let body = "1\r\nA\r\n0\r\n\r\n";
+    let mut wire = Wire::new();
+    wire.captured = usize::MAX;
+    wire.send(["POST /a HTTP/1.1\r\nX: y\rTransfer-Encoding: chunked\r\n\r\n", body, &get("/b")].concat());
+    wire.reply([ok("1"), status(201, "2")].concat()).send(get("/c")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201", "GET /c 200"], 0));
+    let mut wire = Wire::new();
+    wire.send(["POST /a HTTP/1.1\r\n\r\n", "hello\r\n\r\n"].concat()).reply(ok("")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "hello  200"], 0));
+}
+
+#[test]
 fn joined_connections_are_read_from_their_next_request_on() {
     let pipeline = [get("/a"), get("/b"), get("/c")].concat();
     for cut in 1..pipeline.len() {
@@ -141,4 +154,41 @@ fn where_an_answer_of_a_pipeline_is_lost_no_status_is_wrong_and_none_unknown_for
             }
         }
     }
+}
+
+#[test]
+fn a_body_that_never_comes_behind_a_refusal_hides_nothing() {
+    let head = "POST /a HTTP/1.1\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\n";
+    for answer in
+        ["HTTP/1.1 417 No\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), status(401, "no")]
+    {
+        for split in [0, 3, 20] {
+            let mut wire = Wire::new();
+            wire.send(head).reply(&answer);
+            let next = get("/b");
+            if split > 0 {
+                wire.send(&next[..split]);
+            }
+            wire.send(&next[split..]).reply(status(201, ""));
+            wire.send(get("/c")).reply(status(202, "")).finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!((&reported[1..], unseen), (&["GET /b 201", "GET /c 202"][..], 0), "{answer} {split}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_comes_late_and_looks_like_a_request_is_none() {
+    let mut wire = Wire::new();
+    wire.send("POST /a HTTP/1.1\r\nContent-Length: 5\r\n\r\n").reply(status(417, ""));
+    wire.send("GET /").send(get("/b")).reply(ok("")).send(get("/c")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 417", "GET /b 200", "GET /c 200"], 0));
+}
+
+#[test]
+fn a_request_that_was_told_to_go_on_without_a_body_gives_way_to_the_next() {
+    let mut wire = Wire::new();
+    wire.send("GET /a HTTP/1.1\r\nExpect: 100-continue\r\n\r\n").reply("HTTP/1.1 100 Continue\r\n\r\n");
+    wire.send(get("/b")).reply(status(201, "")).send(get("/c")).reply(status(202, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201", "GET /c 202"], 0));
 }

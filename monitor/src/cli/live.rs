@@ -209,13 +209,16 @@ impl Consumer for Live {
         self.engine.unseen(Unseen::Multipath, ends.client.ip());
     }
 
-    fn settle(&mut self, now: Timestamp) {
+    fn settle(&mut self, upto: Timestamp) {
+        self.engine.settle(upto);
+    }
+
+    fn looked(&mut self, now: Timestamp) {
         self.health.tick();
         if now >= self.next_shares {
             self.next_shares = now + Duration::from_secs(1);
             self.beat(now);
         }
-        self.engine.settle(now);
         self.engine.output().tick();
         let engine = &mut self.engine;
         self.routes.answer(&self.inquiries.routes, now, || {

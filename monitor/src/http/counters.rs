@@ -45,7 +45,7 @@ pub struct Counters {
     /// Requests that nothing showed the server to have accepted, dropped when their connection ended.
     pub unconfirmed: u64,
     /// Requests that were captured after a loss whose place in the stream could not be proved, as the proof was
-    /// lost as well.
+    /// lost as well; and those of which no more than the beginning of the line was captured.
     pub lost_requests: u64,
     /// Requests taken back because the server's TCP had not accepted them, or the connection had become a tunnel.
     pub withdrawn: u64,

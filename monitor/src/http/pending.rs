@@ -49,6 +49,8 @@ pub(super) struct Pending {
     pub(super) confirmed: bool,
     /// The place where it was found is a guess until its response comes.
     pub(super) tentative: bool,
+    /// It is, as bytes before it were lost.
+    pub(super) behind_loss: bool,
     /// To be handed to detection as soon as it is confirmed.
     pub(super) due: bool,
     /// Handed to detection.

@@ -319,6 +319,7 @@ impl Requests {
             (origin.pipelined || !first) && (self.seasoned || self.announced.is_none());
         request.place = origin.sent.filter(|_| !request.origin.pipelined && origin.boundary);
         request.tentative = self.tentative;
+        request.behind_loss = self.tentative && self.reason == Unexplained::Lost;
         let window = &rest[..rest.len().min(shared.head_cap())];
         request.opens = opens && text::line(window) != Status::Not;
         let whole = if request.opens { None } else { head::strict(window, &mut request.request) };
@@ -567,6 +568,7 @@ impl Requests {
         self.drop_unparsed(shared);
         self.fallback = None;
         if let State::Head(request) = std::mem::replace(&mut self.state, State::Unsynced) {
+            shared.counters.lost_requests += u64::from(!self.tentative);
             shared.pool.release(request);
         }
         self.seasoned = true;

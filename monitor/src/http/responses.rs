@@ -76,6 +76,9 @@ pub(super) struct Responses {
     state: State,
     /// The response under way answers no known request.
     unpaired: bool,
+    /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
+    /// requests that wait, but nobody knows to which.
+    displaced: bool,
     /// What looks like no request may have the answer.
     pub(super) takes_odd: bool,
     /// The last answer showed a guess to be right.
@@ -99,6 +102,8 @@ impl Responses {
                 Piece { length: left, data: piece.data.get(at as usize..).unwrap_or_default(), ..piece };
             let seq = start.wrapping_add(at);
             if at == 0 && self.resumes(rest, seq, pending) {
+                // What was not captured of the answer before may hold others.
+                self.displaced |= matches!(self.state, State::Unknown);
                 self.state = State::Start;
                 self.unpaired = false;
             }
@@ -108,7 +113,7 @@ impl Responses {
                     effect = self.begin(rest, seq, pending, shared);
                     0
                 }
-                State::Head(_) => self.head(rest, seq, target, pending, &mut effect),
+                State::Head(_) => self.head(rest, seq, target, pending, shared, &mut effect),
                 State::Body(remaining) => {
                     let taken = u64::from(left).min(*remaining);
                     *remaining -= taken;
@@ -143,6 +148,8 @@ impl Responses {
         let end = start.wrapping_add(bytes);
         let target = self.target(pending);
         let responding = target.and_then(|index| pending.get_mut(index)).filter(|request| request.responded);
+        // Where the end of an answer is unknown, the gap may hold others.
+        self.displaced |= matches!(self.state, State::Unknown);
         let inside = match &mut self.state {
             State::Body(remaining) if u64::from(bytes) <= *remaining => {
                 *remaining -= u64::from(bytes);
@@ -172,6 +179,7 @@ impl Responses {
         }
         if !inside {
             shared.counters.response_gaps += 1;
+            self.displaced = true;
             self.state = State::Lost;
             self.unpaired = false;
         }
@@ -260,6 +268,7 @@ impl Responses {
             None if std::mem::take(&mut self.takes_odd) => found,
             None => return Some(Effect::Unpaired),
         };
+        self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
         let found = pass_over(pending, found, shared);
         self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
         self.state = State::Head(Vec::new());
@@ -273,6 +282,7 @@ impl Responses {
         seq: u32,
         target: Option<usize>,
         pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
         effect: &mut Option<Effect>,
     ) -> u32 {
         let State::Head(kept) = &mut self.state else { return 0 };
@@ -307,6 +317,7 @@ impl Responses {
         };
         request.place = Some(seq.wrapping_add(taken));
         self.answer(head, taken, piece.at, request, effect);
+        shared.counters.responses_missed += u64::from(self.displaced && request.responded);
         taken
     }
 
@@ -348,8 +359,10 @@ impl Responses {
             return;
         }
         request.respond(bytes.into(), at);
-        request.status = head.status;
-        request.response_type = head.media_type;
+        if !self.displaced {
+            request.status = head.status;
+            request.response_type = head.media_type;
+        }
         (request.odd, request.unserved) = (false, false);
         request.due = true;
         let connect = request.request.method() == b"CONNECT" && matches!(head.status, Some(200..300));
@@ -411,7 +424,7 @@ impl Responses {
 /// goes before the order of the requests, as servers pass over some, and answers are lost.
 fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: bool) -> Option<usize> {
     let first = pending.iter().position(|request| !request.answered)?;
-    let first = first + usize::from(resumes && pending[first].responded);
+    let first = first + usize::from(pending[first].responded);
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
@@ -450,7 +463,11 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
         let Some(request) = pending.get_mut(at) else { break };
         if request.needs_answer() && !request.answered {
             let counters = &mut shared.counters;
-            *(if request.unserved { &mut counters.unserved } else { &mut counters.withdrawn }) += 1;
+            *(match (request.unserved, request.behind_loss) {
+                (true, _) => &mut counters.unserved,
+                (_, true) => &mut counters.lost_requests,
+                _ => &mut counters.withdrawn,
+            }) += 1;
             pending.remove(at).into_iter().for_each(|request| shared.pool.release(request));
             continue;
         }

@@ -48,8 +48,11 @@ pub trait Consumer {
     fn segment(&mut self, segment: &Segment<'_>);
     /// Bytes of this connection travel over others too (MPTCP): its segments don't show what the server reads.
     fn multipath(&mut self, _ends: &Endpoints) {}
-    /// All that was captured before `now` has been handed over.
-    fn settle(&mut self, now: Timestamp);
+    /// All that was captured before this was last called has been handed over, and of what was captured before `upto` all but
+    /// some answers.
+    fn settle(&mut self, upto: Timestamp);
+    /// Told after each look, however far it came.
+    fn looked(&mut self, _now: Timestamp) {}
     /// When `settle` has to be called next even if nothing comes.
     fn next_deadline(&self) -> Option<Timestamp>;
     /// Moves out the advice for the programs that has come up since.
@@ -90,6 +93,7 @@ pub struct Capture {
     maps: Maps,
     epoll: Epoll,
     multipath: Multipath,
+    progress: Progress,
 }
 
 const RING_EVENT: u64 = 0;
@@ -102,7 +106,7 @@ impl Capture {
         epoll
             .add(&maps.ring, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, RING_EVENT))
             .map_err(io("watch the ring"))?;
-        Ok(Self { maps, epoll, multipath: Multipath::default() })
+        Ok(Self { maps, epoll, multipath: Multipath::default(), progress: Progress::default() })
     }
 
     /// The programs' counters.
@@ -168,7 +172,10 @@ impl Capture {
         while self.turn(clock, consumer, &mut look) && !look.is_over {}
         let Maps { batches, advice, .. } = &mut self.maps;
         consumer.captured(look.bytes, batches.lost);
-        consumer.settle(Timestamp::now());
+        if self.progress.is_settled(look.upto, monotonic()) {
+            consumer.settle(Timestamp(duration_nanos(look.upto).wrapping_add(clock)));
+        }
+        consumer.looked(Timestamp::now());
         for (connection, directive) in consumer.directives() {
             advice.leave(connection, directive);
         }
@@ -207,6 +214,7 @@ impl Capture {
         let now = Timestamp(duration_nanos(monotonic()).wrapping_add(clock));
         let upto = if is_empty(ring) { Some(now) } else { last };
         if let Some(upto) = upto {
+            look.upto = Duration::from_nanos(upto.0.wrapping_sub(clock));
             look.records += batches.partial(clock, upto, &mut |segment| consumer.segment(segment));
         }
         look.bytes - before >= BYTES_A_TURN
@@ -231,11 +239,20 @@ struct Look {
     unclocked: u64,
     /// Its time is over, and there may be more.
     is_over: bool,
+    /// The records that are in the ring yet were written later.
+    upto: Duration,
 }
 
 impl Look {
     fn new(now: Duration) -> Look {
-        Look { until: now + TIME_A_LOOK, records: 0, bytes: 0, unclocked: 0, is_over: false }
+        Look {
+            until: now + TIME_A_LOOK,
+            records: 0,
+            bytes: 0,
+            unclocked: 0,
+            is_over: false,
+            upto: Duration::ZERO,
+        }
     }
 
     /// A record of so many bytes was taken, at `now`.
@@ -247,6 +264,26 @@ impl Look {
             self.unclocked = 0;
             self.is_over = now() >= self.until;
         }
+    }
+}
+
+/// What may be settled. A look that ends for its time leaves records behind, and in them answers that are older than what it
+/// took: a batch goes to the ring when it is full. To take these for missing would be to give up calls that were served.
+#[derive(Debug, Default)]
+struct Progress {
+    /// When it last was.
+    settled: Duration,
+}
+
+impl Progress {
+    /// After a look that left nothing in the ring from before `upto`: whether all that had been captured when things were last
+    /// settled has been taken.
+    fn is_settled(&mut self, upto: Duration, now: Duration) -> bool {
+        let is_settled = upto > self.settled;
+        if is_settled {
+            self.settled = now;
+        }
+        is_settled
     }
 }
 
@@ -311,6 +348,22 @@ mod tests {
             look.took(bytes, || now);
         }
         now - begun
+    }
+
+    /// A reset is handed over in the first of the looks, and the answer before it stands in a batch behind the last.
+    #[test]
+    fn nothing_is_settled_while_what_was_captured_before_is_in_the_ring() {
+        let at = Duration::from_millis;
+        let mut progress = Progress::default();
+        assert!(progress.is_settled(at(100), at(500)), "what the reset shows is settled one time later");
+        for (upto, now) in [(110, 525), (300, 550), (499, 575)] {
+            assert!(!progress.is_settled(at(upto), at(now)), "records from before {upto} ms were taken");
+        }
+        assert!(progress.is_settled(at(501), at(600)));
+        // Ever more comes, and things are settled all the same.
+        assert!(!progress.is_settled(at(590), at(625)) && progress.is_settled(at(610), at(650)));
+        // The ring was found empty.
+        assert!(progress.is_settled(at(651), at(652)) && progress.is_settled(at(671), at(672)));
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! Connections older than the daemon, endings, and answers that are late or never come.
 
+use std::{
+    net::{SocketAddr, TcpStream},
+    os::fd::{AsRawFd, OwnedFd},
+};
+
 use anyhow::{Context, Result, ensure};
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 use rollcall_tests::{
     Behaviour, Client, Daemon, MiniServer, RawNetwork, Shape,
     client::{request, request_with_body},
@@ -130,6 +136,37 @@ fn endings_of_all_kinds_lose_nothing() -> Result<()> {
     server.wait_until_idle()?;
     finish(&server, daemon)?;
     Ok(())
+}
+
+/// A client that resets its connection may use its port again at once.
+#[test]
+fn the_same_ports_again_are_another_connection() -> Result<()> {
+    let (server, daemon) = scene()?;
+    let from = SocketAddr::from(([127, 0, 0, 1], port::free()?));
+    for round in 0..30 {
+        let mut client = connect_from(from, server.address())?;
+        for id in 0..3 {
+            client.get(&format!("/v1/customers/{}", round * 10 + id))?;
+        }
+        // The next one begins where this one is amid a request.
+        client.send(&customer(666)[..round])?;
+        client.wait_acknowledged()?;
+        server.wait_for((round + 1) * 3)?;
+        setsockopt(client.stream(), sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 0 })?;
+    }
+    server.wait_until_idle()?;
+    finish_without_loss(&server, daemon)?;
+    Ok(())
+}
+
+/// Connects from a port that another connection may have used before.
+fn connect_from(from: SocketAddr, to: SocketAddr) -> Result<Client> {
+    let socket: OwnedFd =
+        socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(from)).context("bind")?;
+    socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).context("connect")?;
+    Client::over(TcpStream::from(socket))
 }
 
 #[test]

@@ -123,6 +123,40 @@ fn every_place_of_a_pipeline_may_lose_its_request_or_its_answer_and_no_status_is
 }
 
 #[test]
+fn where_an_answer_of_a_pipeline_is_lost_no_status_is_wrong_and_none_unknown_for_long() {
+    let answer = |index: u16| status(200 + index, "x");
+    for cut in [usize::MAX, 30] {
+        for lost in 0..5 {
+            let mut wire = Wire::new();
+            wire.captured = cut;
+            wire.send((0..5).map(|index| get(&format!("/{index}"))).collect::<String>());
+            for index in 0..5 {
+                let answer = answer(index);
+                if index == lost {
+                    wire.unseen_reply(answer.len() as u32);
+                } else {
+                    wire.reply(answer);
+                }
+            }
+            // One in the place that the server was at, and one behind it.
+            wire.settle()
+                .settle()
+                .send([get("/5"), get("/6")].concat())
+                .reply(answer(5))
+                .reply(answer(6))
+                .finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!((reported.len(), unseen), (7, 0), "{lost} of {cut} bytes: {reported:?}");
+            for (index, line) in reported.iter().enumerate() {
+                let known = index == 5 || cut == usize::MAX && (index > 5 || index < usize::from(lost));
+                let (right, none) = (format!("GET /{index} {}", 200 + index), format!("GET /{index} -"));
+                assert!(*line == right || !known && *line == none, "{lost} of {cut} bytes: {reported:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_body_that_never_comes_behind_a_refusal_hides_nothing() {
     let head = "POST /a HTTP/1.1\r\nExpect: 200-ok\r\nContent-Length: 5\r\n\r\n";
     for answer in

@@ -13,6 +13,30 @@ fn a_request_that_tcp_never_accepted_is_not_reported() {
     assert_eq!(wire.connections.counters().unconfirmed, 1);
 }
 
+/// Answers are collected a CPU at a time, and a packet that is captured whole, or on another CPU, may overtake them.
+#[test]
+fn an_end_may_overtake_the_answers_before_it() {
+    for by_server in [false, true] {
+        let mut wire = Wire::new();
+        for part in get("/a").as_bytes().chunks(7) {
+            wire.send(part);
+        }
+        let (seq, answer) = (wire.server, ok("1"));
+        wire.unseen_reply(answer.len() as u32);
+        if by_server {
+            wire.server_fin();
+        } else {
+            wire.reset(wire.client);
+        }
+        wire.settle();
+        wire.respond_at(seq, answer.as_bytes());
+        wire.settle().settle().finish();
+        wire.expect(&["GET /a 200"]);
+        let counters = wire.connections.counters();
+        assert_eq!((counters.unconfirmed, counters.unpaired_responses), (0, 0));
+    }
+}
+
 #[test]
 fn a_lost_head_is_said_and_the_next_request_is_found_again() {
     let mut wire = Wire::new();
@@ -23,6 +47,15 @@ fn a_lost_head_is_said_and_the_next_request_is_found_again() {
     wire.expect(&["GET /a 200", "GET /b 200", "GET /c 200"]);
     let counters = wire.connections.counters();
     assert_eq!((counters.gaps, counters.lost_bytes, counters.resyncs), (1, 100, 1));
+}
+
+#[test]
+fn a_head_of_which_the_line_was_lost_is_counted_as_a_lost_request() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok("")).send("GET /b").miss(30).unseen_reply(40).settle().settle();
+    wire.send(get("/c")).reply(ok("")).finish();
+    wire.expect(&["GET /a 200", "GET /c 200"]);
+    assert_eq!(wire.connections.counters().lost_requests, 1);
 }
 
 #[test]

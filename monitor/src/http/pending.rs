@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{
     exchange::{Exchange, Request},
     head::{MediaType, Scan},
+    recognition,
 };
 use crate::{
     stream::{ConnectionId, Endpoints, reassembly::Origin},
@@ -97,6 +98,12 @@ impl Pending {
     /// Whether only an answer shows it to be a request.
     pub(super) fn needs_answer(&self) -> bool {
         self.tentative || self.odd || self.unserved
+    }
+
+    /// Whether its first line names a version of HTTP.
+    pub(super) fn names_version(&self) -> bool {
+        let line = self.request.head.get(..self.scan.first_line).unwrap_or_default();
+        recognition::names_version(recognition::trim_blanks(line.trim_ascii_end()))
     }
 
     /// Response bytes went by.

@@ -48,10 +48,10 @@ pub(super) fn recognise(bytes: &[u8]) -> Recognition {
     };
     let line = trim_blanks(&bytes[..end]);
     let rest = line.get(method + 1..).unwrap_or_default();
-    if names_version(line) {
-        Recognition::Request
-    } else if !is_method {
+    if !is_method {
         Recognition::Not(Protocol::Other)
+    } else if names_version(line) {
+        Recognition::Request
     } else if plausible(&bytes[..method], rest) {
         Recognition::Simple
     } else {

@@ -270,7 +270,9 @@ impl Responses {
         };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
         let found = pass_over(pending, found, shared);
-        self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
+        if let Some(request) = pending.get_mut(found) {
+            self.proves_guess |= std::mem::take(&mut request.tentative);
+        }
         self.state = State::Head(Vec::new());
         None
     }
@@ -448,7 +450,8 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
 /// the end of a body. `None` if there is no request behind it.
 fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> Option<usize> {
     let is_good = matches!(answer.get(9), Some(b'2' | b'3'));
-    if !is_good || !pending.get(found).is_some_and(|request| request.odd) {
+    let is_odd = |request: &Box<Pending>| request.odd && !request.names_version();
+    if !is_good || !pending.get(found).is_some_and(is_odd) {
         return Some(found);
     }
     let follows = |request: &Pending| request.place.is_none() && !request.odd;

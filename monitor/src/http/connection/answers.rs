@@ -67,7 +67,7 @@ impl Connection {
         while piece.length > 0 {
             let (taken, effect) = self.responses.feed(piece, &mut self.pending, shared);
             if std::mem::take(&mut self.responses.proves_guess) {
-                self.believe_guess();
+                self.requests.believe_guess();
             }
             piece.length -= taken;
             piece.data = piece.data.get(taken as usize..).unwrap_or_default();
@@ -142,7 +142,7 @@ impl Connection {
         *counter += 1;
     }
 
-    /// A guess has been answered: what was found by it are requests.
+    /// What was found by guessing are requests.
     pub(super) fn believe_guess(&mut self) {
         self.requests.believe_guess();
         self.pending.iter_mut().for_each(|request| request.tentative = false);

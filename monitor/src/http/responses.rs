@@ -403,7 +403,8 @@ impl Responses {
 /// goes before the order of the requests, as servers pass over some, and answers are lost.
 fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: bool) -> Option<usize> {
     let first = pending.iter().position(|request| !request.answered)?;
-    let first = first + usize::from(resumes && pending[first].responded);
+    // An answer of which the end was not seen is not answered once more.
+    let first = first + usize::from(pending[first].responded);
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {

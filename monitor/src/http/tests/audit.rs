@@ -108,3 +108,17 @@ fn every_place_of_a_pipeline_may_lose_its_request_or_its_answer_and_no_status_is
         }
     }
 }
+
+#[test]
+fn an_answer_behind_one_whose_end_was_not_captured_has_its_own_request() {
+    let long = "x".repeat(600);
+    let chunked = format!(
+        "HTTP/1.1 201 Because\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",
+        long.len()
+    );
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok(""));
+    wire.send(format!("{}G", get("/b"))).reply(chunked);
+    wire.send(&get("/c")[1..]).reply(status(404, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /b 201", "GET /c 404"], 0));
+}

@@ -148,7 +148,8 @@ impl Socket {
             unanswered: 0,
             answered: 0,
             packets: 0,
-            budget: 0,
+            // What came with the handshake is not counted here.
+            budget: 128 * 1024,
         };
         self.storage(&raw mut initial, BPF_SK_STORAGE_GET_F_CREATE.into())
     }

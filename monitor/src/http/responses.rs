@@ -76,6 +76,8 @@ pub(super) struct Responses {
     state: State,
     /// The response under way answers no known request.
     unpaired: bool,
+    /// What looks like no request may have the answer.
+    pub(super) takes_odd: bool,
     /// The last answer showed a guess to be right.
     pub(super) proves_guess: bool,
 }
@@ -184,6 +186,7 @@ impl Responses {
 
     /// The answer that [`Effect::Unpaired`] told of is to be passed over: nobody knows the request.
     pub(super) fn unpaired(&mut self) {
+        self.takes_odd = false;
         self.unpaired = true;
         self.state = State::Head(Vec::new());
     }
@@ -252,7 +255,11 @@ impl Responses {
             return None;
         }
         let Some(found) = found else { return Some(Effect::Unpaired) };
-        let found = behind_what_is_refused(pending, found, piece.data);
+        let found = match behind_odd(pending, found, piece.data) {
+            Some(found) => found,
+            None if std::mem::take(&mut self.takes_odd) => found,
+            None => return Some(Effect::Unpaired),
+        };
         let found = pass_over(pending, found, shared);
         self.proves_guess |= pending.get(found).is_some_and(|request| request.tentative);
         self.state = State::Head(Vec::new());
@@ -420,19 +427,15 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
 }
 
-/// Where what looks like no request waits first, a good answer is to the request behind it, if there is one: that server
-/// read the former as the end of a body.
-fn behind_what_is_refused(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> usize {
+/// Where what looks like no request waits first, a good answer is to the request behind it: the server read the former as
+/// the end of a body. `None` if there is no request behind it.
+fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> Option<usize> {
     let is_good = matches!(answer.get(9), Some(b'2' | b'3'));
-    let is_odd = |index: usize| pending.get(index).is_some_and(|request| request.odd);
-    if is_good
-        && is_odd(found)
-        && pending.get(found + 1).is_some_and(|next| next.place.is_none() && !next.odd)
-    {
-        found + 1
-    } else {
-        found
+    if !is_good || !pending.get(found).is_some_and(|request| request.odd) {
+        return Some(found);
     }
+    let follows = |request: &Pending| request.place.is_none() && !request.odd;
+    pending.get(found + 1).is_some_and(|next| follows(next)).then_some(found + 1)
 }
 
 /// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were

@@ -78,6 +78,8 @@ impl Connection {
                     let accepted = piece.ack.unwrap_or(self.accepted);
                     if self.requests.explain(accepted, &mut self.pending, shared) {
                         self.promote(&piece, shared);
+                    } else if !self.responses.takes_odd {
+                        self.responses.takes_odd = true;
                     } else {
                         self.responses.unpaired();
                     }

@@ -71,6 +71,19 @@ fn an_upgrade_to_http2_is_told_and_what_follows_is_no_request() {
 }
 
 #[test]
+fn a_good_answer_is_to_what_looks_like_a_request() {
+    let body = "1\r\nA\r\n0\r\n\r\n";
+    let mut wire = Wire::new();
+    wire.captured = usize::MAX;
+    wire.send(["POST /a HTTP/1.1\r\nX: y\rTransfer-Encoding: chunked\r\n\r\n", body, &get("/b")].concat());
+    wire.reply([ok("1"), status(201, "2")].concat()).send(get("/c")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201", "GET /c 200"], 0));
+    let mut wire = Wire::new();
+    wire.send(["POST /a HTTP/1.1\r\n\r\n", "hello\r\n\r\n"].concat()).reply(ok("")).reply(ok("")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "hello  200"], 0));
+}
+
+#[test]
 fn joined_connections_are_read_from_their_next_request_on() {
     let pipeline = [get("/a"), get("/b"), get("/c")].concat();
     for cut in 1..pipeline.len() {

@@ -135,3 +135,12 @@ fn an_answer_behind_one_whose_end_was_not_captured_has_its_own_request() {
     wire.send(&get("/c")[1..]).reply(status(404, "")).finish();
     assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /b 201", "GET /c 404"], 0));
 }
+
+#[test]
+fn a_request_whose_answer_was_lost_is_none_that_the_server_announced_not_to_answer() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).unseen_reply(40);
+    wire.send(get("/b")).reply("HTTP/1.1 201 Because\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    wire.finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201"], 0));
+}

@@ -166,6 +166,7 @@ impl Responses {
         // Answers whose place lies in the gap went by.
         for request in pending.iter_mut().filter(|request| !request.responded) {
             let went_by = request.place.is_some_and(|place| !before(place, start) && before(place, end));
+            request.went_by |= went_by;
             if went_by && !request.needs_answer() {
                 miss(request, shared);
             }
@@ -444,7 +445,9 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
     let mut at = 0;
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
-        if request.needs_answer() && !request.answered {
+        // A guess that led to the answered one, and had an answer itself, was right.
+        let was_right = request.tentative && request.went_by && !request.odd && !request.unserved;
+        if request.needs_answer() && !request.answered && !was_right {
             let counters = &mut shared.counters;
             *(if request.unserved { &mut counters.unserved } else { &mut counters.withdrawn }) += 1;
             pending.remove(at).into_iter().for_each(|request| shared.pool.release(request));

@@ -144,3 +144,12 @@ fn a_request_whose_answer_was_lost_is_none_that_the_server_announced_not_to_answ
     wire.finish();
     assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201"], 0));
 }
+
+#[test]
+fn a_guess_whose_answer_was_lost_is_a_request_if_one_behind_it_is() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok("")).miss(20).reply(status(201, ""));
+    wire.send(get("/c")).unseen_reply(40);
+    wire.send(get("/d")).reply(status(203, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /c -", "GET /d 203"], 1));
+}

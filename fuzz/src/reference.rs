@@ -208,11 +208,12 @@ impl Server {
             }
         }
         // A refusal is the last that a server says, and has no body.
-        let last = self.sent.windows(9).rposition(|octets| octets == b"HTTP/1.1 ").map(|at| &self.sent[at..]);
+        let last = self.sent.windows(7).rposition(|octets| octets == b"HTTP/1.").map(|at| &self.sent[at..]);
         if let Some(last) = last
             && last.ends_with(b"\r\n\r\n")
             && find(last, NUMBER.as_bytes()).is_none()
-            && let Some(status) = std::str::from_utf8(&last[9..12]).ok().and_then(|text| text.parse().ok())
+            && let Some(status) =
+                last.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
             && status >= 200
         {
             answers.push(Answer { served: None, status });

@@ -6,6 +6,7 @@
 
 pub mod calls;
 pub mod check;
+pub mod reference;
 pub mod requests;
 pub mod seeds;
 pub mod wire;

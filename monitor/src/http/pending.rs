@@ -36,6 +36,8 @@ pub(super) struct Pending {
     pub(super) place: Option<u32>,
     /// Offset of the last segment within the head that came after the server had sent something; 0 if none did.
     pub(super) seam: usize,
+    /// Bytes that were not seen stand where its answer would.
+    pub(super) went_by: bool,
     /// The server has announced that it reads no further than the request before.
     pub(super) unserved: bool,
     /// It looks like no request: an answer of HTTP/1 shows that it is one.

@@ -173,6 +173,7 @@ impl Responses {
         // Answers whose place lies in the gap went by.
         for request in pending.iter_mut().filter(|request| !request.responded) {
             let went_by = request.place.is_some_and(|place| !before(place, start) && before(place, end));
+            request.went_by |= went_by;
             if went_by && !request.needs_answer() {
                 miss(request, shared);
             }
@@ -426,6 +427,7 @@ impl Responses {
 /// goes before the order of the requests, as servers pass over some, and answers are lost.
 fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: bool) -> Option<usize> {
     let first = pending.iter().position(|request| !request.answered)?;
+    // An answer of which the end was not seen is not answered once more.
     let first = first + usize::from(pending[first].responded);
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
@@ -464,7 +466,9 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
     let mut at = 0;
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
-        if request.needs_answer() && !request.answered {
+        // A guess that led to the answered one, and had an answer itself, was right.
+        let was_right = request.tentative && request.went_by && !request.odd && !request.unserved;
+        if request.needs_answer() && !request.answered && !was_right {
             let counters = &mut shared.counters;
             *(match (request.unserved, request.behind_loss) {
                 (true, _) => &mut counters.unserved,

@@ -6,6 +6,7 @@ use crate::{
         connections::{Directive, Sink, Unseen},
         counters::Unexplained,
         head::could_be_response,
+        pending::Pending,
         requests::Shared,
         responses::{Effect, Piece},
     },
@@ -217,7 +218,8 @@ impl Connection {
 
     /// The server means to read no further than the request that it answers now: those behind count once they are answered.
     fn unserved(&mut self) {
-        for request in self.pending.iter_mut().filter(|request| !request.responded && !request.called) {
+        let is_behind = |request: &Pending| !request.answered && !request.responded && !request.called;
+        for request in self.pending.iter_mut().filter(|request| is_behind(request)) {
             (request.unserved, request.confirmed) = (true, false);
         }
     }

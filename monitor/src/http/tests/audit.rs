@@ -192,3 +192,35 @@ fn a_request_that_was_told_to_go_on_without_a_body_gives_way_to_the_next() {
     wire.send(get("/b")).reply(status(201, "")).send(get("/c")).reply(status(202, "")).finish();
     assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201", "GET /c 202"], 0));
 }
+
+#[test]
+fn an_answer_behind_one_whose_end_was_not_captured_has_its_own_request() {
+    let long = "x".repeat(600);
+    let chunked = format!(
+        "HTTP/1.1 201 Because\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",
+        long.len()
+    );
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok(""));
+    wire.send(format!("{}G", get("/b"))).reply(chunked);
+    wire.send(&get("/c")[1..]).reply(status(404, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /b 201", "GET /c 404"], 0));
+}
+
+#[test]
+fn a_request_whose_answer_was_lost_is_none_that_the_server_announced_not_to_answer() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).unseen_reply(40);
+    wire.send(get("/b")).reply("HTTP/1.1 201 Because\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    wire.finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b 201"], 0));
+}
+
+#[test]
+fn a_guess_whose_answer_was_lost_is_a_request_if_one_behind_it_is() {
+    let mut wire = Wire::new();
+    wire.send(get("/a")).reply(ok("")).miss(20).reply(status(201, ""));
+    wire.send(get("/c")).unseen_reply(40);
+    wire.send(get("/d")).reply(status(203, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /c -", "GET /d 203"], 1));
+}

@@ -435,11 +435,18 @@ fn behind_what_is_refused(pending: &VecDeque<Box<Pending>>, found: usize, answer
 }
 
 /// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were
-/// none. Returns where the answered one is now.
+/// none, but for a guess after which the server has sent something that was not seen. Returns where the answered one is
+/// now.
 fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Shared) -> usize {
     let mut at = 0;
+    let answered = pending.get(found).and_then(|request| request.place);
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
+        if !request.odd
+            && request.place.zip(answered).is_some_and(|(place, answered)| before(place, answered))
+        {
+            request.tentative = false;
+        }
         if request.needs_answer() && !request.answered {
             let counters = &mut shared.counters;
             *(if request.unserved { &mut counters.unserved } else { &mut counters.withdrawn }) += 1;

@@ -79,7 +79,7 @@ pub enum Value<'a> {
 /// Whether `text` begins like a document: with a selection, or with the definition of an operation or of a
 /// fragment. Cheap, and sure to say no to JSON.
 pub fn is_document(text: &[u8]) -> bool {
-    let mut lexer = Lexer::new(text);
+    let mut lexer = Lexer::new(text, u32::MAX);
     let is_word = |first: u8| is_name(first) && !first.is_ascii_digit();
     match lexer.eat(b'{') {
         Some(true) => lexer.peek().is_some_and(|next| next == b'.' || is_word(next)),
@@ -121,8 +121,13 @@ enum Place {
 impl<'a> Events<'a> {
     /// The events of `text`.
     pub fn new(text: &'a [u8]) -> Events<'a> {
+        Events::within(text, u32::MAX)
+    }
+
+    /// Those in its first `steps` tokens and comments.
+    pub fn within(text: &'a [u8], steps: u32) -> Events<'a> {
         Events {
-            tokens: Lexer::new(text),
+            tokens: Lexer::new(text, steps),
             place: Place::Document,
             defining: false,
             selections: Nesting::new(),
@@ -130,6 +135,11 @@ impl<'a> Events<'a> {
             inline: false,
             names: Names::default(),
         }
+    }
+
+    /// Tokens and comments that may yet be taken.
+    pub fn steps(&self) -> u32 {
+        self.tokens.steps()
     }
 
     fn document(&mut self, token: Token<'a>) -> Option<Event<'a>> {

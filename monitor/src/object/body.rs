@@ -52,7 +52,7 @@ impl Reader {
     fn readings(&mut self, text: &[u8], content: &Content<'_>) -> bool {
         let mut fits = false;
         // Before JSON: `{ customer …` begins like it, and is none.
-        if self.graphql && super::graphql::is_document(text) {
+        if self.graphql && self.is_document(text) {
             self.document(text);
             // `query=…` is a form.
             fits = self.operation.name().is_some();

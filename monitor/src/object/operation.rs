@@ -138,9 +138,16 @@ impl Reader {
         self.spend(before - tokens.steps());
     }
 
+    /// Whether `text` begins like a document.
+    pub(super) fn is_document(&mut self, text: &[u8]) -> bool {
+        let (is_document, left) = graphql::begins(text, self.work);
+        self.work = left;
+        is_document
+    }
+
     /// Reads one document.
     pub(super) fn document(&mut self, text: &[u8]) {
-        if !graphql::is_document(text) {
+        if !self.is_document(text) {
             return;
         }
         self.documents += 1;

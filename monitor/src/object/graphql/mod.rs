@@ -79,15 +79,21 @@ pub enum Value<'a> {
 /// Whether `text` begins like a document: with a selection, or with the definition of an operation or of a
 /// fragment. Cheap, and sure to say no to JSON.
 pub fn is_document(text: &[u8]) -> bool {
-    let mut lexer = Lexer::new(text, u32::MAX);
+    begins(text, u32::MAX).0
+}
+
+/// The same within so many tokens and comments, and how many of them are left.
+pub fn begins(text: &[u8], steps: u32) -> (bool, u32) {
+    let mut lexer = Lexer::new(text, steps);
     let is_word = |first: u8| is_name(first) && !first.is_ascii_digit();
-    match lexer.eat(b'{') {
+    let is_document = match lexer.eat(b'{') {
         Some(true) => lexer.peek().is_some_and(|next| next == b'.' || is_word(next)),
         Some(false) if lexer.peek().is_some_and(is_word) => {
             matches!(lexer.next(), Some(Token::Name(word)) if kind(word).is_some() || word == b"fragment")
         }
         _ => false,
-    }
+    };
+    (is_document, lexer.steps())
 }
 
 /// Gives the events of a document.

@@ -38,6 +38,17 @@ const CASES: &[Case] = &[
     ("4,000 parameters", 200, |n| {
         (format!("/a?{}", (0..4_000).map(|_| "a=1&").collect::<String>() + &n.to_string()), vec![])
     }),
+    ("3,000 accounts in JSON", 200, |n| {
+        let ids: String = (0..3_000).map(|at| format!("{},", (n * 3_000 + at) % 46_656)).collect();
+        (format!("/a?filter={{\"ids\":[{ids}1]}}"), vec![])
+    }),
+    ("16,000 separators", 200, |n| (format!("/a?{}id={n}", "&".repeat(16_000)), vec![])),
+    ("GraphQL of 2,500 arguments", 200, |n| {
+        (format!("/graphql?query={{a({}id:{n})}}", "id:1,".repeat(2_500)), vec![])
+    }),
+    ("GraphQL of 2,500 comments", 200, |n| {
+        (format!("/graphql?query={{{}a(id:{n})}}", "%23%0A".repeat(2_500)), vec![])
+    }),
     ("ever new paths of words", 200, |n| (format!("/{}/{}/{}", word(n), word(n * 7), word(n * 31)), vec![])),
     ("ever new paths, refused", 404, |n| (format!("/{}/{}/{}", word(n), word(n * 7), word(n * 31)), vec![])),
     ("ever new routes with accounts", 200, |n| {

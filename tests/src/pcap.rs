@@ -1,9 +1,12 @@
 //! Capture files written by hand, for replays where no recorded ones are at hand.
 
-use crate::packet::{self, ACK, Checksum, FIN, PSH, SYN, Segment};
+use crate::packet::{self, ACK, Checksum, FIN, PSH, RST, SYN, Segment};
 
 /// Link type of packets that begin with their IP header.
 const LINKTYPE_RAW: u32 = 101;
+
+/// The client's first sequence number.
+const INITIAL: u32 = u32::MAX - 3;
 
 /// A classic capture file (microseconds, little-endian) in the making.
 #[derive(Clone, Debug)]
@@ -38,24 +41,22 @@ impl Capture {
         self.bytes.extend(packet);
     }
 
+    /// Adds the SYN of [`Capture::push_conversation`], to which a server that still has an older connection on these ports
+    /// answers with where that stands, and perhaps the reset by which the client ends that.
+    pub fn push_challenge(&mut self, port: u16, with_reset: bool) {
+        self.push(&segment(port, true, INITIAL, 0, SYN, b""));
+        self.push(&segment(port, false, 900_000, 700_000, ACK, b""));
+        if with_reset {
+            self.push(&segment(port, true, 700_000, 0, RST, b""));
+        }
+    }
+
     /// Adds one connection of 10.0.0.2 to port 80 of 10.0.0.1: what each end sends in turn, in segments of at most `size`
     /// bytes.
     pub fn push_conversation(&mut self, port: u16, turns: &[(&[u8], &[u8])], size: usize) {
-        let (client, server) = (([10, 0, 0, 2], port).into(), ([10, 0, 0, 1], 80).into());
-        let (mut ours, mut theirs) = (u32::MAX - 3, 77_u32);
-        let segment = |from_client: bool, seq, ack, flags, payload| Segment {
-            source: if from_client { client } else { server },
-            destination: if from_client { server } else { client },
-            seq,
-            ack,
-            flags,
-            window: u16::MAX,
-            urgent: 0,
-            options: &[],
-            payload,
-            checksum: Checksum::Valid,
-            extensions: &[],
-        };
+        let (mut ours, mut theirs) = (INITIAL, 77_u32);
+        let segment =
+            |from_client, seq, ack, flags, payload| segment(port, from_client, seq, ack, flags, payload);
         self.push(&segment(true, ours, 0, SYN, b""));
         ours = ours.wrapping_add(1);
         self.push(&segment(false, theirs, ours, SYN | ACK, b""));
@@ -78,5 +79,22 @@ impl Capture {
     /// The file so far.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+}
+
+fn segment(port: u16, from_client: bool, seq: u32, ack: u32, flags: u8, payload: &[u8]) -> Segment<'_> {
+    let (client, server) = (([10, 0, 0, 2], port).into(), ([10, 0, 0, 1], 80).into());
+    Segment {
+        source: if from_client { client } else { server },
+        destination: if from_client { server } else { client },
+        seq,
+        ack,
+        flags,
+        window: u16::MAX,
+        urgent: 0,
+        options: &[],
+        payload,
+        checksum: Checksum::Valid,
+        extensions: &[],
     }
 }

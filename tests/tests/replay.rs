@@ -1,6 +1,12 @@
 //! `rollcall replay`: capture files through the same engine.
 
-use std::{collections::BTreeMap, fs, io::Write as _, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
@@ -30,18 +36,41 @@ fn unescaped(target: &str) -> String {
 }
 
 /// Replays a file; its exchanges.
-fn replay(file: &std::path::Path) -> Result<Vec<Row>> {
+fn replay(file: &Path) -> Result<Vec<Row>> {
+    let replayed = replay_whole(file)?;
+    ensure!(replayed.code == Some(0), "replay of {} ended with {:?}", file.display(), replayed.code);
+    Ok(replayed.exchanges)
+}
+
+/// What came of a replay at the defaults.
+struct Replayed {
+    code: Option<i32>,
+    exchanges: Vec<Row>,
+    /// Client, severity, and how many objects, of each alert, notices among them.
+    alerts: Vec<(String, String, u64)>,
+}
+
+fn replay_whole(file: &Path) -> Result<Replayed> {
     let folder = tempfile::tempdir()?;
+    let alerts = folder.path().join("alerts.jsonl");
     let output = Command::new(daemon::binary())
         .args(["replay", "--exchange-log", "-", "--alert.file"])
-        .arg(folder.path().join("alerts.jsonl"))
+        .arg(&alerts)
         .arg(file)
         .output()
         .with_context(|| format!("replay {}", file.display()))?;
-    let errors = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "replay of {} ended with {}: {errors}", file.display(), output.status);
-    let lines = String::from_utf8(output.stdout)?;
-    lines.lines().map(|line| row(&serde_json::from_str(line).with_context(|| line.to_owned())?)).collect()
+    let json = |line: &str| serde_json::from_str::<Value>(line).with_context(|| line.to_owned());
+    let exchanges = String::from_utf8(output.stdout)?;
+    let alerts = if alerts.exists() { fs::read_to_string(alerts)? } else { String::new() };
+    let alert = |alert: Value| {
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        (text(&alert["client"]["id"]), text(&alert["severity"]), alert["distinct"].as_u64().unwrap_or(0))
+    };
+    Ok(Replayed {
+        code: output.status.code(),
+        exchanges: exchanges.lines().map(|line| row(&json(line)?)).collect::<Result<_>>()?,
+        alerts: alerts.lines().map(|line| json(line).map(alert)).collect::<Result<_>>()?,
+    })
 }
 
 fn row(exchange: &Value) -> Result<Row> {
@@ -58,19 +87,19 @@ fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// The recorded captures, or `None`, said aloud, where they are not at hand.
-fn recorded() -> Option<PathBuf> {
+/// A directory of recorded data that has `file` in it, or `None`, said aloud, where it is not at hand.
+fn recorded(name: &str, file: &str) -> Option<PathBuf> {
     let shared = std::env::var_os("ROLLCALL_SHARED").map(PathBuf::from);
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let folder = shared.unwrap_or(beside).join("data/pcap");
-    if folder.join("requests.json").is_file() {
+    let folder = shared.unwrap_or(beside).join("data").join(name);
+    if folder.join(file).is_file() {
         return Some(folder);
     }
     // Written past the test runner, which keeps back what a passing test prints.
     let _ = writeln!(
         std::io::stderr(),
-        "NOTICE: there are no recorded captures in {}: set ROLLCALL_SHARED to the directory that has data/pcap; \
-         only a generated capture is replayed",
+        "NOTICE: there is nothing recorded in {}: set ROLLCALL_SHARED to the directory that has data/{name}; \
+         only what is generated is replayed",
         folder.display()
     );
     None
@@ -78,7 +107,7 @@ fn recorded() -> Option<PathBuf> {
 
 #[test]
 fn recorded_captures_give_the_expected_requests() -> Result<()> {
-    let Some(folder) = recorded() else { return Ok(()) };
+    let Some(folder) = recorded("pcap", "requests.json") else { return Ok(()) };
     let expected: Value = serde_json::from_str(&fs::read_to_string(folder.join("requests.json"))?)?;
     let mut differences = BTreeMap::new();
     for capture in expected.as_array().context("requests.json is no list")? {
@@ -187,6 +216,124 @@ fn what_is_no_capture_is_named_as_such() -> Result<()> {
             errors.contains("foreign.pcap") && errors.trim().lines().count() == 1,
             "not one clear line: {errors}"
         );
+    }
+    Ok(())
+}
+
+/// Target and status of each exchange, in order of the targets.
+fn statuses(rows: &[Row]) -> Vec<(&str, &str)> {
+    let mut statuses: Vec<_> = rows.iter().map(|row| (&*row[TARGET], &*row[TARGET + 1])).collect();
+    statuses.sort_unstable();
+    statuses
+}
+
+/// A folder of the cases, and the files in it.
+fn case(name: &str, file: &str) -> Result<Vec<PathBuf>> {
+    let Some(folder) = recorded("cases", &format!("{name}/{file}")) else { return Ok(Vec::new()) };
+    let files =
+        fs::read_dir(folder.join(name))?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    let is_input = |file: &PathBuf| {
+        file.extension().is_some_and(|extension| ["pcap", "log", "json"].iter().any(|one| extension == *one))
+    };
+    Ok(files.into_iter().filter(is_input).collect())
+}
+
+#[test]
+fn a_lost_answer_or_request_leaves_the_others_their_statuses() -> Result<()> {
+    const RIGHT: [(&str, &str); 6] = [
+        ("/v1/customers/1001", "200"),
+        ("/v1/customers/1002", "404"),
+        ("/v1/customers/1003", "200"),
+        ("/v1/customers/1004", "403"),
+        ("/v1/customers/1005", "500"),
+        ("/v1/customers/1006", "204"),
+    ];
+    for file in case("01", "a-head-lost.pcap")? {
+        let rows = replay(&file)?;
+        let found = statuses(&rows);
+        ensure!(found[0] == (RIGHT[0].0, "-") && found[1..] == RIGHT[1..], "{}: {found:?}", file.display());
+    }
+    for file in case("02", "a-request-lost.pcap")? {
+        let rows = replay(&file)?;
+        let expected = [&RIGHT[..2], &RIGHT[3..]].concat();
+        assert_eq!(statuses(&rows), expected, "{}", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn challenges_expectations_and_one_sided_connections_hide_no_request() -> Result<()> {
+    for (name, file, calls, statuses) in [
+        ("03", "a-challenge-ack.pcap", 6, &["200"][..]),
+        ("16", "a-one-side-beside-a-whole-one.pcap", 4, &["-", "200"]),
+        ("17", "a-417.pcap", 5, &["200", "417"]),
+    ] {
+        for file in case(name, file)? {
+            let rows = replay(&file)?;
+            let is_right = rows.iter().all(|row| statuses.contains(&&*row[TARGET + 1]));
+            ensure!(rows.len() == calls && is_right, "{}: {rows:?}", file.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_thief_is_named_whatever_the_client_made_up_and_whatever_stands_before_a_line() -> Result<()> {
+    const THIEF: &str = "198.51.100.66";
+    let logs = case("06", "plain.log")?;
+    let plain = logs.iter().find(|file| file.ends_with("plain.log"));
+    let plain = plain.map(|file| replay(file)).transpose()?;
+    for file in case("05", "a-made-up-address.pcap")?.into_iter().chain(logs) {
+        let Replayed { code, exchanges, alerts } = replay_whole(&file)?;
+        let warnings: Vec<_> = alerts.iter().filter(|(_, severity, _)| severity != "info").collect();
+        let is_right = matches!(&*warnings, [(client, _, 21)] if client == THIEF);
+        ensure!(code == Some(0) && is_right, "{}: {alerts:?}", file.display());
+        if let Some(plain) = plain.as_ref().filter(|_| file.extension().is_some_and(|one| one == "log")) {
+            assert_eq!(&exchanges, plain, "{}", file.display());
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_log_is_read_right_or_refused() -> Result<()> {
+    for file in case("formats", "20-gunicorn.log")? {
+        let Replayed { code, exchanges, .. } = replay_whole(&file)?;
+        if code == Some(7) && exchanges.is_empty() {
+            continue;
+        }
+        let path = |row: &Row| row[TARGET].trim_start_matches("https://api.example.org").to_owned();
+        let paths: Vec<String> = exchanges.iter().map(path).collect();
+        let expected = [1017, 1018, 1019].map(|id| format!("/v1/customers/{id}"));
+        // The addresses of the callers in these files, as the documentation of each format has them.
+        let callers = ["203.0.113.9", "2001:db8::9", "192.0.2.1"];
+        let is_right = exchanges.iter().all(|row| callers.contains(&&*row[0]) && row[TARGET + 1] == "200");
+        ensure!(code == Some(0) && paths == expected && is_right, "{}: {exchanges:?}", file.display());
+    }
+    for file in case("framing", "r35.log")? {
+        let rows = replay(&file)?;
+        let is_right = rows.iter().all(|row| row[TARGET + 1] == "200");
+        ensure!(rows.len() == 25 && is_right, "{}: {rows:?}", file.display());
+    }
+    Ok(())
+}
+
+#[test]
+fn of_a_challenge_between_two_connections_on_the_same_ports_nothing_is_missing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("challenge.pcap");
+    let ok: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    let (first, second) = (request("GET", "/v1/customers/1"), request("GET", "/v1/customers/2"));
+    for with_reset in [true, false] {
+        let mut capture = Capture::default();
+        capture.push_challenge(5001, with_reset);
+        capture.push_conversation(5001, &[(&first, ok), (&second, ok)], 1460);
+        capture.push_challenge(5001, with_reset);
+        capture.push_conversation(5001, &[(&first, ok)], 1460);
+        fs::write(&file, capture.bytes())?;
+        let rows = replay(&file)?;
+        let (one, two) = (("/v1/customers/1", "200"), ("/v1/customers/2", "200"));
+        assert_eq!(statuses(&rows), [one, one, two], "with a reset: {with_reset}");
     }
     Ok(())
 }

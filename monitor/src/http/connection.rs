@@ -77,6 +77,8 @@ pub(super) struct Connection {
     untouched: bool,
     /// The server has sent payload since the last request segment. For sources that don't say.
     answered: bool,
+    /// How far the server's stream had come at the last request segment. For sources that don't say.
+    asked: Option<u32>,
     /// The source has the receiver's own state.
     pub(super) live: bool,
     /// A segment of the response direction has been seen.
@@ -114,6 +116,7 @@ impl Connection {
             skipping: None,
             untouched: true,
             answered: false,
+            asked: None,
             live: false,
             heard: false,
             whole: false,

@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use super::{
+    counters::Unexplained,
     framing::{Body, Chunk, Chunked},
     head::{self, ResponseHead, could_be_response},
     pending::Pending,
@@ -79,6 +80,8 @@ pub(super) struct Responses {
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
     displaced: bool,
+    /// What the server had received when it sent the last piece.
+    acked: Option<u32>,
     /// What looks like no request may have the answer.
     pub(super) takes_odd: bool,
     /// The last answer showed a guess to be right.
@@ -103,7 +106,7 @@ impl Responses {
             let seq = start.wrapping_add(at);
             if at == 0 && self.resumes(rest, seq, pending) {
                 // What was not captured of the answer before may hold others.
-                self.displaced |= matches!(self.state, State::Unknown);
+                self.displaced |= matches!(self.state, State::Unknown) && self.may_hold_others(pending);
                 self.state = State::Start;
                 self.unpaired = false;
             }
@@ -139,7 +142,14 @@ impl Responses {
             at += taken;
         }
         self.next = Some(start.wrapping_add(at));
+        self.acked = piece.ack;
         (at, effect)
+    }
+
+    /// Whether the server had another whole request when it sent the last piece.
+    fn may_hold_others(&self, pending: &VecDeque<Box<Pending>>) -> bool {
+        let had = |request: &Pending| self.acked.is_none_or(|acked| !after(request.head_end, acked));
+        pending.iter().any(|request| !request.answered && !request.responded && had(request))
     }
 
     /// Bytes that were not seen.
@@ -271,11 +281,22 @@ impl Responses {
         };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
         let found = pass_over(pending, found, shared);
-        if let Some(request) = pending.get_mut(found) {
-            self.proves_guess |= std::mem::take(&mut request.tentative);
-        }
+        self.prove(piece.ack, found, pending);
         self.state = State::Head(Vec::new());
         None
+    }
+
+    /// Guesses that came together are right together: once as many answers have come. Text in a body, which has one answer
+    /// however many requests it looks like, is told by that.
+    fn prove(&mut self, ack: Option<u32>, found: usize, pending: &mut VecDeque<Box<Pending>>) {
+        if !pending.get(found).is_some_and(|request| request.tentative) {
+            return;
+        }
+        let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
+        if pending.iter().rposition(|request| request.tentative && had_come(request)) == Some(found) {
+            pending.iter_mut().for_each(|request| request.tentative = false);
+            self.proves_guess = true;
+        }
     }
 
     /// Inside a head.
@@ -461,14 +482,26 @@ fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> 
 }
 
 /// The requests before the one that is answered now were not, and are over: those that had to be shown to be requests were
-/// none. Returns where the answered one is now.
+/// none, but for a guess after which the server has sent something that was not seen. Returns where the answered one is
+/// now.
 fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Shared) -> usize {
     let mut at = 0;
+    let answered = pending.get(found).and_then(|request| request.place);
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
-        // A guess that led to the answered one, and had an answer itself, was right.
-        let was_right = request.tentative && request.went_by && !request.odd && !request.unserved;
-        if request.needs_answer() && !request.answered && !was_right {
+        // A guess after which the server has sent something that was not seen was right.
+        let is_behind = request.place.zip(answered).is_some_and(|(place, answered)| before(place, answered));
+        if !request.odd && !request.answered && (request.went_by || is_behind) {
+            request.tentative = false;
+        }
+        // Of guesses that came together fewer were answered, before the client went on.
+        let is_short = request.answered && request.tentative && answered.is_some();
+        if request.needs_answer() && (!request.answered || is_short) {
+            if request.answered {
+                // The answer was to what nobody saw.
+                let why = if request.behind_loss { Unexplained::Lost } else { Unexplained::Joined };
+                shared.counters.unexplained[why as usize] += 1;
+            }
             let counters = &mut shared.counters;
             *(match (request.unserved, request.behind_loss) {
                 (true, _) => &mut counters.unserved,

@@ -53,6 +53,8 @@ pub struct Scanner<'a> {
     expect: Expect,
     end: Option<End>,
     lenient: bool,
+    /// Steps that may yet be taken.
+    steps: u32,
 }
 
 /// What may come next.
@@ -84,7 +86,14 @@ impl<'a> Scanner<'a> {
             None if MARK.starts_with(text) => &[],
             None => text,
         };
-        Scanner { rest, nesting: Nesting::new(), expect: Expect::Value, end: None, lenient: false }
+        Scanner {
+            rest,
+            nesting: Nesting::new(),
+            expect: Expect::Value,
+            end: None,
+            lenient: false,
+            steps: u32::MAX,
+        }
     }
 
     /// A scanner that takes what any common parser does: comments, single quotes and names and words without quotes
@@ -92,6 +101,24 @@ impl<'a> Scanner<'a> {
     /// and several values in a row (Go's, and where each line is one).
     pub fn lenient(text: &'a [u8]) -> Scanner<'a> {
         Scanner { lenient: true, ..Scanner::new(text) }
+    }
+
+    /// It ends as if the text did after so many steps: a token, a comma, a colon or a comment each.
+    pub fn within(self, steps: u32) -> Scanner<'a> {
+        Scanner { steps, ..self }
+    }
+
+    /// Steps that are left.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    fn step(&mut self) -> bool {
+        match self.steps.checked_sub(1) {
+            Some(left) => self.steps = left,
+            None => self.end = Some(End::Cut),
+        }
+        self.end.is_none()
     }
 
     /// How many objects and arrays are open after the last token.
@@ -209,6 +236,9 @@ impl<'a> Scanner<'a> {
                 }
                 _ => return true,
             };
+            if !self.step() {
+                return false;
+            }
             self.advance(length);
         }
     }
@@ -228,6 +258,9 @@ impl<'a> Scanner<'a> {
     fn skip(&mut self) {
         let mut open = 0_usize;
         while let Some(&byte) = self.rest.first() {
+            if !self.step() {
+                return;
+            }
             match byte {
                 quote if self.is_quote(quote) => {
                     if self.string().is_none() {
@@ -253,7 +286,7 @@ impl<'a> Iterator for Scanner<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         while self.end.is_none() {
-            if !self.blanks() {
+            if !self.step() || !self.blanks() {
                 return None;
             }
             let Some(&first) = self.rest.first() else {

@@ -6,7 +6,7 @@ use super::{
     content::Content,
     identifier, multipart,
     names::{self, Holds, LONGEST_NAME},
-    reader::Reader,
+    reader::{NAME, Reader, VALUE},
 };
 use crate::json::{End, Scanner, Text, Token, Value};
 
@@ -52,7 +52,7 @@ impl Reader {
     fn readings(&mut self, text: &[u8], content: &Content<'_>) -> bool {
         let mut fits = false;
         // Before JSON: `{ customer …` begins like it, and is none.
-        if self.graphql && super::graphql::is_document(text) {
+        if self.graphql && self.is_document(text) {
             self.document(text);
             // `query=…` is a form.
             fits = self.operation.name().is_some();
@@ -75,7 +75,7 @@ impl Reader {
             self.parameters(text);
             fits = true;
         }
-        fits
+        fits || self.is_spent()
     }
 
     /// Reads a form in parts: by the boundary that its `Content-Type` has, and by that which it begins with.
@@ -86,6 +86,9 @@ impl Reader {
         let mut any = false;
         for mut fields in [named, Some(shown)].into_iter().flatten() {
             for field in &mut fields {
+                if !self.spend(NAME) {
+                    return true;
+                }
                 self.take(field.name, field.value);
                 any = true;
             }
@@ -116,8 +119,13 @@ impl Reader {
         let unnamed = if self.given_only { Holds::Nothing } else { Holds::Object };
         let mut names = [Named { holds: unnamed, name: Text::plain_of(b""), by_form: true }; LEVELS];
         let mut at_variables = false;
-        let mut tokens = Scanner::lenient(text);
+        let mut tokens = Scanner::lenient(text).within(self.work);
+        let mut before = tokens.steps();
         while let Some(token) = tokens.next() {
+            if !self.spend(before - tokens.steps()) {
+                break;
+            }
+            before = tokens.steps();
             let depth = tokens.depth();
             let level = depth.min(LEVELS - 1);
             let is_variables = std::mem::take(&mut at_variables);
@@ -148,11 +156,18 @@ impl Reader {
                 _ => {}
             }
         }
+        if !self.spend(before - tokens.steps()) || tokens.steps() == 0 {
+            self.work = 0;
+            return End::Whole;
+        }
         tokens.end()
     }
 
     /// What the value under `name` is, if it is anything.
-    fn named<'a>(&self, name: Text<'a>, variable: bool) -> Named<'a> {
+    fn named<'a>(&mut self, name: Text<'a>, variable: bool) -> Named<'a> {
+        if !self.spend(NAME) {
+            return Named::nothing(name);
+        }
         if variable && let Some(holds) = self.wanted(name) {
             return Named { holds, name, by_form: false };
         }
@@ -174,7 +189,7 @@ impl Reader {
     }
 
     fn text(&mut self, Named { holds, name, by_form }: Named<'_>, text: Text<'_>) {
-        if holds == Holds::Nothing {
+        if holds == Holds::Nothing || !self.spend(VALUE) {
             return;
         }
         let mut decoded = std::mem::take(&mut self.decoded);
@@ -196,6 +211,9 @@ impl Reader {
     }
 
     fn number(&mut self, Named { holds, name, by_form: _ }: Named<'_>, number: &[u8]) {
+        if holds == Holds::Nothing || !self.spend(VALUE) {
+            return;
+        }
         match holds {
             Holds::Object => self.parameters.object(name.raw(), number),
             Holds::Page => self.parameters.page(name.raw(), number),

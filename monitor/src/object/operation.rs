@@ -7,7 +7,7 @@
 use super::{
     graphql::{self, Event, Kind},
     names::Holds,
-    reader::Reader,
+    reader::{NAME, Reader},
 };
 use crate::{
     json::{Scanner, Text, Token, Value},
@@ -117,7 +117,13 @@ impl Reader {
             return;
         }
         let mut key = None;
-        for token in Scanner::lenient(body) {
+        let mut tokens = Scanner::lenient(body).within(self.work);
+        let mut before = tokens.steps();
+        while let Some(token) = tokens.next() {
+            if !self.spend(before - tokens.steps()) {
+                return;
+            }
+            before = tokens.steps();
             match token {
                 Token::Key(name) => key = Some(name),
                 Token::String(text) if key.is_some_and(|key| key.is("query")) => {
@@ -129,21 +135,37 @@ impl Reader {
                 _ => {}
             }
         }
+        self.spend(before - tokens.steps());
+    }
+
+    /// Whether `text` begins like a document.
+    pub(super) fn is_document(&mut self, text: &[u8]) -> bool {
+        let (is_document, left) = graphql::begins(text, self.work);
+        self.work = left;
+        is_document
     }
 
     /// Reads one document.
     pub(super) fn document(&mut self, text: &[u8]) {
-        if !graphql::is_document(text) {
+        if !self.is_document(text) {
             return;
         }
         self.documents += 1;
         if self.documents > MAX_DOCUMENTS {
             return self.parameters.rest(text);
         }
-        let judge = |reader: &Reader, name: &[u8]| reader.names.judge(name, reader.given_only);
+        let judge = |reader: &mut Reader, name: &[u8]| {
+            if reader.spend(NAME) { reader.names.judge(name, reader.given_only) } else { Holds::Nothing }
+        };
         // Most documents that are made to be long have no variables.
         let uses = if memchr::memchr(b'$', text).is_some() { text } else { &[] };
-        for event in graphql::Events::new(uses) {
+        let mut events = graphql::Events::within(uses, self.work);
+        let mut before = events.steps();
+        while let Some(event) = events.next() {
+            if !self.spend(before - events.steps()) {
+                return;
+            }
+            before = events.steps();
             if let Event::Argument { name, value: graphql::Value::Variable(variable) } = event {
                 let holds = judge(self, name);
                 if holds != Holds::Nothing && self.variables.get(variable) != Some(&Holds::Object) {
@@ -155,10 +177,19 @@ impl Reader {
                 }
             }
         }
+        if !self.spend(before - events.steps()) {
+            return;
+        }
         let mut kind = "query";
         let mut in_operation = false;
         let mut root: &[u8] = &[];
-        for event in graphql::Events::new(text) {
+        let mut events = graphql::Events::within(text, self.work);
+        let mut before = events.steps();
+        while let Some(event) = events.next() {
+            if !self.spend(before - events.steps()) {
+                return;
+            }
+            before = events.steps();
             match event {
                 Event::Operation(of) => {
                     in_operation = true;
@@ -189,6 +220,7 @@ impl Reader {
                 }
             }
         }
+        self.spend(before - events.steps());
     }
 
     /// What the variable called `name` holds, by the arguments that it is used for.
@@ -220,6 +252,9 @@ impl Reader {
         let mut name = Vec::new();
         let mut found: [Option<(&[u8], &[u8])>; 3] = [None; 3];
         for parameter in text.split(|&byte| byte == b'&') {
+            if !self.spend(1) {
+                break;
+            }
             let Some(equals) = memchr::memchr(b'=', parameter) else { continue };
             let (mut raw, value) = (&parameter[..equals], &parameter[equals + 1..]);
             if memchr::memchr(b'%', raw).is_some() {

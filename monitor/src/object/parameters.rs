@@ -4,7 +4,9 @@
 //! name, joined by `/`, so that a walk over any one of them shows whatever the others do. Of a parameter that is there
 //! several times, or holds a list, each value makes an object of its own.
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::Hasher as _;
+
+use siphasher::sip::SipHasher13;
 
 use super::value;
 use crate::percent;
@@ -43,7 +45,7 @@ pub struct Parameters {
     found: Vec<Parameter>,
     pages: Vec<Parameter>,
     /// What came when there was no room for more.
-    rest: Option<DefaultHasher>,
+    rest: Option<SipHasher13>,
     in_path: usize,
 }
 
@@ -65,7 +67,7 @@ impl Parameters {
 
     /// Takes `octets` into the rest, whatever is in them.
     pub(super) fn rest(&mut self, octets: &[u8]) {
-        self.rest.get_or_insert_default().write(octets);
+        self.rest.get_or_insert_with(SipHasher13::new).write(octets);
     }
 
     /// An identifier in the path, canonical already but for its [form](value). Lists are parted.

@@ -1,22 +1,16 @@
 //! Parameters in the query of a target and in forms (`application/x-www-form-urlencoded`).
 
-use super::{names::Holds, reader::Reader};
+use super::{
+    names::Holds,
+    reader::{NAME, Reader, VALUE},
+};
 use crate::percent;
-
-/// Parameters that are read of one text: as many as common servers take (PHP, qs and Django 1,000, ASP.NET 1,024), so that no
-/// request costs more. The rest is one object, that differs when anything in it does.
-const MAX_PARAMETERS: usize = 1024;
 
 impl Reader {
     /// Reads the parameters in `text`, parted by `&` or `;`.
     pub(super) fn parameters(&mut self, text: &[u8]) {
         let mut rest = text;
-        let mut count = 0;
-        while !rest.is_empty() {
-            if count == MAX_PARAMETERS {
-                return self.parameters.rest(rest);
-            }
-            count += 1;
+        while !rest.is_empty() && self.spend(1) {
             let end = memchr::memchr2(b'&', b';', rest).unwrap_or(rest.len());
             let parameter = &rest[..end];
             rest = rest.get(end + 1..).unwrap_or_default();
@@ -54,7 +48,11 @@ impl Reader {
                 _ => {}
             }
         }
+        if !self.spend(NAME) {
+            return;
+        }
         match self.names.judge(name, self.given_only) {
+            Holds::Object | Holds::Page if !self.spend(VALUE) => {}
             Holds::Object => self.parameters.object(name, value),
             Holds::Page => self.parameters.page(name, value),
             // A document in a parameter: `filter={"where":{"id":17}}`.

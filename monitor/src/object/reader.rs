@@ -10,6 +10,17 @@ use super::{
     parameters::{Objects, Parameters},
 };
 
+/// What it may take to read one call: a token of a text is one unit, [names](NAME) and [values](VALUE) are several. Bodies
+/// as they are kept never take so much if people wrote them. Whatever is in a call for which it is not enough is one more
+/// object, which differs when anything in the call does: nothing hides there.
+const WORK: u32 = 3_072;
+
+/// To tell what a name means.
+pub(super) const NAME: u32 = 4;
+
+/// To bring a value into its one spelling.
+pub(super) const VALUE: u32 = 4;
+
 /// A reader with its buffers. Filled again for each call.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -26,6 +37,8 @@ pub struct Reader {
     pub(super) has_more_variables: bool,
     /// Variables of GraphQL that hold objects or places in lists. One that is used for both holds objects.
     pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
+    /// What is left of [`WORK`].
+    pub(super) work: u32,
     pub(super) decoded: Vec<u8>,
     pub(super) document: Vec<u8>,
 }
@@ -39,6 +52,7 @@ impl Reader {
     /// Starts over, for a call to a path that serves GraphQL or does not.
     pub fn start(&mut self, graphql: bool, given_only: bool) {
         self.parameters.clear();
+        self.work = WORK;
         self.graphql = graphql;
         self.given_only = given_only;
         if graphql {
@@ -60,8 +74,31 @@ impl Reader {
                 self.graphql_parameters(query);
             }
             self.parameters(query);
+            if self.is_spent() {
+                self.parameters.rest(query);
+            }
         }
-        if content.octets.is_empty() { Body::Empty } else { self.body(content) }
+        if content.octets.is_empty() {
+            return Body::Empty;
+        }
+        let body = self.body(content);
+        if self.is_spent() {
+            // Which reading the server's is was not found out.
+            self.parameters.rest(content.octets);
+        }
+        body
+    }
+
+    /// Takes `units` of [`WORK`]. False if there are not as many left.
+    pub(super) fn spend(&mut self, units: u32) -> bool {
+        let left = self.work.checked_sub(units);
+        self.work = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// No work is left.
+    pub(super) fn is_spent(&self) -> bool {
+        self.work == 0
     }
 
     /// Whether anything but places in lists was found.

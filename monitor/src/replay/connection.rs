@@ -1,7 +1,10 @@
 //! Whose segment it is: which connection, and which of its ends is the server.
 //!
-//! A connection is one life of a pair of addresses. A SYN with another sequence number begins a new life. The server is
-//! the end that did not send the first SYN. Where the handshake is not in the capture, the first payload tells: a
+//! A connection is one life of a pair of addresses. A SYN with another sequence number, or behind a FIN or a
+//! reset, begins a new life. Until the server
+//! has answered that SYN, or the client has gone on behind it, packets that do not fit it are of the life before: a server
+//! that still has the old connection says so (a challenge ACK, RFC 5961), which the client resets before it tries again,
+//! and a SYN that was made up changes nothing. The server is the end that did not send the first SYN. Where the handshake is not in the capture, the first payload tells: a
 //! request line comes from the client, a status line from the server; failing that the lower port is the
 //! server's, until a request from there proves otherwise.
 
@@ -49,6 +52,20 @@ struct Life {
     client: End,
     /// `client` is known from nothing better than the ports.
     guessed: bool,
+    /// More than a SYN shows it.
+    established: bool,
+    /// One of its ends has said that it is over, so that a SYN is of the next.
+    ended: bool,
+    /// The life before, while this one is not established.
+    former: Option<Track>,
+}
+
+/// Where the packets of a life go.
+#[derive(Clone, Copy, Debug)]
+struct Track {
+    connection: ConnectionId,
+    client: End,
+    joined: bool,
 }
 
 impl Default for Connections {
@@ -78,23 +95,42 @@ impl Connections {
         let known = self.young.get(&pair).copied().or_else(|| self.old.remove(&pair));
         let mut life = match known {
             Some(life) if !begins_anew(&life, packet, sender) => life,
-            _ => self.begin(packet, sender)?,
+            known => {
+                let former = known.filter(|_| packet.syn).and_then(|life| life.survivor());
+                Life { former, ..self.begin(packet, sender)? }
+            }
         };
-        life.learn(packet, sender);
+        let owns = life.owns(packet, sender);
+        if owns {
+            life.learn(packet, sender);
+        } else if life.former.is_none() && packet.length > 0 {
+            self.numbered += 1;
+            let connection = ConnectionId(self.numbered);
+            life.former = Some(Track { connection, client: life.client, joined: true });
+        }
         self.remember(pair, life);
+        let Track { connection, client, joined } = if owns { life.track() } else { life.former? };
         let ends = [pair.0, pair.1];
         Some(Place {
-            connection: life.connection,
-            direction: if life.client == sender { Direction::Request } else { Direction::Response },
-            endpoints: Endpoints { client: ends[life.client], server: ends[1 - life.client] },
-            joined: life.initial == [None; 2],
+            connection,
+            direction: if client == sender { Direction::Request } else { Direction::Response },
+            endpoints: Endpoints { client: ends[client], server: ends[1 - client] },
+            joined,
         })
     }
 
     fn begin(&mut self, packet: &Packet<'_>, sender: End) -> Option<Life> {
         let (client, guessed) = client(packet, sender)?;
         self.numbered += 1;
-        Some(Life { connection: ConnectionId(self.numbered), initial: [None; 2], client, guessed })
+        Some(Life {
+            connection: ConnectionId(self.numbered),
+            initial: [None; 2],
+            client,
+            guessed,
+            established: !packet.syn,
+            ended: false,
+            former: None,
+        })
     }
 
     fn remember(&mut self, pair: Pair, life: Life) {
@@ -112,8 +148,38 @@ impl Life {
             if let Some(ack) = packet.ack {
                 // The answer to a SYN names it: should that one follow in the file, it is not another.
                 self.initial[1 - sender].get_or_insert(ack.wrapping_sub(1));
+                self.established = true;
             }
+        } else {
+            self.established |= sender == self.client;
         }
+        self.ended |= packet.fin || packet.rst;
+        if self.established {
+            self.former = None;
+        }
+    }
+
+    /// Whether a packet between the same addresses is of this life, and not of one before it.
+    fn owns(&self, packet: &Packet<'_>, sender: End) -> bool {
+        let Some(initial) = self.initial[self.client].filter(|_| !self.established && !packet.syn) else {
+            return true;
+        };
+        let first = initial.wrapping_add(1);
+        if sender == self.client {
+            // All of the handshake may be missing in the file, if nothing else can have been meant.
+            packet.seq == first || (self.former.is_none() && !packet.rst)
+        } else {
+            packet.ack == Some(first)
+        }
+    }
+
+    /// What packets that do not fit the next life are of.
+    fn survivor(self) -> Option<Track> {
+        if self.established { Some(self.track()) } else { self.former }
+    }
+
+    fn track(&self) -> Track {
+        Track { connection: self.connection, client: self.client, joined: self.initial == [None; 2] }
     }
 }
 
@@ -134,6 +200,9 @@ fn client(packet: &Packet<'_>, sender: End) -> Option<(End, bool)> {
 /// Whether `packet` belongs to another connection between the same addresses than `life`.
 fn begins_anew(life: &Life, packet: &Packet<'_>, sender: End) -> bool {
     if packet.syn {
+        if life.ended && packet.ack.is_none() {
+            return true;
+        }
         return match life.initial[sender] {
             Some(initial) => initial != packet.seq,
             // Without any handshake so far, `life` was joined midway and is over.

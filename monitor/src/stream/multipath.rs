@@ -8,7 +8,7 @@
 //! sequence number and the path's own stay the same distance apart for as long as it carries everything, and a jump means
 //! that bytes went another way.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{Endpoints, Segment};
 
@@ -44,10 +44,10 @@ struct Path {
 /// The paths of MPTCP connections that are or were lately alive.
 #[derive(Debug, Default)]
 pub struct Multipath {
-    young: HashMap<Endpoints, Path>,
+    young: BTreeMap<Endpoints, Path>,
     /// Gives way as a whole when the young are too many. A path that is forgotten is taken for a joined one when it speaks
     /// again: whoever opens many connections makes more known of himself, not less.
-    old: HashMap<Endpoints, Path>,
+    old: BTreeMap<Endpoints, Path>,
 }
 
 impl Multipath {

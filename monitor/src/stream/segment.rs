@@ -19,7 +19,7 @@ pub enum Direction {
 }
 
 /// The two ends of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoints {
     /// The end that opened the connection: the TCP peer, which may be a proxy.
     pub client: SocketAddr,

@@ -23,8 +23,8 @@ const STASH_COST: usize = 64;
 /// A response segment that came before its turn.
 #[derive(Debug)]
 pub(super) struct Stashed {
-    seq: u32,
-    length: u32,
+    pub(super) seq: u32,
+    pub(super) length: u32,
     ack: Option<u32>,
     at: Timestamp,
     fin: bool,

@@ -34,11 +34,16 @@ impl Connection {
 
     /// Payload of the request direction.
     pub(super) fn payload(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
-        let answered = segment.after_response || self.answered && segment.received.is_none();
+        let shown = if segment.received.is_none() { self.server_shown(segment.ack) } else { None };
+        let sent = segment.sent.or(shown);
+        // Of an answer that was not captured, the client's acknowledgement tells.
+        let went_on = self.asked.zip(shown).is_some_and(|(asked, shown)| after(shown, asked));
+        let answered = segment.after_response || segment.received.is_none() && (self.answered || went_on);
         // What comes before its turn follows bytes that are still to come, and no answer.
-        let in_order = segment.received.unwrap_or(self.requests.next) == seq;
-        let boundary = in_order && (self.untouched || answered);
-        let sent = segment.sent.or(if segment.received.is_none() { self.responses.next } else { None });
+        let turn = segment.received.unwrap_or(latest(self.requests.next, self.accepted));
+        let in_order = turn == seq;
+        let boundary = in_order && (self.untouched || answered) || went_on;
+        self.asked = shown;
         let waited = segment.ack.zip(sent).is_none_or(|(ack, sent)| !before(ack, sent));
         let origin = Origin {
             at: segment.at,
@@ -74,6 +79,13 @@ impl Connection {
             self.feed(data, segment.length - skip, &origin, shared);
             self.deliver(self.requests.next, shared);
         }
+    }
+
+    /// How far the server's stream had come, for sources that do not have its state: what was seen of it, and what the
+    /// client says that it has.
+    fn server_shown(&self, ack: Option<u32>) -> Option<u32> {
+        let stashed = self.stash.first().map(|last| last.seq.wrapping_add(last.length));
+        [self.responses.next, stashed, ack].into_iter().flatten().reduce(latest)
     }
 
     /// Bytes in order, without one that goes past the application's stream.

@@ -72,7 +72,8 @@ impl Connection {
             }
             shared.counters.exchanges += called;
         }
-        while self.pending.front().is_some_and(|request| request.answered && request.complete) {
+        let is_over = |request: &Pending| request.answered && request.complete && !request.tentative;
+        while self.pending.front().is_some_and(|request| is_over(request)) {
             let Some(request) = self.pending.pop_front() else { break };
             self.report(request, shared, sink);
         }

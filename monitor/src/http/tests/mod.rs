@@ -6,6 +6,7 @@ mod evasion;
 mod framing;
 mod pairing;
 mod proxy;
+mod recorded;
 mod segmentation;
 mod speed;
 
@@ -82,6 +83,8 @@ struct Wire {
     answered: bool,
     captured: usize,
     joined: bool,
+    /// The source is a file, which has nothing of the server's state.
+    recorded: bool,
     checksum: Checksum,
     id: u64,
 }
@@ -106,6 +109,7 @@ impl Wire {
             answered: false,
             captured: CAPTURED,
             joined: false,
+            recorded: false,
             checksum: Checksum::Valid,
             id: 7,
         }
@@ -126,9 +130,9 @@ impl Wire {
             fin: false,
             urgent: None,
             rst: false,
-            received: Some(self.received),
-            sent: Some(self.server),
-            after_response: self.answered,
+            received: Some(self.received).filter(|_| !self.recorded),
+            sent: Some(self.server).filter(|_| !self.recorded),
+            after_response: self.answered && !self.recorded,
             listener: false,
             joined: self.joined,
             checksum: self.checksum,

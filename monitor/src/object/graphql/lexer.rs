@@ -20,7 +20,11 @@ pub enum Token<'a> {
 /// What is left of the text. What no token begins with ends it, for no server reads on behind that; so do
 /// tokens that the end of the text may have cut off.
 #[derive(Clone, Debug)]
-pub struct Lexer<'a>(&'a [u8]);
+pub struct Lexer<'a> {
+    rest: &'a [u8],
+    /// Tokens and comments that may yet be taken.
+    steps: u32,
+}
 
 /// The byte order mark, which is ignored everywhere.
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -29,25 +33,37 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 const BLOCK: &[u8] = b"\"\"\"";
 
 impl<'a> Lexer<'a> {
-    pub fn new(text: &'a [u8]) -> Lexer<'a> {
-        Lexer(text)
+    /// Ends as if the text did after so many tokens and comments.
+    pub fn new(text: &'a [u8], steps: u32) -> Lexer<'a> {
+        Lexer { rest: text, steps }
+    }
+
+    /// Tokens and comments that may yet be taken.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
+    fn step(&mut self) -> Option<()> {
+        self.steps = self.steps.checked_sub(1)?;
+        Some(())
     }
 
     /// The first byte of the next token.
     pub fn peek(&mut self) -> Option<u8> {
         loop {
-            let ignored = self.0.iter().take_while(|byte| b" \t\r\n,".contains(byte)).count();
-            self.0 = &self.0[ignored..];
-            if let Some(rest) = self.0.strip_prefix(MARK) {
-                self.0 = rest;
-            } else if self.0.first() == Some(&b'#') {
-                let line = memchr::memchr2(b'\n', b'\r', self.0).unwrap_or(self.0.len());
-                self.0 = &self.0[line..];
-            } else if MARK.starts_with(self.0) {
+            let ignored = self.rest.iter().take_while(|byte| b" \t\r\n,".contains(byte)).count();
+            self.rest = &self.rest[ignored..];
+            if let Some(rest) = self.rest.strip_prefix(MARK) {
+                self.rest = rest;
+            } else if self.rest.first() == Some(&b'#') {
+                self.step()?;
+                let line = memchr::memchr2(b'\n', b'\r', self.rest).unwrap_or(self.rest.len());
+                self.rest = &self.rest[line..];
+            } else if MARK.starts_with(self.rest) {
                 // Nothing, or what may become a mark.
                 return None;
             } else {
-                return self.0.first().copied();
+                return self.rest.first().copied();
             }
         }
     }
@@ -56,32 +72,33 @@ impl<'a> Lexer<'a> {
     pub fn eat(&mut self, mark: u8) -> Option<bool> {
         let taken = self.peek()? == mark;
         if taken {
-            self.0 = &self.0[1..];
+            self.rest = &self.rest[1..];
         }
         Some(taken)
     }
 
     fn token(&mut self) -> Option<Token<'a>> {
+        self.step()?;
         match self.peek()? {
             mark @ (b'!' | b'$' | b'&' | b'(' | b')' | b':' | b'=' | b'@' | b'[' | b']' | b'{' | b'|'
             | b'}') => {
-                self.0 = &self.0[1..];
+                self.rest = &self.rest[1..];
                 Some(Token::Mark(mark))
             }
-            b'"' if self.0.starts_with(BLOCK) => {
-                let text = &self.0[BLOCK.len()..];
+            b'"' if self.rest.starts_with(BLOCK) => {
+                let text = &self.rest[BLOCK.len()..];
                 let end = block_end(text)?;
-                self.0 = &text[end + BLOCK.len()..];
+                self.rest = &text[end + BLOCK.len()..];
                 Some(Token::Block(&text[..end]))
             }
             b'"' => {
-                let (text, rest) = Text::take(&self.0[1..])?;
-                self.0 = rest;
+                let (text, rest) = Text::take(&self.rest[1..])?;
+                self.rest = rest;
                 // An empty string at the end may be half the opening of a block string.
                 (!text.raw().is_empty() || !rest.is_empty()).then_some(Token::String(text))
             }
             b'.' => {
-                self.0 = self.0.strip_prefix(b"...")?;
+                self.rest = self.rest.strip_prefix(b"...")?;
                 Some(Token::Spread)
             }
             first if is_name(first) && !first.is_ascii_digit() => self.run(is_name).map(Token::Name),
@@ -92,9 +109,9 @@ impl<'a> Lexer<'a> {
 
     /// Takes the bytes that are `like` the first one; `None` if they go on up to the end.
     fn run(&mut self, like: impl Fn(u8) -> bool) -> Option<&'a [u8]> {
-        let length = self.0.iter().position(|&byte| !like(byte))?;
-        let (run, rest) = self.0.split_at(length);
-        self.0 = rest;
+        let length = self.rest.iter().position(|&byte| !like(byte))?;
+        let (run, rest) = self.rest.split_at(length);
+        self.rest = rest;
         Some(run)
     }
 }
@@ -105,7 +122,7 @@ impl<'a> Iterator for Lexer<'a> {
     fn next(&mut self) -> Option<Token<'a>> {
         let token = self.token();
         if token.is_none() {
-            self.0 = &[];
+            self.rest = &[];
         }
         token
     }

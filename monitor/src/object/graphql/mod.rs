@@ -79,15 +79,21 @@ pub enum Value<'a> {
 /// Whether `text` begins like a document: with a selection, or with the definition of an operation or of a
 /// fragment. Cheap, and sure to say no to JSON.
 pub fn is_document(text: &[u8]) -> bool {
-    let mut lexer = Lexer::new(text);
+    begins(text, u32::MAX).0
+}
+
+/// The same within so many tokens and comments, and how many of them are left.
+pub fn begins(text: &[u8], steps: u32) -> (bool, u32) {
+    let mut lexer = Lexer::new(text, steps);
     let is_word = |first: u8| is_name(first) && !first.is_ascii_digit();
-    match lexer.eat(b'{') {
+    let is_document = match lexer.eat(b'{') {
         Some(true) => lexer.peek().is_some_and(|next| next == b'.' || is_word(next)),
         Some(false) if lexer.peek().is_some_and(is_word) => {
             matches!(lexer.next(), Some(Token::Name(word)) if kind(word).is_some() || word == b"fragment")
         }
         _ => false,
-    }
+    };
+    (is_document, lexer.steps())
 }
 
 /// Gives the events of a document.
@@ -121,8 +127,13 @@ enum Place {
 impl<'a> Events<'a> {
     /// The events of `text`.
     pub fn new(text: &'a [u8]) -> Events<'a> {
+        Events::within(text, u32::MAX)
+    }
+
+    /// Those in its first `steps` tokens and comments.
+    pub fn within(text: &'a [u8], steps: u32) -> Events<'a> {
         Events {
-            tokens: Lexer::new(text),
+            tokens: Lexer::new(text, steps),
             place: Place::Document,
             defining: false,
             selections: Nesting::new(),
@@ -130,6 +141,11 @@ impl<'a> Events<'a> {
             inline: false,
             names: Names::default(),
         }
+    }
+
+    /// Tokens and comments that may yet be taken.
+    pub fn steps(&self) -> u32 {
+        self.tokens.steps()
     }
 
     fn document(&mut self, token: Token<'a>) -> Option<Event<'a>> {

@@ -128,3 +128,92 @@ fn memory_is_bounded_and_the_recently_seen_stay() {
     }
     assert_eq!(connections.numbered(), 1000, "the one that is seen all the time is not forgotten");
 }
+
+/// A reset, which has no acknowledgement.
+fn rst(source: &str, destination: &str, seq: u32) -> Packet<'static> {
+    Packet { rst: true, ack: None, ..packet(source, destination, seq, b"") }
+}
+
+fn ack(source: &str, destination: &str, seq: u32, ack: u32) -> Packet<'static> {
+    Packet { ack: Some(ack), ..packet(source, destination, seq, b"") }
+}
+
+#[test]
+fn a_challenge_and_its_reset_are_of_the_connection_before() {
+    for (former, with_reset) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut connections = Connections::default();
+        let before = if former {
+            placed(&mut connections, &syn(CLIENT, SERVER, 2000));
+            placed(&mut connections, &syn_ack(SERVER, CLIENT, 5000, 2001));
+            placed(&mut connections, &packet(CLIENT, SERVER, 2001, b"GET / HTTP/1.1\r\n"));
+            Some(1)
+        } else {
+            None
+        };
+        let new = before.map_or(1, |before| before + 1);
+        let request = Some((new, Direction::Request, false));
+        let of_former = |direction| before.map(|before| (before, direction, false));
+        assert_eq!(placed(&mut connections, &syn(CLIENT, SERVER, 1000)), request);
+        let challenge = ack(SERVER, CLIENT, 6000, 3000);
+        assert_eq!(placed(&mut connections, &challenge), of_former(Direction::Response));
+        if with_reset {
+            assert_eq!(placed(&mut connections, &rst(CLIENT, SERVER, 3000)), of_former(Direction::Request));
+        }
+        assert_eq!(placed(&mut connections, &syn(CLIENT, SERVER, 1000)), request);
+        let answer = Some((new, Direction::Response, false));
+        assert_eq!(placed(&mut connections, &syn_ack(SERVER, CLIENT, 5000, 1001)), answer);
+        assert_eq!(placed(&mut connections, &packet(CLIENT, SERVER, 1001, b"GET / HTTP/1.1\r\n")), request);
+        assert_eq!(placed(&mut connections, &ack(SERVER, CLIENT, 5001, 1017)), answer);
+    }
+}
+
+#[test]
+fn a_made_up_syn_amid_a_connection_changes_nothing() {
+    let mut connections = Connections::default();
+    placed(&mut connections, &syn(CLIENT, SERVER, 2000));
+    placed(&mut connections, &syn_ack(SERVER, CLIENT, 5000, 2001));
+    placed(&mut connections, &packet(CLIENT, SERVER, 2001, b"GET /1 HTTP/1.1\r\n"));
+    placed(&mut connections, &syn(CLIENT, SERVER, 900_000));
+    let challenge = ack(SERVER, CLIENT, 5001, 2018);
+    assert_eq!(placed(&mut connections, &challenge), Some((1, Direction::Response, false)));
+    placed(&mut connections, &syn(CLIENT, SERVER, 70_000));
+    let next = packet(CLIENT, SERVER, 2018, b"GET /2 HTTP/1.1\r\n");
+    assert_eq!(placed(&mut connections, &next), Some((1, Direction::Request, false)));
+}
+
+#[test]
+fn a_new_connection_goes_on_although_its_handshake_is_not_in_the_file() {
+    let mut connections = Connections::default();
+    placed(&mut connections, &syn(CLIENT, SERVER, 2000));
+    placed(&mut connections, &packet(CLIENT, SERVER, 2001, b"GET /1 HTTP/1.1\r\n"));
+    placed(&mut connections, &syn(CLIENT, SERVER, 1000));
+    let request = packet(CLIENT, SERVER, 1001, b"GET /2 HTTP/1.1\r\n");
+    assert_eq!(placed(&mut connections, &request), Some((2, Direction::Request, false)));
+    assert_eq!(
+        placed(&mut connections, &ack(SERVER, CLIENT, 5001, 1018)),
+        Some((2, Direction::Response, false))
+    );
+}
+
+#[test]
+fn ports_may_be_used_again_with_the_same_sequence_numbers() {
+    let ends = [
+        vec![rst(CLIENT, SERVER, 8)],
+        vec![Packet { fin: true, ..packet(CLIENT, SERVER, 8, b"") }],
+        vec![Packet { rst: true, ack: Some(8), ..packet(SERVER, CLIENT, 0, b"") }],
+    ];
+    for end in ends {
+        let mut connections = Connections::default();
+        placed(&mut connections, &syn(CLIENT, SERVER, 7));
+        end.iter()
+            .for_each(|packet| assert_eq!(placed(&mut connections, packet).map(|place| place.0), Some(1)));
+        for (from, to, packet) in [
+            (2, Direction::Request, syn(CLIENT, SERVER, 7)),
+            (2, Direction::Request, syn(CLIENT, SERVER, 7)),
+            (2, Direction::Response, syn_ack(SERVER, CLIENT, 100, 8)),
+            (2, Direction::Request, packet(CLIENT, SERVER, 8, b"GET / HTTP/1.1\r\n")),
+        ] {
+            assert_eq!(placed(&mut connections, &packet), Some((from, to, false)));
+        }
+    }
+}

@@ -473,8 +473,8 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
 /// the end of a body. `None` if there is no request behind it.
 fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> Option<usize> {
     let is_good = matches!(answer.get(9), Some(b'2' | b'3'));
-    let is_odd = |request: &Box<Pending>| request.odd && !request.names_version();
-    if !is_good || !pending.get(found).is_some_and(is_odd) {
+    let is_odd = |request: &Pending| request.odd && !request.names_version();
+    if !is_good || !pending.get(found).is_some_and(|request| is_odd(request)) {
         return Some(found);
     }
     let follows = |request: &Pending| request.place.is_none() && !request.odd;

@@ -6,7 +6,7 @@
 //! vouches for an entry is trusted: what an untrusted client wrote into the header itself is never read.
 //!
 //! A proxy writes one of the headers and hands on the others as the client sent them. Which one it writes is
-//! [learned](super::writers), and that one is believed alone. Where two of them are there, don't agree, and nothing has
+//! learned (`writers`), and that one is believed alone. Where two of them are there, don't agree, and nothing has
 //! told them apart yet, neither is believed.
 //!
 //! Proxies add theirs at the end of a head, so that a head that was cut says nothing.

@@ -54,7 +54,7 @@ pub struct Counters {
     pub without_object: u64,
     /// Of these, calls with one that were refused or failed: nothing was read.
     pub refused: u64,
-    /// Objects for which others of their call count, as it had too many: see [`Choice`].
+    /// Objects for which others of their call count, as it had too many.
     pub objects_beyond: u64,
     /// Times that the source's clock was set back.
     pub clock_set_back: u64,

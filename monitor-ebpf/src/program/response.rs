@@ -83,11 +83,12 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
         return Outcome::ClientSide;
     }
     if let Some(outcome) = connection.left_alone() {
-        if !packet.first_word(ctx).is_some_and(probe::is_response) {
+        if packet.first_word(ctx).is_some_and(probe::is_response) {
+            // It speaks HTTP/1 after all.
+            connection.role = SERVER;
+        } else if connection.unconfirmed == 0 {
             return outcome;
         }
-        // It speaks HTTP/1 after all.
-        connection.role = SERVER;
     }
     if socket.state() == STATE_LISTEN { Outcome::NoPayload } else { server(ctx, packet, connection) }
 }

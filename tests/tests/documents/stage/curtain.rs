@@ -32,8 +32,8 @@ const PATH: &str = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const USER: u32 = 4711;
 const CAPABILITIES: &str = "-all,+bpf,+net_admin,+perfmon";
 
-/// What is the service's own.
-const OWNED: [&str; 2] = ["/var/lib/rollcall", "/var/log/rollcall"];
+/// What is the service's own, as the package's unit makes it.
+const OWNED: [(&str, u32); 2] = [("/var/lib/rollcall", 0o700), ("/var/log/rollcall", 0o750)];
 
 /// A program, run as the package's unit runs the daemon: as a user of its own, with three capabilities.
 pub fn as_the_service(program: &str) -> Command {
@@ -76,12 +76,12 @@ impl Curtain {
         let sudo = Path::new(PROGRAMS).join("sudo");
         fs::write(&sudo, SUDO)?;
         fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755))?;
-        for folder in OWNED {
+        for (folder, mode) in OWNED {
             // What a daemon of this machine keeps there is not this one's.
             drop(fs::remove_dir_all(folder));
             fs::create_dir_all(folder).with_context(|| format!("create {folder}"))?;
             chown(folder, Some(USER), Some(USER)).with_context(|| format!("give {folder} away"))?;
-            fs::set_permissions(folder, fs::Permissions::from_mode(0o750))?;
+            fs::set_permissions(folder, fs::Permissions::from_mode(mode))?;
         }
         let network = Namespace::new()?;
         Ok(Curtain { _inside: network.inside()?, _network: network })

@@ -392,7 +392,7 @@ fn an_address_in_use_is_one_clear_line() -> Result<()> {
     let mut command = Command::new(daemon::binary());
     command
         .args(["run", "--web.listen-address", &daemon.web().to_string(), "--state-dir"])
-        .arg(folder.path());
+        .arg(folder.path().join("state"));
     let mut second = Running::start(command, &folder.path().join("log"))?;
     let status = deadline::until("the second daemon to give up", || second.ended())?;
     let output = second.output();

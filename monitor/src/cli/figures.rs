@@ -30,9 +30,11 @@ pub(crate) struct Figures {
 pub(crate) fn lost(requests: &DirectionStatistics, http: &http::Counters) -> u64 {
     let packets = [Outcome::Unreadable, Outcome::NoMemory].map(|outcome| requests.count(outcome));
     let answered = |why: http::Unexplained| http.unexplained[why as usize];
-    // What was missed on the way here is seen twice: when it is dropped, and when it is answered.
-    let missed = (requests.requests_lost + http.lost_requests).max(answered(http::Unexplained::Lost));
-    missed + packets.iter().sum::<u64>() + http::Unexplained::HIDDEN.map(answered).iter().sum::<u64>()
+    let hidden = http::Unexplained::HIDDEN.map(answered).iter().sum::<u64>();
+    // What was missed on the way here is seen twice: when it is dropped, and when it is answered, be it later than the place
+    // in the stream was found again.
+    let missed = requests.requests_lost + http.lost_requests;
+    missed.max(answered(http::Unexplained::Lost) + hidden) + packets.iter().sum::<u64>()
 }
 
 /// Pushes everything that is known of capture, streams and detection.

@@ -131,7 +131,7 @@ impl Requests {
             self.reconsider(origin, pending, shared);
         }
         if origin.boundary {
-            self.guess(data, origin, shared);
+            self.guess(data, origin, pending, shared);
         }
         while !rest.is_empty() {
             let is_unparsed = self.is_unparsed();

@@ -40,13 +40,24 @@ pub(super) struct Unparsed {
 
 impl Requests {
     /// Tries the bytes of a segment that follows an answer as a request, where the stream has something else.
-    pub(super) fn guess(&mut self, data: &[u8], origin: &Origin, shared: &mut Shared) {
+    pub(super) fn guess(
+        &mut self,
+        data: &[u8],
+        origin: &Origin,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
         if self.fallback.is_some() {
             return;
         }
         let is_lost = match self.state {
             State::Unsynced | State::Opaque | State::Refused(_) => true,
-            State::Body(_) | State::Chunked(_) | State::Skim(_) => false,
+            // An interim answer asks for the body. Where an answer has not come to hand yet, the next one will explain.
+            State::Body(_) | State::Chunked(_) | State::Skim(_)
+                if current(self.current, pending).is_none_or(|request| request.responded) =>
+            {
+                false
+            }
             _ => return,
         };
         // After a message that servers read differently, an answer shows that this one has read it.

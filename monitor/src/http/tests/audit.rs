@@ -224,3 +224,13 @@ fn a_guess_whose_answer_was_lost_is_a_request_if_one_behind_it_is() {
     wire.send(get("/d")).reply(status(203, "")).finish();
     assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /c -", "GET /d 203"], 1));
 }
+
+#[test]
+fn a_body_that_was_asked_for_is_no_request() {
+    let body = get("/no").repeat(100);
+    let mut wire = Wire::new();
+    wire.send(format!("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", body.len()));
+    wire.reply("HTTP/1.1 100 Continue\r\n\r\n").send(&body).reply(ok(""));
+    wire.send(get("/b")).reply(status(201, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201"], 0));
+}

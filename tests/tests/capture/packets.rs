@@ -2,10 +2,8 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use anyhow::{Context, Result, ensure};
-use rollcall_tests::{
-    Behaviour, Client, Daemon, MiniServer, RawNetwork, Shape, deadline, packet::Extension, port,
-};
+use anyhow::{Context, Result};
+use rollcall_tests::{Behaviour, Client, Daemon, MiniServer, RawNetwork, Shape, packet::Extension, port};
 
 use super::{close, customer, finish_without_loss, raw_scene};
 
@@ -71,33 +69,6 @@ fn headers_between_ip_and_tcp_hide_nothing() -> Result<()> {
     let report = daemon.stop()?;
     report.expect_exactly(port, &v4.served())?;
     report.expect_exactly(v6_port, &v6.served())
-}
-
-/// Nobody but who wants to hide sends so many headers: it takes jumbo frames, or fragments.
-#[test]
-fn more_extension_headers_than_are_read_are_told_as_loss() -> Result<()> {
-    let network = RawNetwork::new()?;
-    network.set_mtu(9_000)?;
-    let server = network.serve_v6(port::free()?, Behaviour::default())?;
-    let daemon = Daemon::watching(server.port())?;
-    let mut connection = network.connect(server.address())?;
-    let shape = Shape::with_extensions(&[Extension::Destination; 1_000]);
-    const CALLS: usize = 5;
-    for id in 1..=CALLS {
-        connection.send_shaped(customer(id), &shape)?;
-        connection.read_responses(id)?;
-    }
-    let lost = deadline::until("packets that can't be read to be counted as lost", || {
-        Ok(Some(daemon.metrics()?.requests_lost()).filter(|&lost| lost >= CALLS as f64))
-    })?;
-    ensure!(lost == CALLS as f64, "{lost} requests are said to be lost");
-    deadline::until("an alert that says so", || {
-        let alerts = daemon.alerts()?;
-        Ok(alerts.into_iter().find(|alert| alert["rule"] == "blind" && alert["route"] == "~loss"))
-    })?;
-    close(connection)?;
-    daemon.stop()?;
-    Ok(())
 }
 
 #[test]

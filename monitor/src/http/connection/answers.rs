@@ -77,7 +77,9 @@ impl Connection {
                 Some(Effect::Unpaired) => {
                     self.believe_doubted(shared);
                     let accepted = piece.ack.unwrap_or(self.accepted);
-                    if self.requests.explain(accepted, &mut self.pending, shared) {
+                    // It may be to bytes that have not been handed in yet; and an interim one shows nothing.
+                    let is_settled = !after(accepted, self.requests.next) && piece.data.get(9) != Some(&b'1');
+                    if is_settled && self.requests.explain(accepted, &mut self.pending, shared) {
                         self.promote(&piece, shared);
                     } else if !self.responses.takes_odd {
                         self.responses.takes_odd = true;

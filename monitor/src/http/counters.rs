@@ -30,11 +30,6 @@ impl Unexplained {
         Unexplained::OtherProtocol,
         Unexplained::UpgradedToHttp2,
     ];
-
-    /// The label value.
-    pub fn name(self) -> &'static str {
-        Unexplained::NAMES[self as usize]
-    }
 }
 
 /// Counts since the start, but for the gauges at the end.

@@ -80,7 +80,8 @@ impl Sights {
         }
         self.history.push_back(traffic);
         let back = |window: usize| {
-            let then = self.history[self.history.len().saturating_sub(window + 1)];
+            let then =
+                self.history.len().checked_sub(window + 1).map_or_else(Traffic::default, |n| self.history[n]);
             Traffic {
                 requests: traffic.requests.saturating_sub(then.requests),
                 connections: traffic.connections.saturating_sub(then.connections),
@@ -126,6 +127,15 @@ mod tests {
             assert_eq!((only.opaque(), only.is_dark(), only.is_blind()), (Some(1.0), true, true));
             assert!(Sight { named: false, ..only }.is_blind());
         }
+    }
+
+    #[test]
+    fn what_came_before_the_first_look_counts() {
+        let mut sights = Sights::default();
+        let traffic = Traffic { requests: 30, packets: 30, ..Traffic::default() };
+        assert_eq!(sights.note(true, traffic).opaque(), Some(0.0));
+        let beside = Traffic { connections: 1, opaque_packets: 2, ..traffic };
+        assert!(sights.note(true, beside).opaque().is_some_and(|share| share < 0.1));
     }
 
     #[test]

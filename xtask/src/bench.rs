@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
+    bpf,
     build::{self, Linkage, Profile},
     cargo, documents,
     packages::{self, Program},
@@ -91,7 +92,7 @@ fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str
     let mut variables = Vec::new();
     if options.are_in_process() {
         // The library embeds it.
-        build::bpf(workspace)?;
+        bpf::ensure(workspace)?;
     } else {
         privilege::obtainable("attaching programs to the kernel")?;
         packages::ensure(&PROGRAMS)?;

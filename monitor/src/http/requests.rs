@@ -3,6 +3,7 @@
 mod guess;
 mod opening;
 mod place;
+mod tail;
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,7 @@ pub(super) use self::place::Place;
 use self::{
     guess::{Fallback, Unparsed},
     opening::Announced,
+    tail::Tail,
 };
 
 use super::{
@@ -103,6 +105,10 @@ pub(super) struct Requests {
     fallback: Option<Box<Fallback>>,
     /// What a server may have read otherwise.
     unparsed: Option<Box<Unparsed>>,
+    /// What servers may hold of the bytes since the last request that is certain.
+    tail: Tail,
+    /// They may hold some, so that what was found by guessing may be the rest of it.
+    unsure: bool,
     /// The PROXY header that the connection began with.
     announced: Option<Announced>,
     /// It has been counted.
@@ -135,9 +141,16 @@ impl Requests {
         }
         while !rest.is_empty() {
             let is_unparsed = self.is_unparsed();
+            let is_open = self.tail.is_open();
             let found = pending.len();
             let taken = match &mut self.state {
-                State::Opaque | State::Unsynced | State::Refused(_) => rest.len(),
+                State::Opaque | State::Unsynced | State::Refused(_) => {
+                    // What a source comes amid, or what is lost, is not for the client to choose.
+                    if !matches!(self.reason, Unexplained::Joined | Unexplained::Lost) {
+                        self.tail.pass(rest);
+                    }
+                    rest.len()
+                }
                 State::Opening(_) => self.open(rest, first, origin, pending, shared),
                 State::Start => self.start(rest, first, origin, pending, shared),
                 State::Head(_) => self.head(rest, first, origin, pending, shared),
@@ -168,14 +181,14 @@ impl Requests {
                     let taken = if let Chunk::End(taken) = chunk { taken } else { rest.len() };
                     if chunk == Chunk::Faulty {
                         shared.counters.malformed_requests += 1;
-                        self.last = true;
                     }
+                    self.last |= chunk == Chunk::Faulty || chunked.is_odd();
                     self.passed(taken as u64, chunk != Chunk::More, pending);
                     taken
                 }
             };
             if is_unparsed && taken > 0 {
-                self.keep_unparsed(&rest[..taken], origin, shared);
+                self.keep_unparsed(&rest[..taken], is_open, origin, shared);
             }
             self.next = self.next.wrapping_add(taken as u32);
             rest = &rest[taken..];
@@ -198,8 +211,10 @@ impl Requests {
                 shared.counters.skipped_bytes += inside;
                 self.passed(inside, done, pending);
                 lost -= inside;
+                self.tail = Tail::UNKNOWN;
             }
             State::Chunked(chunked) => {
+                self.tail = Tail::UNKNOWN;
                 let inside = chunked.pass(length);
                 if inside {
                     shared.counters.skipped_bytes += length;
@@ -225,19 +240,10 @@ impl Requests {
         self.lose(shared);
     }
 
-    /// Gives a head of which the request line is there the rank of a request, its fields cut short: the server
-    /// has answered it already, or the rest was lost. False if there is none.
-    pub(super) fn promote(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) -> bool {
-        match std::mem::take(&mut self.state) {
-            State::Head(request) if request.scan.first_line > 0 => {
-                self.truncate(request, pending, shared);
-                true
-            }
-            other => {
-                self.state = other;
-                false
-            }
-        }
+    /// Gives an unfinished head the rank of a request, its fields cut short, if its line is there: the rest was lost, or will be
+    /// read otherwise.
+    pub(super) fn promote(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        self.promote_if(|request| request.scan.first_line > 0, pending, shared);
     }
 
     /// The same for a head that the server answers now, with which it had received all bytes up to `ack`. Without a whole
@@ -248,25 +254,45 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        match std::mem::take(&mut self.state) {
-            State::Head(mut request)
-                if ack.is_none_or(|ack| before(request.start, ack))
-                    && (request.scan.first_line > 0 || !self.tentative) =>
-            {
-                request.odd |= request.scan.first_line == 0;
-                self.truncate(request, pending, shared);
-            }
-            other => self.state = other,
+        let tentative = self.tentative;
+        let had_come = |start| ack.is_none_or(|ack| before(start, ack));
+        self.promote_if(
+            |request| {
+                let has_line = request.scan.first_line > 0;
+                let is_request = had_come(request.start) && (has_line || !tentative);
+                request.odd |= is_request && !has_line;
+                is_request
+            },
+            pending,
+            shared,
+        );
+    }
+
+    fn promote_if(
+        &mut self,
+        is_request: impl FnOnce(&mut Pending) -> bool,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        let State::Head(request) = &mut self.state else { return };
+        if is_request(request)
+            && let State::Head(request) = std::mem::take(&mut self.state)
+        {
+            self.truncate(request, pending, shared);
         }
     }
 
     /// The connection carries something else from now on.
     pub(super) fn close(&mut self, shared: &mut Shared) {
+        if let Some(unparsed) = &self.unparsed {
+            unparsed.pass(&mut self.tail);
+        }
         self.drop_unparsed(shared);
         self.fallback = None;
         self.tentative = false;
         self.reason = Unexplained::OtherProtocol;
         if let State::Head(request) = std::mem::replace(&mut self.state, State::Opaque) {
+            self.tail.pass(&request.request.head);
             shared.pool.release(request);
         }
     }
@@ -319,7 +345,8 @@ impl Requests {
             (origin.pipelined || !first) && (self.seasoned || self.announced.is_none());
         request.place = origin.sent.filter(|_| !request.origin.pipelined && origin.boundary);
         request.tentative = self.tentative;
-        request.behind_loss = self.tentative && self.reason == Unexplained::Lost;
+        request.unsure = self.tentative && self.unsure;
+        request.why = self.reason;
         let window = &rest[..rest.len().min(shared.head_cap())];
         request.opens = opens && text::line(window) != Status::Not;
         let whole = if request.opens { None } else { head::strict(window, &mut request.request) };
@@ -439,13 +466,8 @@ impl Requests {
         request.bytes = length.into();
         shared.counters.malformed_requests += u64::from(head.malformed);
         self.last = head.malformed || request.request.version == Some(super::Version::Http09);
-        self.current = request.start;
-        self.seasoned = true;
-        self.drop_unparsed(shared);
-        self.suspect(&request, head.blank_line, shared);
-        shared.pool.charge(&mut request);
         let end = request.head_end;
-        pending.push_back(request);
+        self.found(request, head.blank_line, pending, shared);
         self.frame(&head.fields, end, pending, shared);
     }
 
@@ -469,10 +491,24 @@ impl Requests {
         let line = line[..line.len().min(FRAMING_LINE_MAX)].to_vec();
         self.last = head.malformed && request.scan.first_line > 0;
         self.state = State::Skim(Box::new(Skim { line, overlong, fields: head.fields }));
+        self.found(request, head.blank_line, pending, shared);
+    }
+
+    /// There is a request, as far as its head goes.
+    fn found(
+        &mut self,
+        mut request: Box<Pending>,
+        blank_line: Option<usize>,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
         self.current = request.start;
         self.seasoned = true;
         self.drop_unparsed(shared);
-        self.suspect(&request, head.blank_line, shared);
+        if !self.tentative {
+            self.tail = Tail::default();
+        }
+        self.suspect(&request, blank_line, shared);
         shared.pool.charge(&mut request);
         pending.push_back(request);
     }

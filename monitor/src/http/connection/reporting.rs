@@ -75,7 +75,11 @@ impl Connection {
         let is_over = |request: &Pending| request.answered && request.complete && !request.tentative;
         while self.pending.front().is_some_and(|request| is_over(request)) {
             let Some(request) = self.pending.pop_front() else { break };
+            let held_up = !request.confirmed;
             self.report(request, shared, sink);
+            if held_up {
+                self.confirm();
+            }
         }
         if self.pending.is_empty() && self.pending.capacity() > PENDING_KEPT {
             self.pending = VecDeque::new();
@@ -85,10 +89,9 @@ impl Connection {
         if full {
             self.shed(shared, sink);
         }
-        if !self.whole
-            && self.pending.len() > 1
-            && self.pending.back().is_some_and(|request| request.origin.pipelined)
-        {
+        let pipelines =
+            self.pending.len() > 1 && self.pending.back().is_some_and(|request| request.origin.pipelined);
+        if !self.whole && (pipelines || self.requests.may_hide()) {
             self.whole = true;
             sink.directive(self.id, Directive::WholeResponses);
         }
@@ -164,7 +167,11 @@ impl Connection {
                 sink.exchange(&exchange);
             }
             _ if request.unserved => shared.counters.unserved += 1,
-            _ if request.answered && request.needs_answer() => shared.counters.withdrawn += 1,
+            _ if request.responded && request.needs_answer() => {
+                shared.counters.withdrawn += 1;
+                let at = request.first_byte_at.unwrap_or(self.seen);
+                self.unexplained(request.why, request.status, at, shared, sink);
+            }
             _ if request.tentative && request.complete => shared.counters.lost_requests += 1,
             _ => shared.counters.unconfirmed += 1,
         }
@@ -177,7 +184,7 @@ impl Connection {
         while let Some(request) = self.pending.pop_front() {
             if request.called || request.answered {
                 let mut request = request;
-                request.confirmed = true;
+                request.confirmed |= !request.needs_answer();
                 self.report(request, shared, sink);
             } else {
                 shared.counters.withdrawn += 1;

@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// An answer was given to a request that nobody saw.
-    fn unexplained(
+    pub(super) fn unexplained(
         &mut self,
         why: Unexplained,
         status: Option<u16>,
@@ -155,6 +155,7 @@ impl Connection {
     fn elsewhere(&mut self, shared: &mut Shared) {
         for request in self.pending.iter_mut().filter(|request| !request.answered && !request.called) {
             (request.tentative, request.confirmed) = (true, false);
+            request.why = Unexplained::OtherProtocol;
         }
         self.requests.close(shared);
     }

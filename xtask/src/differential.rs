@@ -13,7 +13,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The servers that Debian has; those of Python are in [`python`].
+/// The servers that Debian has.
 const PROGRAMS: [Program; 9] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "apache2", package: "apache2" },
@@ -24,6 +24,20 @@ const PROGRAMS: [Program; 9] = [
     Program { name: "puma", package: "puma" },
     Program { name: "javac", package: "default-jdk-headless" },
     Program { name: "php", package: "php-cli" },
+];
+
+/// Those that are packages of Python.
+const OF_PYTHON: [&str; 10] = [
+    "aiohttp==3.14.5",
+    "cheroot==11.1.2",
+    "gunicorn==27.0.1",
+    "h11==0.16.0",
+    "httptools==0.9.0",
+    "hypercorn==0.18.0",
+    "tornado==6.6.1",
+    "uvicorn==0.54.0",
+    "waitress==3.0.2",
+    "werkzeug==3.1.9",
 ];
 
 /// With `--full`, so many sequences that are changed at random.
@@ -72,7 +86,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
 pub(crate) fn prepare(workspace: &Workspace) -> Result<Vec<(&'static str, PathBuf)>> {
     packages::ensure(&PROGRAMS)?;
     Ok(vec![
-        ("ROLLCALL_PYTHON_SERVERS", python::servers(workspace)?),
+        ("ROLLCALL_PYTHON_SERVERS", python::ensure(workspace, "servers", &OF_PYTHON)?.join("python")),
         ("ROLLCALL_DIFFERENTIAL", workspace.target.join("differential")),
     ])
 }

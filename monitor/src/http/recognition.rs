@@ -150,6 +150,12 @@ pub(super) fn split_version(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+/// The length of the line of nothing but blanks that `bytes` begin with, if they do.
+pub(super) fn blank_line(bytes: &[u8]) -> Option<usize> {
+    let blanks = bytes.iter().take_while(|&&byte| is_blank(byte)).count();
+    (bytes.get(blanks) == Some(&b'\n')).then_some(blanks + 1)
+}
+
 /// The line without blanks at either end.
 pub(super) fn trim_blanks(line: &[u8]) -> &[u8] {
     let start = line.iter().take_while(|&&byte| is_blank(byte)).count();

@@ -31,9 +31,9 @@ const FRAMING_LINE_MAX: usize = 256;
 /// First lines are looked at anew up to this length: past it, only their end can change what they are.
 const RECOGNISED_BY: usize = 80;
 
-/// The head cap for heads that come while more than half of the memory for requests is in use: what is there must do for
-/// everybody.
-const HEAD_IN_NEED: usize = 4096;
+/// What is kept of heads and bodies that come while more than half of the memory for requests is in use: what is there must
+/// do for everybody.
+const KEPT_IN_NEED: usize = 4096;
 
 /// What the parsers of all connections share.
 #[derive(Debug, Default)]
@@ -50,8 +50,16 @@ pub(super) struct Shared {
 impl Shared {
     /// The head cap in force.
     fn head_cap(&self) -> usize {
-        let cap = self.limits.head.min(Limits::HEAD_MAX);
-        if self.pool.charged() > self.limits.pending / 2 { cap.min(HEAD_IN_NEED) } else { cap }
+        self.cap(self.limits.head.min(Limits::HEAD_MAX))
+    }
+
+    /// The body cap in force.
+    pub(super) fn body_cap(&self) -> usize {
+        self.cap(self.limits.body)
+    }
+
+    fn cap(&self, cap: usize) -> usize {
+        if self.pool.charged() > self.limits.pending / 2 { cap.min(KEPT_IN_NEED) } else { cap }
     }
 }
 
@@ -159,8 +167,9 @@ impl Requests {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= taken as u64;
                     let done = *left == 0;
+                    let limit = shared.body_cap();
                     if let Some(request) = current(self.current, pending) {
-                        keep(&mut request.request.body, &rest[..taken], shared.limits.body);
+                        keep(&mut request.request.body, &rest[..taken], limit);
                         shared.pool.charge(request);
                     }
                     self.passed(taken as u64, done, pending);
@@ -168,7 +177,7 @@ impl Requests {
                 }
                 State::Chunked(chunked) => {
                     let body = current(self.current, pending);
-                    let limit = shared.limits.body;
+                    let limit = shared.body_cap();
                     let chunk = match body {
                         Some(request) => {
                             let chunk =
@@ -380,6 +389,13 @@ impl Requests {
             request.seam = before;
         }
         request.request.head.extend_from_slice(&rest[..taken]);
+        if request.scan.first_line == 0
+            && let Some(line) = recognition::blank_line(&request.request.head).filter(|&line| line > before)
+        {
+            // Empty to some servers; others answer it like any that is no request's.
+            shared.pool.release(request);
+            return line - before;
+        }
         if request.opens {
             match opening::line(&request.request.head) {
                 Status::Partial if request.request.head.len() < limit => {

@@ -1,8 +1,10 @@
 //! Parameters in the query of a target and in forms (`application/x-www-form-urlencoded`).
 
 use super::{
+    identifier,
     names::Holds,
     reader::{NAME, Reader, VALUE},
+    spelling,
 };
 use crate::percent;
 
@@ -11,10 +13,14 @@ impl Reader {
     pub(super) fn parameters(&mut self, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() && self.spend(1) {
-            let end = memchr::memchr2(b'&', b';', rest).unwrap_or(rest.len());
+            self.reached = text.len() - rest.len();
+            let end = end(rest);
             let parameter = &rest[..end];
             rest = rest.get(end + 1..).unwrap_or_default();
-            let Some(equals) = memchr::memchr(b'=', parameter) else { continue };
+            let Some(equals) = memchr::memchr(b'=', parameter) else {
+                self.nameless(parameter);
+                continue;
+            };
             let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
             if value.is_empty() {
                 continue;
@@ -34,9 +40,44 @@ impl Reader {
         }
     }
 
+    /// A value without a name: `?17`. Not a time of day, which keeps pages out of caches, nor that of a file.
+    fn nameless(&mut self, value: &[u8]) {
+        let is_time = matches!((value.len(), value.first()), (10 | 13, Some(b'1')))
+            && value.iter().all(u8::is_ascii_digit);
+        if self.serves.files || self.given_only || is_time || value.is_empty() || !self.spend(VALUE) {
+            return;
+        }
+        let mut decoded = Vec::new();
+        let value = spelling::decoded(value, &mut decoded);
+        if std::str::from_utf8(value).is_ok_and(identifier::is_identifier) {
+            self.parameters.object(b"", value);
+        }
+    }
+
+    /// What stands beside path and query, decoded: parameters of segments (`;id=17`), and what some servers take for more of
+    /// the path or the query although it follows a `#`. With `named` only what has a name.
+    pub fn asides(&mut self, text: &[u8], named: bool) {
+        for part in text.split(|byte| b"&;/?#".contains(byte)) {
+            if !self.spend(1) {
+                return self.parameters.rest(text);
+            }
+            if !named || part.contains(&b'=') {
+                self.aside(part);
+            }
+        }
+    }
+
+    fn aside(&mut self, part: &[u8]) {
+        match memchr::memchr(b'=', part) {
+            Some(equals) if equals + 1 < part.len() => self.take(&part[..equals], &part[equals + 1..]),
+            Some(_) => {}
+            None => self.nameless(part),
+        }
+    }
+
     /// A parameter as it is meant.
     pub(super) fn take(&mut self, name: &[u8], value: &[u8]) {
-        if self.graphql {
+        if self.serves.graphql {
             match name {
                 // Read by what they are already.
                 b"query" | b"variables" | b"operationName" | b"extensions" => return,
@@ -53,7 +94,14 @@ impl Reader {
         }
         match self.names.judge(name, self.given_only) {
             Holds::Object | Holds::Page if !self.spend(VALUE) => {}
-            Holds::Object => self.parameters.object(name, value),
+            Holds::Object => {
+                self.parameters.object(name, value);
+                // `0;id=17`, where the semicolon was encoded.
+                if memchr::memchr(b';', value).is_some() {
+                    let parts = value.split(|&byte| byte == b';').skip(1);
+                    parts.filter(|part| spelling::is_parameter(part)).for_each(|part| self.aside(part));
+                }
+            }
             Holds::Page => self.parameters.page(name, value),
             // A document in a parameter: `filter={"where":{"id":17}}`.
             Holds::Nothing if matches!(value, [b'{', .., b'}'] | [b'[', .., b']']) => {
@@ -62,4 +110,18 @@ impl Reader {
             Holds::Nothing => {}
         }
     }
+}
+
+/// Where the parameter ends that `text` begins with. A semicolon ends it only if another follows: `ids=1;2` is one.
+fn end(text: &[u8]) -> usize {
+    let mut end = memchr::memchr2(b'&', b';', text).unwrap_or(text.len());
+    while text.get(end) == Some(&b';') {
+        let behind = &text[end + 1..];
+        let next = memchr::memchr3(b'&', b';', b'=', behind).unwrap_or(behind.len());
+        if next == 0 || behind.get(next) == Some(&b'=') {
+            break;
+        }
+        end += 1 + next;
+    }
+    end
 }

@@ -32,7 +32,8 @@ impl Connection {
     ) -> Option<Timestamp> {
         let deadline = shared.limits.deadline;
         for request in &mut self.pending {
-            request.due |= request.origin.at + deadline <= now;
+            // As long as its body comes, nobody knows what it asks for, nor can it have been answered in full.
+            request.due |= request.complete && request.origin.at + deadline <= now;
         }
         if matches!(self.closing, Closing::Half(_)) && self.seen + shared.limits.linger <= now {
             self.closing = Closing::Full(0);
@@ -44,7 +45,7 @@ impl Connection {
     /// When [`Connection::overdue`] is next needed: the first request that waits for its response, or an answer
     /// that is still under way after the client's end.
     pub(in crate::http) fn deadline(&self, shared: &Shared) -> Option<Timestamp> {
-        let waiting = self.pending.iter().find(|request| !request.due);
+        let waiting = self.pending.iter().find(|request| !request.due && request.complete);
         let deadline = waiting.map(|request| request.origin.at + shared.limits.deadline);
         let linger = matches!(self.closing, Closing::Half(_)).then_some(self.seen + shared.limits.linger);
         deadline.into_iter().chain(linger).min()
@@ -95,7 +96,7 @@ impl Connection {
             self.whole = true;
             sink.directive(self.id, Directive::WholeResponses);
         }
-        self.skip(sink);
+        self.skip(shared, sink);
     }
 
     /// Marks the requests whose heads were accepted.
@@ -122,9 +123,11 @@ impl Connection {
     }
 
     /// Tells the kernel which bytes are not worth capturing.
-    pub(super) fn skip(&mut self, sink: &mut dyn Sink) {
+    pub(super) fn skip(&mut self, shared: &Shared, sink: &mut dyn Sink) {
         let left = self.requests.body_left();
-        if left < SKIP_MIN || !self.pending.back().is_none_or(|request| request.confirmed) {
+        let is_kept = |request: &Pending| request.request.body.len() >= shared.body_cap();
+        if left < SKIP_MIN || !self.pending.back().is_none_or(|request| request.confirmed && is_kept(request))
+        {
             return;
         }
         let next = self.requests.next;

@@ -149,7 +149,7 @@ impl Requests {
         }
         while !rest.is_empty() {
             let is_unparsed = self.is_unparsed();
-            let is_open = self.tail.is_open();
+            let is_open = self.tail.goes_on_in(rest);
             let found = pending.len();
             let taken = match &mut self.state {
                 State::Opaque | State::Unsynced | State::Refused(_) => {

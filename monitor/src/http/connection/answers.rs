@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// An answer was given to a request that nobody saw.
-    fn unexplained(
+    pub(super) fn unexplained(
         &mut self,
         why: Unexplained,
         status: Option<u16>,

@@ -167,7 +167,12 @@ impl Connection {
                 sink.exchange(&exchange);
             }
             _ if request.unserved => shared.counters.unserved += 1,
-            _ if request.answered && request.needs_answer() => shared.counters.withdrawn += 1,
+            _ if request.answered && request.needs_answer() => {
+                shared.counters.withdrawn += 1;
+                // The answer that it had was to something else.
+                let at = request.last_byte_at.unwrap_or(request.origin.at);
+                self.unexplained(self.requests.reason, request.status, at, shared, sink);
+            }
             _ if request.tentative && request.complete => shared.counters.lost_requests += 1,
             _ => shared.counters.unconfirmed += 1,
         }

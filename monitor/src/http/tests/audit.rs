@@ -234,3 +234,17 @@ fn a_body_that_was_asked_for_is_no_request() {
     wire.send(get("/b")).reply(status(201, "")).finish();
     assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201"], 0));
 }
+
+/// A server that answers before it has read the body takes what follows for more of it, and says in the end that it does not end.
+#[test]
+fn an_answer_that_proves_no_guess_is_told() {
+    let mut wire = Wire::new();
+    wire.send(format!("POST /a HTTP/1.1\r\nContent-Length: {}\r\n\r\nhello", 1_u64 << 33)).reply(ok("x"));
+    for target in ["/b", "/c", "/d"] {
+        wire.send(get(target));
+    }
+    wire.fin().settle();
+    wire.reply(status(400, "")).server_fin().settle().settle().finish();
+    wire.expect(&["POST /a 200"]);
+    assert_eq!(wire.connections.counters().unexplained.iter().sum::<u64>(), 1);
+}

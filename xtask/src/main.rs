@@ -13,6 +13,7 @@ mod bench;
 mod build;
 mod cargo;
 mod ci;
+mod commit;
 mod core_source;
 mod dashboard;
 mod differential;

@@ -38,7 +38,7 @@ const QEMU: Program = Program { name: "qemu-system-x86_64", package: "qemu-syste
 pub(crate) struct Options {
     /// Kernel series, such as `6.1`, or `7` for the newest 7.x [default: 5.10 6.1 6.12 6.18 7].
     kernels: Vec<String>,
-    /// Seconds that one test may take. All of them take a quarter of an hour on each kernel, as emulated machines are slow.
+    /// Seconds that one test may take. All of them take up to half an hour on each kernel, as emulated machines are slow.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
     /// Try the daemon as `build` makes it, which is sooner built, not as it is released.

@@ -14,6 +14,7 @@ mod bpf;
 mod build;
 mod cargo;
 mod ci;
+mod commit;
 mod core_source;
 mod dashboard;
 mod differential;

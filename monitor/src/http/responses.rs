@@ -90,7 +90,7 @@ pub(super) struct Responses {
     state: State,
     /// The response under way answers no known request.
     unpaired: bool,
-    /// Where its head ends, and with it the response if it has no body.
+    /// Where the head of a response ends whose request is not certain, and with it the response if that asked for the head alone.
     bodiless: Option<u32>,
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
@@ -132,13 +132,10 @@ impl Responses {
                     0
                 }
                 State::Head(_) => self.head(rest, seq, target, pending, shared, &mut effect),
-                // The request that nobody saw may have been one for the head alone.
                 State::Body(_) | State::Chunked(_)
                     if self.bodiless.take() == Some(seq) && head::is_status_line(rest.data) =>
                 {
-                    self.state = State::Start;
-                    self.unpaired = false;
-                    0
+                    self.passed(0, true, target, pending, piece.at)
                 }
                 State::Body(remaining) => {
                     let taken = u64::from(left).min(*remaining);
@@ -369,6 +366,7 @@ impl Responses {
             return taken;
         };
         request.place = Some(seq.wrapping_add(taken));
+        self.bodiless = request.place.filter(|_| request.unsure);
         self.answer(head, taken, piece.at, request, effect);
         shared.counters.responses_missed += u64::from(self.displaced && request.responded);
         taken
@@ -506,11 +504,12 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
             request.tentative = false;
         }
         // Of guesses that came together fewer were answered, before the client went on.
-        let is_short = request.answered && request.tentative && answered.is_some();
+        let has_answer = request.answered || request.responded;
+        let is_short = has_answer && request.tentative && answered.is_some();
         if is_short {
             // The answer was to what nobody saw.
             (request.tentative, request.unsure) = (false, true);
-        } else if request.needs_answer() && !request.answered {
+        } else if request.needs_answer() && !has_answer {
             let counters = &mut shared.counters;
             *(match (request.unserved, request.why) {
                 (true, _) => &mut counters.unserved,
@@ -528,8 +527,8 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
         at += 1;
     }
     // What was found by guessing may be the rest of a request that still waits.
-    if let Some(request) = pending.get_mut(at) {
-        request.unsure |= request.tentative && disputed;
+    if disputed && pending.get(at).is_some_and(|request| request.tentative) {
+        pending.iter_mut().filter(|request| request.tentative).for_each(|request| request.unsure = true);
     }
     at
 }

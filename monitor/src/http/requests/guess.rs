@@ -77,7 +77,7 @@ impl Requests {
         let strict = !(origin.certain && self.reason == Unexplained::Framing && is_lost);
         if strict && !recognition::may_be_request(data) {
             // What was used up hides nothing any more.
-            if self.reason == Unexplained::Framing && is_lost && !self.tail.is_open() {
+            if self.reason == Unexplained::Framing && is_lost && !self.tail.goes_on_in(data) {
                 self.drop_unparsed(shared);
             }
             return;
@@ -92,14 +92,14 @@ impl Requests {
         if let Some(unparsed) = &self.unparsed {
             unparsed.pass(&mut self.tail);
         }
-        self.unsure = self.tail.is_open();
+        self.unsure = self.tail.goes_on_in(data);
         self.tentative = true;
     }
 
-    /// A guess has been answered: requests are where they were looked for.
-    pub(in crate::http) fn believe_guess(&mut self) {
+    /// A guess has been answered: requests are where they were looked for, unless the answer was to something else.
+    pub(in crate::http) fn believe_guess(&mut self, is_unsure: bool) {
         (self.tentative, self.unsure) = (false, false);
-        self.tail = Tail::default();
+        self.tail = if is_unsure { Tail::UNKNOWN } else { Tail::default() };
         self.fallback = None;
         self.reason = Unexplained::Unknown;
     }
@@ -249,7 +249,7 @@ impl Requests {
         let bytes = shared.pool.buffer(bytes);
         shared.buffered += bytes.capacity();
         let seq = request.start.wrapping_add(from as u32);
-        let open = self.tail.is_open();
+        let open = self.tail.goes_on_in(&bytes);
         self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, open, origin: request.origin }));
     }
 

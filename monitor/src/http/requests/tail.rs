@@ -54,9 +54,10 @@ impl Tail {
         self.asked
     }
 
-    /// Whether what follows may be the rest of a request.
-    pub(super) fn is_open(self) -> bool {
-        self.amid || self.asked
+    /// Whether `next`, which follows, may be the rest of a request.
+    pub(super) fn goes_on_in(self, next: &[u8]) -> bool {
+        let ends_method = next.first().is_some_and(|&byte| byte == b'\n' || is_blank(byte));
+        self.amid || self.asked || self.begun && ends_method
     }
 }
 
@@ -87,9 +88,17 @@ mod tests {
                 let mut tail = Tail::default();
                 tail.pass(first);
                 tail.pass(second);
-                assert_eq!(tail.is_open(), open, "{bytes:?} cut at {cut}");
+                assert_eq!(tail.goes_on_in(b"GET /c"), open, "{bytes:?} cut at {cut}");
             }
         }
-        assert!(Tail::UNKNOWN.is_open());
+        assert!(Tail::UNKNOWN.goes_on_in(b"GET /c"));
+        let mut tail = Tail::default();
+        for next in [" /c HTTP/1.1", "\r\nGET /c", "\nGET /c"] {
+            assert!(!tail.goes_on_in(next.as_bytes()));
+        }
+        tail.pass(b"GET");
+        for next in [" /c HTTP/1.1", "\r\nGET /c", "\nGET /c"] {
+            assert!(tail.goes_on_in(next.as_bytes()));
+        }
     }
 }

@@ -41,9 +41,6 @@ pub(crate) struct Options {
     /// Seconds that one test may take. All of them take up to half an hour on each kernel, as emulated machines are slow.
     #[arg(long, default_value_t = 300)]
     timeout: u64,
-    /// Try the daemon as `build` makes it, which is sooner built, not as it is released.
-    #[arg(long)]
-    dev: bool,
     /// Only tests whose name contains this; may be given several times.
     #[arg(long)]
     filter: Vec<String>,
@@ -58,8 +55,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     packages::ensure(&[QEMU])?;
     let directory = workspace.target.join("vm");
     fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
-    let profile = if options.dev { Profile::Dev } else { Profile::Release };
-    let rollcall = build::monitor(workspace, profile, Linkage::Static)?;
+    let rollcall = build::monitor(workspace, Profile::Quick, Linkage::Static)?;
     let tests = TESTS.map(|name| test_program(workspace, name)).into_iter().collect::<Result<Vec<_>>>()?;
     let archive = Archive::open(workspace.tools().join("apt"))?;
     let busybox = kernel::busybox(&archive, &directory)?;

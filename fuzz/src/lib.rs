@@ -6,6 +6,8 @@
 
 pub mod calls;
 pub mod check;
+pub mod conversation;
+pub mod play;
 pub mod reference;
 pub mod requests;
 pub mod seeds;

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rollcall::object::{
-    Content, Names, Objects, Reader,
+    Content, Names, Objects, Reader, Serves,
     graphql::{self, Events},
 };
 use rollcall_fuzz::{check, seeds};
@@ -72,7 +72,7 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
         let mut before = None;
         // What one call leaves behind changes nothing for the next.
         for _ in 0..2 {
-            reader.start(true, false);
+            reader.start(Serves { graphql: true, ..Serves::default() }, false);
             reader.read(query, &Content::new(body, false, std::iter::empty()));
             reader.objects(true, &mut objects);
             let seen = (reader.operation().map(str::to_owned), check::objects(&objects));

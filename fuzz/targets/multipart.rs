@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::object::{Content, Names, Objects, Reader, multipart::Fields};
+use rollcall::object::{Content, Names, Objects, Reader, Serves, multipart::Fields};
 use rollcall_fuzz::{check, seeds};
 
 const SEEDS: [&str; 5] = [
@@ -41,7 +41,7 @@ fuzz_target!(init: seeds::offer(&SEEDS, &WORDS), |data: &[u8]| {
     }
     let mut reader = Reader::new(Names::default());
     let mut objects = Objects::default();
-    reader.start(false, false);
+    reader.start(Serves::default(), false);
     reader.read(b"", &Content::new(data, false, std::iter::empty()));
     reader.objects(true, &mut objects);
     check::objects(&objects);

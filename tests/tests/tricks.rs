@@ -2,9 +2,10 @@
 //!
 //! Each trick is played on a server on which it works: nginx, or one that takes whatever comes ([`LenientServer`]).
 
-use std::{collections::BTreeMap, net::SocketAddr, os::fd::AsRawFd};
+use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, os::fd::AsRawFd};
 
 use anyhow::{Context, Result, bail, ensure};
+use flate2::{Compression, write::GzEncoder};
 use nix::sys::socket::{MsgFlags, send};
 use rollcall_tests::{
     Client, Daemon, Lenience, LenientServer, Nginx, Report, client::request, daemon::DISTINCT_OBJECTS,
@@ -64,6 +65,14 @@ fn calls(name: &'static str, call: fn(usize) -> Vec<u8>) -> Trick {
 /// A request whose target and fields are given.
 fn odd(target: &str, fields: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: api.example\r\n{fields}\r\n").into_bytes()
+}
+
+/// A search for customers with these fields and this body.
+fn upload(fields: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head =
+        format!("POST /v1/customers/search HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body].concat()
 }
 
 /// What is odd in a request's first bytes, line and target, and nginx answers.
@@ -231,6 +240,68 @@ fn on_a_lenient_server_no_phantom_hides_a_walk() -> Result<()> {
                 "an expectation, before each call",
                 "POST /no HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
             ),
+        ],
+    )
+}
+
+/// Accounts in other places than careful clients write them in, and read there by common parsers.
+#[test]
+fn on_a_lenient_server_no_other_place_hides_a_walk() -> Result<()> {
+    on_lenient(
+        Lenience::Length,
+        &[
+            calls("a list with bars", |id| odd(&format!("/v1/customers/?ids=0|{id}"), "")),
+            calls("a list with semicolons", |id| odd(&format!("/v1/customers/?ids=0;{id}"), "")),
+            calls("a list in the path", |id| odd(&format!("/v1/customers/0|{id}"), "")),
+            calls("a parameter of a segment", |id| odd(&format!("/v1/customers/all;id={id}"), "")),
+            calls("a parameter behind a number", |id| odd(&format!("/v1/customers/0;id={id}"), "")),
+            calls("a parameter behind a hash", |id| odd(&format!("/v1/customers/?#&id={id}"), "")),
+            calls("a query without a name", |id| odd(&format!("/v1/customers/?{id}"), "")),
+            calls("a path to CONNECT to", |id| {
+                format!("CONNECT /v1/customers/{id} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes()
+            }),
+            calls("ever new paths", |id| {
+                let (depth, word) = (id % 20, char::from(b'a' + (id % 26) as u8));
+                odd(&format!("{}/{word}{word}/v1/customers/{id}", "/x".repeat(depth)), "")
+            }),
+        ],
+    )
+}
+
+/// Accounts in bodies that are not read at first sight.
+#[test]
+fn on_a_lenient_server_no_body_hides_a_walk() -> Result<()> {
+    on_lenient(
+        Lenience::Length,
+        &[
+            calls("padding in JSON", |id| {
+                upload("", format!(r#"{{"x":"{}","id":{id}}}"#, "x".repeat(20_000)).as_bytes())
+            }),
+            calls("padding in a form", |id| {
+                upload("", format!("x={}&id={id}", "x".repeat(20_000)).as_bytes())
+            }),
+            calls("a compressed body", |id| {
+                let mut body = GzEncoder::new(Vec::new(), Compression::fast());
+                body.write_all(format!(r#"{{"id":{id}}}"#).as_bytes()).expect("memory takes all");
+                upload("Content-Encoding: gzip\r\n", &body.finish().expect("memory takes all"))
+            }),
+            calls("nothing but the number", |id| upload("", id.to_string().as_bytes())),
+            calls("arguments without names", |id| {
+                upload("", format!(r#"{{"method":"x","params":[{id}],"id":1}}"#).as_bytes())
+            }),
+            calls("other characters than those of ASCII", |id| {
+                let digits = id.to_string().into_bytes().into_iter().map(|digit| digit - b'0' + 0xf0);
+                let body: Vec<u8> = b"\x89\x84\x7e".iter().copied().chain(digits).collect();
+                upload("Content-Type: application/x-www-form-urlencoded; charset=ibm037\r\n", &body)
+            }),
+            calls("another boundary", |id| {
+                let decoy = "--x\r\nContent-Disposition: form-data; name=q\r\n\r\n1\r\n";
+                let part = format!("--b\r\nContent-Disposition: form-data; name=id\r\n\r\n{id}\r\n--b--\r\n");
+                upload(
+                    "Content-Type: multipart/form-data; boundary=a; boundary=b\r\n",
+                    (decoy.to_owned() + &part).as_bytes(),
+                )
+            }),
         ],
     )
 }

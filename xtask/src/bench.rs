@@ -64,10 +64,14 @@ impl Options {
 }
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
-    let variables = prepare(workspace, options)?;
-    let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-    build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-bench"]);
-    let bench = cargo::executable(&mut build, "rollcall-bench")?;
+    if !options.are_in_process() {
+        privilege::obtainable("attaching programs to the kernel")?;
+        packages::ensure(&PROGRAMS)?;
+    }
+    let names = ["rollcall", "rollcall-bench"];
+    let [rollcall, bench] = build::programs(workspace, Profile::Release, Linkage::Dynamic, names)?;
+    let mut variables = prepare(workspace, options)?;
+    variables.push(("ROLLCALL_BIN", rollcall));
     let mut arguments = options.names.clone();
     arguments.extend(options.seconds.map(|seconds| format!("--seconds={seconds}").into()));
     arguments.extend(options.objects.map(|objects| format!("--objects={objects}").into()));
@@ -96,17 +100,9 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     write(&workspace.root.join("docs").join("BENCHMARKS.md"), &found, options.names.is_empty())
 }
 
-/// Makes what the benchmarks need, and names the variables that say where it is.
+/// Makes what else the benchmarks need, and names the variables that say where it is.
 fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str, PathBuf)>> {
     let mut variables = Vec::new();
-    if options.are_in_process() {
-        // The library embeds it.
-        build::bpf(workspace)?;
-    } else {
-        privilege::obtainable("attaching programs to the kernel")?;
-        packages::ensure(&PROGRAMS)?;
-        variables.push(("ROLLCALL_BIN", build::monitor(workspace, Profile::Release, Linkage::Dynamic)?));
-    }
     if options.has(AGAINST) {
         if let Some(commit) = &options.commit {
             variables.push(("ROLLCALL_BASE_BIN", commit::monitor(workspace, commit)?));

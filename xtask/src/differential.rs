@@ -7,13 +7,12 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    cargo,
     packages::{self, Program},
     privilege, python, test,
     workspace::Workspace,
 };
 
-/// The servers that Debian has; those of Python are in [`python`].
+/// The servers that Debian has.
 const PROGRAMS: [Program; 9] = [
     Program { name: "nginx", package: "nginx" },
     Program { name: "apache2", package: "apache2" },
@@ -24,6 +23,20 @@ const PROGRAMS: [Program; 9] = [
     Program { name: "puma", package: "puma" },
     Program { name: "javac", package: "default-jdk-headless" },
     Program { name: "php", package: "php-cli" },
+];
+
+/// Those that are packages of Python.
+const OF_PYTHON: [&str; 10] = [
+    "aiohttp==3.14.5",
+    "cheroot==11.1.2",
+    "gunicorn==27.0.1",
+    "h11==0.16.0",
+    "httptools==0.9.0",
+    "hypercorn==0.18.0",
+    "tornado==6.6.1",
+    "uvicorn==0.54.0",
+    "waitress==3.0.2",
+    "werkzeug==3.1.9",
 ];
 
 /// With `--full`, so many sequences that are changed at random.
@@ -59,11 +72,10 @@ pub(crate) struct Options {
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     privilege::obtainable("attaching programs to the kernel")?;
     let mut variables = prepare(workspace)?;
-    variables.push(("ROLLCALL_BIN", build::monitor(workspace, Profile::Release, Linkage::Dynamic)?));
+    let names = ["rollcall", "rollcall-differential"];
+    let [rollcall, differential] = build::programs(workspace, Profile::Quick, Linkage::Dynamic, names)?;
+    variables.push(("ROLLCALL_BIN", rollcall));
     variables.extend(test::shared_data(workspace).map(|shared| (test::SHARED, shared)));
-    let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-    build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-differential"]);
-    let differential = cargo::executable(&mut build, "rollcall-differential")?;
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     privilege::exec(&differential, &arguments(workspace, options), &variables)
 }
@@ -72,7 +84,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
 pub(crate) fn prepare(workspace: &Workspace) -> Result<Vec<(&'static str, PathBuf)>> {
     packages::ensure(&PROGRAMS)?;
     Ok(vec![
-        ("ROLLCALL_PYTHON_SERVERS", python::servers(workspace)?),
+        ("ROLLCALL_PYTHON_SERVERS", python::ensure(workspace, "servers", &OF_PYTHON)?.join("python")),
         ("ROLLCALL_DIFFERENTIAL", workspace.target.join("differential")),
     ])
 }

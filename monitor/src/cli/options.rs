@@ -55,13 +55,13 @@ pub(crate) struct EngineArgs {
     )]
     pub head_cap: u32,
 
-    /// Bytes of each request's body to look at, 0 to 16KiB. Objects behind them do not count.
+    /// Bytes of each request's body to look at, 0 to 64KiB. Objects behind them do not count.
     #[arg(
         long = "body-cap",
         env = "ROLLCALL_BODY_CAP",
         value_name = "BYTES",
         value_parser = values::body_cap,
-        default_value = "4KiB"
+        default_value = "64KiB"
     )]
     pub body_cap: u32,
 

@@ -145,6 +145,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let hosts = Hosts::of_this_host(&args.allowed_hosts);
     let access = Arc::new(Access::open(args.web_config.as_deref(), hosts)?);
     check::permitted()?;
+    kernel::probe()?;
     let key = state::open(&args.state_dir)?;
     let _ours = state::lock(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;

@@ -46,7 +46,7 @@ pub(super) fn head_cap(text: &str) -> Result<u32, String> {
 
 /// Bytes of a request body that are kept.
 pub(super) fn body_cap(text: &str) -> Result<u32, String> {
-    within(bytes(text)?, 0, 16 << 10)
+    within(bytes(text)?, 0, 64 << 10)
 }
 
 /// Bytes of memory for detection.
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(head_cap("64k"), Ok(65536));
         assert_eq!(head_cap("511").unwrap_err(), "must be between 512 and 64KiB");
         assert_eq!(body_cap("0"), Ok(0));
-        body_cap("16385").unwrap_err();
+        body_cap("65537").unwrap_err();
         assert_eq!(ring_size("8MiB"), Ok(8 << 20));
         assert_eq!(ring_size("1 GiB"), Ok(1 << 30));
         assert_eq!(ring_size("100000").unwrap_err(), "must be a power of two");

@@ -17,8 +17,8 @@ mod credentials;
 mod fields;
 pub mod forwarded;
 mod key;
+mod keys;
 mod source;
-mod stored;
 mod token;
 pub mod trusted;
 mod writers;
@@ -41,6 +41,7 @@ use crate::{hash::HashKey, http::exchange::Exchange};
 use credentials::Credentials;
 use fields::{Field, Fields};
 use forwarded::ForwardedHeaders;
+use keys::Keys;
 
 /// An address, its network, and the credentials.
 pub(crate) const MOST_KEYS: usize = 2 + credentials::MOST;
@@ -73,12 +74,9 @@ pub struct Lenses {
 }
 
 /// The keys of one call, without allocation.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Clients {
-    keys: [ClientKey; MOST_KEYS],
-    count: u8,
-    /// How each of the credentials was shown.
-    shown: [Shown; credentials::MOST],
+    keys: Keys,
     /// There is more to the call's credentials than the keys tell.
     mixed: bool,
     address: IpAddr,
@@ -214,26 +212,20 @@ impl Lenses {
         let address = forwarded.unwrap_or(peer);
         let length = if address.is_ipv4() { self.prefix_v4 } else { self.prefix_v6 };
         let network = IpNet::new_assert(address, length).trunc();
-        let mut clients = Clients {
-            keys: [ClientKey::Peer(peer); MOST_KEYS],
-            count: 0,
-            shown: [Shown::default(); credentials::MOST],
+        let credentials = self.credentials.found();
+        Clients {
+            keys: Keys::new(
+                forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded),
+                network,
+                credentials.iter().map(|found| (found.credential, found.shown)),
+            ),
             mixed: self.credentials.mixed(),
             address,
-            authenticated: authorized || !self.credentials.found().is_empty(),
+            authenticated: authorized || !credentials.is_empty(),
             refused_chain: false,
             dropped: self.credentials.dropped(),
             traits,
-        };
-        clients.push(forwarded.map_or(ClientKey::Peer(peer), ClientKey::Forwarded));
-        clients.push(ClientKey::Prefix(network));
-        for (found, shown) in self.credentials.found().iter().zip(&mut clients.shown) {
-            *shown = found.shown;
         }
-        for found in self.credentials.found() {
-            clients.push(ClientKey::Credential(found.credential));
-        }
-        clients
     }
 }
 
@@ -242,24 +234,16 @@ impl Clients {
     /// credentials, of which the first few count.
     pub fn new(peer: IpAddr, credentials: &[Credential]) -> Clients {
         let network = IpNet::new_assert(peer, if peer.is_ipv4() { 24 } else { 64 }).trunc();
-        let mut clients = Clients {
-            keys: [ClientKey::Peer(peer); MOST_KEYS],
-            count: 0,
-            shown: [Shown::default(); credentials::MOST],
+        let shown = credentials.iter().map(|&credential| (credential, Shown::of(credential)));
+        Clients {
+            keys: Keys::new(ClientKey::Peer(peer), network, shown),
             mixed: credentials.len() > credentials::MOST,
             address: peer,
             authenticated: !credentials.is_empty(),
             refused_chain: false,
             dropped: 0,
             traits: Traits::default(),
-        };
-        clients.push(ClientKey::Peer(peer));
-        clients.push(ClientKey::Prefix(network));
-        for (&credential, shown) in credentials.iter().zip(&mut clients.shown) {
-            *shown = Shown::of(credential);
         }
-        credentials.iter().for_each(|&credential| clients.push(ClientKey::Credential(credential)));
-        clients
     }
 
     /// The address that the call came from, as far as trusted hops tell.
@@ -269,13 +253,13 @@ impl Clients {
 
     /// Every key: the address, its network, and the credentials.
     pub fn keys(&self) -> &[ClientKey] {
-        &self.keys[..usize::from(self.count)]
+        self.keys.all()
     }
 
     /// The keys of the address that limits apply to. A subscriber has a whole /64 to call from; an IPv4 network holds
     /// many people, and more calls from it than from one of them are no sign by themselves: it has no limit.
     pub fn by_address(&self) -> &[ClientKey] {
-        &self.keys[..if self.address.is_ipv4() { 1 } else { 2 }]
+        &self.keys()[..if self.address.is_ipv4() { 1 } else { 2 }]
     }
 
     /// The keys that a client can make up.
@@ -285,19 +269,12 @@ impl Clients {
 
     /// How each of the credentials was shown, in the same order.
     pub(crate) fn shown(&self) -> &[Shown] {
-        &self.shown[..usize::from(self.count) - 2]
+        self.keys.shown()
     }
 
     /// Whether the call shows a credential that the keys don't tell, or one of them in two ways.
     pub(crate) fn is_mixed(&self) -> bool {
         self.mixed
-    }
-
-    fn push(&mut self, key: ClientKey) {
-        if let Some(slot) = self.keys.get_mut(usize::from(self.count)) {
-            *slot = key;
-            self.count += 1;
-        }
     }
 }
 

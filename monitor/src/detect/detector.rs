@@ -2,7 +2,7 @@
 
 mod restore;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -143,6 +143,18 @@ impl Detector {
 
     /// Takes in one observation and appends what it leads to.
     pub fn observe(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
+        self.observe_on(observation, None, out);
+    }
+
+    /// The same for a call on a route that has hardly been called: its objects count on the route and on `new`, the one that
+    /// stands for all of these. So nobody stays below limits by calling another route each few times, where a server takes
+    /// many for the same.
+    pub fn observe_new(&mut self, observation: &Observation<'_>, new: &Arc<str>, out: &mut Vec<Finding>) {
+        let has_limits = self.policy.has_limits(observation.route);
+        self.observe_on(observation, (!has_limits).then_some(new), out);
+    }
+
+    fn observe_on(&mut self, observation: &Observation<'_>, new: Option<&Arc<str>>, out: &mut Vec<Finding>) {
         let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
         let start = out.len();
         self.state.counters.observations += 1;
@@ -204,8 +216,8 @@ impl Detector {
             is_empty: facts.looks_empty,
         };
         let families = [
-            (addresses, clients.by_address(), address_hashes, Lens::Address),
-            (credentials, clients.by_credential(), credential_hashes, Lens::Credential),
+            (&mut *addresses, clients.by_address(), address_hashes, Lens::Address),
+            (&mut *credentials, clients.by_credential(), credential_hashes, Lens::Credential),
         ];
         for (tally, keys, hashes, lens) in families {
             for (client, &hash) in keys.iter().zip(hashes) {
@@ -220,6 +232,16 @@ impl Detector {
                 };
                 if is_new && !is_partner {
                     crowd.new_key(&crowd::Call { at: now, route, route_hash, address }, lens, out);
+                }
+            }
+        }
+        if let Some(new) = new.filter(|_| touches && !is_partner) {
+            let new_hash = self.names.hash(new, self.key);
+            let call = Call { route: new, ..call };
+            for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
+                for client in keys {
+                    let hash = client::pair_hash(self.key.hash(&client.to_bytes()), new_hash);
+                    tally.touch((client, hash), &call, context, out);
                 }
             }
         }

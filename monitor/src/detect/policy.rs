@@ -131,6 +131,11 @@ impl Policy {
         row[..self.windows.len()].iter().map(|&limit| (limit != NONE).then_some(limit)).collect()
     }
 
+    /// Whether there are limits for `route` alone.
+    pub(super) fn has_limits(&self, route: &str) -> bool {
+        self.routes.contains_key(route)
+    }
+
     /// The limits that apply to a client on a route.
     pub(super) fn profile(&self, client: &ClientKey, route: &str) -> Profile {
         if let Some(&profile) = self.keys.get(&PartnerKey::of(client)) {

@@ -51,6 +51,8 @@ pub struct Detection {
     /// The keys that the exchange was attributed to when it was recorded; none if it is to be attributed now.
     recorded: Vec<ClientKey>,
     peaks: Option<Peaks>,
+    /// The name of the route that stands for new ones.
+    new: Arc<str>,
 }
 
 /// Who called what, and whose account it was.
@@ -59,6 +61,8 @@ pub struct Attributed<'a> {
     pub route: &'a Arc<str>,
     pub objects: &'a Objects,
     pub clients: Clients,
+    /// The route has hardly been called: what it says counts for [`route::NEW`], too.
+    pub is_new: bool,
 }
 
 /// A call that turned out to have touched an object when its route was learned.
@@ -113,6 +117,7 @@ impl Detection {
             never,
             recorded: Vec::new(),
             peaks: None,
+            new: route::NEW.into(),
         }
     }
 
@@ -162,7 +167,12 @@ impl Detection {
             response_bytes: exchange.response_bytes,
             sampling: exchange.sampling,
         };
-        self.detector.observe(&observation, &mut self.findings);
+        self.router.routes_mut().call(self.attribution.id);
+        if self.router.routes().is_new(self.attribution.id) {
+            self.detector.observe_new(&observation, &self.new, &mut self.findings);
+        } else {
+            self.detector.observe(&observation, &mut self.findings);
+        }
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(&observation);
         }
@@ -208,6 +218,7 @@ impl Detection {
         }
         self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
+        let is_new = self.router.routes().is_new(*id);
         let open = !clients.authenticated && has_data(exchange);
         let caller = self.key.hash(&clients.keys()[0].to_bytes());
         self.router.routes_mut().see(*id, exchange, has_object, open, caller);
@@ -226,7 +237,7 @@ impl Detection {
             show(Rule::UnknownRoute);
         }
         self.raise(clients.keys(), out);
-        Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients }
+        Attributed { route: &self.attribution.route, objects: &self.attribution.objects, clients, is_new }
     }
 
     /// Lets time pass: resolves alerts. Once a second is enough.

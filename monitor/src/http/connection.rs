@@ -228,7 +228,8 @@ impl Connection {
         if over && self.stash.is_empty() {
             let amid = !self.is_opaque() && !self.requests.at_start();
             if self.live && self.reset {
-                self.accept_contiguous();
+                // What came in order was contradicted by nothing, and a reset leaves no acknowledgement.
+                self.accepted = latest(self.accepted, self.requests.next);
             }
             self.finish(shared, sink);
             return Settled::Closed { amid };

@@ -1,6 +1,6 @@
 //! Where a message ends: Content-Length and chunked transfer coding (RFC 9112, sections 6 and 7).
 
-use super::exchange::Version;
+use super::{exchange::Version, recognition::is_token};
 
 /// What the header fields say of the body's length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,6 +90,9 @@ fn decimal(digits: &[u8]) -> Option<u64> {
     })
 }
 
+/// Digits of a chunk's size that all servers take.
+const DIGITS: u8 = 16;
+
 /// Where a chunked body stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum ChunkState {
@@ -100,7 +103,7 @@ enum ChunkState {
     Extension,
     /// In chunk data; `left` tells how much is left.
     Data,
-    /// In the line end after chunk data.
+    /// After chunk data, before or in the line end.
     DataEnd,
     /// At the start of a trailer line, or of the empty line that ends the body.
     TrailerStart,
@@ -114,9 +117,14 @@ enum ChunkState {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Chunked {
     state: ChunkState,
-    /// A digit of the size has come.
-    sized: bool,
+    /// Digits of the size that have come.
+    digits: u8,
     left: u64,
+    /// The line under way ends in a CR so far.
+    cr: bool,
+    /// A colon has come in the trailer line.
+    named: bool,
+    odd: bool,
 }
 
 /// What came of some bytes of a chunked body.
@@ -147,43 +155,62 @@ impl Chunked {
                     // Any number of zeros may stand in front.
                     Some(digit) if self.left >> 56 == 0 => {
                         self.left = self.left * 16 + u64::from(digit);
-                        self.sized = true;
+                        self.digits = self.digits.saturating_add(1);
+                        self.odd |= self.digits > DIGITS;
                     }
-                    None if self.sized && matches!(byte, b'\r' | b';' | b' ' | b'\t') => {
+                    None if self.digits > 0 && matches!(byte, b'\r' | b';' | b' ' | b'\t') => {
                         self.state = ChunkState::Extension;
+                        self.cr = byte == b'\r';
+                        self.odd |= matches!(byte, b' ' | b'\t');
                     }
-                    None if self.sized && byte == b'\n' => self.size_ends(),
-                    _ => return Chunk::Faulty,
-                },
-                ChunkState::Extension => match memchr::memchr(b'\n', &bytes[at..]) {
-                    Some(end) => {
-                        at += end;
+                    None if self.digits > 0 && byte == b'\n' => {
+                        self.odd = true;
                         self.size_ends();
                     }
-                    None => return Chunk::More,
+                    _ => return Chunk::Faulty,
                 },
+                ChunkState::Extension | ChunkState::Trailer => {
+                    let (line, ends) = match memchr::memchr(b'\n', &bytes[at..]) {
+                        Some(end) => (&bytes[at..at + end], true),
+                        None => (&bytes[at..], false),
+                    };
+                    self.line(line, ends);
+                    if !ends {
+                        return Chunk::More;
+                    }
+                    at += line.len();
+                    if self.state == ChunkState::Extension {
+                        self.size_ends();
+                    } else {
+                        self.odd |= !std::mem::take(&mut self.named);
+                        self.state = ChunkState::TrailerStart;
+                    }
+                }
                 ChunkState::DataEnd => match byte {
-                    b'\r' => {}
+                    b'\r' => self.odd |= std::mem::replace(&mut self.cr, true),
                     b'\n' => {
-                        *self = Chunked::default();
+                        let odd = self.odd || !self.cr;
+                        *self = Chunked { odd, ..Chunked::default() };
                     }
                     _ => return Chunk::Faulty,
                 },
                 ChunkState::TrailerStart => match byte {
-                    b'\n' => return Chunk::End(at + 1),
+                    b'\n' => {
+                        self.odd = true;
+                        return Chunk::End(at + 1);
+                    }
                     b'\r' => self.state = ChunkState::TrailerCr,
-                    _ => self.state = ChunkState::Trailer,
+                    _ => {
+                        self.odd |= !is_token(byte);
+                        self.state = ChunkState::Trailer;
+                    }
                 },
                 ChunkState::TrailerCr => match byte {
                     b'\n' => return Chunk::End(at + 1),
-                    _ => self.state = ChunkState::Trailer,
-                },
-                ChunkState::Trailer => match memchr::memchr(b'\n', &bytes[at..]) {
-                    Some(end) => {
-                        at += end;
-                        self.state = ChunkState::TrailerStart;
+                    _ => {
+                        self.odd = true;
+                        self.state = ChunkState::Trailer;
                     }
-                    None => return Chunk::More,
                 },
             }
             at += 1;
@@ -205,6 +232,23 @@ impl Chunked {
         if self.left == 0 && self.state == ChunkState::Data {
             self.state = ChunkState::DataEnd;
         }
+    }
+
+    /// Part of a line; `ends` if an LF follows. Where a CR stands elsewhere than in front of it, or none does, some see no end
+    /// of the line, or another.
+    fn line(&mut self, part: &[u8], ends: bool) {
+        let cr = memchr::memchr(b'\r', part);
+        self.odd |= (self.cr && !part.is_empty()) || cr.is_some_and(|at| at + 1 < part.len());
+        self.cr = cr.is_some() || (self.cr && part.is_empty());
+        self.named |= self.state == ChunkState::Trailer && memchr::memchr(b':', part).is_some();
+        if ends {
+            self.odd |= !std::mem::take(&mut self.cr);
+        }
+    }
+
+    /// Whether there was something in the body's framing that servers read differently.
+    pub(super) fn is_odd(&self) -> bool {
+        self.odd
     }
 
     fn size_ends(&mut self) {
@@ -251,6 +295,37 @@ mod tests {
             assert_eq!(end, if i == bytes.len() - 4 { Chunk::End(1) } else { Chunk::More });
         }
         assert_eq!(single, b"hello!");
+    }
+
+    #[test]
+    fn framing_that_servers_read_differently_is_odd_however_it_is_cut() {
+        for (bytes, odd) in [
+            ("5\r\nhello\r\n0\r\n\r\n", false),
+            ("5;a=\"b\"; c\r\nhello\r\n0\r\nT: x\r\nU: y\r\n\r\n", false),
+            ("00005\r\nhello\r\n0000000000000000\r\n\r\n", false),
+            ("5\nhello\r\n0\r\n\r\n", true),
+            ("5 \r\nhello\r\n0\r\n\r\n", true),
+            ("5\r\nhello\n0\r\n\r\n", true),
+            ("5\r\nhello\r\r\n0\r\n\r\n", true),
+            ("5;a\nhello\r\n0\r\n\r\n", true),
+            ("5;a\rb\r\nhello\r\n0\r\n\r\n", true),
+            ("5\r\nhello\r\n00000000000000000\r\n\r\n", true),
+            ("0\r\n\n", true),
+            ("0\r\nT: x\n\r\n", true),
+            ("0\r\nT: x\ry\r\n\r\n", true),
+            ("0\r\nno colon\r\n\r\n", true),
+            ("0\r\n: x\r\n\r\n", true),
+            ("0\r\nT: x\r\n y\r\n\r\n", true),
+            ("0\r\n\rT: x\r\n\r\n", true),
+        ] {
+            for cut in 0..bytes.len() {
+                let (first, second) = bytes.as_bytes().split_at(cut);
+                let mut decoder = Chunked::default();
+                assert_eq!(decoder.decode(first, |_| ()), Chunk::More, "{bytes:?}");
+                assert_eq!(decoder.decode(second, |_| ()), Chunk::End(second.len()), "{bytes:?}");
+                assert_eq!(decoder.is_odd(), odd, "{bytes:?} cut at {cut}");
+            }
+        }
     }
 
     #[test]

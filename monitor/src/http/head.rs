@@ -322,6 +322,21 @@ pub(super) fn could_be_response(bytes: &[u8]) -> bool {
     shared > 0 && bytes[..shared] == prefix[..shared]
 }
 
+/// Whether the bytes begin with a status line, up to the status.
+pub(super) fn is_status_line(bytes: &[u8]) -> bool {
+    let status = bytes.get(8..13).unwrap_or_default();
+    bytes.starts_with(b"HTTP/1.")
+        && matches!(status, [b' ', b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'\r'])
+}
+
+/// Whether a response's first bytes tell that the server may not have understood a request.
+pub(super) fn may_refuse(bytes: &[u8]) -> bool {
+    matches!(
+        bytes.get(9..12).unwrap_or_default(),
+        b"400" | b"405" | b"408" | b"411" | b"413" | b"414" | b"417" | b"431" | b"501" | b"505"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

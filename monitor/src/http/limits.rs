@@ -8,7 +8,7 @@ pub struct Limits {
     /// Bytes of a request head that are kept, from 128 to 65,535 (ranges in [`super::Request`] are 16 bits wide).
     /// While memory is short, less.
     pub head: usize,
-    /// Bytes of a request body that are kept.
+    /// Bytes of a request body that are kept. While memory is short, less.
     pub body: usize,
     /// Connections whose state is kept. Past it, the one that has been silent for long gives way.
     pub connections: usize,
@@ -41,7 +41,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             head: Limits::HEAD_MAX,
-            body: 4096,
+            body: 64 * 1024,
             connections: 131_072,
             buffered_per_connection: 256 * 1024,
             buffered: 16 * 1024 * 1024,

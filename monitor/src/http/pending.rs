@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
+    counters::Unexplained,
     exchange::{Exchange, Request},
     head::{MediaType, Scan},
     recognition,
@@ -52,8 +53,10 @@ pub(super) struct Pending {
     pub(super) confirmed: bool,
     /// The place where it was found is a guess until its response comes.
     pub(super) tentative: bool,
-    /// It is, as bytes before it were lost.
-    pub(super) behind_loss: bool,
+    /// Once it has been answered: the answer may as well be to another request, of which nobody saw that it was one.
+    pub(super) unsure: bool,
+    /// Why the place is a guess.
+    pub(super) why: Unexplained,
     /// To be handed to detection as soon as it is confirmed.
     pub(super) due: bool,
     /// Handed to detection.
@@ -97,9 +100,9 @@ impl Pending {
         }
     }
 
-    /// Whether only an answer shows it to be a request.
+    /// Whether only an answer shows it to be a request, if even that does.
     pub(super) fn needs_answer(&self) -> bool {
-        self.tentative || self.odd || self.unserved
+        self.tentative || self.unsure || self.odd || self.unserved
     }
 
     /// Whether its first line names a version of HTTP.

@@ -79,17 +79,32 @@ pub(super) fn names_version(line: &[u8]) -> bool {
 
 /// Where the first line begins that asks for something: it names a version, and is no header field.
 pub(super) fn find_request_line(bytes: &[u8]) -> Option<usize> {
+    request_lines(bytes).next()
+}
+
+/// How many lines ask for something.
+pub(super) fn count_request_lines(bytes: &[u8]) -> usize {
+    request_lines(bytes).count()
+}
+
+fn request_lines(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let mut start = 0;
-    while start < bytes.len() {
-        let end = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end);
-        let line = &bytes[start..end];
-        let is_field = || line.iter().take_while(|&&byte| !is_blank(byte)).any(|&byte| byte == b':');
-        if names_version(line) && !is_field() {
-            return Some(start);
-        }
-        start = end + 1;
-    }
-    None
+    let lines = bytes.split(|&byte| byte == b'\n').map(move |line| {
+        let at = start;
+        start += line.len() + 1;
+        (at, line)
+    });
+    let is_field = |line: &[u8]| line.iter().take_while(|&&byte| !is_blank(byte)).any(|&byte| byte == b':');
+    lines.filter(move |(_, line)| names_version(line) && !is_field(line)).map(|(at, _)| at)
+}
+
+/// Whether the first line has a method, a target and a version and nothing else, so that it can't be read in two ways.
+pub(super) fn is_plain_request_line(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut parts = trim_blanks(line).split(|&byte| is_blank(byte));
+    let (method, target) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let version = parts.next().unwrap_or_default();
+    !method.is_empty() && !target.is_empty() && version.starts_with(b"HTTP/") && parts.next().is_none()
 }
 
 /// Whether bytes amid a stream, where something else may stand as well, may begin a request: its method in capitals, a target
@@ -133,6 +148,12 @@ pub(super) fn split_version(rest: &[u8]) -> Option<(&[u8], &[u8])> {
         Some(&byte) if is_blank(byte) => Some((trim_blanks(target), version)),
         Some(_) => None,
     }
+}
+
+/// The length of the line of nothing but blanks that `bytes` begin with, if they do.
+pub(super) fn blank_line(bytes: &[u8]) -> Option<usize> {
+    let blanks = bytes.iter().take_while(|&&byte| is_blank(byte)).count();
+    (bytes.get(blanks) == Some(&b'\n')).then_some(blanks + 1)
 }
 
 /// The line without blanks at either end.

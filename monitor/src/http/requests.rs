@@ -3,6 +3,7 @@
 mod guess;
 mod opening;
 mod place;
+mod tail;
 
 use std::collections::VecDeque;
 
@@ -10,6 +11,7 @@ pub(super) use self::place::Place;
 use self::{
     guess::{Fallback, Unparsed},
     opening::Announced,
+    tail::Tail,
 };
 
 use super::{
@@ -29,9 +31,9 @@ const FRAMING_LINE_MAX: usize = 256;
 /// First lines are looked at anew up to this length: past it, only their end can change what they are.
 const RECOGNISED_BY: usize = 80;
 
-/// The head cap for heads that come while more than half of the memory for requests is in use: what is there must do for
-/// everybody.
-const HEAD_IN_NEED: usize = 4096;
+/// What is kept of heads and bodies that come while more than half of the memory for requests is in use: what is there must
+/// do for everybody.
+const KEPT_IN_NEED: usize = 4096;
 
 /// Doubts kept for reuse, as many as connections that send at once, and what each of them may have grown to.
 const DOUBTS_KEPT: usize = 256;
@@ -55,8 +57,16 @@ pub(super) struct Shared {
 impl Shared {
     /// The head cap in force.
     fn head_cap(&self) -> usize {
-        let cap = self.limits.head.min(Limits::HEAD_MAX);
-        if self.pool.charged() > self.limits.pending / 2 { cap.min(HEAD_IN_NEED) } else { cap }
+        self.cap(self.limits.head.min(Limits::HEAD_MAX))
+    }
+
+    /// The body cap in force.
+    pub(super) fn body_cap(&self) -> usize {
+        self.cap(self.limits.body)
+    }
+
+    fn cap(&self, cap: usize) -> usize {
+        if self.pool.charged() > self.limits.pending / 2 { cap.min(KEPT_IN_NEED) } else { cap }
     }
 
     /// Takes back what is doubted no more.
@@ -118,6 +128,10 @@ pub(super) struct Requests {
     fallback: Option<Box<Fallback>>,
     /// What a server may have read otherwise.
     unparsed: Option<Box<Unparsed>>,
+    /// What servers may hold of the bytes since the last request that is certain.
+    tail: Tail,
+    /// They may hold some, so that what was found by guessing may be the rest of it.
+    unsure: bool,
     /// The PROXY header that the connection began with.
     announced: Option<Announced>,
     /// It has been counted.
@@ -150,9 +164,16 @@ impl Requests {
         }
         while !rest.is_empty() {
             let is_unparsed = self.is_unparsed();
+            let is_open = self.tail.goes_on_in(rest);
             let found = pending.len();
             let taken = match &mut self.state {
-                State::Opaque | State::Unsynced | State::Refused(_) => rest.len(),
+                State::Opaque | State::Unsynced | State::Refused(_) => {
+                    // What a source comes amid, or what is lost, is not for the client to choose.
+                    if !matches!(self.reason, Unexplained::Joined | Unexplained::Lost) {
+                        self.tail.pass(rest);
+                    }
+                    rest.len()
+                }
                 State::Opening(_) => self.open(rest, first, origin, pending, shared),
                 State::Start => self.start(rest, first, origin, pending, shared),
                 State::Head(_) => self.head(rest, first, origin, pending, shared),
@@ -161,8 +182,9 @@ impl Requests {
                     let taken = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= taken as u64;
                     let done = *left == 0;
+                    let limit = shared.body_cap();
                     if let Some(request) = current(self.current, pending) {
-                        keep(&mut request.request.body, &rest[..taken], shared.limits.body);
+                        keep(&mut request.request.body, &rest[..taken], limit);
                         shared.pool.charge(request);
                     }
                     self.passed(taken as u64, done, pending);
@@ -170,7 +192,7 @@ impl Requests {
                 }
                 State::Chunked(chunked) => {
                     let body = current(self.current, pending);
-                    let limit = shared.limits.body;
+                    let limit = shared.body_cap();
                     let chunk = match body {
                         Some(request) => {
                             let chunk =
@@ -183,14 +205,14 @@ impl Requests {
                     let taken = if let Chunk::End(taken) = chunk { taken } else { rest.len() };
                     if chunk == Chunk::Faulty {
                         shared.counters.malformed_requests += 1;
-                        self.last = true;
                     }
+                    self.last |= chunk == Chunk::Faulty || chunked.is_odd();
                     self.passed(taken as u64, chunk != Chunk::More, pending);
                     taken
                 }
             };
             if is_unparsed && taken > 0 {
-                self.keep_unparsed(&rest[..taken], origin, shared);
+                self.keep_unparsed(&rest[..taken], is_open, origin, shared);
             }
             self.next = self.next.wrapping_add(taken as u32);
             rest = &rest[taken..];
@@ -213,8 +235,10 @@ impl Requests {
                 shared.counters.skipped_bytes += inside;
                 self.passed(inside, done, pending);
                 lost -= inside;
+                self.tail = Tail::UNKNOWN;
             }
             State::Chunked(chunked) => {
+                self.tail = Tail::UNKNOWN;
                 let inside = chunked.pass(length);
                 if inside {
                     shared.counters.skipped_bytes += length;
@@ -240,19 +264,10 @@ impl Requests {
         self.lose(shared);
     }
 
-    /// Gives a head of which the request line is there the rank of a request, its fields cut short: the server
-    /// has answered it already, or the rest was lost. False if there is none.
-    pub(super) fn promote(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) -> bool {
-        match std::mem::take(&mut self.state) {
-            State::Head(request) if request.scan.first_line > 0 => {
-                self.truncate(request, pending, shared);
-                true
-            }
-            other => {
-                self.state = other;
-                false
-            }
-        }
+    /// Gives an unfinished head the rank of a request, its fields cut short, if its line is there: the rest was lost, or will be
+    /// read otherwise.
+    pub(super) fn promote(&mut self, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        self.promote_if(|request| request.scan.first_line > 0, pending, shared);
     }
 
     /// The same for a head that the server answers now, with which it had received all bytes up to `ack`. Without a whole
@@ -263,25 +278,45 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        match std::mem::take(&mut self.state) {
-            State::Head(mut request)
-                if ack.is_none_or(|ack| before(request.start, ack))
-                    && (request.scan.first_line > 0 || !self.tentative) =>
-            {
-                request.odd |= request.scan.first_line == 0;
-                self.truncate(request, pending, shared);
-            }
-            other => self.state = other,
+        let tentative = self.tentative;
+        let had_come = |start| ack.is_none_or(|ack| before(start, ack));
+        self.promote_if(
+            |request| {
+                let has_line = request.scan.first_line > 0;
+                let is_request = had_come(request.start) && (has_line || !tentative);
+                request.odd |= is_request && !has_line;
+                is_request
+            },
+            pending,
+            shared,
+        );
+    }
+
+    fn promote_if(
+        &mut self,
+        is_request: impl FnOnce(&mut Pending) -> bool,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        let State::Head(request) = &mut self.state else { return };
+        if is_request(request)
+            && let State::Head(request) = std::mem::take(&mut self.state)
+        {
+            self.truncate(request, pending, shared);
         }
     }
 
     /// The connection carries something else from now on.
     pub(super) fn close(&mut self, shared: &mut Shared) {
+        if let Some(unparsed) = &self.unparsed {
+            unparsed.pass(&mut self.tail);
+        }
         self.drop_unparsed(shared);
         self.fallback = None;
         self.tentative = false;
         self.reason = Unexplained::OtherProtocol;
         if let State::Head(request) = std::mem::replace(&mut self.state, State::Opaque) {
+            self.tail.pass(&request.request.head);
             shared.pool.release(request);
         }
     }
@@ -334,7 +369,8 @@ impl Requests {
             (origin.pipelined || !first) && (self.seasoned || self.announced.is_none());
         request.place = origin.sent.filter(|_| !request.origin.pipelined && origin.boundary);
         request.tentative = self.tentative;
-        request.behind_loss = self.tentative && self.reason == Unexplained::Lost;
+        request.unsure = self.tentative && self.unsure;
+        request.why = self.reason;
         let window = &rest[..rest.len().min(shared.head_cap())];
         request.opens = opens && text::line(window) != Status::Not;
         let whole = if request.opens { None } else { head::strict(window, &mut request.request) };
@@ -368,6 +404,13 @@ impl Requests {
             request.seam = before;
         }
         request.request.head.extend_from_slice(&rest[..taken]);
+        if request.scan.first_line == 0
+            && let Some(line) = recognition::blank_line(&request.request.head).filter(|&line| line > before)
+        {
+            // Empty to some servers; others answer it like any that is no request's.
+            shared.pool.release(request);
+            return line - before;
+        }
         if request.opens {
             match opening::line(&request.request.head) {
                 Status::Partial if request.request.head.len() < limit => {
@@ -454,13 +497,8 @@ impl Requests {
         request.bytes = length.into();
         shared.counters.malformed_requests += u64::from(head.malformed);
         self.last = head.malformed || request.request.version == Some(super::Version::Http09);
-        self.current = request.start;
-        self.seasoned = true;
-        self.drop_unparsed(shared);
-        self.suspect(&request, head.blank_line, shared);
-        shared.pool.charge(&mut request);
         let end = request.head_end;
-        pending.push_back(request);
+        self.found(request, head.blank_line, pending, shared);
         self.frame(&head.fields, end, pending, shared);
     }
 
@@ -484,10 +522,24 @@ impl Requests {
         let line = line[..line.len().min(FRAMING_LINE_MAX)].to_vec();
         self.last = head.malformed && request.scan.first_line > 0;
         self.state = State::Skim(Box::new(Skim { line, overlong, fields: head.fields }));
+        self.found(request, head.blank_line, pending, shared);
+    }
+
+    /// There is a request, as far as its head goes.
+    fn found(
+        &mut self,
+        mut request: Box<Pending>,
+        blank_line: Option<usize>,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
         self.current = request.start;
         self.seasoned = true;
         self.drop_unparsed(shared);
-        self.suspect(&request, head.blank_line, shared);
+        if !self.tentative {
+            self.tail = Tail::default();
+        }
+        self.suspect(&request, blank_line, shared);
         shared.pool.charge(&mut request);
         pending.push_back(request);
     }

@@ -69,6 +69,19 @@ enum State {
     Lost,
 }
 
+impl State {
+    /// What follows the head of a final answer to a request with this method.
+    fn behind(head: &ResponseHead, method: &[u8]) -> State {
+        match head.body(method) {
+            _ if head.end.is_none() => State::Unknown,
+            Body::Length(0) => State::Start,
+            Body::Length(length) => State::Body(length),
+            Body::Chunked => State::Chunked(Chunked::default()),
+            Body::Unspecified | Body::Faulty => State::Close,
+        }
+    }
+}
+
 /// The response direction of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
@@ -77,6 +90,8 @@ pub(super) struct Responses {
     state: State,
     /// The response under way answers no known request.
     unpaired: bool,
+    /// Where the head of a response ends whose request is not certain, and with it the response if that asked for the head alone.
+    bodiless: Option<u32>,
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
     displaced: bool,
@@ -117,6 +132,11 @@ impl Responses {
                     0
                 }
                 State::Head(_) => self.head(rest, seq, target, pending, shared, &mut effect),
+                State::Body(_) | State::Chunked(_)
+                    if self.bodiless.take() == Some(seq) && head::is_status_line(rest.data) =>
+                {
+                    self.passed(0, true, target, pending, piece.at)
+                }
                 State::Body(remaining) => {
                     let taken = u64::from(left).min(*remaining);
                     *remaining -= taken;
@@ -281,20 +301,25 @@ impl Responses {
         };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
         let found = pass_over(pending, found, shared);
-        self.prove(piece.ack, found, pending);
+        self.prove(piece, found, pending);
         self.state = State::Head(Vec::new());
         None
     }
 
     /// Guesses that came together are right together: once as many answers have come. Text in a body, which has one answer
-    /// however many requests it looks like, is told by that.
-    fn prove(&mut self, ack: Option<u32>, found: usize, pending: &mut VecDeque<Box<Pending>>) {
+    /// however many requests it looks like, is told by that; but the last answer may be the refusal of what stands behind them.
+    fn prove(&mut self, piece: Piece<'_>, found: usize, pending: &mut VecDeque<Box<Pending>>) {
         if !pending.get(found).is_some_and(|request| request.tentative) {
             return;
         }
-        let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
+        let had_come = |request: &Pending| piece.ack.is_none_or(|ack| after(ack, request.start));
         if pending.iter().rposition(|request| request.tentative && had_come(request)) == Some(found) {
-            pending.iter_mut().for_each(|request| request.tentative = false);
+            let guesses = || pending.iter().filter(|request| request.tentative);
+            let unsure = guesses().count() > 1 && head::may_refuse(piece.data);
+            for request in pending.iter_mut().filter(|request| request.tentative) {
+                request.tentative = false;
+                request.unsure |= unsure;
+            }
             self.proves_guess = true;
         }
     }
@@ -337,9 +362,11 @@ impl Responses {
         self.state = State::Start;
         let Some(request) = target.and_then(|index| pending.get_mut(index)) else {
             self.unexplained(head, effect);
+            self.bodiless = Some(seq.wrapping_add(taken));
             return taken;
         };
         request.place = Some(seq.wrapping_add(taken));
+        self.bodiless = request.place.filter(|_| request.unsure);
         self.answer(head, taken, piece.at, request, effect);
         shared.counters.responses_missed += u64::from(self.displaced && request.responded);
         taken
@@ -352,19 +379,11 @@ impl Responses {
             return;
         }
         *effect = Some(Effect::Unexplained { status: head.status });
-        self.state = match (head.end, head.body(b"")) {
-            (None, _) => State::Lost,
-            (_, Body::Length(0)) => {
-                self.unpaired = false;
-                State::Start
-            }
-            (_, Body::Length(length)) => State::Body(length),
-            (_, Body::Chunked) => State::Chunked(Chunked::default()),
-            (_, Body::Unspecified | Body::Faulty) => State::Lost,
+        self.state = match State::behind(&head, b"") {
+            State::Unknown | State::Close => State::Lost,
+            state => state,
         };
-        if matches!(self.state, State::Lost) {
-            self.unpaired = false;
-        }
+        self.unpaired = !matches!(self.state, State::Start | State::Lost);
     }
 
     /// A head is known as far as it will be.
@@ -400,22 +419,11 @@ impl Responses {
             self.state = State::Lost;
             return;
         }
-        if head.end.is_none() {
-            self.state = State::Unknown;
-            return;
-        }
-        if head.fields.closes(head.persistent) {
+        if head.end.is_some() && head.fields.closes(head.persistent) {
             *effect = Some(Effect::Closes);
         }
-        self.state = match head.body(request.request.method()) {
-            Body::Length(0) => {
-                request.answered = true;
-                State::Start
-            }
-            Body::Length(length) => State::Body(length),
-            Body::Chunked => State::Chunked(Chunked::default()),
-            Body::Unspecified | Body::Faulty => State::Close,
-        };
+        self.state = State::behind(&head, request.request.method());
+        request.answered |= matches!(self.state, State::Start);
     }
 
     /// Body bytes went by, and the response is over if `done`.
@@ -486,6 +494,7 @@ fn behind_odd(pending: &VecDeque<Box<Pending>>, found: usize, answer: &[u8]) -> 
 /// now.
 fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Shared) -> usize {
     let mut at = 0;
+    let mut disputed = false;
     let answered = pending.get(found).and_then(|request| request.place);
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
@@ -495,17 +504,16 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
             request.tentative = false;
         }
         // Of guesses that came together fewer were answered, before the client went on.
-        let is_short = request.answered && request.tentative && answered.is_some();
-        if request.needs_answer() && (!request.answered || is_short) {
-            if request.answered {
-                // The answer was to what nobody saw.
-                let why = if request.behind_loss { Unexplained::Lost } else { Unexplained::Joined };
-                shared.counters.unexplained[why as usize] += 1;
-            }
+        let has_answer = request.answered || request.responded;
+        let is_short = has_answer && request.tentative && answered.is_some();
+        if is_short {
+            // The answer was to what nobody saw.
+            (request.tentative, request.unsure) = (false, true);
+        } else if request.needs_answer() && !has_answer {
             let counters = &mut shared.counters;
-            *(match (request.unserved, request.behind_loss) {
+            *(match (request.unserved, request.why) {
                 (true, _) => &mut counters.unserved,
-                (_, true) => &mut counters.lost_requests,
+                (_, Unexplained::Lost) => &mut counters.lost_requests,
                 _ => &mut counters.withdrawn,
             }) += 1;
             pending.remove(at).into_iter().for_each(|request| shared.pool.release(request));
@@ -513,9 +521,14 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
         }
         request.complete = true;
         if !request.answered {
+            disputed |= !request.went_by && !is_behind;
             miss(request, shared);
         }
         at += 1;
+    }
+    // What was found by guessing may be the rest of a request that still waits.
+    if disputed && pending.get(at).is_some_and(|request| request.tentative) {
+        pending.iter_mut().filter(|request| request.tentative).for_each(|request| request.unsure = true);
     }
     at
 }

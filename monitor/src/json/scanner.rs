@@ -108,6 +108,11 @@ impl<'a> Scanner<'a> {
         Scanner { steps, ..self }
     }
 
+    /// Bytes that are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Steps that are left.
     pub fn steps(&self) -> u32 {
         self.steps
@@ -217,7 +222,8 @@ impl<'a> Scanner<'a> {
     /// Takes blanks, and comments if it is lenient. False if a comment does not end, or is none.
     fn blanks(&mut self) -> bool {
         loop {
-            let space = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
+            // With what parts the texts of a sequence (RFC 7464).
+            let space = self.rest.iter().take_while(|byte| b" \t\r\n\x1e".contains(byte)).count();
             self.advance(space);
             let length = match self.rest {
                 [b'#', ..] | [b'/', b'/', ..] if self.lenient => {
@@ -236,7 +242,8 @@ impl<'a> Scanner<'a> {
                 }
                 _ => return true,
             };
-            if !self.step() {
+            // As dear as two of others: no program writes any, and there is no end of them.
+            if !self.step() || !self.step() {
                 return false;
             }
             self.advance(length);

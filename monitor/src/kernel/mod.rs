@@ -21,6 +21,6 @@ pub use capture::{Capture, Consumer, Stop, go_ahead};
 pub use cgroup::cgroup2_root;
 pub use error::Error;
 pub use others::attached;
-pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load, maps_by_descriptor};
+pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load, maps_by_descriptor, probe};
 pub use runs::{Measuring, Runs};
 pub use statistics::{DirectionStatistics, Statistics};

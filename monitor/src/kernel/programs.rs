@@ -28,7 +28,11 @@ const MAPS_BY_DESCRIPTOR: KernelVersion = KernelVersion::new(5, 19, 0);
 const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
     [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rollcall.o"));
+/// `cargo xtask bpf` makes it.
+#[cfg(target_endian = "little")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../monitor-ebpf/object/bpfel-unknown-none.o");
+#[cfg(target_endian = "big")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../monitor-ebpf/object/bpfeb-unknown-none.o");
 
 /// What the operator can choose of the capture.
 #[derive(Clone, Debug)]
@@ -64,9 +68,15 @@ pub struct Attachment {
     links: Vec<CgroupSkbLink>,
 }
 
-/// Loads the programs into the kernel.
-pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
+/// Fails if this kernel is too old, and finds out what it can do, which it is asked once: [`load`] goes by the answers.
+pub fn probe() -> Result<(), Error> {
     require_kernel()?;
+    aya::features();
+    Ok(())
+}
+
+/// Loads the programs into the kernel, which [`probe`] has looked at.
+pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     let cpus = nr_cpus().map_err(|(_, source)| Error::Io { what: "read the number of CPUs", source })?;
     let (cgroup, cgroup_name) = cgroup::open(options.cgroup.as_deref())?;
     let (port_filter, wake_at) = (u32::from(!options.ports.is_empty()), options.ring_size / 4);
@@ -80,7 +90,8 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         .load(OBJECT)
         .map_err(refused)?;
     for (name, _) in PROGRAMS {
-        program(&mut ebpf, name)?.load().map_err(|error| rejected(name, error))?;
+        let program = program(&mut ebpf, name)?;
+        uninterrupted(|| program.load()).map_err(|error| rejected(name, error))?;
     }
     set_ports(&mut ebpf, &options.ports)?;
     let control = Mapped::<Control>::new(array(&mut ebpf, "CONTROL")?.fd(), 1).map_err(mapping)?;
@@ -132,6 +143,19 @@ impl Programs {
     /// The cgroup that is watched.
     pub fn cgroup(&self) -> &str {
         &self.cgroup_name
+    }
+}
+
+/// Loads again what an interruption has kept from being loaded. The verifier gives up with EAGAIN once a signal waits
+/// (kernel/bpf/verifier.c, `do_check`), and nothing else makes it say that. Blocking signals is not enough: a stop, a
+/// debugger and a cgroup that is frozen interrupt it, too.
+fn uninterrupted(mut load: impl FnMut() -> Result<(), ProgramError>) -> Result<(), ProgramError> {
+    loop {
+        match load() {
+            Err(ProgramError::LoadError { io_error, .. }) if io_error.kind() == io::ErrorKind::WouldBlock => {
+            }
+            outcome => return outcome,
+        }
     }
 }
 

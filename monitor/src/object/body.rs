@@ -3,10 +3,13 @@
 //! long as it has turned out to be neither, as a form.
 
 use super::{
+    coding::{self, Inflated},
     content::Content,
     identifier, multipart,
     names::{self, Holds, LONGEST_NAME},
+    query,
     reader::{NAME, Reader, VALUE},
+    spelling,
 };
 use crate::json::{End, Scanner, Text, Token, Value};
 
@@ -23,14 +26,50 @@ pub enum Body {
     Opaque,
 }
 
+/// The longest body that may be a single identifier, or a list of some.
+const LONGEST_SCALAR: usize = 512;
+
+/// Names of targets in batches of calls: those of OData, Microsoft Graph and others, and of the Graph API.
+const TARGETS: [&str; 6] = ["href", "path", "relative_url", "target", "uri", "url"];
+
+/// Names of lists of arguments that have no names themselves (JSON-RPC).
+const ARGUMENTS: [&str; 3] = ["args", "arguments", "params"];
+
 /// Levels of nesting whose names are kept. Deeper values carry the name of the last of them.
 const LEVELS: usize = 32;
 
 impl Reader {
     /// Reads a body, of which more may have been sent than is there.
     pub(super) fn body(&mut self, content: &Content<'_>) -> Body {
+        let plain = self.plain(content);
+        if content.codings() == 0 {
+            return plain;
+        }
+        // Some servers do not look at codings, and take it as it is: both readings count.
+        let mut cut = content.cut;
+        let (mut once, mut twice) = (Vec::new(), Vec::new());
+        let mut undo = |octets: &[u8], out: &mut Vec<u8>| {
+            let inflated = coding::inflate(octets, out);
+            cut |= inflated == Inflated::Cut;
+            inflated != Inflated::Not
+        };
+        if !undo(content.octets, &mut once) {
+            return plain;
+        }
+        // Twice is enough: no server undoes more than it is asked to by name.
+        let octets = if content.codings() > 1 && undo(&once, &mut twice) { &twice } else { &once };
+        self.plain(&content.of(octets, cut))
+    }
+
+    /// Reads a body that is not compressed, or no longer.
+    fn plain(&mut self, content: &Content<'_>) -> Body {
         if content.octets.trim_ascii().is_empty() {
             return Body::Empty;
+        }
+        if content.is_foreign() {
+            // Whatever it says, it says something else where anything in it differs.
+            self.parameters.rest(content.octets);
+            return Body::Opaque;
         }
         let text = without_start(content.octets);
         // UTF-16 and UTF-32, which some parsers guess: what matters is ASCII.
@@ -52,7 +91,7 @@ impl Reader {
     fn readings(&mut self, text: &[u8], content: &Content<'_>) -> bool {
         let mut fits = false;
         // Before JSON: `{ customer …` begins like it, and is none.
-        if self.graphql && self.is_document(text) {
+        if self.serves.graphql && self.is_document(text) {
             self.document(text);
             // `query=…` is a form.
             fits = self.operation.name().is_some();
@@ -69,22 +108,72 @@ impl Reader {
             fits |= self.multipart(text, boundary, content.cut);
         }
         if content.is_form() || (!fits && is_form(text)) {
-            if self.graphql {
+            if self.serves.graphql {
                 self.graphql_parameters(text);
             }
             self.parameters(text);
             fits = true;
         }
-        fits || self.is_spent()
+        if self.serves.batches {
+            fits |= self.requests(text);
+        }
+        fits || self.scalar_body(text) || self.is_spent()
     }
 
-    /// Reads a form in parts: by the boundary that its `Content-Type` has, and by that which it begins with.
-    fn multipart(&mut self, text: &[u8], boundary: Option<&[u8]>, cut: bool) -> bool {
-        let shown = multipart::Fields::new(text);
-        let named = boundary.map(|boundary| multipart::Fields::of(text, boundary));
-        let named = named.filter(|named| named.delimiter() != shown.delimiter());
+    /// A body that is nothing but an identifier. False if it is more, or none.
+    fn scalar_body(&mut self, text: &[u8]) -> bool {
+        let value = spelling::unwrapped(spelling::bare(text));
+        let is_one = value.len() <= LONGEST_SCALAR
+            && !query::is_time(value)
+            && std::str::from_utf8(value)
+                .is_ok_and(|value| identifier::is_identifier(value) || identifier::is_list(value));
+        if is_one && !self.given_only {
+            self.parameters.object(b"", value);
+        }
+        is_one
+    }
+
+    /// Reads the request lines in a batch of whole requests. False if there are none.
+    fn requests(&mut self, text: &[u8]) -> bool {
         let mut any = false;
-        for mut fields in [named, Some(shown)].into_iter().flatten() {
+        for line in text.split(|&byte| byte == b'\n') {
+            if !self.spend(1) {
+                return true;
+            }
+            let mut words = line.trim_ascii().split(|&byte| byte == b' ');
+            let method = words.next().unwrap_or_default();
+            let is_method = (3..=16).contains(&method.len()) && method.iter().all(u8::is_ascii_uppercase);
+            if let (true, Some(target)) = (is_method, words.next()) {
+                self.target(target);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// The target of a call within a call: its identifiers are objects, and its query is read like any.
+    fn target(&mut self, target: &[u8]) {
+        let end = memchr::memchr(b'?', target).unwrap_or(target.len());
+        let (path, query) = target.split_at(end);
+        // What names the server is no object.
+        let path = memchr::memmem::find(path, b"://").map_or(path, |at| {
+            let behind = &path[at + 3..];
+            &behind[memchr::memchr(b'/', behind).unwrap_or(behind.len())..]
+        });
+        self.asides(path, false);
+        self.parameters(query.get(1..).unwrap_or_default());
+    }
+
+    /// Reads a form in parts: by the boundary that its `Content-Type` has, and by each line in it that can be one.
+    fn multipart(&mut self, text: &[u8], boundary: Option<&[u8]>, cut: bool) -> bool {
+        let mut delimiters = multipart::Delimiters::new(text);
+        let named = boundary.map(|boundary| multipart::Fields::of(text, boundary));
+        let shown: Vec<_> = delimiters.by_ref().collect();
+        let is_shown =
+            |named: &multipart::Fields<'_>| shown.iter().any(|shown| shown.delimiter() == named.delimiter());
+        let named = named.filter(|named| !is_shown(named));
+        let mut any = false;
+        for mut fields in named.into_iter().chain(shown.iter().cloned()) {
             for field in &mut fields {
                 if !self.spend(NAME) {
                     return true;
@@ -97,6 +186,10 @@ impl Reader {
                 self.take(field.name, field.value);
                 any = true;
             }
+        }
+        if delimiters.has_more() {
+            // Which of them is the server's is not known.
+            self.parameters.rest(text);
         }
         any
     }
@@ -119,6 +212,7 @@ impl Reader {
         let unnamed = if self.given_only { Holds::Nothing } else { Holds::Object };
         let mut names = [Named { holds: unnamed, name: Text::plain_of(b""), by_form: true }; LEVELS];
         let mut at_variables = false;
+        let mut at_target = false;
         let mut tokens = Scanner::lenient(text).within(self.work);
         let mut before = tokens.steps();
         while let Some(token) = tokens.next() {
@@ -135,9 +229,10 @@ impl Reader {
                     names[level] = names[level - 1];
                 }
                 Token::Key(name) => {
+                    at_target = self.serves.batches && TARGETS.iter().any(|known| name.is(known));
                     // Judged once, however many elements it names.
                     names[level] = self.named(name, depth == variables);
-                    if self.graphql && variables == usize::MAX && name.is("variables") {
+                    if self.serves.graphql && variables == usize::MAX && name.is("variables") {
                         variables = depth + 1;
                         at_variables = true;
                     }
@@ -151,6 +246,11 @@ impl Reader {
                     text.decode_into(&mut decoded);
                     self.variables_of(&decoded);
                 }
+                Token::String(text) if std::mem::take(&mut at_target) => {
+                    let mut decoded = Vec::new();
+                    text.decode_into(&mut decoded);
+                    self.target(&decoded);
+                }
                 Token::String(text) => self.text(names[level], text),
                 Token::Number(number) => self.number(names[level], number),
                 _ => {}
@@ -158,6 +258,9 @@ impl Reader {
         }
         if !self.spend(before - tokens.steps()) || tokens.steps() == 0 {
             self.work = 0;
+        }
+        if self.is_spent() {
+            self.reached = self.reached.max(text.len() - tokens.left());
             return End::Whole;
         }
         tokens.end()
@@ -182,6 +285,9 @@ impl Reader {
         };
         match self.names.judge(plain, self.given_only) {
             Holds::Nothing if variable && self.may_hold_object(plain) => {
+                Named { holds: Holds::Object, name, by_form: true }
+            }
+            Holds::Nothing if !self.given_only && ARGUMENTS.iter().any(|known| plain == known.as_bytes()) => {
                 Named { holds: Holds::Object, name, by_form: true }
             }
             holds => Named { holds, name, by_form: false },

@@ -9,7 +9,11 @@ pub struct Content<'a> {
     pub cut: bool,
     form: bool,
     json: bool,
+    /// Its characters are not those of ASCII.
+    foreign: bool,
     boundary: Option<&'a [u8]>,
+    /// How often it is said to be compressed.
+    codings: u8,
 }
 
 /// As much of a `Content-Type` as is looked at.
@@ -26,9 +30,39 @@ impl<'a> Content<'a> {
             let kind = &kind[..kind.len().min(LONGEST)];
             content.form |= find(kind, b"urlencoded").is_some();
             content.json |= find(kind, b"json").is_some();
+            content.foreign |= charset(kind).is_some_and(|charset| !is_like_ascii(charset));
             content.boundary = content.boundary.or_else(|| boundary(kind));
         }
         content
+    }
+
+    /// The same, with what its `Content-Encoding` fields say.
+    pub fn encoded(mut self, codings: impl Iterator<Item = &'a [u8]>) -> Content<'a> {
+        if self.octets.is_empty() {
+            return self;
+        }
+        for coding in codings.flat_map(|field| field.split(|&byte| byte == b',')) {
+            let coding = coding.trim_ascii();
+            let is_known = CODINGS.iter().any(|known| coding.eq_ignore_ascii_case(known));
+            self.codings = self.codings.saturating_add(u8::from(is_known));
+        }
+        self
+    }
+
+    /// What is left once it is no longer compressed.
+    pub(super) fn of<'b>(&self, octets: &'b [u8], cut: bool) -> Content<'b>
+    where
+        'a: 'b,
+    {
+        Content { octets, cut, ..*self }
+    }
+
+    pub(super) fn codings(&self) -> u8 {
+        self.codings
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
     }
 
     pub(super) fn is_form(&self) -> bool {
@@ -42,6 +76,49 @@ impl<'a> Content<'a> {
     pub(super) fn boundary(&self) -> Option<&'a [u8]> {
         self.boundary
     }
+}
+
+/// Codings of content that are undone (RFC 9110, section 8.4.1).
+const CODINGS: [&[u8]; 3] = [b"gzip", b"x-gzip", b"deflate"];
+
+/// What names of character sets begin with that have ASCII as it is, or wider.
+const LIKE_ASCII: [&[u8]; 20] = [
+    b"utf-8",
+    b"utf8",
+    b"utf-16",
+    b"utf16",
+    b"utf-32",
+    b"us-ascii",
+    b"ascii",
+    b"iso-8859",
+    b"iso8859",
+    b"latin",
+    b"windows-",
+    b"cp125",
+    b"gb",
+    b"big5",
+    b"shift",
+    b"sjis",
+    b"x-sjis",
+    b"euc-",
+    b"koi8",
+    b"ucs-",
+];
+
+fn is_like_ascii(charset: &[u8]) -> bool {
+    charset.is_empty()
+        || LIKE_ASCII
+            .iter()
+            .any(|known| charset.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known)))
+}
+
+fn charset(kind: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"charset=";
+    let value = kind[find(kind, NAME)? + NAME.len()..].trim_ascii_start();
+    let value = value.strip_prefix(b"\"").or_else(|| value.strip_prefix(b"'")).unwrap_or(value);
+    Some(
+        &value[..value.iter().take_while(|byte| byte.is_ascii_graphic() && !b";,\"'".contains(byte)).count()],
+    )
 }
 
 /// The boundary of a form in parts (RFC 2046, section 5.1.1), with quotes or without.

@@ -8,6 +8,7 @@
 //! and how far a body could be read is told ([`Body`]).
 
 mod body;
+mod coding;
 mod content;
 pub mod graphql;
 pub mod identifier;
@@ -25,7 +26,7 @@ pub use body::Body;
 pub use content::Content;
 pub use names::{Names, ObjectParam, ObjectParamError};
 pub use parameters::Objects;
-pub use reader::Reader;
+pub use reader::{Reader, Serves};
 
 /// The one spelling of an identifier, as people write it down.
 pub fn canonical(text: &str) -> String {

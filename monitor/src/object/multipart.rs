@@ -18,6 +18,64 @@ pub struct Field<'a> {
     pub value: &'a [u8],
 }
 
+/// Forms that a body may be: one for each different line that can be a boundary. The first such line, and others if a part
+/// begins behind them that says what it is.
+#[derive(Clone, Debug)]
+pub struct Delimiters<'a> {
+    rest: &'a [u8],
+    found: [&'a [u8]; Delimiters::MOST],
+    count: usize,
+}
+
+impl<'a> Delimiters<'a> {
+    /// A form has one; those who want to hide what it is have more.
+    const MOST: usize = 4;
+
+    /// Those in `body`.
+    pub fn new(body: &'a [u8]) -> Delimiters<'a> {
+        Delimiters { rest: body, found: [&[]; Delimiters::MOST], count: 0 }
+    }
+
+    /// Whether there are more than were given.
+    pub fn has_more(&mut self) -> bool {
+        self.count == Delimiters::MOST && self.find().is_some()
+    }
+
+    /// The next delimiter, and what is behind it.
+    fn find(&mut self) -> Option<(&'a [u8], &'a [u8])> {
+        while let Some(end) = memchr(b'\n', self.rest) {
+            let (line, behind) = (self.rest[..end].trim_ascii_end(), &self.rest[end..]);
+            self.rest = &behind[1..];
+            let begins_part = |behind: &[u8]| {
+                const FIELD: &[u8] = b"content-";
+                behind.get(1..=FIELD.len()).is_some_and(|field| field.eq_ignore_ascii_case(FIELD))
+            };
+            if line.starts_with(b"--")
+                && line.len() > 2
+                && (self.count == 0 || begins_part(behind))
+                && !self.found[..self.count].contains(&line)
+            {
+                return Some((line, behind));
+            }
+        }
+        None
+    }
+}
+
+impl<'a> Iterator for Delimiters<'a> {
+    type Item = Fields<'a>;
+
+    fn next(&mut self) -> Option<Fields<'a>> {
+        if self.count == Delimiters::MOST {
+            return None;
+        }
+        let (line, behind) = self.find()?;
+        self.found[self.count] = line;
+        self.count += 1;
+        Some(Fields::with(line, behind))
+    }
+}
+
 /// Gives the fields of a form.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
@@ -45,15 +103,7 @@ impl<'a> Fields<'a> {
 
     /// The fields of `body` by the first line that can be a boundary.
     pub fn new(body: &'a [u8]) -> Fields<'a> {
-        let mut rest = body;
-        while let Some(end) = memchr(b'\n', rest) {
-            let line = rest[..end].trim_ascii_end();
-            if line.starts_with(b"--") && line.len() > 2 {
-                return Fields::with(line, &rest[end..]);
-            }
-            rest = &rest[end + 1..];
-        }
-        Fields::with(&[], &[])
+        Delimiters::new(body).next().unwrap_or(Fields::with(&[], &[]))
     }
 
     fn with(delimiter: &'a [u8], rest: &'a [u8]) -> Fields<'a> {
@@ -158,6 +208,11 @@ fn name(disposition: &[u8]) -> Option<&[u8]> {
         };
         match key.trim_ascii() {
             key if key.eq_ignore_ascii_case(b"name") => name = Some(value.trim_ascii_end()),
+            // With its characters' set and language in front (RFC 8187).
+            key if key.eq_ignore_ascii_case(b"name*") => {
+                let start = memchr::memrchr(b'\'', value).map_or(0, |quote| quote + 1);
+                name = Some(value[start..].trim_ascii_end());
+            }
             key if key.eq_ignore_ascii_case(b"filename") && value.trim_ascii().is_empty() => {}
             // Not `filename*`, which PHP does not know: it takes such a part for a field.
             key if key.eq_ignore_ascii_case(b"filename") => return None,

@@ -113,7 +113,7 @@ impl Operation {
 impl Reader {
     /// Reads the documents in a body of JSON, and remembers the variables that hold objects.
     pub(super) fn documents(&mut self, body: &[u8]) {
-        if !self.graphql {
+        if !self.serves.graphql {
             return;
         }
         let mut key = None;

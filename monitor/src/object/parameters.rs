@@ -8,7 +8,7 @@ use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher13;
 
-use super::value;
+use super::{spelling, value};
 use crate::percent;
 
 /// Parameters of one call that are brought in order. Far above real use; more are left as they came, each an object of
@@ -95,7 +95,7 @@ impl Parameters {
         }
     }
 
-    /// A value of a parameter that holds objects: decoded octets. Lists with commas are parted.
+    /// A value of a parameter that holds objects: decoded octets. Lists are parted.
     pub(super) fn object(&mut self, name: &[u8], octets: &[u8]) {
         if self.found.len() >= MAX_VALUES {
             return self.rest(octets);
@@ -105,16 +105,13 @@ impl Parameters {
             return self.one(name, octets);
         }
         value::with_plain(octets, |plain| {
-            let mut plain = plain;
-            while self.found.len() < MAX_VALUES {
-                let end = memchr::memchr(b',', plain).unwrap_or(plain.len());
-                self.one(name, &plain[..end]);
-                match plain.get(end + 1..) {
-                    Some(behind) => plain = behind,
-                    None => return,
+            for element in spelling::elements(plain) {
+                if self.found.len() >= MAX_VALUES {
+                    let behind = element.as_ptr().addr() - plain.as_ptr().addr();
+                    return self.rest(&plain[behind..]);
                 }
+                self.one(name, element);
             }
-            self.rest(plain);
         });
     }
 

@@ -10,16 +10,31 @@ use super::{
     parameters::{Objects, Parameters},
 };
 
-/// What it may take to read one call: a token of a text is one unit, [names](NAME) and [values](VALUE) are several. Bodies
-/// as they are kept never take so much if people wrote them. Whatever is in a call for which it is not enough is one more
+/// What it may take to read one call: a token of a text is one unit, [names](NAME) and [values](VALUE) are several. [Short](SHORT)
+/// bodies never take so much if people wrote them. Whatever is in a call for which it is not enough is one more
 /// object, which differs when anything in the call does: nothing hides there.
 const WORK: u32 = 3_072;
+
+/// Up to this length a body can be read to its end with [`WORK`], if it is like those that people's programs write. Of a longer
+/// one more is read as far as the work goes: padding takes little.
+const SHORT: usize = 4096;
 
 /// To tell what a name means.
 pub(super) const NAME: u32 = 4;
 
 /// To bring a value into its one spelling.
 pub(super) const VALUE: u32 = 4;
+
+/// What a path serves, as far as it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serves {
+    /// GraphQL.
+    pub graphql: bool,
+    /// Calls that hold other calls.
+    pub batches: bool,
+    /// Static files.
+    pub files: bool,
+}
 
 /// A reader with its buffers. Filled again for each call.
 #[derive(Debug, Default)]
@@ -28,8 +43,7 @@ pub struct Reader {
     pub(crate) parameters: Parameters,
     /// Only names that the operator gave count: a rule says which part of the path is the object.
     pub(super) given_only: bool,
-    /// The path is one where GraphQL is served.
-    pub(super) graphql: bool,
+    pub(super) serves: Serves,
     pub(super) operation: Operation,
     /// Texts of operations that were there.
     pub(super) documents: usize,
@@ -39,6 +53,8 @@ pub struct Reader {
     pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
     /// What is left of [`WORK`].
     pub(super) work: u32,
+    /// How far a text had been read when the work was spent.
+    pub(super) reached: usize,
     pub(super) decoded: Vec<u8>,
     pub(super) document: Vec<u8>,
 }
@@ -49,13 +65,13 @@ impl Reader {
         Reader { names, ..Reader::default() }
     }
 
-    /// Starts over, for a call to a path that serves GraphQL or does not.
-    pub fn start(&mut self, graphql: bool, given_only: bool) {
+    /// Starts over, for a call to a path that `serves` this.
+    pub fn start(&mut self, serves: Serves, given_only: bool) {
         self.parameters.clear();
         self.work = WORK;
-        self.graphql = graphql;
+        self.serves = serves;
         self.given_only = given_only;
-        if graphql {
+        if serves.graphql {
             self.operation.clear();
             self.variables.clear();
             (self.documents, self.has_more_variables) = (0, false);
@@ -70,7 +86,7 @@ impl Reader {
     /// Reads query and body. How well the body could be read.
     pub fn read(&mut self, query: &[u8], content: &Content<'_>) -> Body {
         if !query.is_empty() {
-            if self.graphql {
+            if self.serves.graphql {
                 self.graphql_parameters(query);
             }
             self.parameters(query);
@@ -81,11 +97,21 @@ impl Reader {
         if content.octets.is_empty() {
             return Body::Empty;
         }
-        let body = self.body(content);
-        if self.is_spent() {
-            // Which reading the server's is was not found out.
-            self.parameters.rest(content.octets);
+        self.reached = 0;
+        if self.serves.graphql && content.octets.len() > SHORT {
+            // Each of its texts is read up to three times.
+            self.work += WORK;
         }
+        let body = self.body(content);
+        if !self.is_spent() {
+            return body;
+        }
+        // What is that long may well be people's, and then what comes behind does not count, as behind a cap.
+        if self.reached > SHORT {
+            return Body::Cut;
+        }
+        // Which reading the server's is was not found out.
+        self.parameters.rest(content.octets);
         body
     }
 
@@ -108,7 +134,7 @@ impl Reader {
 
     /// What names the operation of a call to GraphQL: `query customer`.
     pub fn operation(&self) -> Option<&str> {
-        if self.graphql { self.operation.name() } else { None }
+        if self.serves.graphql { self.operation.name() } else { None }
     }
 
     /// Makes `objects` of what was found. Places in a list count only `with_pages`.

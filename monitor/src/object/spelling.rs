@@ -99,13 +99,53 @@ pub(crate) fn unwrapped(mut text: &[u8]) -> &[u8] {
 
 /// Marks that follow no number in names: what PHP, JavaScript and MySQL read as a number ends there, and to some servers
 /// parameters begin.
-const MARKS: &[u8] = b";'\"!$^|<>()*`=&\\";
+const MARKS: &[u8] = b";'\"!$^|<>()*`=&\\#";
 
-/// The number that `text` begins with, if a mark ends it: `17` of `17;x=1` and of `17'`.
+/// What parts the elements of a list: servers split at any of them (`pipeDelimited` of OpenAPI).
+const SEPARATORS: &[u8] = b",;|\n";
+
+/// The number that `text` begins with, if a mark ends it: `17` of `17;x=1` and of `17'`. Not if there is another digit
+/// behind it that is no parameter's: the number that a server goes by may not be hidden behind one that it does not.
 pub(crate) fn without_marks(text: &[u8]) -> &[u8] {
     let number = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let is_marked = number > 0 && text.get(number).is_some_and(|byte| MARKS.contains(byte));
-    if is_marked { &text[..number] } else { text }
+    let (first, rest) = text.split_at(number);
+    let has_number = || {
+        let mut parts = rest.split(|&byte| byte == b';').filter(|part| !is_parameter(part));
+        parts.any(|part| part.iter().any(u8::is_ascii_digit))
+    };
+    let is_marked = number > 0 && rest.first().is_some_and(|byte| MARKS.contains(byte)) && !has_number();
+    if is_marked { first } else { text }
+}
+
+/// The elements of a list; what is no list is one element. A parameter behind an element (`17;x=1`) is none.
+pub(crate) fn elements(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let by_blanks = is_list_by_blanks(text);
+    let parts = text.split(move |byte| SEPARATORS.contains(byte) || (by_blanks && b" +".contains(byte)));
+    parts.filter(|part| {
+        let start = part.as_ptr().addr() - text.as_ptr().addr();
+        let is_behind_semicolon = start > 0 && text[start - 1] == b';';
+        !(is_behind_semicolon && is_parameter(part))
+    })
+}
+
+/// Whether `part`, behind a semicolon, is a name with a value, and not an element that ends in padding (`MTc=`).
+pub(crate) fn is_parameter(part: &[u8]) -> bool {
+    let equals = memchr::memchr(b'=', part).filter(|&at| at > 0);
+    equals.is_some_and(|at| part[at..].iter().any(|&byte| byte != b'='))
+}
+
+/// Numbers in a list by blanks: more of them than a telephone number has groups, or more digits (E.164).
+fn is_list_by_blanks(text: &[u8]) -> bool {
+    let mut numbers = 0;
+    let mut digits = 0;
+    for part in text.split(|byte| b" +".contains(byte)).filter(|part| !part.is_empty()) {
+        if !part.iter().all(u8::is_ascii_digit) {
+            return false;
+        }
+        numbers += 1;
+        digits += part.len();
+    }
+    numbers > 1 && (numbers > 5 || digits > 15)
 }
 
 /// Undoes percent-encoding that is left in `text`, into `buffer`; gives `text` if there is none.
@@ -173,10 +213,39 @@ mod tests {
 
     #[test]
     fn a_number_ends_at_a_mark() {
-        for (text, expected) in
-            [("17;x=1", "17"), ("17'", "17"), ("17", "17"), ("17a", "17a"), ("17 a", "17 a"), (";", ";")]
-        {
+        for (text, expected) in [
+            ("17;x=1", "17"),
+            ("17'", "17"),
+            ("17#x", "17"),
+            ("17", "17"),
+            ("17a", "17a"),
+            ("17 a", "17 a"),
+            (";", ";"),
+            ("1'17", "1'17"),
+            ("1*17", "1*17"),
+        ] {
             assert_eq!(without_marks(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn lists_are_parted_at_every_sign_that_servers_part_them_at() {
+        for (text, expected) in [
+            ("17", &["17"][..]),
+            ("1,2", &["1", "2"]),
+            ("1|2|3", &["1", "2", "3"]),
+            ("1;2", &["1", "2"]),
+            ("1\n2", &["1", "2"]),
+            ("17;x=1", &["17"]),
+            ("x=1", &["x=1"]),
+            ("MTc=;MTg=|MTk=", &["MTc=", "MTg=", "MTk="]),
+            ("a b", &["a b"]),
+            ("0161 496 0123", &["0161 496 0123"]),
+            ("1 2 3 4 5 6", &["1", "2", "3", "4", "5", "6"]),
+            ("10000001+10000002", &["10000001", "10000002"]),
+        ] {
+            let found: Vec<_> = elements(text.as_bytes()).map(|one| String::from_utf8_lossy(one)).collect();
+            assert_eq!(found, expected, "{text}");
         }
     }
 

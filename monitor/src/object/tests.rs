@@ -7,7 +7,7 @@ fn read(graphql: bool, query: &str, body: &[u8], cut: bool) -> (Vec<String>, Opt
 
 fn read_as(graphql: bool, query: &str, content: &Content<'_>) -> (Vec<String>, Option<String>, Body) {
     let mut reader = Reader::new(Names::default());
-    reader.start(graphql, false);
+    reader.start(Serves { graphql, ..Serves::default() }, false);
     let outcome = reader.read(query.as_bytes(), content);
     let mut objects = Objects::default();
     reader.objects(true, &mut objects);
@@ -55,6 +55,32 @@ fn queries_hold_objects() {
         ("id", &[]),
         ("id=", &[]),
         ("q=42&paid=1&request_id=5", &[]),
+        ("ids=1|2|3", &["1", "2", "3"]),
+        ("ids=1%7C2", &["1", "2"]),
+        ("ids=1;2", &["1", "2"]),
+        ("ids=1;2;x=3&y=4", &["1", "2"]),
+        ("ids=1%3B2", &["1", "2"]),
+        ("ids=1%3Bid=2", &["2/1"]),
+        ("ids=100001+100002+100003", &["100001", "100002", "100003"]),
+        ("id=1'17", &["1'17"]),
+        ("id=17;x=1", &["17"]),
+        ("id=17%3Bx=1", &["17"]),
+        ("customers=17", &["17"]),
+        ("acctNo=17", &["17"]),
+        ("17", &["17"]),
+        ("x&17", &["17"]),
+        ("filter=id==17", &["17"]),
+        ("$filter=ID+eq+17", &["17"]),
+        ("$filter=(CustomerId%20eq%20'A17')%20and%20x%20eq%203", &["A17"]),
+        ("q=id:17", &["17"]),
+        ("q=email:Ada@example.org", &["ada@example.org"]),
+        ("or=(id.eq.17,id.eq.18)", &["17", "18"]),
+        ("where=id=17", &["17"]),
+        ("where=id%20in%20(17,18)", &["17", "18"]),
+        ("q=request_id:17&at=12:30", &[]),
+        ("q=hello+17", &[]),
+        ("1699999999", &[]),
+        ("1699999999000", &[]),
     ] {
         assert_eq!(objects(query, ""), expected, "{query}");
     }
@@ -89,12 +115,87 @@ fn bodies_hold_objects() {
         ("customer_id=7&email=a%40example.org", &["7/a@example.org"]),
         ("--b\r\nContent-Disposition: form-data; name=\"id\"\r\n\r\n7\r\n--b--\r\n", &["7"]),
         ("hello id=7", &[]),
+        ("17", &["17"]),
+        ("\"17\"", &["17"]),
+        (" 17\r\n", &["17"]),
+        ("1,2", &["1", "2"]),
+        ("1699999999000", &[]),
+        ("hello", &[]),
+        ("\u{1e}{\"x\":1}\n\u{1e}{\"id\":17}\n", &["17"]),
+        (r#"{"jsonrpc":"2.0","method":"x","params":[17]}"#, &["17"]),
+        (r#"{"method":"x","params":[[17],"word",{"limit":5}]}"#, &["17"]),
         ("", &[]),
     ] {
         assert_eq!(objects("", body), expected, "{body}");
     }
     let wide: Vec<u8> = r#"{"id":7}"#.bytes().flat_map(|byte| [byte, 0]).collect();
     assert_eq!(read(false, "", &wide, false).0, ["7"], "some parsers take UTF-16");
+}
+
+/// What is behind padding counts, and what is compressed.
+#[test]
+fn long_and_compressed_bodies_hold_objects() {
+    use std::io::Write as _;
+    let long = format!(r#"{{"x":"{}","id":17}}"#, "x".repeat(30_000));
+    assert_eq!(objects("", &long), ["17"]);
+    let blanks = format!(r#"{}{{"id":17}}"#, " ".repeat(30_000));
+    assert_eq!(objects("", &blanks), ["17"]);
+    assert_eq!(objects("", &format!("x={}&id=17", "x".repeat(30_000))), ["17"]);
+    let gzip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    zlib.write_all(br#"{"id":17}"#).unwrap();
+    let mut raw = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    raw.write_all(br#"{"id":17}"#).unwrap();
+    let parts = [gzip(b"{\"x\":1,"), gzip(b"\"id\":17}")].concat();
+    for (coding, body) in [
+        ("gzip", gzip(br#"{"id":17}"#)),
+        ("X-Gzip", gzip(b"id=17")),
+        ("identity, gzip", gzip(long.as_bytes())),
+        ("gzip, gzip", gzip(&gzip(b"id=17"))),
+        ("gzip", parts),
+        ("deflate", zlib.finish().unwrap()),
+        ("deflate", raw.finish().unwrap()),
+        // Not every server looks at codings.
+        ("gzip", br#"{"id":17}"#.to_vec()),
+    ] {
+        let content = Content::new(&body, false, std::iter::empty());
+        let content = content.encoded(std::iter::once(coding.as_bytes()));
+        assert_eq!(read_as(false, "", &content).0, ["17"], "{coding} {}", body.escape_ascii());
+    }
+    let bomb = gzip(&vec![b' '; 1 << 20]);
+    let content = Content::new(&bomb, false, std::iter::empty()).encoded(std::iter::once(&b"gzip"[..]));
+    assert_eq!(read_as(false, "", &content).2, Body::Empty);
+    let members = gzip(b"").repeat(1_000);
+    let content = Content::new(&members, false, std::iter::empty()).encoded(std::iter::once(&b"gzip"[..]));
+    read_as(false, "", &content);
+}
+
+/// Calls within calls, on a path that takes them.
+#[test]
+fn batches_hold_objects() {
+    for (body, expected) in [
+        (
+            r#"{"requests":[{"id":"a","url":"/v1/customers/17"},{"url":"/v1/customers?id=18"}]}"#,
+            &["17/a", "17/18"][..],
+        ),
+        (r#"[{"method":"GET","relative_url":"17"}]"#, &["17"]),
+        (r#"{"requests":[{"url":"https://api.example/v1/customers/17/orders"}]}"#, &["17"]),
+        (
+            "--b\r\nContent-Type: application/http\r\n\r\nGET /v1/customers/17 HTTP/1.1\r\n\r\n--b--\r\n",
+            &["17"],
+        ),
+    ] {
+        let mut reader = Reader::new(Names::default());
+        reader.start(Serves { batches: true, ..Serves::default() }, false);
+        reader.read(b"", &Content::new(body.as_bytes(), false, std::iter::empty()));
+        let mut objects = Objects::default();
+        reader.objects(true, &mut objects);
+        assert_eq!(objects.iter().collect::<Vec<_>>(), expected, "{body}");
+    }
 }
 
 /// Objects of a body that is called `kind`.
@@ -313,7 +414,7 @@ fn objects_of_graphql(body: &str) -> Vec<String> {
 #[test]
 fn what_takes_too_much_work_is_one_more_object_which_differs_when_anything_does() {
     let deep = "[".repeat(4_000);
-    let numbers = (0..4_000).map(|n| format!("{n},")).collect::<String>();
+    let numbers = (0..4_000).map(|n| format!("{},", n % 100)).collect::<String>();
     let names = "a=1&".repeat(4_000);
     let fields = "a:b(id:1){c}".repeat(1_000);
     let blanks = "#\n".repeat(6_000);
@@ -338,4 +439,39 @@ fn what_takes_too_much_work_is_one_more_object_which_differs_when_anything_does(
         assert_ne!(first.last(), second.last(), "{what}");
         assert_eq!(first, of(&query, &body), "{what}");
     }
+}
+
+#[test]
+fn a_form_in_parts_is_read_by_whatever_parts_it() {
+    let part = |boundary: &str, name: &str, value: &str| {
+        format!("--{boundary}\r\nContent-Disposition: form-data; {name}\r\n\r\n{value}\r\n")
+    };
+    let behind = |decoy: &str| format!("{decoy}{}--b--\r\n", part("b", "name=\"id\"", "17"));
+    for (kind, body) in [
+        ("multipart/form-data; boundary=b", behind("")),
+        ("multipart/form-data; boundary=a; boundary=b", behind(&part("x", "name=q", "1"))),
+        ("multipart/form-data; boundary*0=b", behind("--x\r\n\r\n")),
+        ("multipart/form-data; boundary=\"\\b\"", behind(&part("x", "name=q", "1"))),
+        ("multipart/form-data", behind(&part("bb", "name=q", "1"))),
+        ("multipart/form-data; boundary=b", format!("{}--b--\r\n", part("b", "name*=utf-8''id", "17"))),
+    ] {
+        assert_eq!(objects_as(kind, body.as_bytes()), ["17"], "{kind} {body}");
+    }
+    let many = |id: &str| {
+        let decoys: String = (0..9).map(|at| part(&format!("x{at}"), "name=q", "1")).collect();
+        objects_as("multipart/form-data", format!("{decoys}{}--b--", part("b", "name=id", id)).as_bytes())
+    };
+    assert_ne!(many("17"), many("18"), "it differs when anything in it does");
+}
+
+#[test]
+fn other_characters_than_those_of_ascii_hide_nothing() {
+    let form = |id: &str| {
+        // `id=` in EBCDIC, and digits.
+        let body: Vec<u8> =
+            b"\x89\x84\x7e".iter().copied().chain(id.bytes().map(|digit| digit - b'0' + 0xf0)).collect();
+        objects_as("application/x-www-form-urlencoded; charset=\"IBM037\"", &body)
+    };
+    assert_eq!((form("17").len(), form("17") == form("18")), (1, false));
+    assert_eq!(objects_as("application/x-www-form-urlencoded; charset=\"UTF-8\"", b"id=17"), ["17"]);
 }

@@ -306,6 +306,22 @@ mod tests {
             (&["/.%2f"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/{id};b"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
             (&["/a%2f{id}"], "paths are looked at without dot segments, ;parameters and encoded slashes"),
+            (
+                &["/{x}.json\0"],
+                "paths are looked at decoded, with plain digits, and without blanks around a segment",
+            ),
+            (
+                &["/%20{x}"],
+                "paths are looked at decoded, with plain digits, and without blanks around a segment",
+            ),
+            (
+                &["/{x}\u{ff11}"],
+                "paths are looked at decoded, with plain digits, and without blanks around a segment",
+            ),
+            (
+                &["/{x}-%2541"],
+                "paths are looked at decoded, with plain digits, and without blanks around a segment",
+            ),
             (&["CONNECT /a"], "the target of CONNECT is no path"),
         ] {
             let (last, others) = templates.split_last().unwrap();

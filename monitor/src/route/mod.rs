@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use callers::Callers;
 pub use declared::NeverMatches;
 pub use learned::{NAMES, Recalled};
-pub use routes::{OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use routes::{NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
 pub use stored::State;
 pub use template::{Template, TemplateError};
 
@@ -48,7 +48,8 @@ use self::{
 use crate::{
     hash::HashKey,
     http::exchange::Exchange,
-    object::{Body, Content, Names, Objects, Reader, identifier},
+    object::{Body, Content, Names, Objects, Reader, Serves, identifier},
+    percent,
 };
 
 /// The label of all other methods.
@@ -176,19 +177,22 @@ impl Router {
         let query = target.query();
         let cut =
             request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
-        let content = Content::new(&request.body, cut, request.values("content-type"));
+        let content = Content::new(&request.body, cut, request.values("content-type"))
+            .encoded(request.values("content-encoding"));
         self.places.clear();
         let body = if let Some(name) = target.name() {
-            self.reader.start(false, false);
+            self.reader.start(Serves::default(), false);
             let body = self.reader.read(b"", &content);
             self.reader.objects(false, &mut attribution.objects);
             attribution.id = self.special(method, name);
             body
         } else if let Some(hit) = self.declared(request.method()) {
-            self.reader.start(false, hit.has_object && hit.origin == Origin::Rule);
+            self.reader.start(self.serves(false), hit.has_object && hit.origin == Origin::Rule);
+            let has_identifier = !self.places.is_empty();
             for (segment, range) in self.places.drain(..) {
                 self.reader.path(&self.path.segment(segment).text[range]);
             }
+            self.beside(target, has_identifier);
             let body = self.reader.read(query, &content);
             self.reader.objects(hit.is_list, &mut attribution.objects);
             attribution.id = hit.route;
@@ -196,7 +200,10 @@ impl Router {
         } else {
             self.take_shape(method);
             self.leave_suffix(method, exchange);
-            self.reader.start(self.serves_graphql(), false);
+            let files = matches!(self.shape.kinds.last(), Some(Kind::Static(_)));
+            self.reader.start(self.serves(files), false);
+            let has_identifier = self.shape.kinds.iter().any(|kind| matches!(kind, Kind::Identifier(_)));
+            self.beside(target, has_identifier);
             let body = self.reader.read(query, &content);
             self.learned(method, exchange.status, learn, attribution);
             body
@@ -341,11 +348,28 @@ impl Router {
         route
     }
 
-    /// Whether the path is one where GraphQL is served, by convention.
-    fn serves_graphql(&self) -> bool {
-        let Some(last) = self.path.len().checked_sub(1) else { return false };
+    /// Reads what stands beside path and query, of a path that has an identifier or not.
+    fn beside(&mut self, target: Target<'_>, has_identifier: bool) {
+        if !self.path.parameters().is_empty() {
+            self.reader.asides(self.path.parameters(), false);
+        }
+        if !target.fragment().is_empty() {
+            let mut decoded = Vec::new();
+            percent::decode(target.fragment(), &mut decoded);
+            // Behind an account it is another spelling of the same.
+            self.reader.asides(&decoded, has_identifier);
+        }
+    }
+
+    /// What the path serves, by convention, beside `files`.
+    fn serves(&self, files: bool) -> Serves {
+        let Some(last) = self.path.len().checked_sub(1) else { return Serves { files, ..Serves::default() } };
         let last = self.path.segment(last).folded;
-        last.starts_with("graphql") || last == "gql"
+        Serves {
+            graphql: last.starts_with("graphql") || last == "gql",
+            batches: last.contains("batch"),
+            files,
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct CanonicalPath {
     /// The same in lower case; empty if it is.
     folded: String,
     segments: Vec<(Range<usize>, Class)>,
+    /// Parameters of segments, decoded, each behind its semicolon.
+    parameters: Vec<u8>,
     /// Of the segment that is being read.
     octets: Vec<u8>,
 }
@@ -95,6 +97,7 @@ impl CanonicalPath {
         self.text.clear();
         self.folded.clear();
         self.segments.clear();
+        self.parameters.clear();
         if !self.parse_plain(path) {
             self.parse_any(path);
         }
@@ -159,13 +162,21 @@ impl CanonicalPath {
                     segment.clear();
                     in_parameters = false;
                 }
-                _ if in_parameters => {}
-                b';' if !encoded => in_parameters = true,
+                b';' if !encoded => {
+                    in_parameters = true;
+                    self.parameters.push(b';');
+                }
+                octet if in_parameters => self.parameters.push(octet),
                 octet => segment.push(octet),
             }
         }
         self.end_segment(&segment);
         self.octets = segment;
+    }
+
+    /// The parameters of segments: `;id=17;x=1`.
+    pub(super) fn parameters(&self) -> &[u8] {
+        &self.parameters
     }
 
     /// How many segments there are.
@@ -219,8 +230,8 @@ impl CanonicalPath {
         if matches!(octets, b"" | b".") {
             return;
         }
-        let mut folded = Vec::new();
-        match octets_of(octets, &mut folded) {
+        let (mut folded, mut list) = (Vec::new(), Vec::new());
+        match octets_of(octets, &mut folded, &mut list) {
             b"" | b"." => {}
             b".." => {
                 if let Some((range, _)) = self.segments.pop() {
@@ -238,14 +249,26 @@ impl CanonicalPath {
 }
 
 /// What servers look at in a segment: no blanks around it, no brackets around an identifier.
-fn octets_of<'a>(octets: &'a [u8], folded: &'a mut Vec<u8>) -> &'a [u8] {
+fn octets_of<'a>(octets: &'a [u8], folded: &'a mut Vec<u8>, list: &'a mut Vec<u8>) -> &'a [u8] {
     let mut plain = spelling::bare(octets);
     if !plain.is_ascii() {
         spelling::fold_digits(plain, folded);
         plain = folded;
     }
-    let inner = spelling::without_marks(spelling::unwrapped(plain));
     let is_identifier = |inner: &[u8]| std::str::from_utf8(inner).is_ok_and(identifier::is_identifier);
+    if plain.iter().any(|byte| b"|;".contains(byte)) {
+        let elements = || spelling::elements(plain).filter(|element| !element.is_empty());
+        if elements().all(is_identifier) {
+            for element in elements() {
+                if !list.is_empty() {
+                    list.push(b',');
+                }
+                list.extend_from_slice(element);
+            }
+            return list;
+        }
+    }
+    let inner = spelling::without_marks(spelling::unwrapped(plain));
     match inner {
         inner if inner.len() < plain.len() && is_identifier(inner) => inner,
         _ if plain.is_empty() => octets,
@@ -302,6 +325,7 @@ mod tests {
             b"/v1/customers/[1]",
             b"/v1/customers/%221%22",
             b"/v1/customers/1%3bx=1",
+            b"/v1/customers/1'",
             b"/v1%252Fcustomers%252f1",
         ];
         for spelling in spellings {
@@ -318,6 +342,16 @@ mod tests {
         assert_eq!(canonical(b"/{id}/%7bid%7D"), "/%7Bid%7D/%7Bid%7D");
         assert_eq!(canonical(b"/a%3Bb%3f\x00 "), "/a%3Bb%3F");
         assert_eq!(canonical(b"/me%40example.org"), "/me@example.org");
+    }
+
+    #[test]
+    fn a_list_has_commas_and_parameters_are_kept_apart() {
+        assert_eq!(canonical(b"/c/1|2%7C3"), "/c/1,2,3");
+        assert_eq!(canonical(b"/c/1%3b2"), "/c/1,2");
+        assert_eq!(canonical(b"/c/1'2"), "/c/1'2");
+        let mut parsed = CanonicalPath::default();
+        parsed.parse(b"/c;id=17/1;%69d=18;x");
+        assert_eq!(parsed.parameters(), b";id=17;id=18;x");
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub(super) struct Route {
     #[serde(skip)]
     pub(super) hash: u64,
     pub(super) seen: Seen,
+    /// Calls since the start, complete or not.
+    #[serde(skip)]
+    called: u64,
     /// The latest calls of a route without objects: see [`super::learned`].
     pub(super) recent: Vec<Touch>,
 }
@@ -64,6 +67,9 @@ pub(super) enum Proof {
     WithObjects,
 }
 
+/// What stands for all routes that have hardly been called, where it matters that one client calls many of them.
+pub const NEW: &str = "~new";
+
 /// A call that may turn out to have touched an object.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Touch {
@@ -73,6 +79,10 @@ pub struct Touch {
     pub response_bytes: u64,
     pub sampling: f64,
 }
+
+/// Calls up to which a route is [new](NEW). What it takes for few routes to hide a walk is as many objects on each as the
+/// limits allow; and a page or a service of few routes has soon called each of them as often.
+const FEW: u64 = 5;
 
 /// Calls that are remembered of a route without objects.
 const RECENT: usize = 3;
@@ -171,6 +181,7 @@ impl Route {
             proof: Proof::default(),
             hash: 0,
             seen: Seen::default(),
+            called: 0,
             recent: Vec::new(),
         }
     }
@@ -232,6 +243,17 @@ impl Routes {
     /// Whether a route is that of static files.
     pub fn is_static(&self, route: RouteId) -> bool {
         self.get(route).is_static
+    }
+
+    /// Whether a route that was learned has hardly been called.
+    pub fn is_new(&self, route: RouteId) -> bool {
+        let route = self.get(route);
+        route.origin == Origin::Learned && !route.is_static && route.called.max(route.seen.calls) <= FEW
+    }
+
+    /// Takes note of a call of a route, which may not be complete.
+    pub fn call(&mut self, route: RouteId) {
+        self.get_mut(route).called += 1;
     }
 
     /// Takes down a call of a route, complete as it is now. `open` tells that it was answered with data though no

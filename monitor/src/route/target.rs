@@ -6,7 +6,8 @@ use crate::http::exchange::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target<'a> {
     /// Origin-form and absolute-form, and whatever else a lenient server might take for a path.
-    Resource { path: &'a [u8], query: &'a [u8] },
+    /// The fragment is what stands behind `#`, as clients don't send it and servers differ in what it is.
+    Resource { path: &'a [u8], query: &'a [u8], fragment: &'a [u8] },
     /// Authority-form: the target of CONNECT.
     Authority,
     /// Asterisk-form.
@@ -17,23 +18,19 @@ impl<'a> Target<'a> {
     /// The target of `request`.
     pub fn of(request: &'a Request) -> Target<'a> {
         let target = request.target();
-        if request.method() == b"CONNECT" {
+        // A path is one to servers that let an application answer CONNECT.
+        if request.method() == b"CONNECT" && memchr::memchr(b'/', target).is_none() {
             return Target::Authority;
         }
         if target == b"*" {
             return Target::Asterisk;
         }
         let resource = without_authority(target);
-        let resource = match memchr::memchr2(b'?', b'#', resource) {
-            Some(at) if resource[at] == b'?' => {
-                let (path, query) = (&resource[..at], &resource[at + 1..]);
-                let query = memchr::memchr(b'#', query).map_or(query, |fragment| &query[..fragment]);
-                return Target::Resource { path, query };
-            }
-            Some(at) => &resource[..at],
-            None => resource,
-        };
-        Target::Resource { path: resource, query: &[] }
+        let end = memchr::memchr(b'#', resource).unwrap_or(resource.len());
+        let (resource, fragment) = resource.split_at(end);
+        let end = memchr::memchr(b'?', resource).unwrap_or(resource.len());
+        let (path, query) = (&resource[..end], resource.get(end + 1..).unwrap_or_default());
+        Target::Resource { path, query, fragment }
     }
 
     /// What stands for a target that is no path.
@@ -43,6 +40,11 @@ impl<'a> Target<'a> {
             Target::Authority => Some("{authority}"),
             Target::Asterisk => Some("*"),
         }
+    }
+
+    /// What stands behind `#`, and the sign itself.
+    pub fn fragment(self) -> &'a [u8] {
+        if let Target::Resource { fragment, .. } = self { fragment } else { &[] }
     }
 
     /// What stands behind `?`.

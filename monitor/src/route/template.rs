@@ -130,8 +130,12 @@ impl Template {
             }
             Segment::Any => false,
         });
+        let spelled =
+            |segment: &Segment| matches!(segment, Segment::Pattern(pieces) if !is_canonical(pieces));
         if dirty {
             Some("paths are looked at without dot segments, ;parameters and encoded slashes")
+        } else if self.segments.iter().any(spelled) {
+            Some("paths are looked at decoded, with plain digits, and without blanks around a segment")
         } else if self.method.as_deref() == Some("CONNECT") {
             Some("the target of CONNECT is no path")
         } else {
@@ -207,6 +211,18 @@ fn pieces(
         pieces.push(Piece::Text(path::folded_part(rest).into()));
     }
     Ok(pieces)
+}
+
+/// Whether a segment of these pieces is written as paths are once they have been read.
+fn is_canonical(pieces: &[Piece]) -> bool {
+    let text = |piece: &Piece| match piece {
+        Piece::Text(text) => text.to_string(),
+        Piece::Parameter { .. } => "z".to_owned(),
+    };
+    let segment: String = pieces.iter().map(text).collect();
+    let mut canonical = CanonicalPath::default();
+    canonical.parse(segment.as_bytes());
+    canonical.segments().map(|segment| segment.folded).eq([&*segment])
 }
 
 /// Matches `folded`, a segment in lower case, against `pieces`, and hands on where each part of the object stands.

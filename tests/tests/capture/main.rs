@@ -17,6 +17,7 @@ mod opaque;
 mod packets;
 mod proxy;
 mod segments;
+mod starting;
 
 use anyhow::{Result, ensure};
 use rollcall_tests::{

@@ -11,42 +11,62 @@ use super::{LIMIT, enumerate, wait_for_alerts};
 const FILLER: &str = "filler";
 const ERRORS: &str = "rollcall_ledger_write_errors_total";
 
-#[test]
-fn a_full_disk_silences_no_alert() -> Result<()> {
-    let server = MiniServer::start()?;
-    let state = State::on_small_disk(8 << 20)?;
-    let receiver = Receiver::start(0, 200)?;
-    let url = receiver.url("/hook");
-    let arguments = [&LIMIT[..], &["--alert.webhook", &url, "--ledger.size", "1MiB"]].concat();
-    let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
-    enumerate(server.address(), 0)?;
-    wait_for_alerts(&daemon, 0..1)?;
-    let filler = state.directory().join(FILLER);
-    disk::fill(&filler)?;
+/// A disk that a ledger of the smallest size does not fill.
+fn small_disk() -> Result<State> {
+    State::on_small_disk(8 << 20)
+}
+
+/// Arguments of a daemon on it, and `more`.
+fn arguments<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&LIMIT[..], &["--ledger.size", "1MiB"], more].concat()
+}
+
+/// Fills the disk of `state` on which `clients` have an alert until the ledger fails, and has `more` alerts come then; how
+/// many clients have one.
+fn fail_the_ledger(
+    daemon: &Daemon,
+    server: &MiniServer,
+    state: &State,
+    mut clients: u16,
+    more: u16,
+) -> Result<u16> {
+    disk::fill(&state.directory().join(FILLER))?;
     // Until it shows: what the ledger has of its own to write over takes the first few.
-    let mut clients = 1;
     deadline::until("the ledger to fail", || {
         enumerate(server.address(), clients)?;
         clients += 1;
         let metrics = daemon.metrics()?;
         Ok((metrics.sum(ERRORS, &[("database", "alerts")]) > 0.0).then_some(()))
     })?;
-    for number in clients..clients + 5 {
+    for number in clients..clients + more {
         enumerate(server.address(), number)?;
     }
-    let lines = wait_for_alerts(&daemon, 0..clients + 5)?;
+    Ok(clients + more)
+}
+
+/// Events in the ledger.
+fn recorded(state: &State) -> Result<usize> {
+    Ok(Reader::open(&state.directory())?.events_after(0, 1_000)?.len())
+}
+
+#[test]
+fn a_full_disk_silences_no_alert() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = small_disk()?;
+    let receiver = Receiver::start(0, 200)?;
+    let url = receiver.url("/hook");
+    let arguments = arguments(&["--alert.webhook", &url]);
+    let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
+    enumerate(server.address(), 0)?;
+    wait_for_alerts(&daemon, 0..1)?;
+    let clients = fail_the_ledger(&daemon, &server, &state, 1, 5)?;
+    let lines = wait_for_alerts(&daemon, 0..clients)?;
     receiver.wait_for(lines.len(), 200)?;
     ensure!(daemon.log().contains("cannot write the ledger"), "nothing is said of it: {}", daemon.log());
-    ensure!(
-        Reader::open(&state.directory())?.events_after(0, 1_000)?.len() < lines.len(),
-        "the disk was not full"
-    );
+    ensure!(recorded(&state)? < lines.len(), "the disk was not full");
 
-    std::fs::remove_file(filler)?;
-    deadline::until("the ledger to have caught up", || {
-        let recorded = Reader::open(&state.directory())?.events_after(0, 1_000)?;
-        Ok((recorded.len() >= lines.len()).then_some(()))
-    })?;
+    std::fs::remove_file(state.directory().join(FILLER))?;
+    deadline::until("the ledger to have caught up", || Ok((recorded(&state)? >= lines.len()).then_some(())))?;
     let report = daemon.stop()?;
     assert_eq!(report.alerts.len(), receiver.posts(200).len(), "nothing twice, nothing lost");
     let waiting = Daemon::start_with(&state, &[server.port()], &arguments)?.metrics()?;
@@ -58,10 +78,10 @@ fn a_full_disk_silences_no_alert() -> Result<()> {
 #[test]
 fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()> {
     let server = MiniServer::start()?;
-    let state = State::on_small_disk(8 << 20)?;
+    let state = small_disk()?;
     let receiver = Receiver::start(0, 200)?;
     let url = receiver.url("/hook");
-    let arguments = [&LIMIT[..], &["--alert.webhook", &url, "--ledger.size", "1MiB"]].concat();
+    let arguments = arguments(&["--alert.webhook", &url]);
     // Its key has to be there.
     Daemon::start_with(&state, &[server.port()], &arguments)?.stop()?;
     disk::fill(&state.directory().join(FILLER))?;
@@ -75,61 +95,38 @@ fn a_daemon_that_starts_on_a_full_disk_tells_alerts_all_the_same() -> Result<()>
     Ok(())
 }
 
-/// Fills the disk of `state` until the ledger fails, and has `more` alerts come then; how many clients have one.
-fn fail_the_ledger(daemon: &Daemon, server: &MiniServer, state: &State, more: u16) -> Result<u16> {
-    disk::fill(&state.directory().join(FILLER))?;
-    let mut clients = 0;
-    deadline::until("the ledger to fail", || {
-        enumerate(server.address(), clients)?;
-        clients += 1;
-        let metrics = daemon.metrics()?;
-        Ok((metrics.sum(ERRORS, &[("database", "alerts")]) > 0.0).then_some(()))
-    })?;
-    for number in clients..clients + more {
-        enumerate(server.address(), number)?;
-    }
-    Ok(clients + more)
-}
-
-fn recorded(state: &State) -> Result<Vec<String>> {
-    let events = Reader::open(&state.directory())?.events_after(0, 1_000)?;
-    Ok(events.into_iter().map(|event| event.line).collect())
-}
-
 #[test]
 fn what_a_full_disk_kept_out_of_the_ledger_is_written_at_the_stop_if_there_is_room() -> Result<()> {
     let server = MiniServer::start()?;
-    let state = State::on_small_disk(8 << 20)?;
-    let arguments = [&LIMIT[..], &["--ledger.size", "1MiB"]].concat();
+    let state = small_disk()?;
+    let arguments = arguments(&[]);
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
-    let clients = fail_the_ledger(&daemon, &server, &state, 20)?;
+    let clients = fail_the_ledger(&daemon, &server, &state, 0, 20)?;
     wait_for_alerts(&daemon, 0..clients)?;
     std::fs::remove_file(state.directory().join(FILLER))?;
     // At once: the ledger has not tried again.
     let report = daemon.stop()?;
-    assert_eq!(recorded(&state)?.len(), report.alerts.len(), "{}", report.log);
+    assert_eq!(recorded(&state)?, report.alerts.len(), "{}", report.log);
     Ok(())
 }
 
 #[test]
 fn little_room_is_used_for_as_many_alerts_as_there_is_room_for() -> Result<()> {
     let server = MiniServer::start()?;
-    let state = State::on_small_disk(8 << 20)?;
-    let arguments = [&LIMIT[..], &["--ledger.size", "1MiB", "--ledger.objects", "off"]].concat();
+    let state = small_disk()?;
+    let arguments = arguments(&["--ledger.objects", "off"]);
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
-    let clients = fail_the_ledger(&daemon, &server, &state, 100)?;
+    let clients = fail_the_ledger(&daemon, &server, &state, 0, 100)?;
     let alerts = wait_for_alerts(&daemon, 0..clients)?.len();
-    let before = recorded(&state)?.len();
+    let before = recorded(&state)?;
     let filler = OpenOptions::new().write(true).open(state.directory().join(FILLER))?;
     // For a few of them, and not for all.
     filler.set_len(filler.metadata()?.len() - (64 << 10))?;
-    deadline::until("some of the alerts in the ledger", || {
-        Ok((recorded(&state)?.len() > before).then_some(()))
-    })?;
-    ensure!(recorded(&state)?.len() < alerts, "there was room for all {alerts} of them");
+    deadline::until("some of the alerts in the ledger", || Ok((recorded(&state)? > before).then_some(())))?;
+    ensure!(recorded(&state)? < alerts, "there was room for all {alerts} of them");
     filler.set_len(0)?;
     let report = daemon.stop()?;
-    assert_eq!(recorded(&state)?.len(), report.alerts.len(), "{}", report.log);
+    assert_eq!(recorded(&state)?, report.alerts.len(), "{}", report.log);
     Ok(())
 }
 
@@ -138,20 +135,20 @@ fn what_the_ledger_lacks_at_the_stop_is_counted_and_handed_over() -> Result<()> 
     let server = MiniServer::start()?;
     // With an alert file, which has them, and with one that takes nothing either.
     for full in [false, true] {
-        let state = State::on_small_disk(8 << 20)?;
+        let state = small_disk()?;
         let receiver = Receiver::start(0, 200)?;
         let url = receiver.url("/hook");
-        let mut arguments = [&LIMIT[..], &["--ledger.size", "1MiB", "--alert.webhook", &url]].concat();
+        let mut arguments = arguments(&["--alert.webhook", &url]);
         if full {
             arguments.extend(["--alert.file", "/dev/full"]);
         }
         let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
-        let clients = fail_the_ledger(&daemon, &server, &state, 20)?;
+        let clients = fail_the_ledger(&daemon, &server, &state, 0, 20)?;
         receiver.wait_for(usize::from(clients), 200)?;
         let metrics = daemon.metrics()?;
         let report = daemon.stop_with(metrics, 8)?;
         let told = receiver.posts(200).len();
-        let lost = told - recorded(&state)?.len();
+        let lost = told - recorded(&state)?;
         ensure!(lost >= 20, "the disk was not full");
         let path = state.directory().join("ledger.db");
         let message =

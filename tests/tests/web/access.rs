@@ -171,6 +171,30 @@ fn tls_and_passwords_guard_every_page_and_certificates_are_changed_while_it_runs
 }
 
 #[test]
+fn with_tls_the_names_of_the_certificate_are_its_own_too() -> Result<()> {
+    let folder = Folder::new()?;
+    let authority = folder.authority("authority")?;
+    folder.certificate("server", "*.api.example", &authority)?;
+    folder.write("web.yml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n")?;
+    let server = MiniServer::start()?;
+    let arguments = ["--web.config.file", &folder.text("web.yml"), "--web.allowed-host", "monitor.example"];
+    let daemon = Daemon::start(&[server.port()], &arguments)?;
+    // Somebody who has been told to take any certificate.
+    let asked = |host: &str| curl(&daemon, "https", "/metrics", &["--insecure", "--header", host]);
+    for host in ["node1.api.example:9847", "NODE2.API.example", "monitor.example", "127.0.0.1", "localhost"] {
+        expect(200, &asked(&format!("Host: {host}"))?)?;
+    }
+    for host in
+        ["evil.example", "api.example", "a.b.api.example", "*.api.example", "node1.api.example.evil.example"]
+    {
+        expect(421, &asked(&format!("Host: {host}"))?)?;
+    }
+    let answer = asked("Host: localhost")?;
+    daemon.stop_now(Metrics::parse(answer.1.trim_end_matches(" 200"))?)?;
+    Ok(())
+}
+
+#[test]
 fn the_example_in_the_documentation_is_in_order() -> Result<()> {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/web.md"))?;
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());

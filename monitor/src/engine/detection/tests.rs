@@ -130,6 +130,45 @@ fn a_client_that_walks_on_any_number_of_routes_is_one_alert() {
     assert!(out.len() < 80, "{} lines", out.len());
 }
 
+/// What a server ignores of a path makes a route of its own: few calls of each stay below every limit.
+#[test]
+fn a_walk_on_ever_new_routes_is_told() {
+    let letter = |n: u64| char::from(b'a' + (n * 7 % 26) as u8);
+    type Spelling = fn(u64, char) -> String;
+    let spellings: [(&str, Spelling); 4] = [
+        ("behind a script", |n, x| format!("/c.php{}/{x}{x}?id={}", "/a".repeat(n as usize % 20), n * 7_919)),
+        ("before the path", |n, x| {
+            format!("{}/{x}{x}/customers/{}", "/b".repeat(n as usize % 20), n * 7_919)
+        }),
+        ("behind the account", |n, x| {
+            format!("/customers/{}{}/{x}", n * 7_919, "/c".repeat(n as usize % 20))
+        }),
+        ("a few on each", |n, x| format!("/{}/{x}{x}/{}", n / 104, n * 7_919)),
+    ];
+    for (name, target) in spellings {
+        let mut detection = detection();
+        let mut out = Vec::new();
+        for n in 0..400 {
+            whole(&mut detection, "203.0.113.9", &target(n, letter(n)), n * S / 50, &mut out);
+        }
+        let told = out.iter().find(|alert| alert.rule == Rule::DistinctObjects);
+        let told = told.unwrap_or_else(|| panic!("{name}: {out:#?}"));
+        assert!(told.distinct <= 21, "{name}: {told:#?}");
+    }
+}
+
+/// A page that has just been put up, or that nobody has called since the start, and the service behind it.
+#[test]
+fn new_routes_with_the_same_accounts_are_no_walk() {
+    let mut detection = detection();
+    let mut out = Vec::new();
+    for n in 0..300 {
+        let target = format!("/customers/{}/part{}", 1_000 + n / 30, char::from(b'a' + (n % 15) as u8));
+        whole(&mut detection, "203.0.113.9", &target, n * S / 50, &mut out);
+    }
+    assert!(out.iter().all(|alert| alert.severity == Severity::Info), "{out:#?}");
+}
+
 #[test]
 fn behind_a_trusted_proxy_the_forwarded_address_is_the_client() {
     let mut detection = detection();
@@ -209,8 +248,8 @@ fn a_slow_reader_of_many_pages_raises_no_alert() {
     assert_eq!(detection.counters().detector.clock_set_back, 0);
     assert_eq!(
         detection.counters().detector.tally.objects,
-        1,
-        "the others are from before the shortest window"
+        2,
+        "on its route, and on that of new ones; the others are from before the shortest window"
     );
 }
 

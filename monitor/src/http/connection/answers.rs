@@ -68,7 +68,8 @@ impl Connection {
         while piece.length > 0 {
             let (taken, effect) = self.responses.feed(piece, &mut self.pending, shared);
             if std::mem::take(&mut self.responses.proves_guess) {
-                self.requests.believe_guess();
+                let is_unsure = self.pending.iter().any(|request| request.unsure);
+                self.requests.believe_guess(is_unsure);
             }
             piece.length -= taken;
             piece.data = piece.data.get(taken as usize..).unwrap_or_default();
@@ -118,7 +119,7 @@ impl Connection {
     }
 
     /// An answer was given to a request that nobody saw.
-    fn unexplained(
+    pub(super) fn unexplained(
         &mut self,
         why: Unexplained,
         status: Option<u16>,
@@ -147,7 +148,7 @@ impl Connection {
 
     /// What was found by guessing are requests.
     pub(super) fn believe_guess(&mut self) {
-        self.requests.believe_guess();
+        self.requests.believe_guess(false);
         self.pending.iter_mut().for_each(|request| request.tentative = false);
     }
 
@@ -155,6 +156,7 @@ impl Connection {
     fn elsewhere(&mut self, shared: &mut Shared) {
         for request in self.pending.iter_mut().filter(|request| !request.answered && !request.called) {
             (request.tentative, request.confirmed) = (true, false);
+            request.why = Unexplained::OtherProtocol;
         }
         self.requests.close(shared);
     }

@@ -26,11 +26,6 @@ impl Connection {
         self.believe_guess();
     }
 
-    /// The client is gone, and nothing that came in order was contradicted: a reset leaves no acknowledgement.
-    pub(in crate::http) fn accept_contiguous(&mut self) {
-        self.accepted = latest(self.accepted, self.requests.next);
-    }
-
     /// Payload of the request direction.
     pub(super) fn payload(&mut self, segment: &Segment<'_>, seq: u32, shared: &mut Shared) {
         let shown = if segment.received.is_none() { self.server_shown(segment.ack) } else { None };
@@ -97,7 +92,13 @@ impl Connection {
             self.feed(left, before, origin, shared);
             self.believe_doubted(shared);
             self.requests.next = self.requests.next.wrapping_add(1);
-            return self.feed(right.get(1..).unwrap_or_default(), length - before - 1, origin, shared);
+            let behind = right.get(1..).unwrap_or_default();
+            let origin = Origin {
+                boundary: origin.boundary && before == 0,
+                certain: origin.certain && before == 0,
+                ..*origin
+            };
+            return self.feed(behind, length - before - 1, &origin, shared);
         }
         if self.doubt.is_some() || !origin.trusted {
             self.doubt(data, length, origin, shared);

@@ -32,7 +32,8 @@ impl Connection {
     ) -> Option<Timestamp> {
         let deadline = shared.limits.deadline;
         for request in &mut self.pending {
-            request.due |= request.origin.at + deadline <= now;
+            // As long as its body comes, nobody knows what it asks for, nor can it have been answered in full.
+            request.due |= request.complete && request.origin.at + deadline <= now;
         }
         if matches!(self.closing, Closing::Half(_)) && self.seen + shared.limits.linger <= now {
             self.closing = Closing::Full(0);
@@ -44,7 +45,7 @@ impl Connection {
     /// When [`Connection::overdue`] is next needed: the first request that waits for its response, or an answer
     /// that is still under way after the client's end.
     pub(in crate::http) fn deadline(&self, shared: &Shared) -> Option<Timestamp> {
-        let waiting = self.pending.iter().find(|request| !request.due);
+        let waiting = self.pending.iter().find(|request| !request.due && request.complete);
         let deadline = waiting.map(|request| request.origin.at + shared.limits.deadline);
         let linger = matches!(self.closing, Closing::Half(_)).then_some(self.seen + shared.limits.linger);
         deadline.into_iter().chain(linger).min()
@@ -75,7 +76,11 @@ impl Connection {
         let is_over = |request: &Pending| request.answered && request.complete && !request.tentative;
         while self.pending.front().is_some_and(|request| is_over(request)) {
             let Some(request) = self.pending.pop_front() else { break };
+            let held_up = !request.confirmed;
             self.report(request, shared, sink);
+            if held_up {
+                self.confirm();
+            }
         }
         if self.pending.is_empty() && self.pending.capacity() > PENDING_KEPT {
             self.pending = VecDeque::new();
@@ -85,14 +90,13 @@ impl Connection {
         if full {
             self.shed(shared, sink);
         }
-        if !self.whole
-            && self.pending.len() > 1
-            && self.pending.back().is_some_and(|request| request.origin.pipelined)
-        {
+        let pipelines =
+            self.pending.len() > 1 && self.pending.back().is_some_and(|request| request.origin.pipelined);
+        if !self.whole && (pipelines || self.requests.may_hide()) {
             self.whole = true;
             sink.directive(self.id, Directive::WholeResponses);
         }
-        self.skip(sink);
+        self.skip(shared, sink);
     }
 
     /// Marks the requests whose heads were accepted.
@@ -119,9 +123,11 @@ impl Connection {
     }
 
     /// Tells the kernel which bytes are not worth capturing.
-    pub(super) fn skip(&mut self, sink: &mut dyn Sink) {
+    pub(super) fn skip(&mut self, shared: &Shared, sink: &mut dyn Sink) {
         let left = self.requests.body_left();
-        if left < SKIP_MIN || !self.pending.back().is_none_or(|request| request.confirmed) {
+        let is_kept = |request: &Pending| request.request.body.len() >= shared.body_cap();
+        if left < SKIP_MIN || !self.pending.back().is_none_or(|request| request.confirmed && is_kept(request))
+        {
             return;
         }
         let next = self.requests.next;
@@ -164,7 +170,11 @@ impl Connection {
                 sink.exchange(&exchange);
             }
             _ if request.unserved => shared.counters.unserved += 1,
-            _ if request.answered && request.needs_answer() => shared.counters.withdrawn += 1,
+            _ if request.responded && request.needs_answer() => {
+                shared.counters.withdrawn += 1;
+                let at = request.first_byte_at.unwrap_or(self.seen);
+                self.unexplained(request.why, request.status, at, shared, sink);
+            }
             _ if request.tentative && request.complete => shared.counters.lost_requests += 1,
             _ => shared.counters.unconfirmed += 1,
         }
@@ -177,7 +187,7 @@ impl Connection {
         while let Some(request) = self.pending.pop_front() {
             if request.called || request.answered {
                 let mut request = request;
-                request.confirmed = true;
+                request.confirmed |= !request.needs_answer();
                 self.report(request, shared, sink);
             } else {
                 shared.counters.withdrawn += 1;

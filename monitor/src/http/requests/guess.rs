@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Requests, Shared, State, current};
+use super::{Requests, Shared, State, Tail, current};
 use crate::{
     http::{counters::Unexplained, pending::Pending, recognition},
     stream::{reassembly::Origin, sequence::before},
@@ -24,6 +24,7 @@ pub(super) struct Fallback {
     pub(super) seq: u32,
     current: u32,
     last: bool,
+    reason: Unexplained,
     /// Only what is certainly a request line is one: these bytes may well be something else.
     pub(super) strict: bool,
 }
@@ -35,7 +36,19 @@ pub(super) struct Unparsed {
     bytes: Vec<u8>,
     /// They go on up to the parser's place.
     whole: bool,
+    /// What came before may go on in them.
+    open: bool,
     origin: Origin,
+}
+
+impl Unparsed {
+    /// Has `tail` take the bytes.
+    pub(super) fn pass(&self, tail: &mut Tail) {
+        tail.pass(&self.bytes);
+        if !self.whole {
+            *tail = Tail::UNKNOWN;
+        }
+    }
 }
 
 impl Requests {
@@ -63,21 +76,30 @@ impl Requests {
         // After a message that servers read differently, an answer shows that this one has read it.
         let strict = !(origin.certain && self.reason == Unexplained::Framing && is_lost);
         if strict && !recognition::may_be_request(data) {
-            if self.reason == Unexplained::Framing && is_lost {
+            // What was used up hides nothing any more.
+            if self.reason == Unexplained::Framing && is_lost && !self.tail.goes_on_in(data) {
                 self.drop_unparsed(shared);
             }
             return;
         }
         shared.counters.resyncs += u64::from(is_lost);
         let state = std::mem::take(&mut self.state);
-        let (seq, current, last) = (self.next, self.current, self.last);
-        self.fallback = Some(Box::new(Fallback { state, seq, current, last, strict }));
+        let (seq, current, last, reason) = (self.next, self.current, self.last, self.reason);
+        self.fallback = Some(Box::new(Fallback { state, seq, current, last, reason, strict }));
+        if !is_lost {
+            self.reason = Unexplained::Framing;
+        }
+        if let Some(unparsed) = &self.unparsed {
+            unparsed.pass(&mut self.tail);
+        }
+        self.unsure = self.tail.goes_on_in(data);
         self.tentative = true;
     }
 
-    /// A guess has been answered: requests are where they were looked for.
-    pub(in crate::http) fn believe_guess(&mut self) {
-        self.tentative = false;
+    /// A guess has been answered: requests are where they were looked for, unless the answer was to something else.
+    pub(in crate::http) fn believe_guess(&mut self, is_unsure: bool) {
+        (self.tentative, self.unsure) = (false, false);
+        self.tail = if is_unsure { Tail::UNKNOWN } else { Tail::default() };
         self.fallback = None;
         self.reason = Unexplained::Unknown;
     }
@@ -141,7 +163,7 @@ impl Requests {
         self.tentative = false;
         self.drop_unparsed(shared);
         let Some(fallback) = self.fallback.take() else { return self.lose(shared) };
-        let Fallback { state, seq, current, last, .. } = *fallback;
+        let Fallback { state, seq, current, last, reason, .. } = *fallback;
         let mut guesses = 0;
         while let Some(request) =
             pending.pop_back_if(|request| request.tentative && !request.called && !before(request.start, seq))
@@ -150,7 +172,11 @@ impl Requests {
             shared.pool.release(request);
         }
         shared.counters.withdrawn += guesses;
-        (self.current, self.last) = (current, last);
+        (self.current, self.last, self.reason) = (current, last, reason);
+        let is_body = matches!(state, State::Body(_) | State::Chunked(_) | State::Skim(_));
+        if is_body || guesses > 0 && !matches!(reason, Unexplained::Joined | Unexplained::Lost) {
+            self.tail = Tail::UNKNOWN;
+        }
         let gone = passed.wrapping_sub(seq);
         self.state = match state {
             State::Body(left) if u64::from(gone) <= left => {
@@ -173,16 +199,26 @@ impl Requests {
         }
     }
 
-    /// Keeps bytes behind the newest head.
-    pub(super) fn keep_unparsed(&mut self, bytes: &[u8], origin: &Origin, shared: &mut Shared) {
+    /// Whether there may be requests among what was taken for something else, so that answers to them have to be seen.
+    pub(in crate::http) fn may_hide(&self) -> bool {
+        match self.state {
+            State::Unsynced => self.reason == Unexplained::Framing && self.tail.names_version(),
+            State::Body(_) | State::Chunked(_) | State::Skim(_) => false,
+            _ => self.unparsed.is_some(),
+        }
+    }
+
+    /// Keeps bytes behind the newest head. Those before may be the beginning of a request if `open`.
+    pub(super) fn keep_unparsed(&mut self, bytes: &[u8], open: bool, origin: &Origin, shared: &mut Shared) {
         let is_over = !self.is_unparsed();
         if self.unparsed.is_none() {
             if shared.buffered + bytes.len() > shared.limits.buffered / 2 {
+                self.tail = Tail::UNKNOWN;
                 return;
             }
             let (seq, bytes) = (self.next, shared.pool.buffer(&[]));
             shared.buffered += bytes.capacity();
-            self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, origin: *origin }));
+            self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, open, origin: *origin }));
         }
         let Some(unparsed) = &mut self.unparsed else { return };
         let room = UNPARSED_MAX.saturating_sub(unparsed.bytes.len());
@@ -213,7 +249,8 @@ impl Requests {
         let bytes = shared.pool.buffer(bytes);
         shared.buffered += bytes.capacity();
         let seq = request.start.wrapping_add(from as u32);
-        self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, origin: request.origin }));
+        let open = self.tail.goes_on_in(&bytes);
+        self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, open, origin: request.origin }));
     }
 
     /// Forgets what may have been read otherwise.
@@ -248,18 +285,36 @@ impl Requests {
             shared.pool.release(open);
         }
         let seq = unparsed.seq.wrapping_add(at as u32);
+        let mut in_head = false;
         if let Some(request) = current(self.current, pending) {
             request.open = false;
             request.complete = true;
-            if before(seq, request.head_end) {
+            in_head = before(seq, request.head_end);
+            if in_head {
                 request.head_end = seq;
             }
         }
-        self.believe_guess();
-        self.next = seq;
-        self.last = false;
+        self.fallback = None;
+        let first = pending.len();
+        let bytes = &unparsed.bytes[at..];
+        let known = accepted.wrapping_sub(seq) as usize;
+        // Which of them are requests, the number of answers shows. Where the first begins, nothing does.
+        (self.tentative, self.reason) = (true, Unexplained::Framing);
+        self.unsure |= unparsed.open || !recognition::is_plain_request_line(bytes);
+        (self.next, self.last) = (seq, false);
         let origin = Origin { pipelined: true, boundary: false, certain: false, ..unparsed.origin };
-        self.feed(&unparsed.bytes[at..], &origin, pending, shared);
+        self.feed(bytes, &origin, pending, shared);
+        let open = usize::from(matches!(&self.state, State::Head(open) if before(open.start, accepted)));
+        let found =
+            pending.iter().skip(first).filter(|request| before(request.start, accepted)).count() + open;
+        let lines = recognition::count_request_lines(&bytes[..bytes.len().min(known)]);
+        self.unsure |= lines != found || in_head && lines > 1;
+        if self.unsure {
+            pending.iter_mut().skip(first).for_each(|request| request.unsure = true);
+            if let State::Head(open) = &mut self.state {
+                open.unsure = true;
+            }
+        }
         if self.next != end {
             self.promote(pending, shared);
             self.lose(shared);

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Announced, Requests, Shared, State, current};
+use super::{Announced, Requests, Shared, State, Tail, current};
 use crate::{
     http::pending::{Pending, Pool},
     stream::sequence::{after, before, latest},
@@ -17,6 +17,8 @@ pub(in crate::http) struct Place {
     current: u32,
     last: bool,
     tentative: bool,
+    tail: Tail,
+    unsure: bool,
     announced: Option<Announced>,
     bytes: u64,
     body: usize,
@@ -45,6 +47,8 @@ impl Requests {
                 copy.head_end = request.head_end;
                 copy.origin = request.origin;
                 copy.tentative = request.tentative;
+                copy.unsure = request.unsure;
+                copy.why = request.why;
                 copy.odd = request.odd;
                 copy.place = request.place;
                 copy.seam = request.seam;
@@ -68,6 +72,8 @@ impl Requests {
             current: self.current,
             last: self.last,
             tentative: self.tentative,
+            tail: self.tail,
+            unsure: self.unsure,
             announced: self.announced,
             bytes: request.map_or(0, |request| request.bytes),
             body: request.map_or(0, |request| request.request.body.len()),
@@ -101,7 +107,7 @@ impl Requests {
             _ => place.seq,
         };
         (self.next, self.current, self.last) = (place.seq, place.current, place.last);
-        self.tentative = place.tentative;
+        (self.tentative, self.unsure, self.tail) = (place.tentative, place.unsure, place.tail);
         self.drop_unparsed(shared);
         self.fallback = self.fallback.take().filter(|fallback| !after(fallback.seq, place.seq));
         self.announced = place.announced;

@@ -41,6 +41,85 @@ fn a_body_that_the_server_did_not_take_for_one_hides_no_request() {
     }
 }
 
+/// Heads behind which servers differ in what follows, or of which an answer does not wait for the body.
+const OPEN_ENDED: [&str; 5] = [
+    "POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+    "POST /a HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    "POST /a HTTP/1.1\r\nContent-Length: 1000\r\n\r\n",
+    "POST /a HTTP/1.1\r\nConnection: close\r\n\r\n",
+    "CONNECT /a HTTP/1.1\r\n\r\n",
+];
+
+#[test]
+fn an_answer_that_may_be_to_the_rest_of_what_came_before_is_told() {
+    for head in OPEN_ENDED {
+        for hidden in [
+            "0\r\n\r\nGET /b HTTP/1.1\r\nX: ",
+            "GET /b HTTP/1.1\r\n",
+            "GET /b?",
+            "0\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 30\r\n\r\n",
+        ] {
+            for cut in [0, head.len(), head.len() + 3] {
+                let request = [head, hidden].concat();
+                let mut wire = Wire::new();
+                if cut > 0 {
+                    wire.send(&request[..cut]);
+                }
+                wire.send(&request[cut..]).reply(ok(""));
+                wire.send(get("/decoy")).reply(status(201, ""));
+                wire.send(get("/c")).reply(status(202, "")).finish();
+                let (reported, unseen) = accounted(&wire);
+                let is_right = reported.len() == 2 && reported[0].ends_with("/a 200");
+                assert!(is_right && unseen == 1, "{request} cut at {cut}: {reported:?} {unseen}");
+                assert_eq!(reported[1], "GET /c 202");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_server_can_only_have_used_up_leaves_no_doubt() {
+    for head in OPEN_ENDED {
+        for body in ["", "\r\n", "0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello"] {
+            let mut wire = Wire::new();
+            wire.send([head, body].concat()).reply(ok(""));
+            wire.send(get("/b")).reply(status(201, "")).send(get("/c")).reply(status(202, "")).finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!((&reported[1..], unseen), (&["GET /b 201", "GET /c 202"][..], 0), "{head}{body}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_chunks_that_servers_end_differently_is_what_the_answers_show() {
+    let (no, b) = (get("/no"), get("/b"));
+    for end in ["0\r\n\n", "0\r\nT: x\n\n", "0\r\nno colon\n\n", "0;a\n\n", "0\n\r\n", "0 \r\n\n"] {
+        for (answers, expected, told) in [
+            (2, &["POST /a 200", "GET /c 299"][..], 1),
+            (3, &["POST /a 200", "GET /no 201", "GET /b 202", "GET /c 299"][..], 0),
+        ] {
+            let mut wire = Wire::new();
+            wire.send(["POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", end, &no, &b].concat());
+            for answer in 0..answers {
+                wire.reply(status(200 + answer, ""));
+            }
+            wire.send(get("/c")).reply(status(299, "")).finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!((&reported[..], unseen), (expected, told), "{end:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hidden_request_whose_beginning_is_not_certain_is_told() {
+    for body in ["a b GET /b HTTP/1.1\r\n\r\n", "GET /b HTTP/1.1\r\nGET /c HTTP/1.1\r\n\r\n"] {
+        let mut wire = Wire::new();
+        wire.send(format!("GET /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+        wire.reply(ok("")).reply(status(201, "")).send(get("/d")).reply(status(202, "")).finish();
+        assert_eq!(accounted(&wire), (vec!["GET /a 200", "GET /d 202"], 1), "{body}");
+    }
+}
+
 #[test]
 fn the_rest_of_a_body_that_looks_like_a_request_is_none() {
     let inside = get("/no");
@@ -233,4 +312,25 @@ fn a_body_that_was_asked_for_is_no_request() {
     wire.reply("HTTP/1.1 100 Continue\r\n\r\n").send(&body).reply(ok(""));
     wire.send(get("/b")).reply(status(201, "")).finish();
     assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201"], 0));
+}
+
+/// A server that answers before it has read the body takes what follows for more of it, and says in the end that it does not end.
+#[test]
+fn an_answer_that_proves_no_guess_is_told() {
+    for length in [1_000, 300_000, 1 << 33] {
+        for guesses in 0..4 {
+            let mut wire = Wire::new();
+            wire.send(format!("POST /a HTTP/1.1\r\nContent-Length: {length}\r\n\r\nhello{}", get("/in-it")));
+            wire.reply(ok("x"));
+            for target in ["/b", "/c", "/d"].into_iter().take(guesses) {
+                wire.send(get(target)).settle();
+            }
+            wire.fin().settle();
+            wire.reply(status(400, "")).server_fin().settle().settle();
+            let told: u64 = wire.connections.counters().unexplained.iter().sum();
+            let seen = wire.record.exchanges.len() as u64;
+            assert_eq!((seen + told, wire.connections.counters().connections), (2, 0), "{length} {guesses}");
+            wire.finish();
+        }
+    }
 }

@@ -67,7 +67,7 @@ fn a_simple_request_is_a_request() {
 
 #[test]
 fn the_body_is_kept_up_to_its_cap() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::with(Limits { body: 4096, ..Limits::default() });
     wire.send(post("/a", &"y".repeat(6000))).reply(ok("")).finish();
     assert_eq!(wire.record.bodies, [[b'y'; 4096]]);
     let mut wire = Wire::new();
@@ -201,8 +201,14 @@ fn connect_makes_a_tunnel_unless_it_is_refused() {
 
 #[test]
 fn large_bodies_are_skipped_once_their_request_is_confirmed() {
-    let mut wire = Wire::new();
+    let mut wire = Wire::with(Limits { body: 2_000, ..Limits::default() });
     let head = "PUT /a HTTP/1.1\r\nContent-Length: 100000\r\n\r\n";
+    wire.send(head).send([b'b'; 500]);
+    assert_eq!(wire.record.directives, [], "it is kept up to the cap");
+    wire.send([b'b'; 1500]);
+    wire.respond_at(wire.server, b"");
+    assert_eq!(wire.record.directives, [Directive::SkipTo(wire.client.wrapping_add(98_000))]);
+    let mut wire = Wire::with(Limits { body: 0, ..Limits::default() });
     wire.send(head);
     assert_eq!(wire.record.directives, []);
     wire.send([b'b'; 1000]);
@@ -221,7 +227,7 @@ fn other_protocols_are_left_alone_once_the_server_answers_in_them() {
         wire.send(bytes);
         assert_eq!(wire.record.directives, []);
         wire.send(bytes).reply(answer);
-        assert_eq!(wire.record.directives, [Directive::Ignore], "{bytes:?}");
+        assert_eq!(wire.record.directives.last(), Some(&Directive::Ignore), "{bytes:?}");
         wire.finish().expect(&[]);
         let counters = wire.connections.counters();
         assert_eq!(counters.tls + counters.http2 + counters.not_http, 1);
@@ -254,5 +260,36 @@ fn what_looks_like_another_protocol_hides_nothing_where_the_server_answers_in_ht
             reported.ends_with(&["GET /a 200".to_owned(), "GET /b 200".to_owned()]),
             "{bytes:?}: {reported:?}"
         );
+    }
+}
+
+/// Far more than can be sent within a connection's sequence numbers.
+#[test]
+fn a_body_of_any_length_may_be_announced() {
+    for length in [1_u64 << 31, 1 << 32, (1 << 32) + 5, (1 << 62) + 5, (1 << 63) + 5, u64::MAX] {
+        let mut wire = Wire::new();
+        wire.send(format!("GET /a HTTP/1.1\r\nContent-Length: {length}\r\n\r\nhello")).reply(ok("x"));
+        wire.send(get("/b")).reply(status(400, "")).server_fin().settle().settle().finish();
+        wire.expect(&["GET /a 200", "GET /b 400"]);
+    }
+}
+
+/// Waitress passes over lines of blanks as if they were empty.
+#[test]
+fn a_line_of_blanks_in_front_of_a_request_is_none() {
+    for blanks in [" \r\n", "\t\n", "\r\n \t\r\n"] {
+        for split in 0..=blanks.len() {
+            let mut wire = Wire::new();
+            let (first, rest) = blanks.split_at(split);
+            wire.send(get("/a")).reply(ok("x"));
+            if !first.is_empty() {
+                wire.send(first);
+            }
+            wire.send(format!("{rest}{}", get("/b"))).reply(ok("y")).finish();
+            wire.expect(&["GET /a 200", "GET /b 200"]);
+        }
+        let mut wire = Wire::new();
+        wire.send(format!("{}{blanks}{}", get("/a"), get("/b"))).reply(ok("x")).reply(ok("y")).finish();
+        wire.expect(&["GET /a 200", "GET /b 200"]);
     }
 }

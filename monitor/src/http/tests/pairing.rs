@@ -252,3 +252,17 @@ fn an_answer_seen_before_its_request_waits_for_it() {
     wire.settle().settle().finish();
     wire.expect(&["GET /a 200", "GET /b 404"]);
 }
+
+/// Half a second is enough to answer a request, and not for its body to come: who waits with the rest, which says whose
+/// account it is, would not have touched any.
+#[test]
+fn a_request_is_called_once_its_body_is_there() {
+    let mut wire = Wire::new();
+    wire.send("POST /a HTTP/1.1\r\nContent-Length: 8\r\n\r\n{\"id");
+    wire.respond_at(wire.server, b"");
+    wire.wait(Duration::from_secs(2)).settle().expect_calls(&[]);
+    wire.send("\":7}");
+    wire.respond_at(wire.server, b"");
+    wire.settle().settle().expect_calls(&["POST /a -"]);
+    assert_eq!(wire.reply(ok("")).record.bodies, [b"{\"id\":7}"]);
+}

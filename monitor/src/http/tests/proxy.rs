@@ -76,6 +76,31 @@ fn a_header_may_come_byte_by_byte_and_with_all_else_at_once() {
 }
 
 #[test]
+fn what_a_line_is_that_may_be_a_header_does_not_depend_on_the_cuts() {
+    for next in [
+        "HoN\u{1d} x HTTP/1.1",
+        "Host x HTTP/1.1",
+        "GET  /b HTTP/1.1",
+        "X:y HTTP/1.1",
+        "\u{16}\u{3}",
+        "GET /x",
+    ] {
+        let bytes = format!("PROXY UNKNOWN x HTTP/1.1\r\n{next}\r\nHost: x\r\n\r\n{}", get("/b"));
+        let read = |size: usize| {
+            let mut wire = Wire::new();
+            for piece in bytes.as_bytes().chunks(size) {
+                wire.send(piece);
+            }
+            wire.fin().finish();
+            wire.record.exchanges
+        };
+        for size in 1..40 {
+            assert_eq!(read(size), read(bytes.len()), "{next:?} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn requests_that_begin_like_a_header_are_requests() {
     for line in [
         "PROXY /x HTTP/1.1",

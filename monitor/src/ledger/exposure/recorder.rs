@@ -34,7 +34,7 @@ use crate::{
     http::Exchange,
     ledger::Error,
     object,
-    route::outcome,
+    route::{NEW, outcome},
     time::Timestamp,
 };
 
@@ -163,6 +163,9 @@ impl Recorder {
         }
         let call = Call { at: exchange.at, status: exchange.status };
         self.take(call, is_touch, attributed.route, attributed.client_keys(), attributed.objects);
+        if attributed.is_new {
+            self.take(call, is_touch, NEW, attributed.client_keys(), attributed.objects);
+        }
     }
 
     fn take(

@@ -116,7 +116,7 @@ families! {
     ROUTES: Gauge "rollcall_routes" [];
     /// Calls that got the route `~other`, as there were too many routes or the template was too long.
     ROUTES_OVERFLOWED: Counter "rollcall_routes_overflowed_total" [];
-    /// Bodies of requests: `read` to their end, `cut` where objects beyond the cap (--body-cap) do not count, or `opaque`, in which no objects are looked for: files, compressed ones, other languages.
+    /// Bodies of requests: `read` to their end, `cut` where objects beyond the cap (--body-cap) do not count, or `opaque`, in which no objects are looked for: files, other languages.
     BODIES: Counter "rollcall_bodies_total" ["outcome"];
     /// Calls by trusted proxies that count as the proxy's own, as what they forwarded named nobody, could not be told from what the client added, or was cut off.
     FORWARDED_REFUSED: Counter "rollcall_forwarded_refused_total" [];

@@ -43,7 +43,7 @@ struct Inner {
 }
 
 impl Access {
-    /// Access as the file says; for everybody, without TLS, if there is none. Without TLS, only by the names of `hosts`.
+    /// Access as the file says; for everybody, without TLS, if there is none. Only by the names of `hosts`, and of a certificate.
     pub fn open(path: Option<&Path>, hosts: Hosts) -> Result<Access, Error> {
         let (config, sources) = match path {
             Some(path) => config::read(path),
@@ -83,10 +83,7 @@ impl Access {
         request: &Request<B>,
         from: IpAddr,
     ) -> Result<(), Answer> {
-        // With TLS, whoever asks has made sure by the certificate that the name is this server's.
-        if config.tls.is_none()
-            && let Some(refusal) = self.hosts.refusal(request)
-        {
+        if let Some(refusal) = self.hosts.refusal(request, config.tls.as_ref()) {
             return Err(refusal);
         }
         if let Some(rate) = config.rate

@@ -2,7 +2,7 @@
 //! this host (DNS rebinding), and would then read all that is here as its own.
 //!
 //! That takes a name, so every address is in order, whichever of this host's it is. Names are those of loopback, those of this
-//! host, and those that the operator gives. Nor does a browser ever leave out the field: what has none, as HTTP/1.0 may, is
+//! host, those of the certificate if there is one, and those that the operator gives. Nor does a browser ever leave out the field: what has none, as HTTP/1.0 may, is
 //! answered.
 
 use std::{
@@ -16,7 +16,10 @@ use hyper::{
     header::{HOST, HeaderValue},
 };
 
-use super::response::{Answer, plain};
+use super::{
+    config::Tls,
+    response::{Answer, plain},
+};
 
 /// Where a host's own names are, beside the one that the kernel knows.
 const FILE: &str = "/etc/hosts";
@@ -57,7 +60,7 @@ impl Hosts {
     }
 
     /// What a request for somebody else is answered; `None` if it is for this server.
-    pub(super) fn refusal<B>(&self, request: &Request<B>) -> Option<Answer> {
+    pub(super) fn refusal<B>(&self, request: &Request<B>, tls: Option<&Tls>) -> Option<Answer> {
         let mut fields = request.headers().get_all(HOST).iter();
         let (field, more) = (fields.next(), fields.next());
         // RFC 9112, section 3.2.
@@ -65,7 +68,7 @@ impl Hosts {
             return Some(plain(StatusCode::BAD_REQUEST, "one field Host is needed\n"));
         }
         let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
-        let is_own = |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| self.is_own(host));
+        let is_own = |host: &[u8]| std::str::from_utf8(host).is_ok_and(|host| self.is_own(host, tls));
         let asked = [field.map(HeaderValue::as_bytes), target];
         let host = asked.into_iter().flatten().find(|host| !is_own(host))?;
         tracing::debug!(host = %host.escape_ascii(), "asked by a name that is not this host's");
@@ -73,7 +76,7 @@ impl Hosts {
     }
 
     /// Whether `host`, with a port or without, is an address or one of the names; or nothing, which is no name.
-    fn is_own(&self, host: &str) -> bool {
+    fn is_own(&self, host: &str, tls: Option<&Tls>) -> bool {
         let host = host.trim_ascii();
         if let Some(rest) = host.strip_prefix('[') {
             let Some((address, port)) = rest.split_once(']') else { return false };
@@ -91,6 +94,7 @@ impl Hosts {
             || name == "localhost"
             || name.ends_with(".localhost")
             || self.names.contains(&name)
+            || tls.is_some_and(|tls| tls.is_for(&name))
     }
 }
 
@@ -116,11 +120,11 @@ mod tests {
         let file = "127.0.0.1 localhost\n127.0.1.1\tapi1.example.org API1 # api1 evil.example\n0.0.0.0 ads.example\n";
         let hosts = Hosts::new(Some("api1"), file, &["Monitor.example.".to_owned()]);
         for host in ["api1", "api1.example.org:9847", "API1.Example.org.", "monitor.example"] {
-            assert!(hosts.is_own(host), "{host}");
+            assert!(hosts.is_own(host, None), "{host}");
         }
         for host in ["evil.example", "ads.example", "api2", "api1.evil.example"] {
-            assert!(!hosts.is_own(host), "{host}");
+            assert!(!hosts.is_own(host, None), "{host}");
         }
-        assert!(!Hosts::new(None, file, &[]).is_own("api1"));
+        assert!(!Hosts::new(None, file, &[]).is_own("api1", None));
     }
 }

@@ -144,7 +144,7 @@ async fn converse(
         match &config.tls {
             None => answer(stream, from, &config, &site, &access, &asked).await,
             Some(tls) => {
-                let shake = handshake(stream, TlsAcceptor::from(Arc::clone(tls)));
+                let shake = handshake(stream, TlsAcceptor::from(Arc::clone(&tls.server)));
                 match time::timeout(HEAD_TIMEOUT, shake).await {
                     Ok(Ok(Some(stream))) => answer(stream, from, &config, &site, &access, &asked).await,
                     Ok(Ok(None)) => {}

@@ -13,14 +13,13 @@ mod names;
 mod sources;
 mod tls;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bcrypt::HashParts;
-use hyper::header::{HeaderName, HeaderValue};
-use rustls::ServerConfig;
-
 pub use error::{Error, Reason};
+use hyper::header::{HeaderName, HeaderValue};
 pub use sources::Sources;
+pub use tls::Tls;
 
 use file::{File, RateLimit, Refusal};
 
@@ -28,7 +27,7 @@ use file::{File, RateLimit, Refusal};
 #[derive(Debug, Default)]
 pub struct Config {
     /// `None` for plain HTTP.
-    pub tls: Option<Arc<ServerConfig>>,
+    pub tls: Option<Tls>,
     /// Users and the bcrypt hashes of their passwords; nobody has to say who they are if it is empty.
     pub users: BTreeMap<String, String>,
     /// Fields for every response.

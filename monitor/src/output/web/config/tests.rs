@@ -53,7 +53,7 @@ fn everything_that_the_format_has_is_taken() {
          rate_limit:\n  interval: 1m30s\n  burst: 20\n"
     );
     let config = read(&whole);
-    let tls = config.tls.unwrap();
+    let tls = config.tls.unwrap().server;
     assert_eq!(tls.crypto_provider().kx_groups.len(), 2);
     let suites = &tls.crypto_provider().cipher_suites;
     assert_eq!(suites.iter().filter(|suite| suite.tls13().is_none()).count(), 1);

@@ -4,12 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use rustls::{
     ServerConfig, SupportedCipherSuite,
+    client::verify_server_name,
     crypto::{CryptoProvider, ring},
     pki_types::{
-        CertificateDer, PrivateKeyDer,
+        CertificateDer, PrivateKeyDer, ServerName,
         pem::{self, PemObject},
     },
-    server::{NoClientAuth, danger::ClientCertVerifier},
+    server::{NoClientAuth, ParsedCertificate, danger::ClientCertVerifier},
 };
 
 use super::{
@@ -20,12 +21,26 @@ use super::{
     sources::Sources,
 };
 
+/// TLS as the server speaks it.
+#[derive(Debug)]
+pub struct Tls {
+    pub server: Arc<ServerConfig>,
+    /// The server's own.
+    certificate: CertificateDer<'static>,
+}
+
+impl Tls {
+    /// Whether the certificate is for this name.
+    pub fn is_for(&self, name: &str) -> bool {
+        ParsedCertificate::try_from(&self.certificate)
+            .ok()
+            .zip(ServerName::try_from(name).ok())
+            .is_some_and(|(certificate, name)| verify_server_name(&certificate, &name).is_ok())
+    }
+}
+
 /// What `tls` asks for, with paths relative to `folder`; `None` for plain HTTP. Reads by `sources`.
-pub(super) fn server(
-    tls: TlsServer,
-    folder: &Path,
-    sources: &mut Sources,
-) -> Result<Option<Arc<ServerConfig>>, Refusal> {
+pub(super) fn server(tls: TlsServer, folder: &Path, sources: &mut Sources) -> Result<Option<Tls>, Refusal> {
     let TlsServer {
         cert,
         key,
@@ -56,6 +71,7 @@ pub(super) fn server(
     let missing = |field| Refusal { line, reason: Reason::Missing { field } };
     let (cert, key) = (cert.ok_or_else(|| missing("cert"))?, key.ok_or_else(|| missing("key"))?);
     let chain = cert.certificates()?;
+    let certificate = chain.first().cloned().ok_or_else(|| missing("cert"))?;
     let private = PrivateKeyDer::from_pem_slice(&key.bytes).map_err(|error| match error {
         pem::Error::NoItemsFound => key.refuse(Reason::NoPem { field: key.field, what: "private key" }),
         source => key.refuse(Reason::Pem { field: key.field, source }),
@@ -72,7 +88,7 @@ pub(super) fn server(
         .map_err(refuse)?;
     server.alpn_protocols = vec![b"http/1.1".to_vec()];
     server.ignore_client_order = prefer_server_cipher_suites.unwrap_or(true);
-    Ok(Some(Arc::new(server)))
+    Ok(Some(Tls { server: Arc::new(server), certificate }))
 }
 
 /// Everything that ring has, or what was chosen of it for TLS 1.2.

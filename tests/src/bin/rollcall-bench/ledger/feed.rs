@@ -124,7 +124,8 @@ impl Feed {
         let at = BEGIN + PACE * (self.touches % u64::from(u32::MAX)) as u32;
         self.touches += 1;
         let exchange = Exchange { at, ..self.call.exchange() };
-        let attributed = Attributed { route: &self.route, objects: &self.objects, clients: self.clients };
+        let attributed =
+            Attributed { route: &self.route, objects: &self.objects, clients: self.clients, is_new: false };
         self.recorder.exchange(&exchange, &attributed);
     }
 

@@ -23,7 +23,7 @@ const SEPARATORS: [(&str, &[u8]); 14] = [
 ];
 
 /// What may stand before a request line.
-const LEADING: [(&str, &[u8]); 20] = [
+const LEADING: [(&str, &[u8]); 21] = [
     ("space", b" "),
     ("tab", b"\t"),
     ("cr", b"\r"),
@@ -32,6 +32,7 @@ const LEADING: [(&str, &[u8]); 20] = [
     ("crlf-3", b"\r\n\r\n\r\n"),
     ("lf-9", b"\n\n\n\n\n\n\n\n\n"),
     ("crlf-space", b"\r\n "),
+    ("space-crlf", b" \r\n"),
     ("nul", b"\0"),
     ("nul-8", b"\0\0\0\0\0\0\0\0"),
     ("vt", b"\x0b"),

@@ -60,6 +60,9 @@ struct Turn {
     missing: f64,
 }
 
+/// Something that a turn has a value of, and how that is shown.
+type Kind = (&'static str, fn(&Turn) -> f64, fn(f64) -> String);
+
 /// The other commit's turn, and this tree's.
 type Round = [Turn; 2];
 
@@ -97,14 +100,15 @@ pub(crate) fn measure(time: Duration, commit: &str) -> Result<Section> {
          daemon's threads. Ratios are taken within a round.",
         SLICE.as_secs()
     );
-    let all = || rounds.iter().flatten().flatten();
+    let lost = |of: usize| {
+        let turns = || rounds.iter().flatten().map(|round| &round[of]);
+        let (ring_full, missing) =
+            turns().fold((0.0, 0.0), |sum, turn| (sum.0 + turn.ring_full, sum.1 + turn.missing));
+        format!("{ring_full} packets lost to a full ring, {missing} requests served and not reported")
+    };
     let notes = vec![
         format!("{count} rounds of each load. `cargo xtask bench against --commit {commit}`"),
-        format!(
-            "Packets lost to a full ring: {}; requests served and not reported: {}.",
-            all().map(|turn| turn.ring_full).sum::<f64>(),
-            all().map(|turn| turn.missing).sum::<f64>()
-        ),
+        format!("Before: {}. Now: {}.", lost(0), lost(1)),
         "Memory is that of a daemon a few seconds old.".to_owned(),
     ];
     Ok(Section { tables: Vec::new(), title: "Cost against another commit", method, figures, notes })
@@ -159,7 +163,7 @@ fn compare(load: &str, rounds: &[Round]) -> Result<Vec<Figure>> {
     let rates = |of: usize| Summary::of(&rounds.iter().map(|round| round[of].rate).collect::<Vec<_>>());
     figures.push(Figure::spread(format!("{load}: requests/s, before"), rates(0)?, rate));
     figures.push(Figure::spread(format!("{load}: requests/s, now"), rates(1)?, rate));
-    let kinds: [(&str, fn(&Turn) -> f64, fn(f64) -> String); 3] = [
+    let kinds: [Kind; 3] = [
         ("kernel a request", |turn| turn.kernel, nanoseconds),
         ("daemon CPU a request", |turn| turn.cpu, microseconds),
         ("most memory", |turn| turn.memory.most as f64, |bytes| mebibytes(bytes as u64)),

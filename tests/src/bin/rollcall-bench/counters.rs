@@ -113,7 +113,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         time.as_secs(),
         READING.as_millis()
     );
-    let notes = vec!["`cargo xtask bench counters --seconds 600`".to_owned()];
+    let notes = vec![format!("`cargo xtask bench counters --seconds {}`", time.as_secs())];
     Ok(Section { tables: Vec::new(), title: "Counters under mixed load", method, figures, notes })
 }
 

@@ -422,7 +422,8 @@ impl Responses {
         if head.end.is_some() && head.fields.closes(head.persistent) {
             *effect = Some(Effect::Closes);
         }
-        self.state = State::behind(&head, request.request.method());
+        let method = if request.unsure { b"" } else { request.request.method() };
+        self.state = State::behind(&head, method);
         request.answered |= matches!(self.state, State::Start);
     }
 

@@ -89,8 +89,6 @@ struct Play {
     loses_answers: bool,
     /// Answers that were kept from the listener.
     lost: usize,
-    /// Octets have come that nothing has answered yet.
-    waits: bool,
     /// Requests that were under way when the listener came or something was lost: the answers may be taken for ones to what
     /// follows.
     amid: usize,
@@ -118,7 +116,6 @@ impl Play {
             is_lossy: switches & JOINED != 0,
             loses_answers: false,
             lost: 0,
-            waits: false,
             amid: usize::from(switches & JOINED != 0),
             finished: false,
         }
@@ -144,7 +141,6 @@ impl Play {
             self.connections.segment(&segment, &mut self.record);
         }
         self.wire.pass(Direction::Request, data.len() as u32);
-        self.waits = true;
         match urgent {
             Some(at) => {
                 self.server.receive(&data[..at]);
@@ -161,7 +157,6 @@ impl Play {
         if sent.is_empty() && !self.server.is_closed() {
             return;
         }
-        self.waits = false;
         // Where servers differ, nothing but its answer shows what a request is.
         if self.loses_answers {
             self.lost += self.server.answers().len() - before;
@@ -272,7 +267,7 @@ impl Play {
             }
             b'R' => {
                 self.is_lossy = true;
-                self.amid += 2 * usize::from(self.waits);
+                self.amid += 2;
                 self.deliver();
                 self.connections.finish(self.wire.now, &mut self.record);
                 self.record.give_up(&self.connections);

@@ -3,8 +3,6 @@
 //! Canonical text is printable ASCII. Octets that don't print, and those that the caller reserves as they would read
 //! as something else, stay encoded, in capitals.
 
-use std::fmt::Write as _;
-
 /// Letters, digits and marks that mean nothing in paths and queries.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
@@ -17,6 +15,8 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+
 /// Whether canonical text has `byte` as it is, wherever it stands.
 pub const fn is_plain(byte: u8) -> bool {
     PLAIN[byte as usize]
@@ -27,8 +27,8 @@ pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
     if byte.is_ascii_graphic() && !reserved.contains(&byte) {
         text.push(char::from(byte));
     } else {
-        // Writing to a String does not fail.
-        let _ = write!(text, "%{byte:02X}");
+        text.push('%');
+        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
     }
 }
 

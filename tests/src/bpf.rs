@@ -1,12 +1,14 @@
 //! What the kernel says of loaded and attached eBPF programs, by bpf(2) itself.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     path::PathBuf,
+    time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::errno::Errno;
 
 /// Commands of bpf(2), from linux/bpf.h.
@@ -76,6 +78,33 @@ pub fn held_by(pid: u32) -> Result<Vec<u32>> {
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
+}
+
+/// What the programs that a process holds have taken of the kernel's time while that was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    pub count: u64,
+    /// Of all runs together.
+    pub time: Duration,
+}
+
+/// The runs of the programs that a process holds.
+pub fn runs_of(pid: u32) -> Result<Runs> {
+    let mut runs = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fdinfo")).context("list a process's descriptors")? {
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        let field = |name: &str| -> Option<u64> {
+            text.lines().find_map(|line| line.strip_prefix(name)).and_then(|value| value.trim().parse().ok())
+        };
+        // Descriptors of links tell a program's id too, but not its runs.
+        let (id, count, time) = (field("prog_id:"), field("run_cnt:"), field("run_time_ns:"));
+        if let (Some(id), Some(count), Some(time)) = (id, count, time) {
+            runs.insert(id, (count, time));
+        }
+    }
+    ensure!(!runs.is_empty(), "process {pid} holds no program");
+    let (count, time) = runs.values().fold((0, 0), |(count, time), of| (count + of.0, time + of.1));
+    Ok(Runs { count, time: Duration::from_nanos(time) })
 }
 
 /// The ids of the programs attached to the cgroup root, ingress and egress.

@@ -168,7 +168,13 @@ impl Daemon {
 
     /// Starts `rollcall run` as it runs by default, save for its ports: without a log of exchanges.
     pub fn by_default(ports: &[u16]) -> Result<Daemon> {
-        Daemon::launch(ports, &[], false, None)
+        Daemon::built_as(&binary(), ports)
+    }
+
+    /// As [`Daemon::by_default`], of another build of the program.
+    pub fn built_as(binary: &Path, ports: &[u16]) -> Result<Daemon> {
+        program::require_root()?;
+        Daemon::launch_by(Command::new(binary), folder()?, ports, &[], false, None)
     }
 
     /// As [`Daemon::start`], by a service manager that listens at `notify`, and loses patience after `watchdog`.

@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    cargo, documents,
+    cargo, commit, documents,
     packages::{self, Program},
     privilege, sections, test,
     workspace::Workspace,
@@ -24,13 +24,15 @@ const PROGRAMS: [Program; 2] =
     [Program { name: "nginx", package: "nginx" }, Program { name: "wrk", package: "wrk" }];
 
 /// The benchmarks that need no kernel, no servers and no daemon.
-const IN_PROCESS: [&str; 4] = ["ring", ATTRIBUTION, ROUTES, "checkpoint"];
+const IN_PROCESS: [&str; 5] = ["ring", ATTRIBUTION, ROUTES, "checkpoint", "hostile"];
 const ATTRIBUTION: &str = "attribution";
 const ROUTES: &str = "routes";
+const AGAINST: &str = "against";
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes, checkpoint, ledger; all without names.
+    /// throughput, veth, cost, completeness, idle, connections, bulk, ring, attribution, routes, checkpoint, ledger, hostile,
+    /// counters, losses, against; all without names, `against` only with --commit.
     names: Vec<OsString>,
     /// How long each benchmark measures, instead of its own time.
     #[arg(long)]
@@ -38,6 +40,12 @@ pub(crate) struct Options {
     /// How many accounts `ledger` writes down [default: 37 million].
     #[arg(long)]
     objects: Option<u64>,
+    /// Only cases of `hostile` whose names contain this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// The commit whose daemon `against` compares this tree's with.
+    #[arg(long)]
+    commit: Option<String>,
     /// Writes docs/BENCHMARKS.md instead of standard output: all of it, or the sections of the benchmarks named.
     #[arg(long)]
     write: bool,
@@ -56,13 +64,19 @@ impl Options {
 }
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
-    let variables = prepare(workspace, options)?;
-    let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-    build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-bench"]);
-    let bench = cargo::executable(&mut build, "rollcall-bench")?;
+    if !options.are_in_process() {
+        privilege::obtainable("attaching programs to the kernel")?;
+        packages::ensure(&PROGRAMS)?;
+    }
+    let names = ["rollcall", "rollcall-bench"];
+    let [rollcall, bench] = build::programs(workspace, Profile::Release, Linkage::Dynamic, names)?;
+    let mut variables = prepare(workspace, options)?;
+    variables.push(("ROLLCALL_BIN", rollcall));
     let mut arguments = options.names.clone();
     arguments.extend(options.seconds.map(|seconds| format!("--seconds={seconds}").into()));
     arguments.extend(options.objects.map(|objects| format!("--objects={objects}").into()));
+    arguments.extend(options.filter.as_ref().map(|filter| format!("--filter={filter}").into()));
+    arguments.extend(options.commit.as_ref().map(|commit| format!("--commit={commit}").into()));
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     let mut command = if options.are_in_process() {
         let mut command = Command::new(&bench);
@@ -86,16 +100,15 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     write(&workspace.root.join("docs").join("BENCHMARKS.md"), &found, options.names.is_empty())
 }
 
-/// Makes what the benchmarks need, and names the variables that say where it is.
+/// Makes what else the benchmarks need, and names the variables that say where it is.
 fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str, PathBuf)>> {
     let mut variables = Vec::new();
-    if options.are_in_process() {
-        // The library embeds it.
-        build::bpf(workspace)?;
-    } else {
-        privilege::obtainable("attaching programs to the kernel")?;
-        packages::ensure(&PROGRAMS)?;
-        variables.push(("ROLLCALL_BIN", build::monitor(workspace, Profile::Release, Linkage::Dynamic)?));
+    if options.has(AGAINST) {
+        if let Some(commit) = &options.commit {
+            variables.push(("ROLLCALL_BASE_BIN", commit::monitor(workspace, commit)?));
+        } else if !options.names.is_empty() {
+            bail!("`against` wants --commit");
+        }
     }
     if options.has(ATTRIBUTION) {
         let mut build = build::host_cargo(workspace, Linkage::Dynamic, "bench")?;

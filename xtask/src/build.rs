@@ -1,25 +1,18 @@
-//! `build`: the eBPF object, then the daemon with the object inside.
+//! `build`: the daemon, with the eBPF object inside.
 //!
 //! Each combination of flags has a target directory of its own, so that none makes cargo throw another's work away,
 //! and cargo decides what is stale.
 
 use std::{env, fs, path::PathBuf, process::Command};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::Args;
 
-use crate::{
-    cargo,
-    core_source::CoreSource,
-    process,
-    setup::{self, Ready},
-    toolchain::{BPF_TARGET, Toolchain},
-    workspace::Workspace,
-};
+use crate::{bpf, cargo, toolchain::Toolchain, workspace::Workspace};
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Optimised, as it is released.
+    /// As it is released, which takes minutes.
     #[arg(long)]
     release: bool,
     /// Statically linked, for machines that have nothing but a kernel.
@@ -29,7 +22,11 @@ pub(crate) struct Options {
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Profile {
+    /// Built in the least time.
     Dev,
+    /// Optimised, but built anew within seconds.
+    Quick,
+    /// As it is released.
     Release,
 }
 
@@ -47,44 +44,38 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the eBPF object and returns where it is.
-///
-/// The copy that the daemon's build script reads is written only when its content changes, so that an unchanged
-/// object leaves the daemon fresh.
-pub(crate) fn bpf(workspace: &Workspace) -> Result<PathBuf> {
-    let ready = setup::ready(workspace)?;
-    let built = cargo::executable(&mut bpf_cargo(workspace, &ready, "build"), "rollcall-ebpf")?;
-    let content = fs::read(&built).with_context(|| format!("read {}", built.display()))?;
-    let object = workspace.bpf_object();
-    if fs::read(&object).ok().as_ref() != Some(&content) {
-        let partial = object.with_extension("partial");
-        fs::write(&partial, content).with_context(|| format!("write {}", partial.display()))?;
-        fs::rename(&partial, &object).with_context(|| format!("write {}", object.display()))?;
-    }
-    Ok(object)
-}
-
-/// Checks the eBPF programs with clippy: on the host most of their code is compiled out.
-pub(crate) fn clippy_bpf(workspace: &Workspace) -> Result<()> {
-    let ready = setup::ready(workspace)?;
-    process::run(bpf_cargo(workspace, &ready, "clippy").args(["--", "-D", "warnings"]))
-}
-
-/// Builds the daemon, and the eBPF object first, and returns where its program is.
+/// Builds the daemon and returns where its program is.
 pub(crate) fn monitor(workspace: &Workspace, profile: Profile, linkage: Linkage) -> Result<PathBuf> {
-    bpf(workspace)?;
+    let [monitor] = programs(workspace, profile, linkage, ["rollcall"])?;
+    Ok(monitor)
+}
+
+/// Builds these programs of the daemon and the tests, and returns where they are.
+///
+/// Both packages are always named: cargo unites the features of what it is asked for, and what was built
+/// for one verb would not do for the next.
+pub(crate) fn programs<const N: usize>(
+    workspace: &Workspace,
+    profile: Profile,
+    linkage: Linkage,
+    names: [&str; N],
+) -> Result<[PathBuf; N]> {
+    bpf::ensure(workspace)?;
     let mut command = host_cargo(workspace, linkage, "build")?;
-    command.args(["--package", "rollcall", "--bin", "rollcall"]);
-    if profile == Profile::Release {
-        command.arg("--release");
-    }
-    cargo::executable(&mut command, "rollcall")
+    command.args(["--package", "rollcall", "--package", "rollcall-tests"]);
+    command.args(names.iter().flat_map(|name| ["--bin", name]));
+    match profile {
+        Profile::Dev => &mut command,
+        Profile::Quick => command.args(["--profile", "quick"]),
+        Profile::Release => command.arg("--release"),
+    };
+    cargo::executables(&mut command, names)
 }
 
 /// Builds the daemon as it is packed, and returns where its program is: it names its `revision`, and no path of this machine,
 /// so that the same source gives the same program wherever it lies.
 pub(crate) fn packaged(workspace: &Workspace, linkage: Linkage, revision: &str) -> Result<PathBuf> {
-    bpf(workspace)?;
+    bpf::ensure(workspace)?;
     let (folder, crt) = match linkage {
         Linkage::Dynamic => ("dynamic", "-Ctarget-feature=-crt-static"),
         Linkage::Static => ("static", "-Ctarget-feature=+crt-static"),
@@ -103,7 +94,7 @@ pub(crate) fn packaged(workspace: &Workspace, linkage: Linkage, revision: &str) 
 }
 
 /// Flags by which rustc names files as if the source tree and those of crates lay elsewhere.
-fn remapping(workspace: &Workspace) -> Vec<String> {
+pub(crate) fn remapping(workspace: &Workspace) -> Vec<String> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     // Below it, a directory for each registry; its name differs from machine to machine.
@@ -113,7 +104,7 @@ fn remapping(workspace: &Workspace) -> Vec<String> {
     [(workspace.root.clone(), "/rollcall")].into_iter().chain(crates).map(remap).collect()
 }
 
-/// `cargo <subcommand>` for the host, linked as asked. The eBPF object is built already.
+/// `cargo <subcommand>` for the host, linked as asked.
 pub(crate) fn host_cargo(workspace: &Workspace, linkage: Linkage, subcommand: &str) -> Result<Command> {
     let mut command = workspace.cargo();
     command.arg(subcommand);
@@ -126,25 +117,4 @@ pub(crate) fn host_cargo(workspace: &Workspace, linkage: Linkage, subcommand: &s
             .env("CARGO_ENCODED_RUSTFLAGS", "-Ctarget-feature=+crt-static");
     }
     Ok(command)
-}
-
-/// `cargo <subcommand>` for the eBPF programs. `-Z build-std` is unstable, hence `RUSTC_BOOTSTRAP`; everything else is stable.
-fn bpf_cargo(workspace: &Workspace, ready: &Ready, subcommand: &str) -> Command {
-    let Ready { toolchain, core, linker } = ready;
-    let mut command = workspace.cargo();
-    let mut flags = remapping(workspace);
-    flags.extend(["-Cdebuginfo=2", "-Clink-arg=--btf"].map(str::to_owned));
-    let linker_variable = format!("CARGO_TARGET_{}_LINKER", BPF_TARGET.to_uppercase().replace('-', "_"));
-    command
-        .args([subcommand, "--release", "--package", "monitor-ebpf", "--bin", "rollcall-ebpf"])
-        .args(["--target", BPF_TARGET, "-Z", "build-std=core"])
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        .env(linker_variable, linker)
-        .env("LD_LIBRARY_PATH", toolchain.library_path())
-        .env("CARGO_TARGET_DIR", workspace.target.join("bpf"));
-    if let CoreSource::Unpacked(library) = core {
-        command.env("__CARGO_TESTS_ONLY_SRC_ROOT", library);
-    }
-    command
 }

@@ -9,8 +9,18 @@ use crate::process;
 /// Runs a `cargo build` or `cargo test --no-run` and returns the executable that it made of target `name`, where
 /// cargo says it is.
 pub(crate) fn executable(cargo: &mut Command, name: &str) -> Result<PathBuf> {
+    let [executable] = executables(cargo, [name])?;
+    Ok(executable)
+}
+
+/// The same with several targets.
+pub(crate) fn executables<const N: usize>(cargo: &mut Command, names: [&str; N]) -> Result<[PathBuf; N]> {
     let messages = process::stdout(cargo.arg("--message-format=json-render-diagnostics"))?;
-    find(&messages, name).with_context(|| format!("cargo made no executable of {name}"))
+    let mut executables = [const { PathBuf::new() }; N];
+    for (executable, name) in executables.iter_mut().zip(names) {
+        *executable = find(&messages, name).with_context(|| format!("cargo made no executable of {name}"))?;
+    }
+    Ok(executables)
 }
 
 fn find(messages: &str, name: &str) -> Option<PathBuf> {

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
+    bpf,
     build::{self, Linkage, Profile},
     dashboard, manifest, package, process, test,
     tool::{CARGO_DENY, CARGO_MACHETE, Tool},
@@ -17,15 +18,14 @@ use crate::{
 
 type Check = fn(&Workspace) -> Result<()>;
 
-/// The eBPF object comes first among those that compile: the daemon's build script wants it.
 const CHECKS: [(&str, Check); 9] = [
     ("formatting", formatting),
     ("licences, bans, sources", licences),
     ("unused dependencies", unused_dependencies),
     ("dashboard", dashboard::check),
     ("Kubernetes manifest", manifest::check),
-    ("eBPF object", |workspace| build::bpf(workspace).map(drop)),
-    ("lints of the eBPF programs", build::clippy_bpf),
+    ("eBPF object", bpf::check),
+    ("lints of the eBPF programs", bpf::clippy),
     ("lints", lints),
     ("documentation", documentation),
 ];
@@ -108,7 +108,7 @@ fn documentation(workspace: &Workspace) -> Result<()> {
 
 /// With the program that the tests ran, which is built already.
 fn package_on_debian(workspace: &Workspace) -> Result<()> {
-    package::test(workspace, &build::monitor(workspace, Profile::Release, Linkage::Dynamic)?)
+    package::test(workspace, &build::monitor(workspace, Profile::Quick, Linkage::Dynamic)?)
 }
 
 fn obtain(tool: &Tool, workspace: &Workspace) -> Result<std::path::PathBuf> {

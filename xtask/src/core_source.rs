@@ -22,6 +22,9 @@ use crate::{
 /// Suites that may hold `rust-src` of a recent stable compiler, besides the running release and its backports.
 const SUITES: [&str; 2] = ["trixie-backports", "sid"];
 
+/// Where a toolchain has it, below its root.
+const IN_TOOLCHAIN: &str = "lib/rustlib/src/rust/library";
+
 type Way = fn(&Workspace, &Toolchain) -> Result<()>;
 
 /// Where the source is.
@@ -35,11 +38,19 @@ pub(crate) enum CoreSource {
 impl CoreSource {
     /// The source, if it is already here.
     pub(crate) fn found(workspace: &Workspace, toolchain: &Toolchain) -> Option<Self> {
-        if holds_core(&toolchain.sysroot.join("lib/rustlib/src/rust/library")) {
+        if holds_core(&toolchain.sysroot.join(IN_TOOLCHAIN)) {
             return Some(Self::Toolchain);
         }
         let unpacked = unpacked(workspace, toolchain);
         holds_core(&unpacked).then_some(Self::Unpacked(unpacked))
+    }
+
+    /// The `library` directory that holds it.
+    pub(crate) fn library(&self, toolchain: &Toolchain) -> PathBuf {
+        match self {
+            Self::Toolchain => toolchain.sysroot.join(IN_TOOLCHAIN),
+            Self::Unpacked(library) => library.clone(),
+        }
     }
 
     /// Gets the source if it isn't here. The caller holds the lock on the tools.

@@ -7,7 +7,6 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    cargo,
     packages::{self, Program},
     privilege, python, test,
     workspace::Workspace,
@@ -73,11 +72,10 @@ pub(crate) struct Options {
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     privilege::obtainable("attaching programs to the kernel")?;
     let mut variables = prepare(workspace)?;
-    variables.push(("ROLLCALL_BIN", build::monitor(workspace, Profile::Release, Linkage::Dynamic)?));
+    let names = ["rollcall", "rollcall-differential"];
+    let [rollcall, differential] = build::programs(workspace, Profile::Quick, Linkage::Dynamic, names)?;
+    variables.push(("ROLLCALL_BIN", rollcall));
     variables.extend(test::shared_data(workspace).map(|shared| (test::SHARED, shared)));
-    let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-    build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-differential"]);
-    let differential = cargo::executable(&mut build, "rollcall-differential")?;
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_os_str())).collect();
     privilege::exec(&differential, &arguments(workspace, options), &variables)
 }

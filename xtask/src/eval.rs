@@ -10,8 +10,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
-    build::{self, Linkage},
-    cargo, test,
+    build::{self, Linkage, Profile},
+    test,
     workspace::Workspace,
 };
 
@@ -31,11 +31,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
-    // The library embeds it.
-    build::bpf(workspace)?;
-    let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-    build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-eval"]);
-    let eval = cargo::executable(&mut build, "rollcall-eval")?;
+    let [eval] = build::programs(workspace, Profile::Release, Linkage::Dynamic, ["rollcall-eval"])?;
     let mut command = Command::new(&eval);
     command.args(&options.scenarios).arg(format!("--seeds={}", options.seeds));
     if options.full || options.write {

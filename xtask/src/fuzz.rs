@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use crate::{build, process, toolchain::Toolchain, workspace::Workspace};
+use crate::{bpf, process, toolchain::Toolchain, workspace::Workspace};
 
 /// What cargo-fuzz 0.13 has rustc do: counters at each edge, tables of where they stand, and what comparisons compare.
 const INSTRUMENTATION: [&str; 8] = [
@@ -47,7 +47,7 @@ pub(crate) struct Options {
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     let targets = chosen(all(&workspace.root.join("fuzz").join("targets"))?, &options.targets)?;
-    build::bpf(workspace)?;
+    bpf::ensure(workspace)?;
     let programs = build(workspace, &targets)?;
     let mut found = Vec::new();
     for target in &targets {

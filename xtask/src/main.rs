@@ -10,14 +10,17 @@ use clap::{Parser, Subcommand};
 
 mod archive;
 mod bench;
+mod bpf;
 mod build;
 mod cargo;
 mod ci;
+mod commit;
 mod core_source;
 mod dashboard;
 mod differential;
 mod documents;
 mod eval;
+mod first_run;
 mod fuzz;
 mod manifest;
 mod npm;
@@ -48,9 +51,11 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Finds or builds what the eBPF build needs: the source of core, and bpf-linker.
+    /// Finds or builds what it takes to change the eBPF programs: the source of core, and bpf-linker.
     Setup,
-    /// Builds the eBPF object, then the daemon around it.
+    /// Builds the eBPF object in the tree anew, or checks that it is what its sources give.
+    Bpf(bpf::Options),
+    /// Builds the daemon, and first the eBPF object if its sources have changed.
     Build(build::Options),
     /// Builds the daemon and runs it, as root, with the flags given.
     Run(run::Options),
@@ -62,6 +67,8 @@ enum Verb {
     Eval(eval::Options),
     /// Sends odd byte sequences to real servers, and compares what they served with what is reported, as root.
     Differential(differential::Options),
+    /// Measures how long a newcomer waits for the demonstration's alert, as root.
+    FirstRun(first_run::Options),
     /// Feeds the parsers what an attacker might, for a while each.
     Fuzz(fuzz::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
@@ -73,6 +80,10 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
+    if let Some(error) = bpf::become_rustc() {
+        eprintln!("xtask: error: start rustc: {error:#}");
+        return ExitCode::FAILURE;
+    }
     match perform(Cli::parse().verb) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -86,12 +97,14 @@ fn perform(verb: Verb) -> Result<()> {
     let workspace = Workspace::find()?;
     match verb {
         Verb::Setup => setup::verb(&workspace),
+        Verb::Bpf(options) => bpf::verb(&workspace, &options),
         Verb::Build(options) => build::verb(&workspace, &options),
         Verb::Run(options) => run::verb(&workspace, &options),
         Verb::Test(options) => test::verb(&workspace, &options),
         Verb::Bench(options) => bench::verb(&workspace, &options),
         Verb::Eval(options) => eval::verb(&workspace, &options),
         Verb::Differential(options) => differential::verb(&workspace, &options),
+        Verb::FirstRun(options) => first_run::verb(&workspace, &options),
         Verb::Fuzz(options) => fuzz::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
         Verb::Package(options) => package::verb(&workspace, &options),

@@ -1,4 +1,4 @@
-//! `run`: the daemon as released, on this host; or the demonstration, which brings traffic of its own.
+//! `run`: the daemon on this host, optimised; or the demonstration, which brings traffic of its own.
 
 use std::ffi::{OsStr, OsString};
 
@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    cargo, privilege,
+    privilege,
     workspace::Workspace,
 };
 
@@ -23,11 +23,9 @@ pub(crate) struct Options {
 
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     privilege::obtainable("capturing from the kernel")?;
-    let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
+    let names = ["rollcall", "rollcall-demo"];
+    let [rollcall, demo] = build::programs(workspace, Profile::Quick, Linkage::Dynamic, names)?;
     if options.demo {
-        let mut build = build::host_cargo(workspace, Linkage::Dynamic, "build")?;
-        build.args(["--release", "--package", "rollcall-tests", "--bin", "rollcall-demo"]);
-        let demo = cargo::executable(&mut build, "rollcall-demo")?;
         return privilege::exec(&demo, &options.flags, &[("ROLLCALL_BIN", rollcall.as_os_str())]);
     }
     let arguments = std::iter::once(OsStr::new("run")).chain(options.flags.iter().map(OsString::as_os_str));

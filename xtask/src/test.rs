@@ -50,7 +50,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     privilege::obtainable("testing on the real kernel")?;
     packages::ensure(&PROGRAMS)?;
     let servers = differential::prepare(workspace)?;
-    let rollcall = build::monitor(workspace, Profile::Release, Linkage::Dynamic)?;
+    let rollcall = build::monitor(workspace, Profile::Quick, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
     tests.arg("--workspace").env("ROLLCALL_BIN", rollcall).env("ROLLCALL_XTASK", env::current_exe()?);
     tests.envs(servers);

@@ -37,16 +37,8 @@ impl Workspace {
     /// for the compiler still apply to host builds, as they do for plain `cargo build`.
     pub(crate) fn cargo(&self) -> Command {
         let mut cargo = Command::new(program());
+        cargo.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
         cargo
-            .current_dir(&self.root)
-            .env("CARGO_TARGET_DIR", &self.target)
-            .env("ROLLCALL_BPF_OBJECT", self.bpf_object());
-        cargo
-    }
-
-    /// The eBPF object that the daemon's build script embeds.
-    pub(crate) fn bpf_object(&self) -> PathBuf {
-        self.target.join("bpf").join("rollcall.o")
     }
 
     /// Tools and sources that xtask fetches: `<target>/tools`.

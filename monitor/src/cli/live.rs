@@ -94,6 +94,8 @@ impl Live {
                 samples.add_since(now, &before);
             });
         }
+        let (counters, [requests, _]) = (engine.counters(), statistics.read());
+        let loss = Share::since(figures::lost(&requests, &counters.http), counters.http.exchanges);
         Live {
             engine,
             checkpoints,
@@ -108,7 +110,7 @@ impl Live {
             figures,
             has_ports: !args.engine.ports.is_empty(),
             encrypts,
-            loss: Share::default(),
+            loss,
             sights: Sights::default(),
             sight: Sight::default(),
             next_shares: Timestamp::default(),
@@ -245,13 +247,17 @@ impl Consumer for Live {
 }
 
 /// A share of what came lately.
-#[derive(Default)]
 struct Share {
     /// What belongs to it and what does not so far, second by second.
     history: VecDeque<(u64, u64)>,
 }
 
 impl Share {
+    /// Of what comes from now on, when so much of either has been counted.
+    fn since(part: u64, rest: u64) -> Share {
+        Share { history: [(part, rest)].into() }
+    }
+
     /// The share that `part` has of `part` and `rest`, both counted from the start.
     fn of(&mut self, part: u64, rest: u64) -> f64 {
         if self.history.len() == SHARE_WINDOW {
@@ -261,5 +267,26 @@ impl Share {
         let (part_before, rest_before) = self.history[0];
         let (part, rest) = (part.saturating_sub(part_before), rest.saturating_sub(rest_before));
         if part == 0 { 0.0 } else { part as f64 / (part + rest) as f64 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_before_the_first_look_counts() {
+        assert_eq!(Share::since(0, 0).of(3, 9), 0.25);
+        assert_eq!(Share::since(100, 50).of(103, 59), 0.25, "and what came before the start does not");
+        assert_eq!(Share::since(100, 50).of(100, 50), 0.0);
+    }
+
+    #[test]
+    fn what_came_long_ago_does_not_count() {
+        let mut share = Share::since(0, 0);
+        for _ in 1..SHARE_WINDOW {
+            assert_eq!(share.of(1, 1), 0.5);
+        }
+        assert_eq!(share.of(1, 1), 0.0);
     }
 }

@@ -12,13 +12,13 @@ use crate::{hash::HashKey, http::exchange::Request, percent};
 /// Credentials of one call that count. Real calls have one or two; the strongest kinds come first.
 pub(super) const MOST: usize = 4;
 
-/// Tokens whose claims are remembered, by hash: a client sends the same one with each call. A power of two.
-const TOKENS: usize = 1024;
+/// Credentials that are remembered, by hash: a client sends the same one with each call. A power of two.
+const REMEMBERED: usize = 1024;
 
 /// Finds credentials. Holds hashes only: what a call sent is gone when it has been read.
 ///
-/// None of it has to outlive the process: what is remembered of a token follows from the token, and only saves that it is
-/// read again.
+/// None of it has to outlive the process: what is remembered of a credential follows from it, and only saves that it is read
+/// again.
 #[derive(Debug)]
 pub(super) struct Credentials {
     sources: Sources,
@@ -26,7 +26,7 @@ pub(super) struct Credentials {
     found: Vec<Found>,
     dropped: u32,
     mixed: bool,
-    tokens: Vec<Known>,
+    known: Vec<Known>,
     claims: Vec<u8>,
     value: Vec<u8>,
     folded: Vec<u8>,
@@ -50,12 +50,13 @@ pub struct Shown {
     pub person: u64,
 }
 
-/// A token's claims: hashes, as far as it has them.
+/// What is remembered of a credential, by hashes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
-    token: [u8; 16],
+    credential: [u8; 16],
+    /// Of a token, as far as it has them.
     claims: [Option<Credential>; 2],
-    /// Whom the first of them names.
+    /// Whom it names; a token without claims names nobody.
     person: Option<u64>,
 }
 
@@ -68,7 +69,7 @@ impl Credentials {
             found: Vec::with_capacity(MOST),
             dropped: 0,
             mixed: false,
-            tokens: vec![Known::default(); TOKENS],
+            known: vec![Known::default(); REMEMBERED],
             claims: Vec::new(),
             value: Vec::new(),
             folded: Vec::new(),
@@ -193,7 +194,12 @@ impl Credentials {
         let credential = self.hash(kind, domain, value);
         let all = Shown::of(credential).whole;
         let whole = if whole.len() == value.len() { all } else { all ^ self.key.hash(whole) };
-        let person = self.person(value);
+        let place = place(credential.hash);
+        if self.known[place].credential != credential.hash {
+            let person = Some(self.person(value));
+            self.known[place] = Known { credential: credential.hash, claims: [None; 2], person };
+        }
+        let person = self.known[place].person.unwrap_or(all);
         self.push(credential, Shown { whole, person });
     }
 
@@ -205,8 +211,8 @@ impl Credentials {
             return Shown { whole, ..shown };
         }
         let place = place(credential.hash);
-        if self.tokens[place].token != credential.hash {
-            let mut known = Known { token: credential.hash, ..Known::default() };
+        if self.known[place].credential != credential.hash {
+            let mut known = Known { credential: credential.hash, ..Known::default() };
             token.claims(&mut self.claims);
             for number in 0..self.sources.claims.len().min(known.claims.len()) {
                 let name = &self.sources.claims[number];
@@ -223,24 +229,29 @@ impl Credentials {
             }
             self.claims.clear();
             self.value.clear();
-            self.tokens[place] = known;
+            self.known[place] = known;
         }
-        Shown { whole, person: self.tokens[place].person.unwrap_or(shown.person) }
+        Shown { whole, person: self.known[place].person.unwrap_or(shown.person) }
     }
 
     /// Adds the claims that are remembered of the token with this hash; false if there are none.
     fn claims(&mut self, token: [u8; 16], shown: Shown) -> bool {
-        let known = self.tokens[place(token)];
-        let claims = known.claims.into_iter().flatten().filter(|_| known.token == token);
+        let known = self.known[place(token)];
+        let claims = known.claims.into_iter().flatten().filter(|_| known.credential == token);
         claims.map(|claim| self.push(claim, shown)).count() > 0
     }
 
     /// The hash of a name in whatever spelling.
     fn person(&mut self, name: &[u8]) -> u64 {
         self.folded.clear();
-        let letters = name.iter().filter(|byte| byte.is_ascii_alphanumeric() || !byte.is_ascii());
-        self.folded.extend(letters.map(u8::to_ascii_lowercase));
-        let person = self.key.hash(&self.folded);
+        self.folded.resize(name.len(), 0);
+        let mut length = 0;
+        for byte in name {
+            // What is left out is written over: without a branch, as keys are random.
+            self.folded[length] = byte.to_ascii_lowercase();
+            length += usize::from(byte.is_ascii_alphanumeric() || !byte.is_ascii());
+        }
+        let person = self.key.hash(&self.folded[..length]);
         self.folded.clear();
         person
     }
@@ -269,9 +280,9 @@ impl Shown {
     }
 }
 
-/// Where a token is remembered. Its hash is keyed: nobody can aim for a place.
-fn place(token: [u8; 16]) -> usize {
-    usize::from(u16::from_le_bytes([token[0], token[1]])) % TOKENS
+/// Where a credential is remembered. Its hash is keyed: nobody can aim for a place.
+fn place(credential: [u8; 16]) -> usize {
+    usize::from(u16::from_le_bytes([credential[0], credential[1]])) % REMEMBERED
 }
 
 /// Keeps apart equal values in places of different names, where the name says whose they are. API keys are the same

@@ -23,7 +23,7 @@ use super::{
     proxy_header::{Binary, Status, text},
     recognition::{self, Protocol, Recognition},
 };
-use crate::stream::{reassembly::Origin, sequence::before};
+use crate::stream::{doubt::Doubt, reassembly::Origin, sequence::before};
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
 const FRAMING_LINE_MAX: usize = 256;
@@ -35,12 +35,19 @@ const RECOGNISED_BY: usize = 80;
 /// do for everybody.
 const KEPT_IN_NEED: usize = 4096;
 
+/// Doubts kept for reuse, as many as connections that send at once, and what each of them may have grown to.
+const DOUBTS_KEPT: usize = 256;
+const DOUBT_KEPT: usize = 2048;
+
 /// What the parsers of all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) counters: Counters,
     pub(super) pool: Pool,
+    /// Emptied, for reuse.
+    #[expect(clippy::vec_box, reason = "boxes travel between here and the connections without being copied")]
+    pub(super) doubts: Vec<Box<(Place, Doubt)>>,
     /// Bytes held that came before their turn, or that may yet be read otherwise.
     pub(super) buffered: usize,
     /// Counts the calls of `settle`.
@@ -60,6 +67,14 @@ impl Shared {
 
     fn cap(&self, cap: usize) -> usize {
         if self.pool.charged() > self.limits.pending / 2 { cap.min(KEPT_IN_NEED) } else { cap }
+    }
+
+    /// Takes back what is doubted no more.
+    pub(super) fn recycle(&mut self, mut doubted: Box<(Place, Doubt)>) {
+        doubted.0.discard(&mut self.pool);
+        if self.doubts.len() < DOUBTS_KEPT && doubted.1.cost() <= DOUBT_KEPT {
+            self.doubts.push(doubted);
+        }
     }
 }
 

@@ -28,7 +28,11 @@ const MAPS_BY_DESCRIPTOR: KernelVersion = KernelVersion::new(5, 19, 0);
 const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
     [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/rollcall.o"));
+/// `cargo xtask bpf` makes it.
+#[cfg(target_endian = "little")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../monitor-ebpf/object/bpfel-unknown-none.o");
+#[cfg(target_endian = "big")]
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../../monitor-ebpf/object/bpfeb-unknown-none.o");
 
 /// What the operator can choose of the capture.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ use super::{
     content::Content,
     identifier, multipart,
     names::{self, Holds, LONGEST_NAME},
+    query,
     reader::{NAME, Reader, VALUE},
     spelling,
 };
@@ -123,6 +124,7 @@ impl Reader {
     fn scalar_body(&mut self, text: &[u8]) -> bool {
         let value = spelling::unwrapped(spelling::bare(text));
         let is_one = value.len() <= LONGEST_SCALAR
+            && !query::is_time(value)
             && std::str::from_utf8(value)
                 .is_ok_and(|value| identifier::is_identifier(value) || identifier::is_list(value));
         if is_one && !self.given_only {

@@ -2,7 +2,7 @@
 
 use super::{
     identifier,
-    names::Holds,
+    names::{self, Holds},
     reader::{NAME, Reader, VALUE},
     spelling,
 };
@@ -40,11 +40,10 @@ impl Reader {
         }
     }
 
-    /// A value without a name: `?17`. Not a time of day, which keeps pages out of caches, nor that of a file.
+    /// A value without a name: `?17`. Not a time, which keeps pages out of caches, nor that of a file.
     fn nameless(&mut self, value: &[u8]) {
-        let is_time = matches!((value.len(), value.first()), (10 | 13, Some(b'1')))
-            && value.iter().all(u8::is_ascii_digit);
-        if self.serves.files || self.given_only || is_time || value.is_empty() || !self.spend(VALUE) {
+        let is_skipped = self.serves.files || self.given_only || value.is_empty() || is_time(value);
+        if is_skipped || !self.spend(VALUE) {
             return;
         }
         let mut decoded = Vec::new();
@@ -52,6 +51,41 @@ impl Reader {
         if std::str::from_utf8(value).is_ok_and(identifier::is_identifier) {
             self.parameters.object(b"", value);
         }
+    }
+
+    /// A condition in a parameter: `id eq 17` (OData), `id==17` (RSQL), `id:17` (Lucene), `(id.eq.17,id.eq.18)` (PostgREST), `id=17`
+    /// (SQL). What follows a name that holds objects, and an operator, is one if there is a digit in it or it is an address.
+    fn condition(&mut self, text: &[u8]) {
+        let may_be_value = |word: &[u8]| word.iter().any(|byte| byte.is_ascii_digit() || *byte == b'@');
+        let is_long = !(4..=LONGEST_CONDITION).contains(&text.len());
+        // Nobody writes one in several lines; forms in parts have them.
+        if is_long || memchr::memchr(b'\n', text).is_some() || !may_be_value(text) {
+            return;
+        }
+        let is_word =
+            |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"_-.@$%".contains(byte);
+        let mut name = None;
+        for word in text.split(|byte| !is_word(byte)).filter(|word| !word.is_empty()) {
+            let mut parts = word.splitn(3, |&byte| byte == b'.');
+            if let (Some(of), Some(operator), Some(value)) = (parts.next(), parts.next(), parts.next())
+                && names::is_operator(operator)
+            {
+                if self.holds_object(of) {
+                    self.parameters.object(of, value);
+                }
+            } else if let Some(name) = name.filter(|_| may_be_value(word)) {
+                self.parameters.object(name, word);
+            } else if !(name.is_some() && names::is_operator(word)) {
+                name = Some(word).filter(|word| self.holds_object(word));
+            }
+            if self.is_spent() {
+                return;
+            }
+        }
+    }
+
+    fn holds_object(&mut self, name: &[u8]) -> bool {
+        self.spend(NAME) && self.names.judge(name, self.given_only) == Holds::Object
     }
 
     /// What stands beside path and query, decoded: parameters of segments (`;id=17`), and what some servers take for more of
@@ -107,9 +141,17 @@ impl Reader {
             Holds::Nothing if matches!(value, [b'{', .., b'}'] | [b'[', .., b']']) => {
                 self.scalars(value, usize::MAX);
             }
-            Holds::Nothing => {}
+            Holds::Nothing => self.condition(value),
         }
     }
+}
+
+/// The longest condition that is looked at.
+const LONGEST_CONDITION: usize = 1_024;
+
+/// Whether it is a time of today in seconds or milliseconds.
+pub(super) fn is_time(value: &[u8]) -> bool {
+    matches!((value.len(), value.first()), (10 | 13, Some(b'1'))) && value.iter().all(u8::is_ascii_digit)
 }
 
 /// Where the parameter ends that `text` begins with. A semicolon ends it only if another follows: `ids=1;2` is one.

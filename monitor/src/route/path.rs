@@ -226,6 +226,10 @@ impl CanonicalPath {
 
     /// Takes a segment, decoded.
     fn end_segment(&mut self, octets: &[u8]) {
+        // Thousands of these are sent at no cost.
+        if matches!(octets, b"" | b".") {
+            return;
+        }
         let (mut folded, mut list) = (Vec::new(), Vec::new());
         match octets_of(octets, &mut folded, &mut list) {
             b"" | b"." => {}

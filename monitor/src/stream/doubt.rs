@@ -10,6 +10,10 @@ use super::{
 /// believed.
 const DOUBTED_MAX: usize = 64 * 1024;
 
+/// How often what is doubted may be contradicted. Each time the rest of it is read again, and a client can have that for one
+/// byte, with packets that its server's TCP drops.
+const CONTRADICTIONS_MAX: u8 = 16;
+
 /// Contiguous bytes that are kept to be compared with what else comes for their place.
 #[derive(Debug, Default)]
 pub struct Doubt {
@@ -18,12 +22,16 @@ pub struct Doubt {
     bytes: Vec<u8>,
     /// The segments that the bytes came in, by where they end.
     pieces: Vec<(usize, Origin)>,
+    contradictions: u8,
 }
 
 impl Doubt {
-    /// Nothing yet, at `seq`.
-    pub fn new(seq: u32) -> Doubt {
-        Doubt { seq, ..Doubt::default() }
+    /// Starts over at `seq`, with nothing yet.
+    pub fn start(&mut self, seq: u32) {
+        self.seq = seq;
+        self.bytes.clear();
+        self.pieces.clear();
+        self.contradictions = 0;
     }
 
     /// What it costs of the limits.
@@ -41,6 +49,16 @@ impl Doubt {
         self.bytes.extend_from_slice(data);
         self.pieces.push((self.bytes.len(), *origin));
         self.bytes.len() <= DOUBTED_MAX && self.pieces.len() <= DOUBTED_MAX / size_of::<Origin>()
+    }
+
+    /// Takes note that it holds what was left of `before` by a contradiction.
+    pub fn contradicted(&mut self, before: &Doubt) {
+        self.contradictions = before.contradictions + 1;
+    }
+
+    /// It has been contradicted too often to be read once more.
+    pub fn is_hopeless(&self) -> bool {
+        self.contradictions >= CONTRADICTIONS_MAX
     }
 
     /// The first place at which `data`, at `seq`, differs.
@@ -76,7 +94,8 @@ mod tests {
 
     #[test]
     fn differences_are_found_where_they_are() {
-        let mut doubt = Doubt::new(u32::MAX - 1);
+        let mut doubt = Doubt::default();
+        doubt.start(u32::MAX - 1);
         assert!(doubt.push(b"abc", &Origin::default()));
         assert!(doubt.push(b"def", &Origin { trusted: true, ..Origin::default() }));
         assert_eq!(doubt.end(), 4);

@@ -28,7 +28,7 @@ fn stop_now_and_then(process: Pid, until: &AtomicBool) -> Result<usize> {
         kill(process, Signal::SIGCONT)?;
         stops += 1;
         thread::sleep(pause);
-        pause = pause * 6 / 5;
+        pause = pause * 3 / 2;
     }
     Ok(stops)
 }

@@ -13,7 +13,8 @@ use anyhow::{Context as _, Result};
 pub(super) struct Contents<'a> {
     pub(super) busybox: &'a Path,
     pub(super) rollcall: &'a Path,
-    pub(super) capture: &'a Path,
+    /// Test programs, in the order in which they run.
+    pub(super) tests: &'a [PathBuf],
     pub(super) modules: &'a [PathBuf],
     /// Parts of test names, none for all tests.
     pub(super) filters: &'a [String],
@@ -35,8 +36,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
 for module in /modules/*.ko; do insmod "$module"; done
 ip link set lo up
-/capture --nocapture --test-threads=1 FILTERS
-status=$?
+status=0
+for tests in /tests/*; do "$tests" --nocapture --test-threads=1 FILTERS || status=$?; done
 [ $status = 0 ] || dmesg | tail -n 200
 echo "RESULT$status"
 poweroff -f
@@ -47,11 +48,11 @@ const PROGRAM: u32 = 0o100_755;
 const CONSOLE: u32 = 0o020_600;
 
 pub(super) fn write(contents: &Contents<'_>, path: &Path) -> Result<()> {
-    let Contents { busybox, rollcall, capture, modules, filters } = contents;
+    let Contents { busybox, rollcall, tests, modules, filters } = contents;
     let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
     let mut archive = Newc { out: BufWriter::new(file), entries: 0 };
     let mut write = || -> Result<()> {
-        for name in ["bin", "dev", "modules", "proc", "run", "sys", "tmp", "var"] {
+        for name in ["bin", "dev", "modules", "proc", "run", "sys", "tests", "tmp", "var"] {
             archive.entry(name, DIRECTORY, 0, &[])?;
         }
         // Character device 5:1, which init's output goes to before anything is mounted.
@@ -60,7 +61,9 @@ pub(super) fn write(contents: &Contents<'_>, path: &Path) -> Result<()> {
         archive.entry("init", PROGRAM, 0, init.as_bytes())?;
         archive.entry("bin/busybox", PROGRAM, 0, &read(busybox)?)?;
         archive.entry("rollcall", PROGRAM, 0, &read(rollcall)?)?;
-        archive.entry("capture", PROGRAM, 0, &read(capture)?)?;
+        for (number, program) in tests.iter().enumerate() {
+            archive.entry(&format!("tests/{number}"), PROGRAM, 0, &read(program)?)?;
+        }
         for module in *modules {
             let name = module.file_name().unwrap_or_default().to_string_lossy();
             archive.entry(&format!("modules/{name}"), PROGRAM, 0, &read(module)?)?;

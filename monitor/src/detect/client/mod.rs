@@ -202,6 +202,9 @@ impl Tally {
             evidence.levels.sink(context.policy.row(pair.profile), &held[..windows.len()]);
         }
         pair.calls = pair.calls.wrapping_add(1);
+        if call.named.len() > 1 {
+            call.named.iter().for_each(|named| self.objects.fetch(number, named.hash));
+        }
         let mut fresh = Fresh::default();
         for (nth, named) in call.named.iter().enumerate().skip(without) {
             let new = self.object(number, hash, named, call, context, out);

@@ -174,9 +174,7 @@ impl Tally {
     ) {
         self.end_all(number, now, context, out);
         let (pair, windows) = self.pairs.with_windows(number);
-        while pair.track.len() > 0 {
-            pair.track.forget(windows, &mut self.objects);
-        }
+        pair.track.clear(windows, &mut self.objects);
         self.unwatch(number);
         self.pairs.remove(number);
     }

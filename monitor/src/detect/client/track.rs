@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::objects::{NONE, Node, Objects, UNIT};
 use crate::{state::table::cell, time::Timestamp};
 
+/// Objects that are forgotten together.
+const AT_ONCE: usize = 16;
+
 /// One window's share of a track.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Window {
@@ -171,6 +174,25 @@ impl Track {
         self.unlink(objects, number);
         objects.remove(number);
         self.len -= 1;
+    }
+
+    /// Forgets all objects.
+    pub(super) fn clear(&mut self, windows: &mut [Window], objects: &mut Objects) {
+        let mut numbers = [NONE; AT_ONCE];
+        let mut next = self.oldest;
+        while next != NONE {
+            let mut count = 0;
+            while count < numbers.len() && next != NONE {
+                let node = *objects.node(next);
+                objects.fetch(node.pair, node.hash);
+                numbers[count] = next;
+                next = node.newer;
+                count += 1;
+            }
+            numbers[..count].iter().for_each(|&number| objects.remove(number));
+        }
+        windows.fill(Window::EMPTY);
+        (self.oldest, self.newest, self.len) = (NONE, NONE, 0);
     }
 
     /// Keeps every other object, to stand for two: each window goes on as an estimate (distinct sampling, Gibbons,

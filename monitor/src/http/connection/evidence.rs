@@ -2,10 +2,9 @@
 
 use super::{Closing, Connection};
 use crate::{
-    http::requests::{Requests, Shared},
+    http::requests::Shared,
     stream::{
         Checksum, Segment,
-        doubt::Doubt,
         reassembly::{Block, Origin},
         sequence::{after, before, distance, earliest, latest},
     },
@@ -122,17 +121,24 @@ impl Connection {
             return;
         }
         let mut doubted = match self.doubt.take() {
-            Some(doubted) => doubted,
-            None => Box::new((self.requests.place(&self.pending, &mut shared.pool), Doubt::new(next))),
+            Some(doubted) => {
+                shared.buffered -= doubted.1.cost();
+                doubted
+            }
+            None => {
+                let mut doubted = shared.doubts.pop().unwrap_or_default();
+                doubted.0 = self.requests.place(&self.pending, &mut shared.pool);
+                doubted.1.start(next);
+                doubted
+            }
         };
-        shared.buffered -= doubted.1.cost();
         let kept = doubted.1.push(data, origin) && data.len() == length as usize;
         if kept && shared.buffered + doubted.1.cost() <= shared.limits.buffered {
             shared.buffered += doubted.1.cost();
             self.doubt = Some(doubted);
         } else {
             shared.counters.buffer_overflows += 1;
-            Requests::discard(doubted.0, &mut shared.pool);
+            shared.recycle(doubted);
         }
     }
 
@@ -140,7 +146,7 @@ impl Connection {
     pub(super) fn believe_doubted(&mut self, shared: &mut Shared) {
         if let Some(doubted) = self.doubt.take() {
             shared.buffered -= doubted.1.cost();
-            Requests::discard(doubted.0, &mut shared.pool);
+            shared.recycle(doubted);
         }
     }
 
@@ -159,8 +165,15 @@ impl Connection {
         let (place, doubt) = *doubted;
         shared.buffered -= doubt.cost();
         self.requests.rewind(place, &mut self.pending, shared);
+        // What TCP has taken of it all the same, it will show.
+        if doubt.is_hopeless() {
+            return;
+        }
         for (bytes, origin) in doubt.before(difference) {
             self.feed(bytes, bytes.len() as u32, origin, shared);
+        }
+        if let Some(doubted) = &mut self.doubt {
+            doubted.1.contradicted(&doubt);
         }
     }
 

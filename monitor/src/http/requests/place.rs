@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Where the parser stood before bytes that TCP may drop.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(in crate::http) struct Place {
     seq: u32,
     /// A head is a copy: bytes that turn out not to be its rest end it.
@@ -24,6 +24,15 @@ pub(in crate::http) struct Place {
     body: usize,
     head_end: u32,
     body_end: Option<u32>,
+}
+
+impl Place {
+    /// It is not needed any more.
+    pub(super) fn discard(&mut self, pool: &mut Pool) {
+        if let State::Head(request) = std::mem::take(&mut self.state) {
+            pool.release(request);
+        }
+    }
 }
 
 impl Requests {
@@ -83,13 +92,6 @@ impl Requests {
             let theirs = data.get(low.wrapping_sub(seq) as usize..).unwrap_or_default();
             ours.iter().zip(theirs).any(|(ours, theirs)| ours != theirs)
         })
-    }
-
-    /// The place is not needed any more.
-    pub(in crate::http) fn discard(place: Place, pool: &mut Pool) {
-        if let State::Head(request) = place.state {
-            pool.release(request);
-        }
     }
 
     /// Takes back what was taken since then: TCP gets other bytes there.

@@ -42,6 +42,21 @@ fn whole_decoys_are_withdrawn() {
 }
 
 #[test]
+fn decoys_without_end_are_no_reason_to_believe_one() {
+    let mut wire = Wire::new();
+    wire.send(get("/first")).reply(ok(""));
+    wire.checksum = Checksum::Unknown;
+    let decoy = get("/decoy");
+    wire.raw(wire.client, decoy.as_bytes());
+    for n in 0..100_u8 {
+        wire.raw(wire.client.wrapping_add(9), &[b'a' + n % 2]);
+    }
+    wire.send(get("/real!")).reply(ok(""));
+    wire.send(get("/more!")).reply(ok("")).finish();
+    wire.expect(&["GET /first 200", "GET /real! 200", "GET /more! 200"]);
+}
+
+#[test]
 fn junk_that_tcp_drops_does_not_make_the_monitor_look_away() {
     let mut wire = Wire::new();
     wire.checksum = Checksum::Unknown;

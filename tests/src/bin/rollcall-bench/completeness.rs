@@ -139,6 +139,6 @@ impl Run {
     }
 }
 
-fn microseconds(value: f64) -> String {
+pub(crate) fn microseconds(value: f64) -> String {
     format!("{value:.2} µs")
 }

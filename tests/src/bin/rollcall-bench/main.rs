@@ -4,16 +4,20 @@
 //! output. Progress goes to standard error. All load stays on loopback and in network namespaces of our own, and
 //! every process that is started ends with this one.
 
+mod against;
 mod attribution;
 mod bulk;
 mod checkpoint;
 mod completeness;
 mod connections;
 mod cost;
+mod counters;
 mod hold;
+mod hostile;
 mod idle;
 mod interrupt;
 mod ledger;
+mod losses;
 mod memory;
 mod monitor;
 mod paced;
@@ -28,7 +32,7 @@ mod wrk;
 
 use std::{net::Ipv4Addr, process::ExitCode, time::Duration};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use rollcall_tests::{daemon, machine, program};
 
@@ -45,6 +49,12 @@ struct Cli {
     /// How many accounts `ledger` writes down.
     #[arg(long, default_value_t = ledger::ACCOUNTS)]
     objects: u64,
+    /// Only cases of `hostile` whose names contain this.
+    #[arg(long)]
+    filter: Option<String>,
+    /// The commit that `against` compares with, as its section names it.
+    #[arg(long)]
+    commit: Option<String>,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -75,6 +85,14 @@ enum Benchmark {
     Checkpoint,
     /// What it takes to write down and to list what a client reads.
     Ledger,
+    /// What traffic costs that takes much work for few bytes.
+    Hostile,
+    /// Whether the programs' counters add up under mixed load.
+    Counters,
+    /// Whether statuses are right where much is lost.
+    Losses,
+    /// Time of the programs and the daemon against those of another commit.
+    Against,
 }
 
 /// What this program starts itself for.
@@ -86,8 +104,8 @@ enum Part {
 }
 
 impl Benchmark {
-    fn run(self, seconds: Option<u64>, objects: u64) -> Result<Section> {
-        let or = |default| Duration::from_secs(seconds.unwrap_or(default));
+    fn run(self, cli: &Cli) -> Result<Section> {
+        let or = |default| Duration::from_secs(cli.seconds.unwrap_or(default));
         match self {
             Benchmark::Throughput => throughput::on_loopback(or(60)),
             Benchmark::Veth => throughput::over_one_hop(or(60)),
@@ -100,7 +118,14 @@ impl Benchmark {
             Benchmark::Attribution => attribution::measure(or(5)),
             Benchmark::Routes => routes::measure(),
             Benchmark::Checkpoint => checkpoint::measure(or(5)),
-            Benchmark::Ledger => ledger::measure(objects, or(20)),
+            Benchmark::Ledger => ledger::measure(cli.objects, or(20)),
+            Benchmark::Hostile => hostile::measure(cli.filter.as_deref()),
+            Benchmark::Counters => counters::measure(or(60)),
+            Benchmark::Losses => losses::measure(or(60)),
+            Benchmark::Against => {
+                let commit = cli.commit.as_deref().context("`against` wants --commit")?;
+                against::measure(or(480), commit)
+            }
         }
     }
 
@@ -113,6 +138,7 @@ impl Benchmark {
                 | Benchmark::Routes
                 | Benchmark::Checkpoint
                 | Benchmark::Ledger
+                | Benchmark::Hostile
         )
     }
 }
@@ -135,7 +161,12 @@ fn main() -> ExitCode {
 /// A benchmark that fails leaves the others their turn; the document says so, and so does the exit status.
 fn measure(cli: &Cli) -> Result<()> {
     let all = cli.names.is_empty();
-    let chosen = if all { Benchmark::value_variants() } else { &cli.names[..] };
+    let chosen: Vec<Benchmark> = if all {
+        let has_base = |benchmark: &Benchmark| *benchmark != Benchmark::Against || cli.commit.is_some();
+        Benchmark::value_variants().iter().copied().filter(has_base).collect()
+    } else {
+        cli.names.clone()
+    };
     if chosen.iter().any(|benchmark| benchmark.is_of_the_kernel()) {
         program::require_root()?;
         // Says how it is to be started before anything is.
@@ -147,7 +178,7 @@ fn measure(cli: &Cli) -> Result<()> {
     let mut failed = Vec::new();
     for benchmark in chosen {
         eprintln!("rollcall-bench: {benchmark:?} …");
-        match benchmark.run(cli.seconds, cli.objects) {
+        match benchmark.run(cli) {
             Ok(mut section) => {
                 if !all {
                     // It may be put into a document that was made on another day, on another machine.

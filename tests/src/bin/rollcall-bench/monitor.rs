@@ -15,7 +15,9 @@ use rollcall::{
     engine::{Engine, Output, Settings, detection::Attributed},
     hash::HashKey,
     http::{Directive, Exchange},
-    kernel::{self, Attachment, Consumer, Error, Options, Programs, Runs, Statistics, Stop},
+    kernel::{
+        self, Attachment, Consumer, DirectionStatistics, Error, Options, Programs, Runs, Statistics, Stop,
+    },
     stream::{ConnectionId, Segment},
     time::Timestamp,
 };
@@ -43,19 +45,23 @@ pub(crate) struct Progress {
 impl Monitor {
     /// As the daemon runs by default: the whole engine behind the capture. Watches `ports`.
     pub(crate) fn whole(ports: &[u16]) -> Result<Monitor> {
-        Monitor::with(ports, Whole::new)
+        Monitor::with_ring(ports, Options::default().ring_size)
+    }
+
+    /// The same with a ring of so many bytes.
+    pub(crate) fn with_ring(ports: &[u16], ring_size: u32) -> Result<Monitor> {
+        Monitor::with(Options { ports: ports.to_vec(), ring_size, ..Options::default() }, Whole::new)
     }
 
     /// The programs alone: what they capture is taken and thrown away.
     pub(crate) fn programs_only(ports: &[u16]) -> Result<Monitor> {
-        Monitor::with(ports, Counting)
+        Monitor::with(Options { ports: ports.to_vec(), ..Options::default() }, Counting)
     }
 
     fn with<C: Consumer + Send + 'static>(
-        ports: &[u16],
+        options: Options,
         consumer: impl FnOnce(Arc<Progress>) -> C,
     ) -> Result<Monitor> {
-        let options = Options { ports: ports.to_vec(), ..Options::default() };
         let (programs, mut capture) = kernel::load(&options).context("load the programs")?;
         let (statistics, stop) = (capture.statistics(), Stop::new()?);
         let progress = Arc::<Progress>::default();
@@ -103,7 +109,12 @@ impl Monitor {
 
     /// Packets lost to a full ring so far.
     pub(crate) fn ring_full(&self) -> u64 {
-        self.statistics.read().iter().map(|direction| direction.outcomes[Outcome::RingFull as usize]).sum()
+        self.statistics.read().iter().map(|direction| direction.count(Outcome::RingFull)).sum()
+    }
+
+    /// Packets that the programs have seen so far.
+    pub(crate) fn seen(&self) -> u64 {
+        self.statistics.read().iter().map(DirectionStatistics::seen).sum()
     }
 
     /// Detaches and ends the thread.

@@ -17,6 +17,21 @@ const PLAIN: [bool; 256] = {
 
 const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
 
+/// What a hexadecimal digit is worth; [`NO_DIGIT`] for other octets.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = DIGITS[value as usize];
+        values[digit as usize] = value;
+        values[digit.to_ascii_lowercase() as usize] = value;
+        value += 1;
+    }
+    values
+};
+
+const NO_DIGIT: u8 = 0xFF;
+
 /// Whether canonical text has `byte` as it is, wherever it stands.
 pub const fn is_plain(byte: u8) -> bool {
     PLAIN[byte as usize]
@@ -27,8 +42,8 @@ pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
     if byte.is_ascii_graphic() && !reserved.contains(&byte) {
         text.push(char::from(byte));
     } else {
-        text.push('%');
-        text.extend([byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])));
+        let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        text.push_str(str::from_utf8(&[b'%', high, low]).unwrap_or_default());
     }
 }
 
@@ -43,12 +58,12 @@ pub fn push_plain(text: &mut String, rest: &mut &[u8]) {
 
 /// Takes the first octet off `rest`: `%31` is one octet. The flag tells whether it was encoded.
 pub fn next(rest: &mut &[u8]) -> Option<(u8, bool)> {
-    let hex = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    if let [b'%', high, low, tail @ ..] = *rest
-        && let (Some(high), Some(low)) = (hex(high), hex(low))
-    {
-        *rest = tail;
-        return Some((high << 4 | low, true));
+    if let [b'%', high, low, tail @ ..] = *rest {
+        let [high, low] = [high, low].map(|digit| VALUES[usize::from(*digit)]);
+        if high != NO_DIGIT && low != NO_DIGIT {
+            *rest = tail;
+            return Some((high << 4 | low, true));
+        }
     }
     let (&first, tail) = rest.split_first()?;
     *rest = tail;

@@ -199,7 +199,7 @@ fn what_happens_is_followed_across_restarts_and_new_ledgers() {
     let running = Ledger::open(directory, Default::default()).unwrap();
     running.handle().record(&alert("00000000000000c4", "open", "critical", 6));
     assert!(following.next().contains("00000000000000c4  open"));
-    kill(Pid::from_raw(following.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    kill(Pid::from_raw(following.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     following.child.wait().unwrap();
     running.finish(PATIENCE).unwrap();
 }

@@ -52,7 +52,10 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     let servers = differential::prepare(workspace)?;
     let rollcall = build::monitor(workspace, Profile::Quick, Linkage::Dynamic)?;
     let mut tests = build::host_cargo(workspace, Linkage::Dynamic, "test")?;
-    tests.arg("--workspace").env("ROLLCALL_BIN", rollcall).env("ROLLCALL_XTASK", env::current_exe()?);
+    tests
+        .args(["--workspace", "--no-fail-fast"])
+        .env("ROLLCALL_BIN", rollcall)
+        .env("ROLLCALL_XTASK", env::current_exe()?);
     tests.envs(servers);
     tests.envs(shared_data(workspace).map(|shared| (SHARED, shared)));
     if !privilege::is_root() {

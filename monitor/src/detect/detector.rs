@@ -235,7 +235,8 @@ impl Detector {
                 }
             }
         }
-        if let Some(new) = new.filter(|_| touches && !is_partner) {
+        // What went over a limit is told already.
+        if let Some(new) = new.filter(|_| touches && !is_partner && out.len() == start) {
             let new_hash = self.names.hash(new, self.key);
             let call = Call { route: new, ..call };
             for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {

@@ -131,6 +131,11 @@ impl Policy {
         row[..self.windows.len()].iter().map(|&limit| (limit != NONE).then_some(limit)).collect()
     }
 
+    /// The least that everyone may touch on a route.
+    pub fn least(&self) -> u32 {
+        self.usual(None).into_iter().flatten().min().unwrap_or(NONE)
+    }
+
     /// Whether there are limits for `route` alone.
     pub(super) fn has_limits(&self, route: &str) -> bool {
         self.routes.contains_key(route)

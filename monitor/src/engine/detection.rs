@@ -53,6 +53,8 @@ pub struct Detection {
     peaks: Option<Peaks>,
     /// The name of the route that stands for new ones.
     new: Arc<str>,
+    /// The least limit.
+    least: u32,
 }
 
 /// Who called what, and whose account it was.
@@ -98,7 +100,7 @@ impl Detection {
         detector: Detector,
         key: HashKey,
     ) -> Detection {
-        let shortest = detector.policy().shortest();
+        let (shortest, least) = (detector.policy().shortest(), detector.policy().least());
         Detection {
             key,
             lenses: Lenses::new(clients, key),
@@ -118,6 +120,7 @@ impl Detection {
             recorded: Vec::new(),
             peaks: None,
             new: route::NEW.into(),
+            least,
         }
     }
 
@@ -168,7 +171,7 @@ impl Detection {
             sampling: exchange.sampling,
         };
         self.router.routes_mut().call(self.attribution.id);
-        if self.router.routes().is_new(self.attribution.id) {
+        if self.router.routes().is_new(self.attribution.id, self.least) {
             self.detector.observe_new(&observation, &self.new, &mut self.findings);
         } else {
             self.detector.observe(&observation, &mut self.findings);
@@ -218,7 +221,7 @@ impl Detection {
         }
         self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
-        let is_new = self.router.routes().is_new(*id);
+        let is_new = self.router.routes().is_new(*id, self.least);
         let open = !clients.authenticated && has_data(exchange);
         let caller = self.key.hash(&clients.keys()[0].to_bytes());
         self.router.routes_mut().see(*id, exchange, has_object, open, caller);

@@ -245,10 +245,12 @@ impl Routes {
         self.get(route).is_static
     }
 
-    /// Whether a route that was learned has hardly been called.
-    pub fn is_new(&self, route: RouteId) -> bool {
+    /// Whether a route that was learned has hardly been called: so seldom that it can't go over `least`, the least limit, by
+    /// itself.
+    pub fn is_new(&self, route: RouteId, least: u32) -> bool {
         let route = self.get(route);
-        route.origin == Origin::Learned && !route.is_static && route.called.max(route.seen.calls) <= FEW
+        let few = FEW.min(least.into());
+        route.origin == Origin::Learned && !route.is_static && route.called.max(route.seen.calls) <= few
     }
 
     /// Takes note of a call of a route, which may not be complete.

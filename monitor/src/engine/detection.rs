@@ -171,7 +171,8 @@ impl Detection {
             sampling: exchange.sampling,
         };
         self.router.routes_mut().call(self.attribution.id);
-        if self.router.routes().is_new(self.attribution.id, self.least) {
+        let few = self.least / self.attribution.objects.len().max(1) as u32;
+        if self.router.routes().is_new(self.attribution.id, few) {
             self.detector.observe_new(&observation, &self.new, &mut self.findings);
         } else {
             self.detector.observe(&observation, &mut self.findings);
@@ -221,7 +222,7 @@ impl Detection {
         }
         self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
-        let is_new = self.router.routes().is_new(*id, self.least);
+        let is_new = self.router.routes().is_new(*id, self.least / objects.len().max(1) as u32);
         let open = !clients.authenticated && has_data(exchange);
         let caller = self.key.hash(&clients.keys()[0].to_bytes());
         self.router.routes_mut().see(*id, exchange, has_object, open, caller);

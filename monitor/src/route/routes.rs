@@ -245,11 +245,11 @@ impl Routes {
         self.get(route).is_static
     }
 
-    /// Whether a route that was learned has hardly been called: so seldom that it can't go over `least`, the least limit, by
-    /// itself.
-    pub fn is_new(&self, route: RouteId, least: u32) -> bool {
+    /// Whether a route that was learned has hardly been called, and at most `most` times, with which it can't go over a limit
+    /// by itself.
+    pub fn is_new(&self, route: RouteId, most: u32) -> bool {
         let route = self.get(route);
-        let few = FEW.min(least.into());
+        let few = FEW.min(most.into());
         route.origin == Origin::Learned && !route.is_static && route.called.max(route.seen.calls) <= few
     }
 

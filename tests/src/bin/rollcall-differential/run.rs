@@ -4,11 +4,11 @@ use std::{
     cell::{Cell, RefCell},
     io::IsTerminal as _,
     rc::Rc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::{Context as _, Result};
-use rollcall_tests::{Daemon, Metrics, deadline, program};
+use rollcall_tests::{Daemon, deadline, program};
 use tokio::task::LocalSet;
 
 use crate::{
@@ -23,9 +23,6 @@ use crate::{
 
 /// Answers that no request was known for, by reason.
 const UNEXPLAINED: &str = "rollcall_answers_unexplained_total";
-
-/// How long an answer may go untold.
-const TELLING: Duration = Duration::from_secs(1);
 
 /// The first number of the ordinary requests: in no sequence.
 const FIRST: u64 = 700_000_000;
@@ -244,23 +241,10 @@ impl Stage {
             ended.push(task.await??);
         }
         stage.settle().await?;
-        let cases: Vec<_> = ended
-            .into_iter()
-            .map(|(instance, sequence, observed)| stage.case(instance, sequence, observed))
-            .collect();
-        let told = stage.told(&before, cases.iter().map(|case| case.verdict.missed.len()).sum())?;
-        Ok((cases, told))
-    }
-
-    /// How many unexplained answers were counted since `before`: some are when the daemon has seen the connection's end, so that
-    /// it is waited for as many as there should be.
-    fn told(&self, before: &Metrics, expected: usize) -> Result<usize> {
-        let told = || {
-            let grown = self.daemon.metrics()?.sum(UNEXPLAINED, &[]) - before.sum(UNEXPLAINED, &[]);
-            anyhow::Ok(grown as usize)
-        };
-        let enough = || Ok(Some(told()?).filter(|&told| told >= expected));
-        deadline::within(TELLING, "answers to be told", enough).or_else(|_| told())
+        let told = stage.daemon.metrics()?.sum(UNEXPLAINED, &[]) - before.sum(UNEXPLAINED, &[]);
+        let cases =
+            ended.into_iter().map(|(instance, sequence, observed)| stage.case(instance, sequence, observed));
+        Ok((cases.collect(), told as usize))
     }
 
     /// A case while nothing else happens, so that what the daemon counts is of this case.
@@ -269,7 +253,7 @@ impl Stage {
         let observed = self.converse(instance, sequence).await?;
         self.settle().await?;
         let mut case = self.case(instance, Rc::clone(sequence), observed);
-        case.told = self.told(&before, case.verdict.missed.len())?;
+        case.told = (self.daemon.metrics()?.sum(UNEXPLAINED, &[]) - before.sum(UNEXPLAINED, &[])) as usize;
         Ok(case)
     }
 

@@ -317,7 +317,7 @@ fn a_body_that_was_asked_for_is_no_request() {
 /// A server that answers before it has read the body takes what follows for more of it, and says in the end that it does not end.
 #[test]
 fn an_answer_that_proves_no_guess_is_told() {
-    for length in [1_000, 300_000, 1 << 33] {
+    for length in [1_000, 300_000, 1_u64 << 33] {
         for guesses in 0..4 {
             let mut wire = Wire::new();
             wire.send(format!("POST /a HTTP/1.1\r\nContent-Length: {length}\r\n\r\nhello{}", get("/in-it")));

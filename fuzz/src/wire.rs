@@ -36,26 +36,16 @@ impl Wire {
     /// An empty segment of one direction, from where that direction stands.
     pub fn empty(&self, direction: Direction) -> Segment<'static> {
         let request = direction == Direction::Request;
+        let seq = if request { self.client } else { self.server };
         Segment {
-            connection: ConnectionId(self.id),
-            direction,
             endpoints: Some(endpoints(self.id)),
-            at: self.now,
-            seq: if request { self.client } else { self.server },
             ack: Some(if request { self.server } else { self.received }),
-            length: 0,
-            data: &[],
-            syn: false,
-            fin: false,
-            urgent: None,
-            rst: false,
             received: (request && self.live).then_some(self.received),
             sent: (request && self.live).then_some(self.server),
             after_response: request && self.answered,
-            listener: false,
             joined: self.joined,
             checksum: Checksum::Valid,
-            sampling: 1.0,
+            ..Segment::bare(ConnectionId(self.id), direction, self.now, seq)
         }
     }
 

@@ -85,26 +85,15 @@ pub(super) fn tcp_header(bytes: &[u8]) -> &[u8] {
 /// The segment that a batch entry tells of.
 pub(super) fn entry(entry: &Entry, clock: u64) -> Segment<'_> {
     let has = |flag| entry.flags & flag != 0;
+    let (connection, at) = (ConnectionId(entry.connection), Timestamp(entry.at.wrapping_add(clock)));
     Segment {
-        connection: ConnectionId(entry.connection),
-        direction: Direction::Response,
-        endpoints: None,
-        at: Timestamp(entry.at.wrapping_add(clock)),
-        seq: entry.seq,
         ack: has(FLAG_ACK).then_some(entry.ack),
         length: entry.length,
         data: entry.data.get(..usize::from(entry.captured)).unwrap_or_default(),
-        syn: false,
         fin: has(FLAG_FIN),
-        urgent: None,
         rst: has(FLAG_RST),
-        received: None,
-        sent: None,
-        after_response: false,
-        listener: false,
         joined: has(FLAG_JOINED),
-        checksum: Checksum::Unknown,
-        sampling: 1.0,
+        ..Segment::bare(connection, Direction::Response, at, entry.seq)
     }
 }
 

@@ -24,7 +24,7 @@ pub use input::{FileFormat, Input};
 use link::Link;
 use packet::Skip;
 
-use crate::stream::{Checksum, Segment};
+use crate::stream::Segment;
 
 /// Reads captures one after the other, as if they were one: connections go on from file to file.
 #[derive(Debug, Default)]
@@ -140,11 +140,7 @@ impl Reader {
         };
         *segments += 1;
         deliver(&Segment {
-            connection: place.connection,
-            direction: place.direction,
             endpoints: Some(place.endpoints),
-            at,
-            seq: packet.seq,
             ack: packet.ack,
             length: packet.length,
             data: packet.data,
@@ -152,13 +148,8 @@ impl Reader {
             fin: packet.fin,
             urgent: packet.urgent,
             rst: packet.rst,
-            received: None,
-            sent: None,
-            after_response: false,
-            listener: false,
             joined: place.joined,
-            checksum: Checksum::Unknown,
-            sampling: 1.0,
+            ..Segment::bare(place.connection, place.direction, at, packet.seq)
         });
     }
 }

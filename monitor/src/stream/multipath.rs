@@ -148,32 +148,18 @@ fn distance(option: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::{
-        stream::{Checksum, ConnectionId, Direction},
+        stream::{ConnectionId, Direction},
         time::Timestamp,
     };
 
     fn segment(port: u16, joined: bool) -> Segment<'static> {
         let client = ([192, 0, 2, 1], port).into();
         Segment {
-            connection: ConnectionId(port.into()),
-            direction: Direction::Request,
             endpoints: Some(Endpoints { client, server: ([192, 0, 2, 2], 80).into() }),
-            at: Timestamp(0),
-            seq: 1,
             ack: Some(1),
             length: 10,
-            data: &[],
-            syn: false,
-            fin: false,
-            urgent: None,
-            rst: false,
-            received: None,
-            sent: None,
-            after_response: false,
-            listener: false,
             joined,
-            checksum: Checksum::Unknown,
-            sampling: 1.0,
+            ..Segment::bare(ConnectionId(port.into()), Direction::Request, Timestamp(0), 1)
         }
     }
 

@@ -89,6 +89,38 @@ pub struct Segment<'a> {
     pub sampling: f64,
 }
 
+impl Segment<'_> {
+    /// A segment without payload, of which nothing is known but where it belongs: sources that know more say so.
+    pub const fn bare(
+        connection: ConnectionId,
+        direction: Direction,
+        at: Timestamp,
+        seq: u32,
+    ) -> Segment<'static> {
+        Segment {
+            connection,
+            direction,
+            endpoints: None,
+            at,
+            seq,
+            ack: None,
+            length: 0,
+            data: &[],
+            syn: false,
+            fin: false,
+            urgent: None,
+            rst: false,
+            received: None,
+            sent: None,
+            after_response: false,
+            listener: false,
+            joined: false,
+            checksum: Checksum::Unknown,
+            sampling: 1.0,
+        }
+    }
+}
+
 /// The sequence number of the byte that the urgent pointer of a TCP header points to, as Linux reads it: the pointer is to the byte after
 /// (`tcp_check_urg`, RFC 6093 section 2.2).
 pub fn urgent_byte(header: &[u8], seq: u32) -> Option<u32> {

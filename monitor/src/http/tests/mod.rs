@@ -118,25 +118,14 @@ impl Wire {
     fn base(&mut self, direction: Direction) -> Segment<'static> {
         self.now = self.now + Duration::from_micros(10);
         Segment {
-            connection: ConnectionId(self.id),
-            direction,
             endpoints: Some(endpoints()),
-            at: self.now,
-            seq: self.client,
             ack: Some(self.server),
-            length: 0,
-            data: &[],
-            syn: false,
-            fin: false,
-            urgent: None,
-            rst: false,
             received: Some(self.received).filter(|_| !self.recorded),
             sent: Some(self.server).filter(|_| !self.recorded),
             after_response: self.answered && !self.recorded,
-            listener: false,
             joined: self.joined,
             checksum: self.checksum,
-            sampling: 1.0,
+            ..Segment::bare(ConnectionId(self.id), direction, self.now, self.client)
         }
     }
 

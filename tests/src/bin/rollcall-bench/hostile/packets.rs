@@ -250,29 +250,18 @@ impl Script {
         self.at = self.at + Duration::from_micros(1);
         let port = 1_024 + (self.id % 60_000) as u16;
         let request = direction == Direction::Request;
+        let seq = if request { self.received } else { self.sent };
         Segment {
-            connection: ConnectionId(self.id),
-            direction,
             endpoints: Some(Endpoints {
                 client: ([203, 0, 113, (self.id % 4) as u8], port).into(),
                 server: ([127, 0, 0, 1], 8080).into(),
             }),
-            at: self.at,
-            seq: if request { self.received } else { self.sent },
             ack: Some(if request { self.sent } else { self.received }),
-            length: 0,
-            data: &[],
-            syn: false,
-            fin: false,
-            urgent: None,
-            rst: false,
             received: Some(self.received).filter(|_| request),
             sent: Some(self.sent).filter(|_| request),
             after_response: self.answered && request,
-            listener: false,
-            joined: false,
             checksum: if self.trusted { Checksum::Valid } else { Checksum::Unknown },
-            sampling: 1.0,
+            ..Segment::bare(ConnectionId(self.id), direction, self.at, seq)
         }
     }
 

@@ -1,12 +1,9 @@
 //! Calls that are put together from parts, without a parser between.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    ops::Range,
-};
+use std::net::{IpAddr, SocketAddr};
 
 use rollcall::{
-    http::{Exchange, Header, Limits, Request, Version},
+    http::{Exchange, Limits, Request, Version},
     object::Objects,
     route::{Attribution, Router, target::Target},
     stream::{ConnectionId, Endpoints},
@@ -15,26 +12,13 @@ use rollcall::{
 
 /// A request of these parts. What does not fit into a head is left out.
 pub fn request(method: &[u8], target: &[u8], fields: &[(&str, &[u8])], body: &[u8]) -> Request {
-    let mut head = Vec::new();
-    let mut put = |octets: &[u8]| -> Range<u16> {
-        let start = head.len();
-        head.extend_from_slice(octets);
-        head.truncate(Limits::HEAD_MAX);
-        start as u16..head.len() as u16
-    };
-    let method = put(method);
-    put(b" ");
-    let target = put(target);
-    put(b" HTTP/1.1\r\n");
-    let mut headers = Vec::new();
+    let mut request = Request::default();
+    request.begin(method, target, Some(Version::Http11), Limits::HEAD_MAX);
     for (name, value) in fields {
-        let name = put(name.as_bytes());
-        put(b": ");
-        headers.push(Header { name, value: put(value) });
-        put(b"\r\n");
+        request.push_field(name.as_bytes(), value, Limits::HEAD_MAX);
     }
-    let version = Some(Version::Http11);
-    Request { method, target, version, headers, body: body.to_vec(), truncated: false, head }
+    request.body.extend_from_slice(body);
+    request
 }
 
 /// The exchange of `request` with a caller.

@@ -10,7 +10,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rollcall::{
     engine::detection::{Detection, Settings},
     hash::HashKey,
-    http::exchange::{Exchange, Header, Request},
+    http::{Exchange, Limits, Request, Version},
     route::{NAMES, Template},
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
@@ -133,20 +133,14 @@ fn request(method: &str, target: &str, n: usize, authorization: Option<&str>, bo
         fields.extend([("Content-Type", "application/json"), ("Content-Length", length.as_str())]);
     }
     fields.extend(authorization.map(|value| ("Authorization", value)));
-    let mut head = Vec::new();
-    let mut push = |text: &str, after: &str| {
-        let start = head.len() as u16;
-        head.extend_from_slice(text.as_bytes());
-        let end = head.len() as u16;
-        head.extend_from_slice(after.as_bytes());
-        start..end
-    };
-    let (method, target) = (push(method, " "), push(target, " HTTP/1.1\r\n"));
-    let headers =
-        fields.iter().map(|(name, value)| Header { name: push(name, ": "), value: push(value, "\r\n") });
-    let headers = headers.collect();
-    head.extend_from_slice(b"\r\n");
-    Request { head, method, target, headers, body: body.to_vec(), ..Request::default() }
+    let mut request = Request::default();
+    request.begin(method.as_bytes(), target.as_bytes(), Some(Version::Http11), Limits::HEAD_MAX);
+    for (name, value) in fields {
+        request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
+    }
+    request.head.extend_from_slice(b"\r\n");
+    request.body.extend_from_slice(body);
+    request
 }
 
 /// A JSON Web Token of 900 bytes, signed with RSA.

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::*;
 use crate::{
-    http::exchange::{Header, Request},
+    http::{Limits, Request},
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
 };
@@ -29,13 +29,8 @@ fn clients_of(
     truncated: bool,
 ) -> Clients {
     let mut request = Request { truncated, ..Request::default() };
-    let end = |request: &Request| u16::try_from(request.head.len()).unwrap();
     for (name, value) in fields {
-        let start = end(&request);
-        request.head.extend_from_slice(name.as_bytes());
-        let middle = end(&request);
-        request.head.extend_from_slice(value.as_bytes());
-        request.headers.push(Header { name: start..middle, value: middle..end(&request) });
+        request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
     }
     let exchange = Exchange {
         connection: ConnectionId(1),

@@ -75,6 +75,46 @@ pub struct Exchange<'a> {
 }
 
 impl Request {
+    /// Begins another request from its parts, for sources that have no bytes of it. Of its head as much is kept as `cap` allows,
+    /// which is at most [`Limits::HEAD_MAX`](super::Limits::HEAD_MAX); buffers are used again.
+    pub fn begin(&mut self, method: &[u8], target: &[u8], version: Option<Version>, cap: usize) {
+        self.head.clear();
+        self.headers.clear();
+        self.body.clear();
+        (self.version, self.truncated) = (version, false);
+        self.method = self.push(method, cap);
+        self.push(b" ", cap);
+        self.target = self.push(target, cap);
+        let behind: &[u8] = match version {
+            Some(Version::Http10) => b" HTTP/1.0\r\n",
+            Some(Version::Http11) => b" HTTP/1.1\r\n",
+            Some(Version::Http09) | None => b"\r\n",
+        };
+        self.push(behind, cap);
+    }
+
+    /// Adds a header field, unless `cap` leaves no room for it.
+    pub fn push_field(&mut self, name: &[u8], value: &[u8], cap: usize) {
+        if self.head.len() + name.len() + value.len() + 4 > cap {
+            self.truncated = true;
+            return;
+        }
+        let name = self.push(name, cap);
+        self.push(b": ", cap);
+        let value = self.push(value, cap);
+        self.push(b"\r\n", cap);
+        self.headers.push(Header { name, value });
+    }
+
+    /// Appends to the head; where it stands there. Heads are shorter than 64 KiB.
+    fn push(&mut self, bytes: &[u8], cap: usize) -> Range<u16> {
+        let start = self.head.len();
+        let kept = bytes.len().min(cap.saturating_sub(start));
+        self.head.extend_from_slice(&bytes[..kept]);
+        self.truncated |= kept < bytes.len();
+        start as u16..self.head.len() as u16
+    }
+
     /// The method, as it was on the wire. Methods are case-sensitive (RFC 9110, section 9.1).
     pub fn method(&self) -> &[u8] {
         self.slice(&self.method)

@@ -2,19 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    http::Request,
+    http::{Limits, Request},
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
 };
 
 fn request(method: &str, target: &[u8]) -> Request {
-    let mut head = method.as_bytes().to_vec();
-    let method = 0..u16::try_from(head.len()).unwrap();
-    head.push(b' ');
-    let start = u16::try_from(head.len()).unwrap();
-    head.extend_from_slice(target);
-    let target = start..u16::try_from(head.len()).unwrap();
-    Request { head, method, target, ..Request::default() }
+    let mut request = Request::default();
+    request.begin(method.as_bytes(), target, None, Limits::HEAD_MAX);
+    request
 }
 
 fn router(most: usize) -> Router {

@@ -1,17 +1,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::http::exchange::Header;
+use crate::http::Limits;
 
 fn request(fields: &[(&str, &[u8])]) -> Request {
     let mut request = Request::default();
-    let end = |request: &Request| u16::try_from(request.head.len()).unwrap();
     for (name, value) in fields {
-        let start = end(&request);
-        request.head.extend_from_slice(name.as_bytes());
-        let middle = end(&request);
-        request.head.extend_from_slice(value);
-        request.headers.push(Header { name: start..middle, value: middle..end(&request) });
+        request.push_field(name.as_bytes(), value, Limits::HEAD_MAX);
     }
     request
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::detect::Budget;
 use crate::{
     alert::{Severity, State},
-    http::exchange::{Header, Request},
+    http::{Limits, Request},
     stream::{ConnectionId, Endpoints},
 };
 
@@ -26,19 +26,12 @@ pub(super) fn request_with(target: &str, name: &str, value: &str) -> Request {
 }
 
 fn request_with_all(target: &str, fields: &[(&str, &str)]) -> Request {
-    let mut head = b"GET ".to_vec();
-    let end = |head: &Vec<u8>| u16::try_from(head.len()).unwrap();
-    head.extend_from_slice(target.as_bytes());
-    let target = 4..end(&head);
-    let mut headers = Vec::new();
+    let mut request = Request::default();
+    request.begin(b"GET", target.as_bytes(), None, Limits::HEAD_MAX);
     for (name, value) in fields {
-        let start = end(&head);
-        head.extend_from_slice(name.as_bytes());
-        let middle = end(&head);
-        head.extend_from_slice(value.as_bytes());
-        headers.push(Header { name: start..middle, value: middle..end(&head) });
+        request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
     }
-    Request { method: 0..3, target, headers, head, ..Request::default() }
+    request
 }
 
 pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchange<'a> {

@@ -2,7 +2,6 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    ops::Range,
     time::Duration,
 };
 
@@ -57,29 +56,14 @@ impl Call {
 
     /// Begins the head anew, with the request line.
     pub(super) fn begin(&mut self, method: &[u8], target: &[u8], version: Option<Version>) {
-        let request = &mut self.request;
-        request.head.clear();
-        request.headers.clear();
-        request.version = version;
-        request.truncated = false;
-        let method = self.push(method);
-        self.request.method = method;
-        self.push(b" ");
-        self.request.target = self.push(target);
-        self.push(b"\r\n");
+        // Without a version in its head, which nobody reads there.
+        self.request.begin(method, target, None, HEAD);
+        self.request.version = version;
     }
 
     /// Adds a header field, unless the head is full.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
-        if self.request.head.len() + name.len() + value.len() + 4 > HEAD {
-            self.request.truncated = true;
-            return;
-        }
-        let name = self.push(name);
-        self.push(b": ");
-        let value = self.push(value);
-        self.push(b"\r\n");
-        self.request.headers.push(Header { name, value });
+        self.request.push_field(name, value, HEAD);
     }
 
     /// The exchange that it is.
@@ -107,16 +91,6 @@ impl Call {
         size_of::<Call>()
             + self.request.head.capacity()
             + self.request.headers.capacity() * size_of::<Header>()
-    }
-
-    fn push(&mut self, bytes: &[u8]) -> Range<u16> {
-        let request = &mut self.request;
-        let start = request.head.len();
-        let kept = bytes.len().min(HEAD.saturating_sub(start));
-        request.head.extend_from_slice(&bytes[..kept]);
-        request.truncated |= kept < bytes.len();
-        // Heads are shorter than 64 KiB.
-        start as u16..request.head.len() as u16
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use rollcall::{
-    http::exchange::{Header, Request},
+    http::{Limits, Request, Version},
     replay::access_log,
     time::Timestamp,
 };
@@ -46,11 +46,8 @@ impl Call {
 
     /// Writes the request over what `request` held, so that nothing is allocated for it.
     pub(crate) fn write(&self, request: &mut Request) {
-        request.head.clear();
-        request.headers.clear();
-        let head = &mut request.head;
-        request.method = push(head, &[&self.method], " ");
-        request.target = push(head, &[&self.target], " HTTP/1.1\r\n");
+        let (method, target) = (self.method.as_bytes(), self.target.as_bytes());
+        request.begin(method, target, Some(Version::Http11), Limits::HEAD_MAX);
         let fields = [
             ("Host", Some(Cow::Borrowed("api.example.com"))),
             ("User-Agent", Some(Cow::Borrowed(&*self.agent))),
@@ -63,8 +60,7 @@ impl Call {
         ];
         for (name, value) in fields {
             if let Some(value) = value {
-                let name = push(head, &[name], ": ");
-                request.headers.push(Header { name, value: push(head, &[&value], "\r\n") });
+                request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
             }
         }
         request.head.extend_from_slice(b"\r\n");
@@ -83,15 +79,6 @@ impl From<&access_log::Call> for Call {
             ..Call::get(call.at, call.endpoints.client.ip(), text(call.request.target()))
         }
     }
-}
-
-/// Appends text, and what comes behind it, and returns where the text stands. Heads are shorter than 64 KiB.
-fn push(head: &mut Vec<u8>, texts: &[&str], after: &str) -> std::ops::Range<u16> {
-    let start = head.len() as u16;
-    texts.iter().for_each(|text| head.extend_from_slice(text.as_bytes()));
-    let end = head.len() as u16;
-    head.extend_from_slice(after.as_bytes());
-    start..end
 }
 
 /// A number of 128 bits that looks like any other, another one for each `number` (splitmix64, Steele et al. 2014).

@@ -6,7 +6,7 @@ use rollcall::{
     hash::HashKey,
     http::{
         Limits,
-        exchange::{Exchange, Header, Request},
+        exchange::{Exchange, Request, Version},
     },
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
@@ -227,22 +227,14 @@ fn size(request: &Request) -> u64 {
 }
 
 fn request(method: &str, target: &str, fields: &[(&str, String)], body: String) -> Request {
-    let mut head = Vec::new();
-    let mut push = |text: &str, after: &str| {
-        let start = head.len() as u16;
-        head.extend_from_slice(text.as_bytes());
-        let end = head.len() as u16;
-        head.extend_from_slice(after.as_bytes());
-        start..end
-    };
-    let (method, target) = (push(method, " "), push(target, " HTTP/1.1\r\n"));
+    let mut request = Request::default();
+    request.begin(method.as_bytes(), target.as_bytes(), Some(Version::Http11), Limits::HEAD_MAX);
     let host = ("Host", "a".to_owned());
-    let headers = std::iter::once(&host)
-        .chain(fields)
-        .map(|(name, value)| Header { name: push(name, ": "), value: push(value, "\r\n") });
-    let headers = headers.collect();
-    head.extend_from_slice(b"\r\n");
-    let mut body = body.into_bytes();
-    body.truncate(Limits::default().body);
-    Request { head, method, target, headers, body, ..Request::default() }
+    for (name, value) in std::iter::once(&host).chain(fields) {
+        request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
+    }
+    request.head.extend_from_slice(b"\r\n");
+    request.body = body.into_bytes();
+    request.body.truncate(Limits::default().body);
+    request
 }

@@ -112,7 +112,7 @@ impl Policy {
         self.windows[self.windows.len() - 1]
     }
 
-    /// The least limit that there is for anybody.
+    /// The limits that `profile` has, one a window at most.
     #[cfg(test)]
     pub(super) fn limits(&self, profile: Profile) -> Vec<Limit> {
         let limit = |(&window, &distinct): (&Duration, &u32)| Limit { distinct, window };

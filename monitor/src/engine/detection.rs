@@ -171,8 +171,7 @@ impl Detection {
             sampling: exchange.sampling,
         };
         self.router.routes_mut().call(self.attribution.id);
-        let few = self.least / self.attribution.objects.len().max(1) as u32;
-        if self.router.routes().is_new(self.attribution.id, few) {
+        if is_new(&self.router, &self.attribution, self.least) {
             self.detector.observe_new(&observation, &self.new, &mut self.findings);
         } else {
             self.detector.observe(&observation, &mut self.findings);
@@ -222,7 +221,7 @@ impl Detection {
         }
         self.detector.answered(&observation, &mut self.findings);
         let has_object = !objects.is_empty();
-        let is_new = self.router.routes().is_new(*id, self.least / objects.len().max(1) as u32);
+        let is_new = is_new(&self.router, &self.attribution, self.least);
         let open = !clients.authenticated && has_data(exchange);
         let caller = self.key.hash(&clients.keys()[0].to_bytes());
         self.router.routes_mut().see(*id, exchange, has_object, open, caller);
@@ -361,6 +360,12 @@ impl Attributed<'_> {
 /// What tells an exchange from others that are under way.
 fn identity(exchange: &Exchange<'_>) -> (ConnectionId, u32, Timestamp) {
     (exchange.connection, exchange.start, exchange.at)
+}
+
+/// Whether a call counts for [`route::NEW`] too: on a route so new that calls like it can't have gone over `least`, the least
+/// limit, by themselves.
+fn is_new(router: &Router, Attribution { id, objects, .. }: &Attribution, least: u32) -> bool {
+    router.routes().is_new(*id, least / objects.len().max(1) as u32)
 }
 
 /// Whether the answer carried data.

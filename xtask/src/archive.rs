@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{process, sources};
+use crate::{process, sources, workspace};
 
 /// The archive, not yet asked for anything.
 pub(crate) struct Archive {
@@ -130,9 +130,7 @@ impl Suite {
     /// Downloads `package` (`name` or `name=version`) and returns the file, which the caller owns.
     pub(crate) fn download(&self, package: &str) -> Result<PathBuf> {
         let directory = self.directory.join("download");
-        if directory.exists() {
-            fs::remove_dir_all(&directory).with_context(|| format!("empty {}", directory.display()))?;
-        }
+        workspace::remove(&directory)?;
         fs::create_dir_all(&directory).with_context(|| format!("create {}", directory.display()))?;
         process::stdout(self.apt("apt-get").args(["-qq", "download", package]).current_dir(&directory))?;
         let mut files = fs::read_dir(&directory)?.flatten().map(|file| file.path());

@@ -2,9 +2,8 @@
 
 use std::{
     ffi::OsString,
-    fs,
     os::unix::process::CommandExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -97,7 +96,7 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("not every benchmark ended well: nothing is written");
     }
     let found = String::from_utf8(output.stdout).context("read what the benchmarks found")?;
-    write(&workspace.root.join("docs").join("BENCHMARKS.md"), &found, options.names.is_empty())
+    sections::write(&workspace.root.join("docs").join("BENCHMARKS.md"), &found, options.names.is_empty())
 }
 
 /// Makes what else the benchmarks need, and names the variables that say where it is.
@@ -120,17 +119,4 @@ fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str
         variables.extend(test::shared_data(workspace).map(|shared| (test::SHARED, shared)));
     }
     Ok(variables)
-}
-
-/// Writes what was found: all of `document`, or just the sections that there are in `found`.
-fn write(document: &Path, found: &str, all: bool) -> Result<()> {
-    let text = if all {
-        found.to_owned()
-    } else {
-        let known = fs::read_to_string(document).with_context(|| format!("read {}", document.display()))?;
-        sections::splice(&known, found)
-    };
-    fs::write(document, text).with_context(|| format!("write {}", document.display()))?;
-    eprintln!("xtask: {} is written", document.display());
-    Ok(())
 }

@@ -120,7 +120,7 @@ fn digest(workspace: &Workspace) -> Result<String> {
         let content = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
         let name = file.strip_prefix(&root).unwrap_or(&file).as_os_str().as_encoded_bytes();
         for part in [name, &content] {
-            hasher.write_usize(part.len());
+            hasher.write_u64(part.len() as u64);
             hasher.write(part);
         }
     }

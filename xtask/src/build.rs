@@ -3,7 +3,7 @@
 //! Each combination of flags has a target directory of its own, so that none makes cargo throw another's work away,
 //! and cargo decides what is stale.
 
-use std::{env, fs, path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::Result;
 use clap::Args;
@@ -95,10 +95,8 @@ pub(crate) fn packaged(workspace: &Workspace, linkage: Linkage, revision: &str) 
 
 /// Flags by which rustc names files as if the source tree and those of crates lay elsewhere.
 pub(crate) fn remapping(workspace: &Workspace) -> Vec<String> {
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     // Below it, a directory for each registry; its name differs from machine to machine.
-    let registries = home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let registries = cargo::home().and_then(|home| fs::read_dir(home.join("registry/src")).ok());
     let crates = registries.into_iter().flatten().flatten().map(|registry| (registry.path(), "/crates"));
     let remap = |(path, name): (PathBuf, &str)| format!("--remap-path-prefix={}={name}", path.display());
     [(workspace.root.clone(), "/rollcall")].into_iter().chain(crates).map(remap).collect()

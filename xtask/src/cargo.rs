@@ -1,10 +1,16 @@
 //! Cargo builds whose products the verbs go on to use.
 
-use std::{path::PathBuf, process::Command};
+use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
 use crate::process;
+
+/// Where cargo keeps its configuration, and what it fetches.
+pub(crate) fn home() -> Option<PathBuf> {
+    let named = env::var_os("CARGO_HOME").map(PathBuf::from);
+    named.or_else(|| Some(env::home_dir()?.join(".cargo")))
+}
 
 /// Runs a `cargo build` or `cargo test --no-run` and returns the executable that it made of target `name`, where
 /// cargo says it is.

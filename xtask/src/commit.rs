@@ -4,7 +4,10 @@ use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
-use crate::{process, workspace::Workspace};
+use crate::{
+    process,
+    workspace::{self, Workspace},
+};
 
 /// Builds the daemon of `commit` as it is released, by that commit's own xtask in a work tree of its own, and returns where
 /// the program is. It is kept, as it never changes; what it was made from goes.
@@ -37,10 +40,7 @@ fn remove(workspace: &Workspace, other: &Workspace) -> Result<()> {
     if other.root.exists() {
         git(workspace, &["worktree", "remove", "--force", &other.root.to_string_lossy()])?;
     }
-    if other.target.exists() {
-        fs::remove_dir_all(&other.target).with_context(|| format!("remove {}", other.target.display()))?;
-    }
-    Ok(())
+    workspace::remove(&other.target)
 }
 
 fn git(workspace: &Workspace, arguments: &[&str]) -> Result<String> {

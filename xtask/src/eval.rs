@@ -1,7 +1,6 @@
 //! `eval`: the evaluation of detection behind docs/EVALUATION.md. Needs neither root nor a kernel of its own.
 
 use std::{
-    fs,
     os::unix::process::CommandExt as _,
     process::{Command, Stdio},
 };
@@ -11,7 +10,7 @@ use clap::Args;
 
 use crate::{
     build::{self, Linkage, Profile},
-    test,
+    sections, test,
     workspace::Workspace,
 };
 
@@ -49,7 +48,6 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
         bail!("the evaluation did not end well: nothing is written");
     }
     let document = workspace.root.join("docs").join("EVALUATION.md");
-    fs::write(&document, output.stdout).with_context(|| format!("write {}", document.display()))?;
-    eprintln!("xtask: {} is written", document.display());
-    Ok(())
+    let found = String::from_utf8(output.stdout).context("read what the evaluation found")?;
+    sections::write(&document, &found, true)
 }

@@ -6,7 +6,7 @@
 use std::{
     env, fs,
     io::{BufRead as _, BufReader, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -14,7 +14,10 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use crate::{privilege, process, sections, workspace::Workspace};
+use crate::{
+    cargo, privilege, process, sections,
+    workspace::{self, Workspace},
+};
 
 /// How the demonstration's alert begins.
 const ALERT: &str = "ALERT";
@@ -35,9 +38,7 @@ pub(crate) struct Options {
 pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     ensure!(privilege::is_root(), "the demonstration attaches programs to the kernel: run this as root");
     let place = workspace.target.join("first-run");
-    if place.exists() {
-        fs::remove_dir_all(&place).with_context(|| format!("empty {}", place.display()))?;
-    }
+    workspace::remove(&place)?;
     let (clone, home) = (place.join("rollcall"), place.join("cargo"));
     fs::create_dir_all(&home).with_context(|| format!("create {}", home.display()))?;
     copy_configuration(&home)?;
@@ -51,23 +52,17 @@ pub(crate) fn verb(workspace: &Workspace, options: &Options) -> Result<()> {
     }
     changes.sort();
     let section = section(first, changes[CHANGES / 2], changes[0], changes[CHANGES - 1]);
-    fs::remove_dir_all(&place).with_context(|| format!("remove {}", place.display()))?;
+    workspace::remove(&place)?;
     if !options.write {
         print!("{section}");
         return Ok(());
     }
-    let document = workspace.root.join("docs").join("BENCHMARKS.md");
-    let known = fs::read_to_string(&document).with_context(|| format!("read {}", document.display()))?;
-    fs::write(&document, sections::splice(&known, &section))
-        .with_context(|| format!("write {}", document.display()))?;
-    eprintln!("xtask: {} is written", document.display());
-    Ok(())
+    sections::write(&workspace.root.join("docs").join("BENCHMARKS.md"), &section, false)
 }
 
 /// Cargo's configuration as the user has it: where crates come from.
 fn copy_configuration(home: &Path) -> Result<()> {
-    let theirs = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let theirs = theirs.or_else(|| Some(env::home_dir()?.join(".cargo"))).unwrap_or_default();
+    let Some(theirs) = cargo::home() else { return Ok(()) };
     for name in ["config.toml", "config", "credentials.toml"] {
         let file = theirs.join(name);
         if file.is_file() {

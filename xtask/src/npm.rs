@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{
     packages::{self, Program},
-    process,
+    process, workspace,
 };
 
 const NPM: Program = Program { name: "npm", package: "npm" };
@@ -37,9 +37,7 @@ pub(crate) fn ensure(package: &Package, folder: &Path) -> Result<PathBuf> {
 /// Fetches a package and unpacks it into `directory`, which is emptied first.
 fn fetch(Package { name, version }: &Package, directory: &Path) -> Result<()> {
     eprintln!("xtask: fetching {name} {version}");
-    if directory.exists() {
-        fs::remove_dir_all(directory).with_context(|| format!("empty {}", directory.display()))?;
-    }
+    workspace::remove(directory)?;
     fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
     let mut npm = Command::new("npm");
     npm.args(["pack", "--silent", "--ignore-scripts", &format!("{name}@{version}")]).current_dir(directory);

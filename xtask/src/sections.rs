@@ -1,9 +1,26 @@
 //! Documents in sections, of which some can be made anew. A section begins with its title, a line `## Title`, and ends
 //! where the next one begins.
 
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+/// Writes what was found: all of `document`, or just the sections that there are in `found`.
+pub(crate) fn write(document: &Path, found: &str, all: bool) -> Result<()> {
+    let text = if all {
+        found.to_owned()
+    } else {
+        let known = fs::read_to_string(document).with_context(|| format!("read {}", document.display()))?;
+        splice(&known, found)
+    };
+    fs::write(document, text).with_context(|| format!("write {}", document.display()))?;
+    eprintln!("xtask: {} is written", document.display());
+    Ok(())
+}
+
 /// `document` with each section that `fresh` has in the place of its own section of that title, or at the end if it has
 /// none. What stands before the first section stays.
-pub(crate) fn splice(document: &str, fresh: &str) -> String {
+fn splice(document: &str, fresh: &str) -> String {
     let (head, mut sections) = split(document);
     for section in split(fresh).1 {
         match sections.iter_mut().find(|known| title(known) == title(section)) {

@@ -3,7 +3,7 @@
 use std::{
     env,
     fs::{self, File, TryLockError},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -60,6 +60,14 @@ impl Workspace {
         lock.lock().with_context(|| format!("lock {}", path.display()))?;
         Ok(lock)
     }
+}
+
+/// Removes a directory with all that is in it, if it is there.
+pub(crate) fn remove(directory: &Path) -> Result<()> {
+    if directory.exists() {
+        fs::remove_dir_all(directory).with_context(|| format!("remove {}", directory.display()))?;
+    }
+    Ok(())
 }
 
 /// The cargo that runs this program, hence the same toolchain.

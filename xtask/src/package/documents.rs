@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::process;
+use crate::{process, workspace};
 
 pub(super) struct Documents {
     /// File names, such as `rollcall-run.1`, with their contents.
@@ -23,9 +23,7 @@ pub(super) struct Documents {
 impl Documents {
     /// Those of `program`, written into `directory`.
     pub(super) fn of(program: &Path, directory: &Path) -> Result<Self> {
-        if directory.exists() {
-            fs::remove_dir_all(directory).with_context(|| format!("empty {}", directory.display()))?;
-        }
+        workspace::remove(directory)?;
         process::run(Command::new(program).arg("documents").arg(directory))?;
         let man = files(&directory.join("man"))?
             .into_iter()

@@ -12,6 +12,8 @@ use std::{
 use anyhow::{Context as _, Result};
 use flate2::{Compression, GzBuilder};
 
+use crate::workspace;
+
 pub(super) const FILE: u32 = 0o644;
 pub(super) const PROGRAM: u32 = 0o755;
 
@@ -51,9 +53,7 @@ impl Tree {
 
     /// Writes all files below `directory`, which is emptied first, and dates them, and the directories, to `epoch`.
     pub(super) fn write(&self, directory: &Path, epoch: u64) -> Result<()> {
-        if directory.exists() {
-            fs::remove_dir_all(directory).with_context(|| format!("empty {}", directory.display()))?;
-        }
+        workspace::remove(directory)?;
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(epoch);
         for (path, mode, content) in self.files() {
             let place = directory.join(path);

@@ -8,7 +8,11 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-use crate::{archive::Archive, process, workspace::Workspace};
+use crate::{
+    archive::Archive,
+    process,
+    workspace::{self, Workspace},
+};
 
 /// The current Debian.
 pub(super) const SUITE: &str = "trixie";
@@ -25,9 +29,7 @@ pub(super) fn obtain(workspace: &Workspace, home: &Path) -> Result<PathBuf> {
     eprintln!("xtask: making a Debian {SUITE}, which takes a minute");
     let archive = Archive::open(workspace.tools().join("apt"))?;
     let partial = home.join("debian-partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).with_context(|| format!("empty {}", partial.display()))?;
-    }
+    workspace::remove(&partial)?;
     fs::create_dir_all(home).with_context(|| format!("create {}", home.display()))?;
     let sources = home.join("debian.sources");
     fs::write(&sources, archive.stanza(SUITE)?).with_context(|| format!("write {}", sources.display()))?;

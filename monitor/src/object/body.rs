@@ -46,10 +46,12 @@ impl Reader {
             return plain;
         }
         // Some servers do not look at codings, and take it as it is: both readings count.
+        let sent = content.octets.len();
+        let most = coding::most(sent);
         let mut cut = content.cut;
         let (mut once, mut twice) = (Vec::new(), Vec::new());
         let mut undo = |octets: &[u8], out: &mut Vec<u8>| {
-            let inflated = coding::inflate(octets, out);
+            let inflated = coding::inflate(octets, most, out);
             cut |= inflated == Inflated::Cut;
             inflated != Inflated::Not
         };
@@ -58,6 +60,11 @@ impl Reader {
         }
         // Twice is enough: no server undoes more than it is asked to by name.
         let octets = if content.codings() > 1 && undo(&once, &mut twice) { &twice } else { &once };
+        self.limit_work(sent);
+        if cut && !content.cut && most < coding::MOST {
+            // Padding of which nobody sent much: what is behind it differs if the body does.
+            self.parameters.rest(content.octets);
+        }
         self.plain(&content.of(octets, cut))
     }
 

@@ -19,6 +19,10 @@ const WORK: u32 = 3_072;
 /// one more is read as far as the work goes: padding takes little.
 const SHORT: usize = 4096;
 
+/// What reading a compressed body may take for each octet that was sent, and besides.
+const WORK_SENT: u32 = 3;
+const WORK_ALWAYS: u32 = 64;
+
 /// To tell what a name means.
 pub(super) const NAME: u32 = 4;
 
@@ -120,6 +124,13 @@ impl Reader {
         let left = self.work.checked_sub(units);
         self.work = left.unwrap_or(0);
         left.is_some()
+    }
+
+    /// Leaves no more work than what can come out of `sent` compressed octets takes if people wrote it, so that little that was
+    /// sent does not take much to read.
+    pub(super) fn limit_work(&mut self, sent: usize) {
+        let fits = u32::try_from(sent).unwrap_or(WORK).saturating_mul(WORK_SENT);
+        self.work = self.work.min(fits.saturating_add(WORK_ALWAYS));
     }
 
     /// No work is left.

@@ -142,7 +142,7 @@ fn long_and_compressed_bodies_hold_objects() {
     assert_eq!(objects("", &blanks), ["17"]);
     assert_eq!(objects("", &format!("x={}&id=17", "x".repeat(30_000))), ["17"]);
     let gzip = |text: &[u8]| {
-        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(text).unwrap();
         encoder.finish().unwrap()
     };
@@ -154,7 +154,6 @@ fn long_and_compressed_bodies_hold_objects() {
     for (coding, body) in [
         ("gzip", gzip(br#"{"id":17}"#)),
         ("X-Gzip", gzip(b"id=17")),
-        ("identity, gzip", gzip(long.as_bytes())),
         ("gzip, gzip", gzip(&gzip(b"id=17"))),
         ("gzip", parts),
         ("deflate", zlib.finish().unwrap()),
@@ -166,9 +165,13 @@ fn long_and_compressed_bodies_hold_objects() {
         let content = content.encoded(std::iter::once(coding.as_bytes()));
         assert_eq!(read_as(false, "", &content).0, ["17"], "{coding} {}", body.escape_ascii());
     }
-    let bomb = gzip(&vec![b' '; 1 << 20]);
-    let content = Content::new(&bomb, false, std::iter::empty()).encoded(std::iter::once(&b"gzip"[..]));
-    assert_eq!(read_as(false, "", &content).2, Body::Empty);
+    // Of which little was sent: whatever is behind it, it is one object that differs if that does.
+    for padded in [long.into_bytes(), vec![b' '; 1 << 20]] {
+        let padded = gzip(&padded);
+        let content = Content::new(&padded, false, std::iter::empty());
+        let (objects, _, _) = read_as(false, "", &content.encoded(std::iter::once(&b"identity, gzip"[..])));
+        assert!(matches!(&objects[..], [one] if one.starts_with("~rest:")), "{objects:?}");
+    }
     let members = gzip(b"").repeat(1_000);
     let content = Content::new(&members, false, std::iter::empty()).encoded(std::iter::once(&b"gzip"[..]));
     read_as(false, "", &content);

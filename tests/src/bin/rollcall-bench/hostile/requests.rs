@@ -1,6 +1,9 @@
 //! Requests behind HTTP: attribution, routes, objects, detection, alerts.
 
+use std::io::Write as _;
+
 use anyhow::Result;
+use flate2::{Compression, write::GzEncoder};
 use rollcall::{
     engine::detection::{Detection, Settings},
     hash::HashKey,
@@ -126,6 +129,24 @@ const BODIES: &[BodyCase] = &[
     }),
 ];
 
+/// Cases with a body that is compressed, and of which little is sent: how often it is said to be, and what is in it.
+type CompressedCase = (&'static str, usize, fn(u64) -> String);
+
+const COMPRESSED: &[CompressedCase] = &[
+    ("compressed: 1 MiB of blanks", 1, |n| format!("{}{n}", " ".repeat(1 << 20))),
+    ("compressed: 1 MiB of blanks, said to be so twice", 2, |n| format!("{}{n}", " ".repeat(1 << 20))),
+    ("compressed: JSON of one name", 1, |n| format!("[{}{n}]", "{\"a\":1},".repeat(4_000))),
+    ("compressed: many accounts", 1, |n| format!("{{\"ids\":[{}{n}]}}", "1,".repeat(15_000))),
+    ("compressed: a form", 1, |n| format!("{}id={n}", "a_id=1&".repeat(4_000))),
+    ("compressed: little, new callers", 1, |n| format!("{{\"id\":{n}}}")),
+];
+
+fn compressed(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let written = encoder.write_all(text.as_bytes());
+    written.and_then(|()| encoder.finish()).expect("memory takes what is written")
+}
+
 /// What each case costs.
 pub(super) fn costs(is_chosen: &dyn Fn(&str) -> bool) -> Result<Vec<Cost>> {
     let without_body = CASES.iter().filter(|case| is_chosen(case.0)).map(|&(name, status, make)| {
@@ -138,7 +159,13 @@ pub(super) fn costs(is_chosen: &dyn Fn(&str) -> bool) -> Result<Vec<Cost>> {
         BODIES.iter().filter(|case| is_chosen(case.0)).map(|&(name, target, media_type, make)| {
             cost(name, 200, |n| request("POST", target, &[("Content-Type", media_type.to_owned())], make(n)))
         });
-    without_body.chain(with_body).collect()
+    let compressed = COMPRESSED.iter().filter(|case| is_chosen(case.0)).map(|&(name, times, make)| {
+        cost(name, 200, |n| {
+            let codings = vec!["gzip"; times].join(", ");
+            request("POST", "/a", &[("Content-Encoding", codings)], compressed(&make(n)))
+        })
+    });
+    without_body.chain(with_body).chain(compressed).collect()
 }
 
 fn cost(name: &'static str, status: u16, make: impl Fn(u64) -> Request) -> Result<Cost> {
@@ -226,7 +253,7 @@ fn size(request: &Request) -> u64 {
     (request.head.len() + request.body.len()) as u64
 }
 
-fn request(method: &str, target: &str, fields: &[(&str, String)], body: String) -> Request {
+fn request(method: &str, target: &str, fields: &[(&str, String)], body: impl Into<Vec<u8>>) -> Request {
     let mut request = Request::default();
     request.begin(method.as_bytes(), target.as_bytes(), Some(Version::Http11), Limits::HEAD_MAX);
     let host = ("Host", "a".to_owned());
@@ -234,7 +261,7 @@ fn request(method: &str, target: &str, fields: &[(&str, String)], body: String) 
         request.push_field(name.as_bytes(), value.as_bytes(), Limits::HEAD_MAX);
     }
     request.head.extend_from_slice(b"\r\n");
-    request.body = body.into_bytes();
+    request.body = body.into();
     request.body.truncate(Limits::default().body);
     request
 }

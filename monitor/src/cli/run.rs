@@ -164,7 +164,12 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         &metrics,
     )?;
     outputs.record(
-        Recorder::open(&args.state_dir, args.ledger.settings(args.sample), HashKey::new(key))?,
+        Recorder::open(
+            &args.state_dir,
+            args.ledger.settings(args.sample),
+            HashKey::new(key),
+            Some(sinks.ledger.handle()),
+        )?,
         &metrics,
     );
     let board = Arc::clone(&outputs.board);

@@ -109,6 +109,11 @@ impl Handle {
         receiver
     }
 
+    /// Whether alerts can't be written for now.
+    pub(super) fn is_failing(&self) -> bool {
+        self.shared.is_failing()
+    }
+
     /// Has every sink look around, though there may be nothing to deliver.
     pub fn nudge(&self) {
         self.shared.nudge();

@@ -100,6 +100,11 @@ impl Shared {
         }
     }
 
+    /// The last attempt to write failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.lock().failing
+    }
+
     /// They could not be written: sinks are to deliver from here.
     pub(super) fn failed(&self) {
         let mut state = self.lock();

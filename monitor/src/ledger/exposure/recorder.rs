@@ -32,7 +32,7 @@ use crate::{
     engine::detection::{Attributed, Earlier},
     hash::HashKey,
     http::Exchange,
-    ledger::Error,
+    ledger::{Error, Handle},
     object,
     route::{NEW, outcome},
     time::Timestamp,
@@ -88,14 +88,21 @@ pub struct OpenIncident {
 
 impl Recorder {
     /// Opens what was read in the state directory, or begins it, and starts the thread that writes. Where that fails for now,
-    /// it is tried again each second; only a thread that can't be had is an error.
-    pub fn open(directory: &Path, settings: Settings, key: HashKey) -> Result<Recorder, Error> {
+    /// it is tried again each second; only a thread that can't be had is an error. While `alerts` can't be written, what room
+    /// the disk has is left to them.
+    pub fn open(
+        directory: &Path,
+        settings: Settings,
+        key: HashKey,
+        alerts: Option<Handle>,
+    ) -> Result<Recorder, Error> {
         let stats = Arc::<Stats>::default();
         let (messages, receiver) = mpsc::channel();
         let (used, spare) = mpsc::channel();
         let recent = if settings.objects == Objects::Off { 0 } else { settings.recent };
         let (objects, sampling, queue) = (settings.objects, settings.sampling, TOUCHES + recent as u64);
-        let (writer, last, open) = Writer::new(directory, settings, key, receiver, used, Arc::clone(&stats));
+        let (writer, last, open) =
+            Writer::new(directory, settings, key, receiver, used, Arc::clone(&stats), alerts);
         let thread = thread::Builder::new()
             .name("exposure".to_owned())
             .spawn(move || writer.run())

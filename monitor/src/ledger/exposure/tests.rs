@@ -282,7 +282,7 @@ impl Running {
         let stats = Arc::<Stats>::default();
         let (messages, receiver) = mpsc::channel();
         let (used, _spare) = mpsc::channel();
-        let (writer, ..) = Writer::new(directory, settings, key(), receiver, used, Arc::clone(&stats));
+        let (writer, ..) = Writer::new(directory, settings, key(), receiver, used, Arc::clone(&stats), None);
         Running { messages, stats, thread: thread::spawn(move || writer.run()) }
     }
 
@@ -391,7 +391,7 @@ fn a_new_start_knows_what_was_open_and_how_long_nothing_was_watched() {
 #[test]
 fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
     let directory = tempfile::tempdir().unwrap();
-    let mut recorder = Recorder::open(directory.path(), Settings::default(), key()).unwrap();
+    let mut recorder = Recorder::open(directory.path(), Settings::default(), key(), None).unwrap();
     let route = |number: u64| -> Arc<str> { format!("GET /v{number}/customers/{{id}}").into() };
     let read = |recorder: &mut Recorder, client: u64, number: u64, object: &str| {
         let clients = Clients::new(std::net::Ipv4Addr::from_bits(client as u32).into(), &[]);

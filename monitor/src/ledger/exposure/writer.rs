@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     hash::HashKey,
-    ledger::{Error, open},
+    ledger::{Error, Handle, open},
     time::Timestamp,
 };
 
@@ -49,6 +49,8 @@ pub(super) struct Writer {
     messages: Receiver<Message>,
     used: Sender<Vec<u8>>,
     stats: Arc<Stats>,
+    /// They go first.
+    alerts: Option<Handle>,
     flush_at: Instant,
     complained: Option<Instant>,
 }
@@ -62,6 +64,7 @@ impl Writer {
         messages: Receiver<Message>,
         used: Sender<Vec<u8>>,
         stats: Arc<Stats>,
+        alerts: Option<Handle>,
     ) -> (Writer, u64, Vec<OpenIncident>) {
         let mut writer = Writer {
             directory: directory.to_owned(),
@@ -71,6 +74,7 @@ impl Writer {
             messages,
             used,
             stats,
+            alerts,
             flush_at: Instant::now(),
             complained: None,
         };
@@ -160,6 +164,11 @@ impl Writer {
     }
 
     fn flush(&mut self) {
+        let stopping = self.stats.stopping.load(Ordering::Acquire);
+        if !stopping && self.alerts.as_ref().is_some_and(Handle::is_failing) {
+            self.flush_at = Instant::now() + FLUSH;
+            return;
+        }
         match self.try_flush() {
             Ok(()) => {
                 if self.complained.take().is_some() {

@@ -66,7 +66,7 @@ impl Feed {
     pub(super) fn start(directory: &Path, settings: Settings, seed: u64) -> Result<Feed> {
         let key = HashKey::new(KEY);
         // The breach is long past.
-        let mut recorder = Recorder::open(directory, Settings { age: Duration::MAX, ..settings }, key)?;
+        let mut recorder = Recorder::open(directory, Settings { age: Duration::MAX, ..settings }, key, None)?;
         recorder.resume(&[], |_| true);
         let mut call = Call::new(BEGIN, "198.51.100.7".parse()?, b"GET", b"/v1/customers/1");
         call.header(b"Authorization", b"Bearer a-token-that-never-changes");

@@ -16,7 +16,7 @@ use super::{
     requests::Shared,
 };
 use crate::{
-    stream::sequence::{after, before},
+    stream::sequence::{after, before, latest},
     time::Timestamp,
 };
 
@@ -126,6 +126,7 @@ impl Responses {
                 self.unpaired = false;
             }
             let target = self.target(pending);
+            let amid = !matches!(self.state, State::Start | State::Lost);
             let taken = match &mut self.state {
                 State::Start => {
                     effect = self.begin(rest, seq, pending, shared);
@@ -160,6 +161,9 @@ impl Responses {
                 State::Lost => left,
             };
             at += taken;
+            if amid && target.is_some() && matches!(self.state, State::Start) && !self.displaced {
+                move_places(pending, start.wrapping_add(at));
+            }
         }
         self.next = Some(start.wrapping_add(at));
         self.acked = piece.ack;
@@ -446,6 +450,16 @@ impl Responses {
             self.unpaired = false;
         }
         bytes
+    }
+}
+
+/// An answer ends at `end`: what was asked before it had, though the client had seen some of it, is answered behind it.
+fn move_places(pending: &mut VecDeque<Box<Pending>>, end: u32) {
+    let waits = |request: &Pending| !request.answered && !request.responded && !request.needs_answer();
+    for place in
+        pending.iter_mut().filter(|request| waits(request)).filter_map(|request| request.place.as_mut())
+    {
+        *place = latest(*place, end);
     }
 }
 

@@ -89,6 +89,26 @@ fn a_head_that_is_cut_tells_its_status_and_the_next_response_starts_where_its_re
 }
 
 #[test]
+fn who_asks_amid_an_answer_is_answered_behind_it() {
+    let mut wire = Wire::new();
+    wire.send(get("/0"));
+    for asked in 1..8 {
+        // The answer comes in two pieces, and the client asks on after each of them.
+        let answer = status(399 + asked, "body");
+        let (head, body) = answer.split_at(answer.len() - 4);
+        wire.reply(head);
+        if asked % 2 == 1 {
+            wire.send(get(&format!("/{asked}"))).reply(body).send(get(&format!("/{}", asked + 1)));
+        } else {
+            wire.reply(body);
+        }
+    }
+    wire.reply(status(407, "")).reply(status(408, "")).finish();
+    let expected: Vec<String> = (0..9).map(|asked| format!("GET /{asked} {}", 400 + asked)).collect();
+    assert_eq!(wire.record.exchanges, expected);
+}
+
+#[test]
 fn a_lost_response_leaves_its_request_without_status_and_the_others_right() {
     let mut wire = Wire::new();
     wire.send(get("/a")).unseen_reply(300);

@@ -89,7 +89,23 @@ static CONNECTIONS: SkStorage = SkStorage {
 #[derive(Clone, Copy)]
 pub struct Socket(*mut bpf_sock);
 
+/// Response bytes captured whole on suspicion…
+const SUSPECT: u32 = 16 * 1024;
+/// …and for each byte that was asked: short requests of 31 bytes are answered by servers' error pages of 720…
+const SUSPECT_EACH: u32 = 32;
+/// …but no more than this.
+const SUSPECT_MAX: u32 = 512 * 1024;
+/// The same where nobody saw what was asked.
+const SUSPECT_JOINED: u32 = 128 * 1024;
+
 impl Connection {
+    /// So many bytes have been asked: what of the answers is captured whole on suspicion.
+    #[inline(always)]
+    pub fn suspect(&mut self, asked: u32) {
+        let budget = SUSPECT.saturating_add(asked.saturating_mul(SUSPECT_EACH));
+        self.budget = if budget > SUSPECT_MAX { SUSPECT_MAX } else { budget };
+    }
+
     /// Whether its packets are left alone for now. What a client sends settles nothing for good: see
     /// [`probe::begins_request`](monitor_ebpf::probe::begins_request) and [`probe::is_response`](monitor_ebpf::probe::is_response).
     #[inline(always)]
@@ -148,8 +164,7 @@ impl Socket {
             unanswered: 0,
             answered: 0,
             packets: 0,
-            // What came with the handshake is not counted here.
-            budget: 128 * 1024,
+            budget: SUSPECT_JOINED,
         };
         self.storage(&raw mut initial, BPF_SK_STORAGE_GET_F_CREATE.into())
     }
@@ -161,6 +176,16 @@ impl Socket {
         unsafe {
             let tcp = bpf_tcp_sock(self.0);
             if tcp.is_null() { (0, 0) } else { ((*tcp).rcv_nxt, (*tcp).snd_nxt) }
+        }
+    }
+
+    /// Bytes that TCP has received.
+    #[inline(always)]
+    pub fn received(self) -> u32 {
+        // SAFETY: a verified socket pointer; the result is checked.
+        unsafe {
+            let tcp = bpf_tcp_sock(self.0);
+            if tcp.is_null() { 0 } else { (*tcp).bytes_received as u32 }
         }
     }
 

@@ -186,27 +186,24 @@ const BULK: u32 = 64 << 10;
 const SUSPICION: u8 = 64;
 /// A packet longer than this may hold many requests: more than one Ethernet frame does.
 const LONG: u32 = 1448;
-/// Response bytes captured whole on suspicion…
-const SUSPECT: u32 = 16 * 1024;
-/// …and for each byte that was asked: the answer to the shortest request of 18 bytes is seldom longer than 300…
-const SUSPECT_EACH: u32 = 16;
-/// …but no more than this.
-const SUSPECT_MAX: u32 = 512 * 1024;
 
 /// Answers to pipelined requests may share a packet, where the usual start of it shows the first one only. The
 /// daemon sees that a client pipelines and advises, but the first answers may be gone by then. So a connection's
-/// first answer is captured whole, and those to what may be several requests.
+/// first answer is captured whole, and those to what may be several requests: what is left of their share goes on when more is
+/// asked before they are through.
 #[inline(always)]
 fn expect_answer(connection: &mut Connection, packet: &Packet, after_response: bool) {
+    let left = connection.budget.saturating_sub(connection.answered);
     connection.answered = 0;
     if (!after_response || packet.length > LONG) && connection.suspicion < SUSPICION {
         connection.suspicion = SUSPICION;
     } else if connection.packets > 1 && connection.suspicion > 0 {
         connection.suspicion -= 1;
     }
-    let asked = connection.unanswered.saturating_add(packet.length);
-    let budget = SUSPECT.saturating_add(asked.saturating_mul(SUSPECT_EACH));
-    connection.budget = if budget > SUSPECT_MAX { SUSPECT_MAX } else { budget };
+    connection.suspect(connection.unanswered.saturating_add(packet.length));
+    if connection.budget < left {
+        connection.budget = left;
+    }
 }
 
 #[inline(always)]

@@ -90,12 +90,16 @@ fn established(ctx: &SkBuffContext, packet: &Packet, socket: Socket) -> Outcome 
             return outcome;
         }
     }
-    if socket.state() == STATE_LISTEN { Outcome::NoPayload } else { server(ctx, packet, connection) }
+    if socket.state() == STATE_LISTEN { Outcome::NoPayload } else { server(ctx, packet, socket, connection) }
 }
 
 #[inline(always)]
-fn server(ctx: &SkBuffContext, packet: &Packet, connection: &mut Connection) -> Outcome {
+fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut Connection) -> Outcome {
     if packet.length != 0 {
+        if connection.packets == 0 && connection.answered == 0 && connection.joined == 0 {
+            // The request came with the handshake, where it is not counted.
+            connection.suspect(socket.received());
+        }
         connection.responded = 1;
         connection.unanswered = 0;
         connection.answered = connection.answered.saturating_add(packet.length);

@@ -170,7 +170,8 @@ impl Connection {
                 sink.exchange(&exchange);
             }
             _ if request.unserved => shared.counters.unserved += 1,
-            _ if request.responded && request.needs_answer() => {
+            // An answer to less than was taken for the request, or to another.
+            _ if request.responded => {
                 shared.counters.withdrawn += 1;
                 let at = request.first_byte_at.unwrap_or(self.seen);
                 self.unexplained(request.why, request.status, at, shared, sink);

@@ -334,3 +334,24 @@ fn an_answer_that_proves_no_guess_is_told() {
         }
     }
 }
+
+/// A server need not wait for the end of a line that can't become a request's.
+#[test]
+fn an_answer_to_a_blank_is_told() {
+    for first in ["\t", " ", "\u{b}", "\0", "G"] {
+        for late in [false, true] {
+            let mut wire = Wire::new();
+            wire.send(first);
+            if late {
+                // What the client sends next comes first, and the server does not take it.
+                let received = wire.received;
+                let next = wire.client;
+                wire.raw(next, get("/17").as_bytes());
+                wire.received = received;
+            }
+            wire.reply(status(400, "no")).server_fin().finish();
+            let (reported, unseen) = accounted(&wire);
+            assert_eq!(reported.len() as u64 + unseen, 1, "{first:?} {late}: {reported:?}");
+        }
+    }
+}

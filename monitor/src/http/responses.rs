@@ -45,7 +45,7 @@ pub(super) enum Effect {
     Closes,
     /// An answer starts here, and no request waits for it. Nothing of it has been taken: see [`Responses::unpaired`].
     Unpaired,
-    /// The head of an answer to no known request is over.
+    /// The head of an answer is over, and nobody knows to which request it is.
     Unexplained { status: Option<u16> },
     /// What stands where an answer should is none of HTTP/1, and what it answers looked like no request.
     Foreign,
@@ -95,6 +95,8 @@ pub(super) struct Responses {
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
     displaced: bool,
+    /// The answer under way may as well be to the request before.
+    disputed: bool,
     /// What the server had received when it sent the last piece.
     acked: Option<u32>,
     /// What looks like no request may have the answer.
@@ -304,6 +306,8 @@ impl Responses {
             None => return Some(Effect::Unpaired),
         };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
+        self.disputed = pending.iter().take(found).any(|request| !request.answered && is_stuck(request));
+        self.displaced |= self.disputed;
         let found = pass_over(pending, found, shared);
         self.prove(piece, found, pending);
         self.state = State::Head(Vec::new());
@@ -372,6 +376,9 @@ impl Responses {
         request.place = Some(seq.wrapping_add(taken));
         self.bodiless = request.place.filter(|_| request.unsure);
         self.answer(head, taken, piece.at, request, effect);
+        if std::mem::take(&mut self.disputed) && !head.is_interim() && effect.is_none() {
+            *effect = Some(Effect::Unexplained { status: head.status });
+        }
         shared.counters.responses_missed += u64::from(self.displaced && request.responded);
         taken
     }
@@ -475,8 +482,6 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
-        // Told to go on with a body that it doesn't have, a request is stuck; the client gave up waiting.
-        let is_stuck = |request: &Pending| request.interim && request.body_end == Some(request.head_end);
         let nearest = first + found;
         let others = pending.iter().skip(nearest).position(|request| exact(request) && !is_stuck(request));
         return Some(nearest + others.unwrap_or_default());
@@ -489,6 +494,12 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     // Amid unknown bytes the request has to be whole.
     let is_whole = !resumes || ack.is_some_and(|ack| !after(request.head_end, ack));
     (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
+}
+
+/// Told to go on with a body that it doesn't have. Some servers wait for one, and drop the request when another comes; others
+/// have begun to answer it.
+fn is_stuck(request: &Pending) -> bool {
+    request.interim && request.body_end == Some(request.head_end)
 }
 
 /// Where what looks like no request waits first, a good answer is to the request behind it: the server read the former as

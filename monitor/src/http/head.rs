@@ -106,6 +106,11 @@ pub(super) fn lenient(request: &mut Request) -> Head {
     // An empty target has no place of its own: it stands after the method.
     let start = if written.is_empty() { rest_start } else { offset(head, written) };
     *target = range(start, start + written.len());
+    if written.is_empty() && line.first() == Some(&b'/') {
+        // To some a blank in front of it ends a method of no characters.
+        *target = method.clone();
+        *method = range(method_start, method_start);
+    }
     let mut at = line_end.map_or(head.len(), |end| end + 1);
     let mut folded: Option<usize> = None;
     while let Some(end) = memchr::memchr(b'\n', &head[at..]) {
@@ -329,6 +334,11 @@ pub(super) fn is_status_line(bytes: &[u8]) -> bool {
         && matches!(status, [b' ', b'1'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'\r'])
 }
 
+/// Whether a response's first bytes tell that another one follows.
+pub(super) fn is_interim(bytes: &[u8]) -> bool {
+    bytes.get(9..12).is_some_and(|status| status[0] == b'1' && status != b"101")
+}
+
 /// Whether a response's first bytes tell that the server may not have understood a request.
 pub(super) fn may_refuse(bytes: &[u8]) -> bool {
     matches!(
@@ -383,6 +393,7 @@ mod tests {
             ("GET /a HTTP/1.7 ", "GET", "/a", Some(Version::Http11)),
             ("GET /a HTTP/3.0", "GET", "/a", None),
             ("GET /x", "GET", "/x", Some(Version::Http09)),
+            (" /x HTTP/1.1", "", "/x", Some(Version::Http11)),
         ] {
             let (request, _) = loosely(&format!("{line}\r\n\r\n"));
             assert_eq!(request.method(), method.as_bytes(), "{line}");

@@ -45,7 +45,7 @@ pub(super) enum Effect {
     Closes,
     /// An answer starts here, and no request waits for it. Nothing of it has been taken: see [`Responses::unpaired`].
     Unpaired,
-    /// The head of an answer is over, and nobody knows to which request it is.
+    /// The head of an answer to no known request is over.
     Unexplained { status: Option<u16> },
     /// What stands where an answer should is none of HTTP/1, and what it answers looked like no request.
     Foreign,
@@ -101,6 +101,8 @@ pub(super) struct Responses {
     acked: Option<u32>,
     /// What looks like no request may have the answer.
     pub(super) takes_odd: bool,
+    /// The last answer may be to either of two requests. Its status.
+    pub(super) proves_nothing: Option<Option<u16>>,
     /// The last answer showed a guess to be right.
     pub(super) proves_guess: bool,
 }
@@ -163,7 +165,8 @@ impl Responses {
                 State::Lost => left,
             };
             at += taken;
-            if amid && target.is_some() && matches!(self.state, State::Start) && !self.displaced {
+            let is_over = target.and_then(|index| pending.get(index)).is_some_and(|request| request.answered);
+            if amid && is_over && matches!(self.state, State::Start) && !self.displaced {
                 move_places(pending, start.wrapping_add(at));
             }
         }
@@ -299,7 +302,14 @@ impl Responses {
             self.state = State::Unknown;
             return None;
         }
-        let Some(found) = found else { return Some(Effect::Unpaired) };
+        let Some(mut found) = found else { return Some(Effect::Unpaired) };
+        // Who is told to go on may be so twice.
+        if head::is_interim(piece.data)
+            && let Some(stuck) =
+                pending.iter().take(found).position(|request| !request.answered && is_stuck(request))
+        {
+            found = stuck;
+        }
         let found = match behind_odd(pending, found, piece.data) {
             Some(found) => found,
             None if std::mem::take(&mut self.takes_odd) => found,
@@ -376,8 +386,8 @@ impl Responses {
         request.place = Some(seq.wrapping_add(taken));
         self.bodiless = request.place.filter(|_| request.unsure);
         self.answer(head, taken, piece.at, request, effect);
-        if std::mem::take(&mut self.disputed) && !head.is_interim() && effect.is_none() {
-            *effect = Some(Effect::Unexplained { status: head.status });
+        if std::mem::take(&mut self.disputed) && !head.is_interim() {
+            self.proves_nothing = Some(head.status);
         }
         shared.counters.responses_missed += u64::from(self.displaced && request.responded);
         taken

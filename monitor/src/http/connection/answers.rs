@@ -71,6 +71,9 @@ impl Connection {
                 let is_unsure = self.pending.iter().any(|request| request.unsure);
                 self.requests.believe_guess(is_unsure);
             }
+            if let Some(status) = self.responses.proves_nothing.take() {
+                self.unexplained(Unexplained::Framing, status, piece.at, shared, sink);
+            }
             piece.length -= taken;
             piece.data = piece.data.get(taken as usize..).unwrap_or_default();
             match effect {

@@ -271,6 +271,12 @@ fn an_answer_behind_a_request_that_was_told_to_go_on_without_a_body_may_be_to_it
     wire.send(first).reply("HTTP/1.1 100 Continue\r\n\r\n");
     wire.send(get("/b")).reply(status(201, "")).send(get("/c")).reply(status(202, "")).finish();
     assert_eq!(accounted(&wire), (vec!["GET /a -", "GET /b -", "GET /c 202"], 1));
+    // It goes on twice, and one of them is where the next request came.
+    let mut wire = Wire::new();
+    wire.send(first).reply("HTTP/1.1 100 Continue\r\n\r\n").send(get("/b"));
+    wire.reply("HTTP/1.1 100 Continue\r\n\r\n").reply(status(201, "")).reply(status(404, ""));
+    wire.send(get("/c")).reply(status(202, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 201", "GET /b 404", "GET /c 202"], 0));
     // Two answers.
     let mut wire = Wire::new();
     wire.send(first).reply("HTTP/1.1 100 Continue\r\n\r\n");

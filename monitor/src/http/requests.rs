@@ -165,6 +165,7 @@ impl Requests {
         while !rest.is_empty() {
             let is_unparsed = self.is_unparsed();
             let is_open = self.tail.goes_on_in(rest);
+            let is_behind_head = matches!(self.state, State::Skim(_) | State::Body(_) | State::Chunked(_));
             let found = pending.len();
             let taken = match &mut self.state {
                 State::Opaque | State::Unsynced | State::Refused(_) => {
@@ -217,7 +218,7 @@ impl Requests {
             self.next = self.next.wrapping_add(taken as u32);
             rest = &rest[taken..];
             // Blank lines in front of a request make it no second one.
-            let is_blank = matches!(self.state, State::Start) && !is_unparsed && pending.len() == found;
+            let is_blank = matches!(self.state, State::Start) && !is_behind_head && pending.len() == found;
             first = first && (taken == 0 || is_blank);
         }
     }
@@ -536,9 +537,7 @@ impl Requests {
         self.current = request.start;
         self.seasoned = true;
         self.drop_unparsed(shared);
-        if !self.tentative {
-            self.tail = Tail::default();
-        }
+        self.tail = Tail::default();
         self.suspect(&request, blank_line, shared);
         shared.pool.charge(&mut request);
         pending.push_back(request);

@@ -103,6 +103,8 @@ pub(super) struct Responses {
     pub(super) takes_odd: bool,
     /// The last answer may be to either of two requests. Its status.
     pub(super) proves_nothing: Option<Option<u16>>,
+    /// There may be answers to requests among what was taken for something else.
+    pub(super) may_be_hidden: bool,
     /// The last answer showed a guess to be right.
     pub(super) proves_guess: bool,
 }
@@ -268,7 +270,10 @@ impl Responses {
             State::Start | State::Head(_) => false,
             // After what nobody knows, whatever looks like an answer may be one.
             State::Lost => true,
-            State::Unknown => find(pending, seq, piece.ack, true).is_some(),
+            State::Unknown => {
+                let hidden = self.may_be_hidden && head::is_status_line(piece.data);
+                hidden || find(pending, seq, piece.ack, true).is_some()
+            }
             State::Close | State::Body(_) | State::Chunked(_) => {
                 let waits = |request: &Pending| !request.answered && !request.responded;
                 pending.iter().any(|request| waits(request) && request.place == Some(seq))
@@ -289,7 +294,9 @@ impl Responses {
             let Some(request) = found.and_then(|index| pending.get_mut(index)) else {
                 shared.counters.unpaired_responses += 1;
                 self.state = State::Lost;
-                return None;
+                // Where another answer should be are bytes that were not captured.
+                let is_hidden = piece.data.is_empty() && self.may_be_hidden;
+                return is_hidden.then_some(Effect::Unexplained { status: None });
             };
             if request.odd && !piece.data.is_empty() {
                 self.state = State::Lost;
@@ -443,7 +450,8 @@ impl Responses {
         if head.end.is_some() && head.fields.closes(head.persistent) {
             *effect = Some(Effect::Closes);
         }
-        self.state = State::behind(&head, request.request.method());
+        let method = if request.unsure { b"" } else { request.request.method() };
+        self.state = State::behind(&head, method);
         request.answered |= matches!(self.state, State::Start);
     }
 

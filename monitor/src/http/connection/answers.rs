@@ -66,6 +66,7 @@ impl Connection {
     /// Pairs the answers in the piece with requests, and does what they say.
     fn take_answers(&mut self, mut piece: Piece<'_>, shared: &mut Shared, sink: &mut dyn Sink) {
         while piece.length > 0 {
+            self.responses.may_be_hidden = self.requests.may_hide();
             let (taken, effect) = self.responses.feed(piece, &mut self.pending, shared);
             if std::mem::take(&mut self.responses.proves_guess) {
                 let is_unsure = self.pending.iter().any(|request| request.unsure);

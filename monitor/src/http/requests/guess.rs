@@ -99,9 +99,17 @@ impl Requests {
     /// A guess has been answered: requests are where they were looked for, unless the answer was to something else.
     pub(in crate::http) fn believe_guess(&mut self, is_unsure: bool) {
         (self.tentative, self.unsure) = (false, false);
-        self.tail = if is_unsure { Tail::UNKNOWN } else { Tail::default() };
         self.fallback = None;
-        self.reason = Unexplained::Unknown;
+        if is_unsure {
+            self.tail = Tail::UNKNOWN;
+            if let State::Head(open) = &mut self.state {
+                open.unsure = true;
+            }
+        }
+        // Behind it may be the next place where nobody knows what follows.
+        if !matches!(self.state, State::Unsynced) {
+            self.reason = Unexplained::Unknown;
+        }
     }
 
     /// At what may be the next request's first byte: what was guessed before it was the rest of a body if that ends just here, and the server
@@ -165,11 +173,17 @@ impl Requests {
         let Some(fallback) = self.fallback.take() else { return self.lose(shared) };
         let Fallback { state, seq, current, last, reason, .. } = *fallback;
         let mut guesses = 0;
-        while let Some(request) =
-            pending.pop_back_if(|request| request.tentative && !request.called && !before(request.start, seq))
-        {
+        let is_guess =
+            |request: &Pending| request.tentative && !request.called && !before(request.start, seq);
+        for index in (0..pending.len()).rev() {
+            let Some(request) = pending.get_mut(index).filter(|request| is_guess(request)) else { break };
+            if request.responded {
+                // The answer was to what nobody saw.
+                (request.tentative, request.unsure, request.complete) = (false, true, true);
+                continue;
+            }
             guesses += 1;
-            shared.pool.release(request);
+            pending.remove(index).into_iter().for_each(|request| shared.pool.release(request));
         }
         shared.counters.withdrawn += guesses;
         (self.current, self.last, self.reason) = (current, last, reason);
@@ -300,7 +314,7 @@ impl Requests {
         let known = accepted.wrapping_sub(seq) as usize;
         // Which of them are requests, the number of answers shows. Where the first begins, nothing does.
         (self.tentative, self.reason) = (true, Unexplained::Framing);
-        self.unsure |= unparsed.open || !recognition::is_plain_request_line(bytes);
+        self.unsure |= unparsed.open || !unparsed.whole || !recognition::is_plain_request_line(bytes);
         (self.next, self.last) = (seq, false);
         let origin = Origin { pipelined: true, boundary: false, certain: false, ..unparsed.origin };
         self.feed(bytes, &origin, pending, shared);

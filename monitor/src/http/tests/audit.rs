@@ -327,6 +327,52 @@ fn a_body_that_was_asked_for_is_no_request() {
     assert_eq!(accounted(&wire), (vec!["POST /a 200", "GET /b 201"], 0));
 }
 
+#[test]
+fn what_follows_a_second_message_that_servers_read_differently_is_looked_at_too() {
+    let odd = |target: &str| format!("POST {target} HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n");
+    for rest in ["", "GET "] {
+        let mut wire = Wire::new();
+        wire.captured = 100;
+        wire.send(odd("/a")).reply(ok("1"));
+        wire.send(odd("/b") + rest).reply(status(201, &"x".repeat(200)));
+        wire.send(format!("/c HTTP/1.1\r\n\r\n{}", get("/d"))).reply(status(404, "")).reply(status(202, ""));
+        wire.send(get("/e")).reply(status(203, "")).finish();
+        let (reported, unseen) = accounted(&wire);
+        assert_eq!(&reported[..2], ["POST /a 200", "POST /b 201"]);
+        assert_eq!((reported.len() as u64 + unseen, reported.last()), (5, Some(&"GET /e 203")), "{rest:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_a_request_for_the_head_alone_that_nobody_saw_hides_no_other() {
+    let mut wire = Wire::new();
+    wire.captured = usize::MAX;
+    wire.joined = true;
+    wire.send("head /a HTTP/1.1\r\n\r\nget /b HTTP/1.1\r\n\r\n");
+    wire.reply(["HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n", &status(201, "x")].concat());
+    wire.send(get("/c")).reply(status(202, "")).finish();
+    assert_eq!(accounted(&wire), (vec!["GET /c 202"], 2));
+}
+
+#[test]
+fn a_refusal_of_what_stands_behind_guesses_proves_none() {
+    let mut wire = Wire::new();
+    wire.captured = usize::MAX;
+    let hidden = [&get("/b"), &get("/c"), "junk\r\n\r\n"].concat();
+    wire.send(format!("GET /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n{hidden}", hidden.len()));
+    wire.reply([ok("1"), status(201, ""), status(400, "")].concat()).server_fin().settle().settle().finish();
+    assert_eq!(accounted(&wire), (vec!["GET /a 200"], 2));
+}
+
+#[test]
+fn what_stands_behind_the_body_of_a_guess_does_not_have_its_answer() {
+    let mut wire = Wire::new();
+    wire.send("POST /a HTTP/1.1\r\nTransfer-Encoding: x\r\n\r\n").reply(ok(""));
+    wire.send([&get("/b"), "POST /c HTTP/1.1\r\nContent-Length: 3\r\n\r\n"].concat()).reply(status(201, ""));
+    wire.send("abcjunk\r\n\r\n").reply([status(202, ""), status(400, "")].concat()).finish();
+    assert_eq!(accounted(&wire), (vec!["POST /a 200"], 3));
+}
+
 /// A server that answers before it has read the body takes what follows for more of it, and says in the end that it does not end.
 #[test]
 fn an_answer_that_proves_no_guess_is_told() {

@@ -43,7 +43,7 @@ pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
         text.push(char::from(byte));
     } else {
         let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-        text.push_str(str::from_utf8(&[b'%', high, low]).unwrap_or_default());
+        text.extend([b'%', high, low].map(char::from));
     }
 }
 
@@ -72,10 +72,16 @@ pub fn next(rest: &mut &[u8]) -> Option<(u8, bool)> {
 
 /// Appends the octets of `text`, decoded once, to `octets`.
 pub fn decode(mut text: &[u8], octets: &mut Vec<u8>) {
+    octets.reserve(text.len());
     while let Some(at) = memchr::memchr(b'%', text) {
         octets.extend_from_slice(&text[..at]);
         text = &text[at..];
-        octets.extend(next(&mut text).map(|(octet, _)| octet));
+        // What is encoded stands together.
+        while text.first() == Some(&b'%')
+            && let Some((octet, _)) = next(&mut text)
+        {
+            octets.push(octet);
+        }
     }
     octets.extend_from_slice(text);
 }

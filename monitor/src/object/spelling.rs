@@ -167,9 +167,10 @@ pub(crate) fn decoded<'a>(text: &'a [u8], buffer: &'a mut Vec<u8>) -> &'a [u8] {
 
 /// Whether some octet of `text` is percent-encoded.
 pub(crate) fn is_encoded(text: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', text).any(|at| {
-        matches!(text.get(at + 1..at + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())
-    })
+    let Some(first) = memchr::memchr(b'%', text) else { return false };
+    let is_escape =
+        |octets: &[u8]| octets[0] == b'%' && octets[1].is_ascii_hexdigit() && octets[2].is_ascii_hexdigit();
+    text[first..].windows(3).any(is_escape)
 }
 
 #[cfg(test)]

@@ -167,6 +167,8 @@ impl Writer {
         let stopping = self.stats.stopping.load(Ordering::Acquire);
         if !stopping && self.alerts.as_ref().is_some_and(Handle::is_failing) {
             self.flush_at = Instant::now() + FLUSH;
+            // The operator has been told why.
+            add(&self.stats.errors, u64::from(!self.pending.is_empty()));
             return;
         }
         match self.try_flush() {

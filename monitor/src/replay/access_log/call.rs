@@ -7,13 +7,13 @@ use std::{
 
 use crate::{
     client::ClientKey,
-    http::{Exchange, Header, Request, Version},
+    http::{Exchange, Header, Limits, Request, Version},
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
 };
 
-/// As much of a request is kept: the most that can be set for captures.
-const HEAD: usize = 16 * 1024;
+/// As much of a request is kept, as of captures.
+const HEAD: usize = Limits::HEAD_MAX;
 
 /// One call, as far as a log tells it: a request whose head is put together again, and what became of it.
 #[derive(Clone, Debug)]

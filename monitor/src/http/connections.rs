@@ -28,8 +28,9 @@ const CANDIDATES: usize = 16;
 /// Segments of one kind that wait for their connection to show up.
 const WAITING: usize = 1024;
 
-/// How long a segment that the listening socket saw waits for its connection: a client resends by then.
-const HANDSHAKE: Duration = Duration::from_secs(3);
+/// How long a segment that the listening socket saw waits for its connection, which may be silent from then on. Servers wait less
+/// for the rest of a head.
+const HANDSHAKE: Duration = Duration::from_secs(120);
 
 /// How far data that comes with the handshake may be from the connection's beginning: more than any client's first window.
 const HANDSHAKE_DATA: i32 = 1 << 20;

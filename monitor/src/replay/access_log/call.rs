@@ -109,7 +109,7 @@ mod tests {
         assert!(call.request.truncated);
         assert_eq!(call.request.headers.len(), 1);
 
-        let long = Call::new(Timestamp(7), "192.0.2.7".parse().unwrap(), b"GET", &vec![b'/'; 60_000]);
+        let long = Call::new(Timestamp(7), "192.0.2.7".parse().unwrap(), b"GET", &vec![b'/'; 70_000]);
         assert!(long.request.truncated);
         assert_eq!(long.request.target().len(), HEAD - 4);
     }

@@ -15,7 +15,7 @@ use super::{
     table::{Slot, Table},
 };
 use crate::{
-    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment},
+    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment, sequence::before},
     time::Timestamp,
 };
 
@@ -31,9 +31,6 @@ const WAITING: usize = 1024;
 /// How long a segment that the listening socket saw waits for its connection, which may be silent from then on. Servers wait less
 /// for the rest of a head.
 const HANDSHAKE: Duration = Duration::from_secs(120);
-
-/// How far data that comes with the handshake may be from the connection's beginning: more than any client's first window.
-const HANDSHAKE_DATA: i32 = 1 << 20;
 
 /// What becomes of the exchanges.
 pub trait Sink {
@@ -94,11 +91,6 @@ impl Owned {
 
     fn segment(&self) -> Segment<'_> {
         Segment { data: &self.data, ..self.segment }
-    }
-
-    /// A listener's segment as one of the connection that it became.
-    fn became(&self, connection: ConnectionId) -> Segment<'_> {
-        Segment { connection, listener: false, ..self.segment() }
     }
 }
 
@@ -246,16 +238,13 @@ impl Connections {
     }
 
     fn take(&mut self, segment: &Segment<'_>, sink: &mut impl Sink) {
-        let mut undecided = Vec::new();
-        let found = self.table.find(segment.connection);
-        let Some(slot) = found.or_else(|| self.open(segment, &mut undecided, sink)) else { return };
+        let Some(slot) = self.table.find(segment.connection).or_else(|| self.open(segment, sink)) else {
+            return;
+        };
         let Some(connection) = self.table.get(slot) else { return };
         match segment.direction {
             Direction::Request => connection.request(segment, &mut self.shared, sink),
             Direction::Response => connection.response(segment, &mut self.shared, sink),
-        }
-        for early in &undecided {
-            connection.request(&early.became(segment.connection), &mut self.shared, sink);
         }
         if connection.unsettled() && !connection.queued {
             connection.queued = true;
@@ -286,14 +275,9 @@ impl Connections {
         }
     }
 
-    /// A connection's first segment. What came with the handshake, and TCP may have dropped, goes behind it into `undecided`.
-    fn open(
-        &mut self,
-        segment: &Segment<'_>,
-        undecided: &mut Vec<Owned>,
-        sink: &mut impl Sink,
-    ) -> Option<Slot> {
-        let early = self.handshake(segment, undecided);
+    /// A connection's first segment.
+    fn open(&mut self, segment: &Segment<'_>, sink: &mut impl Sink) -> Option<Slot> {
+        let early = self.handshake(segment);
         let start = match segment.direction {
             Direction::Request if segment.syn => segment.seq.wrapping_add(1),
             Direction::Request if segment.length == 0 => return None,
@@ -307,7 +291,7 @@ impl Connections {
                 }
             },
         };
-        let start = early.as_ref().map_or(start, |early| payload_start(&early[0].segment));
+        let start = early.as_ref().map_or(start, |early| payload_start(&early[0].segment()));
         let departed = early.is_none() && !segment.syn && self.table.has_departed(segment.connection);
         let amid = match (segment.joined, departed) {
             (true, _) => Some(Unexplained::Joined),
@@ -317,7 +301,8 @@ impl Connections {
         let slot = self.insert(Connection::new(segment.connection, start, amid, segment.at), sink);
         if let (Some(early), Some(connection)) = (early, self.table.get(slot)) {
             for early in &early {
-                connection.request(&early.became(segment.connection), &mut self.shared, sink);
+                let segment = Segment { connection: segment.connection, listener: false, ..early.segment() };
+                connection.request(&segment, &mut self.shared, sink);
             }
         }
         Some(slot)
@@ -342,7 +327,7 @@ impl Connections {
     }
 
     /// What listening sockets saw of the connection that this segment opens, if TCP accepted it.
-    fn handshake(&mut self, segment: &Segment<'_>, undecided: &mut Vec<Owned>) -> Option<Vec<Owned>> {
+    fn handshake(&mut self, segment: &Segment<'_>) -> Option<Vec<Owned>> {
         let endpoints = segment.endpoints.filter(|_| !self.listening.is_empty())?;
         let accepted = if segment.direction == Direction::Request { segment.received } else { segment.ack }?;
         let mut mine = Vec::new();
@@ -354,15 +339,9 @@ impl Connections {
                 i += 1;
             }
         }
-        // What the connection has not accepted may have been dropped with the handshake, and is sent again; or its next packet
-        // came so close behind that TCP was still at it. What comes again decides.
-        let behind = |early: &Owned| payload_start(&early.segment).wrapping_sub(accepted) as i32;
-        mine.sort_by_key(behind);
-        let rest = mine.split_off(mine.partition_point(|early| behind(early) < 0));
-        undecided.extend(rest.into_iter().filter(|early| behind(early) < HANDSHAKE_DATA));
-        for early in undecided.iter_mut() {
-            early.segment.checksum = Checksum::Unknown;
-        }
+        // What the connection has not accepted was dropped with the handshake, and will be sent again.
+        mine.retain(|early| before(payload_start(&early.segment()), accepted));
+        mine.sort_by_key(|early| Reverse(accepted.wrapping_sub(payload_start(&early.segment()))));
         (!mine.is_empty()).then_some(mine)
     }
 

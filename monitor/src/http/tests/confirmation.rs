@@ -175,34 +175,6 @@ fn who_is_silent_behind_the_data_on_the_handshake_hides_nothing() {
     wire.expect(&["GET /customers/17 200"]);
 }
 
-/// The next packet comes while TCP is still at the first: nothing of that is accepted yet.
-#[test]
-fn data_on_the_handshake_is_read_though_the_next_packet_comes_right_behind_it() {
-    for resent in [None, Some("GET /sent/again")] {
-        let mut wire = Wire::new();
-        let (first, rest) = ("GET /customers/", "17 HTTP/1.1\r\nHost: x\r\n\r\n");
-        let segment = Segment {
-            connection: ConnectionId(1),
-            data: first.as_bytes(),
-            length: first.len() as u32,
-            listener: true,
-            received: None,
-            sent: None,
-            ..wire.base(Direction::Request)
-        };
-        wire.connections.segment(&segment, &mut wire.record);
-        let start = wire.client;
-        wire.raw(start.wrapping_add(first.len() as u32), rest.as_bytes());
-        if let Some(resent) = resent {
-            // The first was dropped with the handshake.
-            wire.raw(start, resent.as_bytes());
-        }
-        wire.miss((first.len() + rest.len()) as u32).reply(ok("")).send(get("/b")).reply(ok("")).finish();
-        let expected = if resent.is_some() { "GET /sent/again17 200" } else { "GET /customers/17 200" };
-        wire.expect(&[expected, "GET /b 200"]);
-    }
-}
-
 #[test]
 fn data_on_a_handshake_that_never_completes_is_forgotten() {
     let mut wire = Wire::new();

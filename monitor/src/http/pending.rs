@@ -100,6 +100,11 @@ impl Pending {
         }
     }
 
+    /// Nothing of its answer has been seen, nor that it went by.
+    pub(super) fn waits(&self) -> bool {
+        !self.answered && !self.responded
+    }
+
     /// Whether only an answer shows it to be a request, if even that does.
     pub(super) fn needs_answer(&self) -> bool {
         self.tentative || self.unsure || self.odd || self.unserved

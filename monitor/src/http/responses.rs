@@ -180,7 +180,7 @@ impl Responses {
     /// Whether the server had another whole request when it sent the last piece.
     fn may_hold_others(&self, pending: &VecDeque<Box<Pending>>) -> bool {
         let had = |request: &Pending| self.acked.is_none_or(|acked| !after(request.head_end, acked));
-        pending.iter().any(|request| !request.answered && !request.responded && had(request))
+        pending.iter().any(|request| request.waits() && had(request))
     }
 
     /// Bytes that were not seen.
@@ -275,8 +275,7 @@ impl Responses {
                 hidden || find(pending, seq, piece.ack, true).is_some()
             }
             State::Close | State::Body(_) | State::Chunked(_) => {
-                let waits = |request: &Pending| !request.answered && !request.responded;
-                pending.iter().any(|request| waits(request) && request.place == Some(seq))
+                pending.iter().any(|request| request.waits() && request.place == Some(seq))
             }
         }
     }
@@ -312,8 +311,7 @@ impl Responses {
         let Some(mut found) = found else { return Some(Effect::Unpaired) };
         // Who is told to go on may be so twice.
         if head::is_interim(piece.data)
-            && let Some(stuck) =
-                pending.iter().take(found).position(|request| !request.answered && is_stuck(request))
+            && let Some(stuck) = stuck_before(pending, found)
         {
             found = stuck;
         }
@@ -323,7 +321,7 @@ impl Responses {
             None => return Some(Effect::Unpaired),
         };
         self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
-        self.disputed = pending.iter().take(found).any(|request| !request.answered && is_stuck(request));
+        self.disputed = stuck_before(pending, found).is_some();
         self.displaced |= self.disputed;
         let found = pass_over(pending, found, shared);
         self.prove(piece, found, pending);
@@ -480,11 +478,8 @@ impl Responses {
 
 /// An answer ends at `end`: what was asked before it had, though the client had seen some of it, is answered behind it.
 fn move_places(pending: &mut VecDeque<Box<Pending>>, end: u32) {
-    let waits = |request: &Pending| !request.answered && !request.responded && !request.needs_answer();
-    for place in
-        pending.iter_mut().filter(|request| waits(request)).filter_map(|request| request.place.as_mut())
-    {
-        *place = latest(*place, end);
+    for request in pending.iter_mut().filter(|request| request.waits() && !request.needs_answer()) {
+        request.place = request.place.map(|place| latest(place, end));
     }
 }
 
@@ -518,6 +513,11 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
 /// have begun to answer it.
 fn is_stuck(request: &Pending) -> bool {
     request.interim && request.body_end == Some(request.head_end)
+}
+
+/// The first request before `end` that is stuck and not answered.
+fn stuck_before(pending: &VecDeque<Box<Pending>>, end: usize) -> Option<usize> {
+    pending.iter().take(end).position(|request| !request.answered && is_stuck(request))
 }
 
 /// Where what looks like no request waits first, a good answer is to the request behind it: the server read the former as

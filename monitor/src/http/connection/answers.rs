@@ -6,7 +6,6 @@ use crate::{
         connections::{Directive, Sink, Unseen},
         counters::Unexplained,
         head::could_be_response,
-        pending::Pending,
         requests::Shared,
         responses::{Effect, Piece},
     },
@@ -226,8 +225,7 @@ impl Connection {
 
     /// The server means to read no further than the request that it answers now: those behind count once they are answered.
     fn unserved(&mut self) {
-        let is_behind = |request: &Pending| !request.answered && !request.responded && !request.called;
-        for request in self.pending.iter_mut().filter(|request| is_behind(request)) {
+        for request in self.pending.iter_mut().filter(|request| request.waits() && !request.called) {
             (request.unserved, request.confirmed) = (true, false);
         }
     }

@@ -119,17 +119,7 @@ fn data_on_the_handshake_is_read_once_its_connection_shows_up() {
     for answered_first in [false, true] {
         let mut wire = Wire::new();
         let head = get("/fast");
-        let segment = Segment {
-            connection: ConnectionId(1),
-            data: head.as_bytes(),
-            length: head.len() as u32,
-            listener: true,
-            received: None,
-            sent: None,
-            ..wire.base(Direction::Request)
-        };
-        wire.connections.segment(&segment, &mut wire.record);
-        wire.miss(head.len() as u32);
+        wire.send_early(&head).miss(head.len() as u32);
         if answered_first {
             let answer = ok("");
             let segment = Segment {
@@ -157,17 +147,7 @@ fn data_on_the_handshake_is_read_once_its_connection_shows_up() {
 fn who_is_silent_behind_the_data_on_the_handshake_hides_nothing() {
     let mut wire = Wire::new();
     let (first, rest) = ("GET /customers", "/17 HTTP/1.1\r\nHost: x\r\n\r\n");
-    let segment = Segment {
-        connection: ConnectionId(1),
-        data: first.as_bytes(),
-        length: first.len() as u32,
-        listener: true,
-        received: None,
-        sent: None,
-        ..wire.base(Direction::Request)
-    };
-    wire.connections.segment(&segment, &mut wire.record);
-    wire.miss(first.len() as u32);
+    wire.send_early(first).miss(first.len() as u32);
     for _ in 0..40 {
         wire.wait(Duration::from_secs(1));
     }
@@ -178,15 +158,7 @@ fn who_is_silent_behind_the_data_on_the_handshake_hides_nothing() {
 #[test]
 fn data_on_a_handshake_that_never_completes_is_forgotten() {
     let mut wire = Wire::new();
-    let segment = Segment {
-        data: b"GET / HTTP/1.1\r\n\r\n",
-        length: 18,
-        listener: true,
-        received: None,
-        ..wire.base(Direction::Request)
-    };
-    wire.connections.segment(&segment, &mut wire.record);
-    wire.wait(Duration::from_secs(121)).finish();
+    wire.send_early("GET / HTTP/1.1\r\n\r\n").wait(Duration::from_secs(121)).finish();
     wire.expect(&[]);
     assert_eq!(wire.connections.counters().listener_expired, 1);
 }

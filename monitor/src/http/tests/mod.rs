@@ -136,6 +136,21 @@ impl Wire {
         self.connections.segment(&segment, &mut self.record);
     }
 
+    /// Data with the handshake, as the listening socket sees it, which has an id of its own.
+    fn send_early(&mut self, data: &str) -> &mut Wire {
+        let segment = Segment {
+            connection: ConnectionId(1),
+            data: data.as_bytes(),
+            length: data.len() as u32,
+            listener: true,
+            received: None,
+            sent: None,
+            ..self.base(Direction::Request)
+        };
+        self.connections.segment(&segment, &mut self.record);
+        self
+    }
+
     /// A request segment in order, which TCP accepts.
     fn send(&mut self, data: impl AsRef<[u8]>) -> &mut Wire {
         let data = data.as_ref();

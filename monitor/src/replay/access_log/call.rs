@@ -12,9 +12,6 @@ use crate::{
     time::Timestamp,
 };
 
-/// As much of a request is kept, as of captures.
-const HEAD: usize = Limits::HEAD_MAX;
-
 /// One call, as far as a log tells it: a request whose head is put together again, and what became of it.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -57,13 +54,13 @@ impl Call {
     /// Begins the head anew, with the request line.
     pub(super) fn begin(&mut self, method: &[u8], target: &[u8], version: Option<Version>) {
         // Without a version in its head, which nobody reads there.
-        self.request.begin(method, target, None, HEAD);
+        self.request.begin(method, target, None, Limits::HEAD_MAX);
         self.request.version = version;
     }
 
     /// Adds a header field, unless the head is full.
     pub fn header(&mut self, name: &[u8], value: &[u8]) {
-        self.request.push_field(name, value, HEAD);
+        self.request.push_field(name, value, Limits::HEAD_MAX);
     }
 
     /// The exchange that it is.
@@ -105,12 +102,12 @@ mod tests {
         let request = call.exchange().request;
         assert_eq!((request.method(), request.target()), (&b"GET"[..], &b"/a?b"[..]));
         assert_eq!(request.host(), Some(&b"api.example"[..]));
-        call.header(b"X", &vec![b'x'; HEAD]);
+        call.header(b"X", &vec![b'x'; Limits::HEAD_MAX]);
         assert!(call.request.truncated);
         assert_eq!(call.request.headers.len(), 1);
 
         let long = Call::new(Timestamp(7), "192.0.2.7".parse().unwrap(), b"GET", &vec![b'/'; 70_000]);
         assert!(long.request.truncated);
-        assert_eq!(long.request.target().len(), HEAD - 4);
+        assert_eq!(long.request.target().len(), Limits::HEAD_MAX - 4);
     }
 }

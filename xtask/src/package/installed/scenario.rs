@@ -80,11 +80,13 @@ fn watches(host: &Host<'_>) -> Result<()> {
         let journal = host.container.run(&["journalctl", "--unit=rollcall", "--output=cat"])?;
         Ok(journal.contains(r#""rule":"distinct-objects""#).then_some(()))
     })?;
-    let metrics = host.container.run(&["curl", "--silent", "--fail", "http://127.0.0.1:9847/metrics"])?;
-    let exchanges = metrics.lines().find_map(|line| line.strip_prefix("rollcall_exchanges_total "));
-    let exchanges: f64 = exchanges.context("no exchanges in the metrics")?.parse()?;
-    ensure!(exchanges >= 41.0, "{exchanges} exchanges");
-    Ok(())
+    // The alert comes amid the walk; the rest of it may still be on its way.
+    host.container.until("all of the walk in the metrics", || {
+        let metrics = host.container.run(&["curl", "--silent", "--fail", "http://127.0.0.1:9847/metrics"])?;
+        let exchanges = metrics.lines().find_map(|line| line.strip_prefix("rollcall_exchanges_total "));
+        let exchanges: f64 = exchanges.context("no exchanges in the metrics")?.parse()?;
+        Ok((exchanges >= 41.0).then_some(()))
+    })
 }
 
 fn restarted(host: &Host<'_>) -> Result<()> {

@@ -5,6 +5,9 @@
 //! is `null`. `method`, `target` and `host` are as they were on the wire; bytes that are not UTF-8 are written as
 //! `\xhh`, and a backslash that would read as such an escape as `\x5c`. `duration_us` runs from the request's
 //! first byte to the response's last. `client` is the list of keys that the call was attributed to.
+//!
+//! A connection's lines are in the order of its calls. Those of different connections, of one port as well, are so but for
+//! the few milliseconds in which CPUs gather answers: `at` says which came first.
 
 use std::{
     io::Write as _,

@@ -144,6 +144,11 @@ impl Request {
         protocols.any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"h2c"))
     }
 
+    /// Whether it asks to be told to go on (RFC 9110, section 10.1.1).
+    pub(super) fn expects_interim(&self) -> bool {
+        self.values("expect").any(|value| value.eq_ignore_ascii_case(b"100-continue"))
+    }
+
     pub(crate) fn slice(&self, range: &Range<u16>) -> &[u8] {
         self.head.get(usize::from(range.start)..usize::from(range.end)).unwrap_or_default()
     }

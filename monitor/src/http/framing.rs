@@ -27,13 +27,13 @@ impl BodyFields {
     /// Takes note of one field.
     pub(super) fn field(&mut self, name: &[u8], value: &[u8]) {
         match name.len() {
-            10 if name.eq_ignore_ascii_case(b"connection") => {
-                for option in value.split(|&byte| byte == b',') {
-                    self.close |= option.trim_ascii().eq_ignore_ascii_case(b"close");
-                    self.keep_alive |= option.trim_ascii().eq_ignore_ascii_case(b"keep-alive");
+            10 if is_named(name, b"connection") => {
+                for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
+                    self.close |= is_named(option, b"close");
+                    self.keep_alive |= is_named(option, b"keep-alive");
                 }
             }
-            14 if name.eq_ignore_ascii_case(b"content-length") => {
+            14 if is_named(name, b"content-length") => {
                 // A list of equal values is what a proxy makes of equal fields (RFC 9110, section 8.6).
                 for value in value.split(|&byte| byte == b',') {
                     match decimal(value.trim_ascii()) {
@@ -44,11 +44,11 @@ impl BodyFields {
                     }
                 }
             }
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+            17 if is_named(name, b"transfer-encoding") => {
                 for coding in value.split(|&byte| byte == b',') {
                     let coding = coding.trim_ascii();
                     if !coding.is_empty() {
-                        self.chunked = Some(coding.eq_ignore_ascii_case(b"chunked"));
+                        self.chunked = Some(is_named(coding, b"chunked"));
                     }
                 }
             }
@@ -77,6 +77,17 @@ impl BodyFields {
             _ => Body::Unspecified,
         }
     }
+}
+
+/// Whether `field` is this name, which is in lower case. Compares all bytes at once: each head has some of these names.
+pub(super) fn is_named<const N: usize>(field: &[u8], name: &[u8; N]) -> bool {
+    let Ok(field) = <&[u8; N]>::try_from(field) else { return false };
+    let mut difference = 0;
+    for (&byte, &expected) in field.iter().zip(name) {
+        let case = if expected.is_ascii_lowercase() { 0x20 } else { 0 };
+        difference |= (byte | case) ^ expected;
+    }
+    difference == 0
 }
 
 /// A plain decimal number; no sign, no blank, no overflow.

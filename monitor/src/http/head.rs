@@ -4,7 +4,7 @@ use std::{mem::MaybeUninit, ops::Range};
 
 use super::{
     exchange::{Header, Request, Version},
-    framing::{Body, BodyFields},
+    framing::{Body, BodyFields, is_named},
     recognition::{is_blank, is_token, names_version, split_version, trim_blanks},
 };
 
@@ -187,7 +187,7 @@ pub(super) fn framing_line(line: &[u8], fields: &mut BodyFields) {
 
 /// Whether a field of this name decides where the body ends.
 pub(super) fn decides_framing(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"content-length") || name.eq_ignore_ascii_case(b"transfer-encoding")
+    is_named(name, b"content-length") || is_named(name, b"transfer-encoding")
 }
 
 fn trim(head: &[u8], value: Range<usize>) -> Range<u16> {
@@ -310,9 +310,11 @@ pub(super) fn response(bytes: &[u8]) -> Option<ResponseHead> {
         }
         // Only these initials matter: Content-Length, Content-Type, Connection, Transfer-Encoding.
         if !first && matches!(line.first(), Some(b'c' | b'C' | b't' | b'T')) {
-            framing_line(line, &mut head.fields);
-            if line.len() > 13 && line[..13].eq_ignore_ascii_case(b"content-type:") {
-                head.media_type = MediaType::new(line[13..].trim_ascii());
+            match line.split_at_checked(13) {
+                Some((name, value)) if is_named(name, b"content-type:") => {
+                    head.media_type = MediaType::new(value.trim_ascii());
+                }
+                _ => framing_line(line, &mut head.fields),
             }
         }
         first = false;

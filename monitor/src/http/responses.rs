@@ -131,8 +131,8 @@ impl Responses {
                 self.state = State::Start;
                 self.unpaired = false;
             }
-            let target = self.target(pending);
             let amid = !matches!(self.state, State::Start | State::Lost);
+            let target = if amid { self.target(pending) } else { None };
             let taken = match &mut self.state {
                 State::Start => {
                     effect = self.begin(rest, seq, pending, shared);
@@ -167,8 +167,9 @@ impl Responses {
                 State::Lost => left,
             };
             at += taken;
-            let is_over = target.and_then(|index| pending.get(index)).is_some_and(|request| request.answered);
-            if amid && is_over && matches!(self.state, State::Start) && !self.displaced {
+            let is_over = || target.and_then(|index| pending.get(index)).is_some_and(|found| found.answered);
+            let ends = amid && matches!(self.state, State::Start) && !self.displaced;
+            if ends && pending.len() > 1 && is_over() {
                 move_places(pending, start.wrapping_add(at));
             }
         }
@@ -215,7 +216,10 @@ impl Responses {
         for request in pending.iter_mut().filter(|request| !request.responded) {
             let went_by = request.place.is_some_and(|place| !before(place, start) && before(place, end));
             request.went_by |= went_by;
-            if went_by && !request.needs_answer() {
+            if went_by && !request.interim && request.request.expects_interim() {
+                // That may be all that went by.
+                request.place = Some(end);
+            } else if went_by && !request.needs_answer() {
                 miss(request, shared);
             }
         }
@@ -496,7 +500,9 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
         let nearest = first + found;
-        let others = pending.iter().skip(nearest).position(|request| exact(request) && !is_stuck(request));
+        let is_last_choice = |request: &Pending| request.went_by || is_stuck(request);
+        let others =
+            pending.iter().skip(nearest).position(|request| exact(request) && !is_last_choice(request));
         return Some(nearest + others.unwrap_or_default());
     }
     let request = pending.get(first)?;

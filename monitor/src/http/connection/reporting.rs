@@ -58,6 +58,20 @@ impl Connection {
             shared.counters.tls += 1;
             self.opaque(shared, sink);
         }
+        if !self.pending.is_empty() || shared.pool.charged() > shared.limits.pending {
+            self.flush_pending(shared, sink);
+        }
+        let pipelines =
+            self.pending.len() > 1 && self.pending.back().is_some_and(|request| request.origin.pipelined);
+        if !self.whole && (pipelines || self.requests.may_hide()) {
+            self.whole = true;
+            sink.directive(self.id, Directive::WholeResponses);
+        }
+        self.skip(shared, sink);
+    }
+
+    /// Confirms and reports what there is, and makes room.
+    fn flush_pending(&mut self, shared: &mut Shared, sink: &mut dyn Sink) {
         self.confirm();
         if let Some(endpoints) = self.endpoints {
             let proxied_for = self.requests.proxied_for();
@@ -90,13 +104,6 @@ impl Connection {
         if full {
             self.shed(shared, sink);
         }
-        let pipelines =
-            self.pending.len() > 1 && self.pending.back().is_some_and(|request| request.origin.pipelined);
-        if !self.whole && (pipelines || self.requests.may_hide()) {
-            self.whole = true;
-            sink.directive(self.id, Directive::WholeResponses);
-        }
-        self.skip(shared, sink);
     }
 
     /// Marks the requests whose heads were accepted.

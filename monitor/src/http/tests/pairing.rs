@@ -169,6 +169,22 @@ fn interim_responses_are_passed_over() {
 }
 
 #[test]
+fn a_lost_interim_answer_is_not_taken_for_the_answer() {
+    let expects = "POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n";
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n".len() as u32;
+    let mut wire = Wire::new();
+    wire.send(expects).unseen_reply(interim).send("abc").settle().settle();
+    wire.reply(status(201, "x")).send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["POST /a 201", "GET /b 200"]);
+    assert_eq!(wire.connections.counters().unexplained, [0; 6]);
+    // The answer itself was lost, with what came before it or without.
+    let mut wire = Wire::new();
+    wire.send(expects).unseen_reply(interim).send("abc").settle();
+    wire.unseen_reply(40).send(get("/b")).settle().reply(ok("")).finish();
+    wire.expect(&["POST /a -", "GET /b 200"]);
+}
+
+#[test]
 fn an_early_response_does_not_end_the_request_body() {
     let mut wire = Wire::new();
     let inner = get("/inside-the-body");

@@ -20,7 +20,7 @@ const WORK: u32 = 3_072;
 const SHORT: usize = 4096;
 
 /// What reading a compressed body may take for each octet that was sent, and besides.
-const WORK_SENT: u32 = 3;
+const WORK_SENT: u32 = 2;
 const WORK_ALWAYS: u32 = 64;
 
 /// To tell what a name means.

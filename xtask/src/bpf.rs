@@ -23,7 +23,7 @@ use crate::{
     setup::{self, Ready},
     tool::BPF_LINKER,
     toolchain::BPF_TARGET,
-    workspace::Workspace,
+    workspace::{self, Workspace},
 };
 
 #[derive(Args)]
@@ -112,7 +112,7 @@ fn built(workspace: &Workspace) -> Result<Vec<u8>> {
 fn digest(workspace: &Workspace) -> Result<String> {
     let root = sources(workspace);
     let mut files = vec![root.join("Cargo.toml")];
-    list(&root.join("src"), &mut files)?;
+    workspace::list(&root.join("src"), &mut files)?;
     files.sort();
     let mut hasher = SipHasher13::new();
     hasher.write(BPF_LINKER.version.as_bytes());
@@ -125,15 +125,6 @@ fn digest(workspace: &Workspace) -> Result<String> {
         }
     }
     Ok(format!("{:032x}\n", hasher.finish128().as_u128()))
-}
-
-fn list(directory: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = fs::read_dir(directory).with_context(|| format!("read {}", directory.display()))?;
-    for entry in entries {
-        let path = entry.with_context(|| format!("read {}", directory.display()))?.path();
-        if path.is_dir() { list(&path, files)? } else { files.push(path) }
-    }
-    Ok(())
 }
 
 /// Set where cargo starts this program in the place of rustc.

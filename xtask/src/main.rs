@@ -22,6 +22,7 @@ mod documents;
 mod eval;
 mod first_run;
 mod fuzz;
+mod golden;
 mod manifest;
 mod npm;
 mod package;
@@ -71,6 +72,8 @@ enum Verb {
     FirstRun(first_run::Options),
     /// Feeds the parsers what an attacker might, for a while each.
     Fuzz(fuzz::Options),
+    /// Replays all that is recorded, and compares what comes of it with what came before.
+    Golden(golden::Options),
     /// Runs what a change has to pass: formatting, lints, licences, documentation, tests.
     Ci,
     /// Makes the Debian package and the tarball.
@@ -106,6 +109,7 @@ fn perform(verb: Verb) -> Result<()> {
         Verb::Differential(options) => differential::verb(&workspace, &options),
         Verb::FirstRun(options) => first_run::verb(&workspace, &options),
         Verb::Fuzz(options) => fuzz::verb(&workspace, &options),
+        Verb::Golden(options) => golden::verb(&workspace, &options),
         Verb::Ci => ci::verb(&workspace),
         Verb::Package(options) => package::verb(&workspace, &options),
         Verb::VmTest(options) => vm_test::verb(&workspace, &options),

@@ -17,9 +17,9 @@ mod sequence;
 mod servers;
 mod verdict;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{fs, path::PathBuf, process::ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 
 /// Sends byte sequences to real servers, and compares what they served with what Rollcall reported.
@@ -47,6 +47,9 @@ struct Options {
     /// Lists the servers and the sequences that there are.
     #[arg(long)]
     list: bool,
+    /// Sends nothing: writes a capture in which each sequence is a connection, and each write has one answer.
+    #[arg(long)]
+    capture: Option<PathBuf>,
 }
 
 /// What this program starts itself for.
@@ -75,8 +78,13 @@ fn main() -> ExitCode {
 
 /// Whether nothing was found.
 fn perform(options: &Options) -> Result<bool> {
-    let servers = servers::chosen(&options.servers)?;
     let sequences = sequence::chosen(&options.choice)?;
+    if let Some(file) = &options.capture {
+        fs::write(file, sequence::capture(&sequences))
+            .with_context(|| format!("write {}", file.display()))?;
+        return Ok(true);
+    }
+    let servers = servers::chosen(&options.servers)?;
     if options.list {
         for server in &servers {
             println!("server {}", server.name);

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use rollcall_tests::random::Random;
+use rollcall_tests::{pcap::Capture, random::Random};
 use serde::Deserialize;
 
 use crate::{mutate, own};
@@ -70,6 +70,23 @@ pub(crate) fn chosen(choice: &Choice) -> Result<Vec<Sequence>> {
         all.truncate(*count);
     }
     Ok(all)
+}
+
+/// A capture file of all of them, each followed by an ordinary request. Statuses differ, to tell which answer was given to which
+/// request.
+pub(crate) fn capture(sequences: &[Sequence]) -> Vec<u8> {
+    let answers: Vec<Vec<u8>> = (200..300)
+        .map(|status| format!("HTTP/1.1 {status} Answer\r\nContent-Length: 2\r\n\r\nok").into_bytes())
+        .collect();
+    let mut capture = Capture::default();
+    for (sequence, port) in sequences.iter().zip(1024..) {
+        let last: &[u8] = b"GET /last HTTP/1.1\r\nHost: x\r\n\r\n";
+        let writes = sequence.writes.iter().map(|write| write.bytes.as_slice()).chain([last]);
+        let turns: Vec<(&[u8], &[u8])> =
+            writes.zip(answers.iter().cycle()).map(|(write, answer)| (write, answer.as_slice())).collect();
+        capture.push_conversation(port, &turns, 1_448);
+    }
+    capture.bytes().to_vec()
 }
 
 fn fits(name: &str, wanted: &str) -> bool {

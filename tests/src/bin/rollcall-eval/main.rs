@@ -37,6 +37,10 @@ struct Cli {
     /// The tests of scale in full size.
     #[arg(long)]
     full: bool,
+    /// What came of attacks, ordinary traffic and logs with one seed, as JSON without figures of time and memory: the same for
+    /// the same engine.
+    #[arg(long)]
+    outcomes: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -71,6 +75,7 @@ fn perform(cli: &Cli) -> Result<()> {
         Some(Part::Log(part)) => logs::run(part),
         Some(Part::Scale(part)) => scale::run(part),
         Some(Part::Speed) => speed::run(),
+        None if cli.outcomes => parts::steady(),
         None => {
             let run = parts::run(&cli.scenarios, cli.seeds, cli.full)?;
             print!("{}", report::document(&run)?);

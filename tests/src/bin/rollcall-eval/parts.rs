@@ -40,6 +40,19 @@ const OTHERS: [&str; 4] = ["benign", "logs", "scale", "speed"];
 /// Made-up keys, and how many in full size.
 const KEYS: (u64, u64) = (20_000_000, 100_000_000);
 
+/// Prints what comes of everything that is the same in each run.
+pub(crate) fn steady() -> Result<()> {
+    let steady = ["benign", "logs"].into_iter().chain(names());
+    let run = run(&steady.map(str::to_owned).collect::<Vec<_>>(), 1, false)?;
+    for mut outcome in run.outcomes {
+        if let Outcome::Benign(benign) = &mut outcome {
+            (benign.ns_per_call, benign.peak_bytes) = (0.0, 0);
+        }
+        println!("{}", serde_json::to_string(&outcome)?);
+    }
+    Ok(())
+}
+
 /// Runs what the names say.
 pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
     for name in scenarios {

@@ -151,7 +151,7 @@ impl From<state::Error> for Failure {
 impl From<kernel::Error> for Failure {
     fn from(error: kernel::Error) -> Failure {
         let (exit, advice) = match &error {
-            kernel::Error::NotPrivileged => {
+            kernel::Error::NotPrivileged { .. } => {
                 (Exit::Privilege, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
             }
             kernel::Error::KernelTooOld { .. } => (Exit::Host, "upgrade the kernel"),
@@ -164,7 +164,7 @@ impl From<kernel::Error> for Failure {
             kernel::Error::Verifier { .. } => {
                 (Exit::Verifier, "report it with the kernel's version and the end of the verifier's log:")
             }
-            kernel::Error::Attach { .. } | kernel::Error::Load { .. } => {
+            kernel::Error::Attach { .. } | kernel::Error::Load { .. } | kernel::Error::Object { .. } => {
                 (Exit::Host, "see what this host lacks with: rollcall check")
             }
             kernel::Error::Io { .. } => (Exit::Failed, "see what this host lacks with: rollcall check"),

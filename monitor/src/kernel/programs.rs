@@ -87,8 +87,7 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         .override_global("SAMPLING_KEY", &options.sampling_key, true)
         .map_max_entries("RING", options.ring_size)
         .map_max_entries("BATCHES", cpus as u32)
-        .load(OBJECT)
-        .map_err(refused)?;
+        .load(OBJECT)?;
     for (name, _) in PROGRAMS {
         let program = program(&mut ebpf, name)?;
         uninterrupted(|| program.load()).map_err(|error| rejected(name, error))?;
@@ -98,15 +97,13 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     // SAFETY: the only element; the programs only read this field.
     unsafe { (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling)) };
     let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
-    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { reason: error.to_string() })?;
+    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { source: error.into() })?;
     let capture = Capture::new(Maps {
-        ring: RingBuf::try_from(take(&mut ebpf, "RING")?).map_err(|error| refused(error.into()))?,
+        ring: RingBuf::try_from(take(&mut ebpf, "RING")?)?,
         batches: Batches::new(batches),
         control,
-        advice: Advice(HashMap::try_from(take(&mut ebpf, "ADVICE")?).map_err(|error| refused(error.into()))?),
-        statistics: Arc::new(Statistics::new(
-            PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|error| refused(error.into()))?,
-        )),
+        advice: Advice(HashMap::try_from(take(&mut ebpf, "ADVICE")?)?),
+        statistics: Arc::new(Statistics::new(PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?)),
         logger,
     })?;
     Ok((Programs { ebpf, cgroup, cgroup_name }, capture))
@@ -123,11 +120,7 @@ impl Programs {
             let link = program
                 .attach(&*cgroup, hook, CgroupAttachMode::Single)
                 .and_then(|id| program.take_link(id))
-                .map_err(|error| Error::Attach {
-                    program: name,
-                    cgroup: cgroup_name.clone(),
-                    reason: chain(&error),
-                })?;
+                .map_err(|source| Error::Attach { program: name, cgroup: cgroup_name.clone(), source })?;
             links.push(link);
         }
         Ok(Attachment { links })
@@ -179,26 +172,26 @@ fn require_kernel() -> Result<(), Error> {
 fn program<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut CgroupSkb, Error> {
     ebpf.program_mut(name)
         .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| Error::Load { reason: format!("no program {name} in it") })
+        .ok_or_else(|| Error::Object { lacks: format!("program {name}") })
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> Result<Map, Error> {
-    ebpf.take_map(name).ok_or_else(|| Error::Load { reason: format!("no map {name} in it") })
+    ebpf.take_map(name).ok_or_else(|| Error::Object { lacks: format!("map {name}") })
 }
 
 fn array(ebpf: &mut Ebpf, name: &str) -> Result<MapData, Error> {
     match take(ebpf, name)? {
         Map::Array(data) => Ok(data),
-        _ => Err(Error::Load { reason: format!("map {name} is no array") }),
+        _ => Err(Error::Object { lacks: format!("array {name}") }),
     }
 }
 
 fn set_ports(ebpf: &mut Ebpf, ports: &[u16]) -> Result<(), Error> {
-    let mut words = Array::<_, u64>::try_from(take(ebpf, "PORTS")?).map_err(|error| refused(error.into()))?;
+    let mut words = Array::<_, u64>::try_from(take(ebpf, "PORTS")?)?;
     for port in ports {
         let index = u32::from(*port) / 64;
         let word = words.get(&index, 0).unwrap_or(0) | 1 << (port % 64);
-        words.set(index, word, 0).map_err(|error| refused(error.into()))?;
+        words.set(index, word, 0)?;
     }
     Ok(())
 }
@@ -212,47 +205,12 @@ fn mapping(error: nix::Error) -> Error {
     Error::Io { what: "map the programs' memory", source: error.into() }
 }
 
-fn refused(error: EbpfError) -> Error {
-    let reason = chain(&error);
-    if !nix::unistd::geteuid().is_root() && reason.contains("not permitted") {
-        Error::NotPrivileged
-    } else {
-        Error::Load { reason }
-    }
-}
-
-/// The error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 fn rejected(program: &'static str, error: ProgramError) -> Error {
     match error {
-        ProgramError::LoadError { io_error, .. }
-            if io_error.kind() == io::ErrorKind::PermissionDenied && !nix::unistd::geteuid().is_root() =>
-        {
-            Error::NotPrivileged
-        }
         ProgramError::LoadError { io_error, verifier_log } => {
-            Error::Verifier { program, log: tail(&verifier_log.to_string(), &io_error) }
+            let is_root = nix::unistd::geteuid().is_root();
+            Error::rejected(program, io_error, &verifier_log.to_string(), is_root)
         }
-        error => Error::Load { reason: chain(&error) },
+        error => EbpfError::from(error).into(),
     }
-}
-
-/// The end of the verifier's log, which says why.
-fn tail(log: &str, error: &io::Error) -> String {
-    const LINES: usize = 12;
-    let lines: Vec<_> = log.lines().collect();
-    let end = lines[lines.len().saturating_sub(LINES)..].join("\n");
-    format!("{end}\n({error})")
 }

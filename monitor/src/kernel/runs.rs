@@ -35,6 +35,6 @@ impl Measuring {
 
 /// What the kernel has counted of a program's runs.
 pub(super) fn of(program: &CgroupSkb) -> Result<Runs, Error> {
-    let info = program.info().map_err(|error| Error::Load { reason: error.to_string() })?;
+    let info = program.info().map_err(|error| Error::Load { source: error.into() })?;
     Ok(Runs { count: info.run_count(), time: info.run_time() })
 }

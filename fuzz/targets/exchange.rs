@@ -197,8 +197,8 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
             _ => {}
         }
         let http = engine.counters().http;
-        assert!(http.connections <= most);
-        assert!(http.buffered_bytes <= buffered + 65_536, "{}", http.buffered_bytes);
+        assert!(http.stream.connections <= most);
+        assert!(http.stream.buffered_bytes <= buffered + 65_536, "{}", http.stream.buffered_bytes);
         assert!(http.pending_bytes <= pending + 65_536, "{}", http.pending_bytes);
         let mut directives = 0;
         engine.directives().for_each(|_| directives += 1);
@@ -207,7 +207,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     engine.finish(now);
     let counters = engine.counters();
     let http = &counters.http;
-    assert_eq!((http.connections, http.buffered_bytes, http.pending_bytes), (0, 0, 0));
+    assert_eq!((http.stream.connections, http.stream.buffered_bytes, http.pending_bytes), (0, 0, 0));
     assert!(counters.detection.detector.tally.pairs <= 2 * 1024 && counters.detection.detector.tally.objects <= 2 * 4096);
     let exchanges = http.exchanges;
     assert_eq!(engine.into_output().exchanges, exchanges);

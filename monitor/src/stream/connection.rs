@@ -4,7 +4,7 @@
 //! protocol gets to see them. Responses need no such proof: the server sent them.
 
 use super::{
-    Checksum, ConnectionId, Endpoints, Segment,
+    Checksum, ConnectionId, Segment,
     buffers::Buffers,
     protocol::{Beginning, Link, Piece, Protocol, Standing},
     reassembly::{Block, Origin, Queue},
@@ -52,9 +52,7 @@ const STASH_COST: usize = 64;
 /// The state of one connection.
 #[derive(Debug)]
 pub(super) struct Connection<P> {
-    pub(super) id: ConnectionId,
-    endpoints: Option<Endpoints>,
-    pub(super) seen: Timestamp,
+    pub(super) link: Link,
     pub(super) protocol: P,
     /// Bytes of the request direction that TCP is not known to have accepted, or that came before their turn.
     waiting: Option<Box<Queue>>,
@@ -62,8 +60,6 @@ pub(super) struct Connection<P> {
     taken: u64,
     /// Where the bytes end that have come without a gap.
     next: u64,
-    /// Everything before it was accepted by the server's TCP.
-    accepted: u64,
     /// How far the protocol has got in the response direction, once that is known.
     answered_to: Option<u64>,
     stash: Vec<Stashed>,
@@ -97,14 +93,11 @@ impl<P: Standing> Connection<P> {
     /// A connection whose request stream is at `next`.
     pub(super) fn new(id: ConnectionId, next: u64, beginning: Beginning, at: Timestamp) -> Self {
         Connection {
-            id,
-            endpoints: None,
-            seen: at,
+            link: Link { id, endpoints: None, seen: at, accepted: next },
             protocol: P::new(beginning),
             waiting: None,
             taken: next,
             next,
-            accepted: next,
             answered_to: None,
             stash: Vec::new(),
             stashed: 0,
@@ -128,8 +121,8 @@ impl<P: Standing> Connection<P> {
     where
         P: Protocol<C>,
     {
-        self.seen = self.seen.max(segment.at);
-        self.endpoints = self.endpoints.or(segment.endpoints);
+        self.link.seen = self.link.seen.max(segment.at);
+        self.link.endpoints = self.link.endpoints.or(segment.endpoints);
         self.live |= segment.received.is_some();
         let Some(segment) = &plausible(segment) else {
             tcp.counters.implausible += 1;
@@ -138,7 +131,7 @@ impl<P: Standing> Connection<P> {
         let place = nearest(self.next, segment.seq.wrapping_add(u32::from(segment.syn)));
         let received = segment.received.map(|received| nearest(self.next, received));
         if let Some(received) = received {
-            self.accepted = self.accepted.max(received);
+            self.link.accepted = self.link.accepted.max(received);
             let lost = if segment.length > 0 { received } else { self.taken };
             self.deliver(lost, tcp, context);
         }
@@ -170,13 +163,13 @@ impl<P: Standing> Connection<P> {
     where
         P: Protocol<C>,
     {
-        self.seen = self.seen.max(segment.at);
-        self.endpoints = self.endpoints.or(segment.endpoints);
+        self.link.seen = self.link.seen.max(segment.at);
+        self.link.endpoints = self.link.endpoints.or(segment.endpoints);
         let ack = segment.ack.map(|ack| nearest(self.next, ack));
-        if let Some(ack) = ack.filter(|&ack| (!segment.rst || self.live) && ack > self.accepted) {
-            self.accepted = ack;
+        if let Some(ack) = ack.filter(|&ack| (!segment.rst || self.live) && ack > self.link.accepted) {
+            self.link.accepted = ack;
             self.deliver(self.taken, tcp, context);
-            self.protocol.advise(&self.link(), context);
+            self.protocol.advise(&self.link, context);
         }
         let seq = segment.seq.wrapping_add(u32::from(segment.syn));
         let next = *self.answered_to.get_or_insert(first(seq));
@@ -188,7 +181,7 @@ impl<P: Standing> Connection<P> {
         }
         let end = place + u64::from(segment.length);
         // An answer to bytes that were not handed in yet waits for them.
-        let early = self.accepted > self.taken && self.hole != 0 && self.protocol.is_answered();
+        let early = self.link.accepted > self.taken && self.hole != 0 && self.protocol.is_answered();
         if (segment.length > 0 || segment.fin) && end >= next {
             if place > next || early {
                 self.stash(segment, place, ack, tcp);
@@ -220,7 +213,7 @@ impl<P: Standing> Connection<P> {
     {
         let cycle = tcp.cycle;
         if self.hole != 0 && self.hole < cycle {
-            self.deliver(self.accepted, tcp, context);
+            self.deliver(self.link.accepted, tcp, context);
         }
         self.unstash(cycle, tcp, context);
         self.flush(context);
@@ -232,7 +225,7 @@ impl<P: Standing> Connection<P> {
         if over && self.stash.is_empty() {
             if self.live && self.reset {
                 // What came in order was contradicted by nothing, and a reset leaves no acknowledgement.
-                self.accepted = self.accepted.max(self.next);
+                self.link.accepted = self.link.accepted.max(self.next);
                 self.deliver(self.next, tcp, context);
             }
             let amid = self.protocol.is_amid();
@@ -258,7 +251,7 @@ impl<P: Standing> Connection<P> {
         P: Protocol<C>,
     {
         self.protocol.overdue(now, context);
-        if matches!(self.closing, Closing::Half(_)) && self.seen + tcp.limits.linger <= now {
+        if matches!(self.closing, Closing::Half(_)) && self.link.seen + tcp.limits.linger <= now {
             self.closing = Closing::Full(0);
         }
         self.flush(context);
@@ -271,7 +264,7 @@ impl<P: Standing> Connection<P> {
     where
         P: Protocol<C>,
     {
-        let linger = matches!(self.closing, Closing::Half(_)).then_some(self.seen + tcp.limits.linger);
+        let linger = matches!(self.closing, Closing::Half(_)).then_some(self.link.seen + tcp.limits.linger);
         self.protocol.deadline(context).into_iter().chain(linger).min()
     }
 
@@ -281,12 +274,12 @@ impl<P: Standing> Connection<P> {
         P: Protocol<C>,
     {
         if self.hole != 0 {
-            self.deliver(self.accepted, tcp, context);
+            self.deliver(self.link.accepted, tcp, context);
         }
         self.unstash(u64::MAX, tcp, context);
         self.flush(context);
-        self.protocol.finish(&self.link(), context);
-        self.accepted = self.accepted.max(self.next);
+        self.protocol.finish(&self.link, context);
+        self.link.accepted = self.link.accepted.max(self.next);
         self.deliver(self.taken, tcp, context);
         self.protocol.dismiss(context);
         while let Some(block) = self.waiting.as_mut().and_then(|waiting| waiting.pop()) {
@@ -305,8 +298,8 @@ impl<P: Standing> Connection<P> {
     {
         let place = |front: &Block| (front.place, front.end());
         while let Some((start, end)) = self.waiting.as_ref().and_then(|waiting| waiting.front()).map(place) {
-            self.accepted = self.accepted.max(end);
-            self.deliver(self.accepted, tcp, context);
+            self.link.accepted = self.link.accepted.max(end);
+            self.deliver(self.link.accepted, tcp, context);
             // It stands behind a FIN, where TCP takes nothing.
             if self.waiting.as_ref().and_then(|waiting| waiting.front()).map(place) == Some((start, end)) {
                 break;
@@ -324,11 +317,7 @@ impl<P: Standing> Connection<P> {
     where
         P: Protocol<C>,
     {
-        self.protocol.flush(&self.link(), context);
-    }
-
-    fn link(&self) -> Link {
-        Link { id: self.id, endpoints: self.endpoints, seen: self.seen, accepted: self.accepted }
+        self.protocol.flush(&self.link, context);
     }
 
     /// Payload of the request direction.
@@ -343,7 +332,7 @@ impl<P: Standing> Connection<P> {
         let answered = segment.after_response || segment.received.is_none() && (self.answered || went_on);
         // What comes before its turn follows bytes that are still to come, and no answer.
         let received = segment.received.map(|received| nearest(self.next, received));
-        let in_order = received.unwrap_or(self.next.max(self.accepted)) == place;
+        let in_order = received.unwrap_or(self.next.max(self.link.accepted)) == place;
         let boundary = in_order && (self.untouched || answered) || went_on;
         self.asked = shown;
         let ack = segment.ack.map(|ack| self.answer_place(ack));
@@ -410,7 +399,7 @@ impl<P: Standing> Connection<P> {
         let cost = block.cost();
         if tcp.is_full(self.waiting.as_deref(), cost) && place <= self.next {
             // Nobody says what TCP takes, or it says so late: what came in order is believed.
-            self.accepted = self.accepted.max(self.next);
+            self.link.accepted = self.link.accepted.max(self.next);
             self.deliver(self.taken, tcp, context);
         }
         if tcp.is_full(self.waiting.as_deref(), cost) {
@@ -436,7 +425,7 @@ impl<P: Standing> Connection<P> {
         while let Some(front) = self.waiting.as_ref().and_then(|waiting| waiting.front()) {
             let (place, end) = (front.place, front.end());
             let stale = end <= self.taken;
-            if !stale && self.accepted <= place {
+            if !stale && self.link.accepted <= place {
                 break;
             }
             if !stale && place > self.taken {
@@ -449,7 +438,7 @@ impl<P: Standing> Connection<P> {
             tcp.buffered -= block.cost();
             if !stale {
                 let skip = (self.taken - place) as usize;
-                let length = (end.min(self.accepted) - self.taken) as u32;
+                let length = (end.min(self.link.accepted) - self.taken) as u32;
                 let data = block.data.get(skip..).unwrap_or_default();
                 self.feed(data, length, &block.origin, context);
                 if end > self.taken {
@@ -472,7 +461,7 @@ impl<P: Standing> Connection<P> {
         self.give_up(lost, context);
         self.next = self.next.max(self.taken);
         // A single missing place is a FIN's, unless more comes behind it.
-        if self.accepted > self.taken + 1 { self.mark_hole(tcp) } else { self.hole = 0 }
+        if self.link.accepted > self.taken + 1 { self.mark_hole(tcp) } else { self.hole = 0 }
     }
 
     /// Accepted bytes in order, without one that goes past the application's stream.
@@ -535,7 +524,7 @@ impl<P: Standing> Connection<P> {
     {
         if piece.length > 0 {
             self.answered_to = Some(piece.place + u64::from(piece.length));
-            self.protocol.response(piece, &self.link(), context);
+            self.protocol.response(piece, &self.link, context);
         }
         if fin {
             self.closing = Closing::Full(tcp.cycle);

@@ -130,7 +130,7 @@ impl<P: Standing> Connections<P> {
                 Settled::Closed { amid } => {
                     let connection = self.table.remove(slot);
                     if let Some(connection) = connection.filter(|_| amid) {
-                        self.table.depart(connection.id);
+                        self.table.depart(connection.link.id);
                     }
                 }
             }
@@ -334,8 +334,8 @@ impl<P: Standing> Connections<P> {
         for _ in 0..CANDIDATES {
             let Some(slot) = self.table.advance(usize::MAX) else { break };
             let Some(connection) = self.table.get(slot) else { continue };
-            if victim.is_none_or(|(seen, _)| connection.seen < seen) {
-                victim = Some((connection.seen, slot));
+            if victim.is_none_or(|(seen, _)| connection.link.seen < seen) {
+                victim = Some((connection.link.seen, slot));
             }
         }
         if let Some((_, slot)) = victim {
@@ -351,7 +351,7 @@ impl<P: Standing> Connections<P> {
     {
         let Some(mut connection) = self.table.remove(slot) else { return };
         if !connection.is_forgettable() {
-            self.table.depart(connection.id);
+            self.table.depart(connection.link.id);
         }
         connection.finish(&mut self.buffers, context);
     }
@@ -375,7 +375,7 @@ impl<P: Standing> Connections<P> {
             let Some(connection) = self.table.get(slot) else { continue };
             // A tunnel in a file: no kernel keeps its bytes away, so it must not be forgotten.
             let kept = connection.protocol.is_opaque() && !connection.live;
-            if connection.seen + idle <= now && !kept {
+            if connection.link.seen + idle <= now && !kept {
                 self.buffers.counters.idle_connections += 1;
                 self.forget(slot, context);
             }

@@ -101,7 +101,7 @@ impl<P: Standing> Table<P> {
             self.entries.push(Entry { generation: 0, connection: None });
             (self.entries.len() - 1) as u32
         });
-        self.by_id.insert(connection.id, index);
+        self.by_id.insert(connection.link.id, index);
         let entry = &mut self.entries[index as usize];
         entry.connection = Some(connection);
         Slot { index, generation: entry.generation }
@@ -115,7 +115,7 @@ impl<P: Standing> Table<P> {
         }
         let connection = entry.connection.take()?;
         entry.generation = entry.generation.wrapping_add(1);
-        self.by_id.remove(&connection.id);
+        self.by_id.remove(&connection.link.id);
         self.free.push(slot.index);
         Some(connection)
     }

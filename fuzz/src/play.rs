@@ -347,7 +347,10 @@ pub fn check(input: &[u8]) {
     }
     play.end();
     let counters = play.connections.counters();
-    assert_eq!((counters.connections, counters.buffered_bytes, counters.pending_bytes), (0, 0, 0));
+    assert_eq!(
+        (counters.stream.connections, counters.stream.buffered_bytes, counters.pending_bytes),
+        (0, 0, 0)
+    );
     let answers = play.server.answers();
     // As first line of a connection it may be a PROXY header, which is not for the server to say.
     let is_proxy = |answer: &Answer| answer.served.as_ref().is_some_and(|served| served.method == "PROXY");

@@ -17,7 +17,7 @@ use rollcall::{
     },
     hash::HashKey,
     http::{Exchange, Limits},
-    stream::{Checksum, Direction, Segment},
+    stream::{self, Checksum, Direction, Segment},
     time::Timestamp,
 };
 use rollcall_fuzz::{check, seeds, wire::Wire};
@@ -101,14 +101,16 @@ fn limits(small: bool) -> Limits {
     Limits {
         head: Limits::HEAD_MIN,
         body: 32,
-        connections: 3,
-        buffered_per_connection: 256,
-        buffered: 512,
         pipelined: 3,
         pending: 4096,
         deadline: Duration::from_millis(20),
-        idle: Duration::from_secs(2),
-        linger: Duration::from_millis(100),
+        stream: stream::Limits {
+            connections: 3,
+            buffered_per_connection: 256,
+            buffered: 512,
+            idle: Duration::from_secs(2),
+            linger: Duration::from_millis(100),
+        },
     }
 }
 
@@ -119,7 +121,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
         detector: detect::Settings { budget: Budget::new(0), ..Default::default() },
         ..detection::Settings::default()
     };
-    let (buffered, pending, most) = (http.buffered as u64, http.pending as u64, http.connections as u64);
+    let (buffered, pending, most) = (http.stream.buffered as u64, http.pending as u64, http.stream.connections as u64);
     let mut engine = Engine::new(Settings { http, detection }, HashKey::new([9; 16]), Count::default());
     let mut now = Timestamp(1_700_000_000_000_000_000);
     let mut wires = vec![Wire::new(1, now)];
@@ -195,8 +197,8 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
             _ => {}
         }
         let http = engine.counters().http;
-        assert!(http.connections <= most);
-        assert!(http.buffered_bytes <= buffered + 65_536, "{}", http.buffered_bytes);
+        assert!(http.stream.connections <= most);
+        assert!(http.stream.buffered_bytes <= buffered + 65_536, "{}", http.stream.buffered_bytes);
         assert!(http.pending_bytes <= pending + 65_536, "{}", http.pending_bytes);
         let mut directives = 0;
         engine.directives().for_each(|_| directives += 1);
@@ -205,7 +207,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     engine.finish(now);
     let counters = engine.counters();
     let http = &counters.http;
-    assert_eq!((http.connections, http.buffered_bytes, http.pending_bytes), (0, 0, 0));
+    assert_eq!((http.stream.connections, http.stream.buffered_bytes, http.pending_bytes), (0, 0, 0));
     assert!(counters.detection.detector.tally.pairs <= 2 * 1024 && counters.detection.detector.tally.objects <= 2 * 4096);
     let exchanges = http.exchanges;
     assert_eq!(engine.into_output().exchanges, exchanges);

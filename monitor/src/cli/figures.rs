@@ -8,7 +8,7 @@ use rollcall::{
     http,
     kernel::DirectionStatistics,
     output::metrics::{self, Samples},
-    route,
+    route, stream,
 };
 
 /// What the capture thread last told.
@@ -54,16 +54,13 @@ pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
 
 fn show_http(counters: &http::Counters, samples: &mut Samples) {
     let http::Counters {
+        stream,
         exchanges,
         unconfirmed,
         // Shown with the kernel's.
         lost_requests: _,
         withdrawn,
         unserved,
-        conflicts,
-        checksum_invalid,
-        implausible,
-        retransmitted,
         gaps,
         lost_bytes,
         // Known to be harmless: counted for the tests.
@@ -81,17 +78,23 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
         tunnels,
         truncated_heads,
         malformed_requests,
-        evicted_connections,
-        idle_connections,
-        buffer_overflows,
         pending_overflows,
         unpaired_responses,
         responses_missed,
+        pending_bytes,
+    } = *counters;
+    let stream::Counters {
+        conflicts,
+        checksum_invalid,
+        implausible,
+        retransmitted,
+        evicted_connections,
+        idle_connections,
+        buffer_overflows,
         listener_expired,
         connections,
         buffered_bytes,
-        pending_bytes,
-    } = *counters;
+    } = stream;
     samples.push(&metrics::HTTP_CONNECTIONS, &[], connections);
     samples.push(&metrics::HTTP_BUFFERED_BYTES, &[], buffered_bytes + pending_bytes);
     samples.push(&metrics::EXCHANGES, &[], exchanges);

@@ -40,7 +40,7 @@ pub struct Detection {
     attribution: Attribution,
     clients: Option<Clients>,
     /// The exchange that `attribution` and `clients` are of.
-    attributed: Option<(ConnectionId, u32, Timestamp)>,
+    attributed: Option<(ConnectionId, u64, Timestamp)>,
     recalled: Vec<route::Recalled>,
     /// Earlier touches of the call that was taken in last.
     earlier: Vec<Earlier>,
@@ -358,7 +358,7 @@ impl Attributed<'_> {
 }
 
 /// What tells an exchange from others that are under way.
-fn identity(exchange: &Exchange<'_>) -> (ConnectionId, u32, Timestamp) {
+fn identity(exchange: &Exchange<'_>) -> (ConnectionId, u64, Timestamp) {
     (exchange.connection, exchange.start, exchange.at)
 }
 

@@ -35,6 +35,8 @@ impl Unexplained {
 /// Counts since the start, but for the gauges at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// What happened below: see [`stream::Counters`](crate::stream::Counters).
+    pub stream: crate::stream::Counters,
     /// Requests reported, each once.
     pub exchanges: u64,
     /// Requests that nothing showed the server to have accepted, dropped when their connection ended.
@@ -42,18 +44,10 @@ pub struct Counters {
     /// Requests that were captured after a loss whose place in the stream could not be proved, as the proof was
     /// lost as well; and those of which no more than the beginning of the line was captured.
     pub lost_requests: u64,
-    /// Requests taken back because the server's TCP had not accepted them, or the connection had become a tunnel.
+    /// What was found by guessing and was no request, and what came when the connection had become a tunnel.
     pub withdrawn: u64,
     /// Requests that the server had announced not to answer (`Connection: close`) and that were dropped.
     pub unserved: u64,
-    /// Segments for whose bytes TCP had other ones: an attempt to show the monitor what the server does not see.
-    pub conflicts: u64,
-    /// Segments with a wrong checksum, which TCP drops.
-    pub checksum_invalid: u64,
-    /// Segments that TCP drops for other reasons: no ACK flag, acknowledging what was never sent, a reset out of place.
-    pub implausible: u64,
-    /// Segments of which every byte had been seen.
-    pub retransmitted: u64,
     /// Holes in the request stream that cost the parser its place.
     pub gaps: u64,
     /// Bytes in those holes.
@@ -86,24 +80,12 @@ pub struct Counters {
     pub truncated_heads: u64,
     /// Requests whose framing or syntax a server must refuse (RFC 9112, section 6.3).
     pub malformed_requests: u64,
-    /// Connections given up because there were too many.
-    pub evicted_connections: u64,
-    /// Connections forgotten because they were silent.
-    pub idle_connections: u64,
-    /// Segments out of order that no room was left for.
-    pub buffer_overflows: u64,
     /// Requests reported early, without response, because too many waited.
     pub pending_overflows: u64,
     /// Response bytes or segments that belong to no request that was seen, counted once each time they begin.
     pub unpaired_responses: u64,
     /// Requests reported without a status although response bytes went by, or a later request was answered.
     pub responses_missed: u64,
-    /// Segments seen by a listening socket whose connection did not show up in time.
-    pub listener_expired: u64,
-    /// Gauge: connections being followed.
-    pub connections: u64,
-    /// Gauge: bytes held that came before their turn.
-    pub buffered_bytes: u64,
     /// Gauge: memory of the requests being held.
     pub pending_bytes: u64,
 }

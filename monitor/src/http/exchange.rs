@@ -54,8 +54,9 @@ pub struct Exchange<'a> {
     /// connection wrote it: to be believed only from a trusted peer.
     pub proxied_for: Option<IpAddr>,
     pub request: &'a Request,
-    /// The TCP sequence number of its first byte: tells it from others of the connection that are under way.
-    pub start: u32,
+    /// The place of its first byte in the connection's stream, or another number that tells it from others of the
+    /// connection that are under way.
+    pub start: u64,
     /// When the first byte of the request was seen.
     pub at: Timestamp,
     /// The final status code; `None` when there was no response, or its head was not captured.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::stream;
+
 /// The bounds of [`super::Connections`]. Everything that a client can make grow has one.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -10,13 +12,6 @@ pub struct Limits {
     pub head: usize,
     /// Bytes of a request body that are kept. While memory is short, less.
     pub body: usize,
-    /// Connections whose state is kept. Past it, the one that has been silent for long gives way.
-    pub connections: usize,
-    /// Bytes that came before their turn, for each connection and direction. 256 KiB: what a receiver with
-    /// Linux's default buffers holds of a single loss.
-    pub buffered_per_connection: usize,
-    /// Bytes that came before their turn, in all.
-    pub buffered: usize,
     /// Requests that wait for their answers, for each connection. Response segments arrive up to one settle
     /// cycle late, so this must hold the requests that one client makes in that time.
     pub pipelined: usize,
@@ -24,10 +19,8 @@ pub struct Limits {
     pub pending: usize,
     /// How long a confirmed request waits for its response's head before it is handed to detection without.
     pub deadline: Duration,
-    /// How long a silent connection is remembered, at least; at most twice as long.
-    pub idle: Duration,
-    /// How long a half-closed connection is kept for an answer that is still under way.
-    pub linger: Duration,
+    /// Those of the connections below.
+    pub stream: stream::Limits,
 }
 
 impl Limits {
@@ -42,14 +35,10 @@ impl Default for Limits {
         Limits {
             head: Limits::HEAD_MAX,
             body: 64 * 1024,
-            connections: 131_072,
-            buffered_per_connection: 256 * 1024,
-            buffered: 16 * 1024 * 1024,
             pipelined: 1024,
             pending: 64 * 1024 * 1024,
             deadline: Duration::from_millis(500),
-            idle: Duration::from_secs(300),
-            linger: Duration::from_secs(10),
+            stream: stream::Limits::default(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! From segments to exchanges: HTTP/1 framing (RFC 9112), and requests paired with their responses.
 //!
-//! [`Connections`] is the whole of it for its users. Inside, a connection's request bytes are put in order and
-//! parsed (`requests`), its response segments matched to the requests that wait (`responses`), and a request
-//! is reported once the evidence of both directions shows that the server's TCP accepted it (`connection`).
-//! What an attacker can send decides nothing: bytes that TCP drops, replaces or never gets make no request, what looks like
-//! no request is one if the server answers it in HTTP/1, and an answer without a request is told ([`Unseen`]).
+//! [`Connections`] is the whole of it for its users. Bytes come in order, once, and only when the server's TCP has accepted them
+//! ([`stream`](crate::stream)). Inside, a connection's request bytes are parsed (`requests`), its response bytes matched to the
+//! requests that wait (`responses`), and a request is reported once it is certain that it is one (`connection`).
+//! What an attacker can send decides nothing: what looks like no request is one if the server answers it in HTTP/1, and an
+//! answer without a request is told ([`Unseen`]).
 
 mod connection;
 pub mod connections;
@@ -18,7 +18,6 @@ mod proxy_header;
 mod recognition;
 mod requests;
 mod responses;
-mod table;
 
 pub use connections::{Connections, Directive, Sink, Unseen};
 pub use counters::{Counters, Unexplained};

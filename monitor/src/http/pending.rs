@@ -24,17 +24,17 @@ const POOLED_CAPACITY: usize = 2048;
 pub(super) struct Pending {
     pub(super) request: Request,
     pub(super) scan: Scan,
-    /// Sequence number of the method's first byte.
-    pub(super) start: u32,
-    /// The sequence number after the head, as far as it is known: evidence up to here confirms the request.
-    pub(super) head_end: u32,
-    /// The sequence number after the body, where that is known in advance.
-    pub(super) body_end: Option<u32>,
+    /// The place of the method's first byte.
+    pub(super) start: u64,
+    /// The place after the head, as far as it is known: evidence up to here confirms the request.
+    pub(super) head_end: u64,
+    /// The place after the body, where that is known in advance.
+    pub(super) body_end: Option<u64>,
     /// Bytes so far, head and body.
     pub(super) bytes: u64,
     pub(super) origin: Origin,
     /// Where its answer starts, if the client waited with it for the answer before.
-    pub(super) place: Option<u32>,
+    pub(super) place: Option<u64>,
     /// Offset of the last segment within the head that came after the server had sent something; 0 if none did.
     pub(super) seam: usize,
     /// Bytes that were not seen stand where its answer would.
@@ -49,7 +49,7 @@ pub(super) struct Pending {
     pub(super) open: bool,
     /// The last byte has been seen.
     pub(super) complete: bool,
-    /// The receiver accepted the head.
+    /// It is certain that it is a request.
     pub(super) confirmed: bool,
     /// The place where it was found is a guess until its response comes.
     pub(super) tentative: bool,

@@ -2,12 +2,10 @@
 
 mod guess;
 mod opening;
-mod place;
 mod tail;
 
 use std::collections::VecDeque;
 
-pub(super) use self::place::Place;
 use self::{
     guess::{Fallback, Unparsed},
     opening::Announced,
@@ -23,7 +21,7 @@ use super::{
     proxy_header::{Binary, Status, text},
     recognition::{self, Protocol, Recognition},
 };
-use crate::stream::{doubt::Doubt, reassembly::Origin, sequence::before};
+use crate::stream::reassembly::Origin;
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
 const FRAMING_LINE_MAX: usize = 256;
@@ -35,23 +33,14 @@ const RECOGNISED_BY: usize = 80;
 /// do for everybody.
 const KEPT_IN_NEED: usize = 4096;
 
-/// Doubts kept for reuse, as many as connections that send at once, and what each of them may have grown to.
-const DOUBTS_KEPT: usize = 256;
-const DOUBT_KEPT: usize = 2048;
-
 /// What the parsers of all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) counters: Counters,
     pub(super) pool: Pool,
-    /// Emptied, for reuse.
-    #[expect(clippy::vec_box, reason = "boxes travel between here and the connections without being copied")]
-    pub(super) doubts: Vec<Box<(Place, Doubt)>>,
-    /// Bytes held that came before their turn, or that may yet be read otherwise.
-    pub(super) buffered: usize,
-    /// Counts the calls of `settle`.
-    pub(super) cycle: u64,
+    /// Bytes held that may yet be read otherwise.
+    pub(super) unparsed: usize,
 }
 
 impl Shared {
@@ -67,14 +56,6 @@ impl Shared {
 
     fn cap(&self, cap: usize) -> usize {
         if self.pool.charged() > self.limits.pending / 2 { cap.min(KEPT_IN_NEED) } else { cap }
-    }
-
-    /// Takes back what is doubted no more.
-    pub(super) fn recycle(&mut self, mut doubted: Box<(Place, Doubt)>) {
-        doubted.0.discard(&mut self.pool);
-        if self.doubts.len() < DOUBTS_KEPT && doubted.1.cost() <= DOUBT_KEPT {
-            self.doubts.push(doubted);
-        }
     }
 }
 
@@ -102,8 +83,8 @@ enum State {
     Chunked(Chunked),
     /// Somewhere, until a request shows.
     Unsynced,
-    /// The first bytes, up to this sequence number, are TLS. So it is once TCP has accepted them all.
-    Refused(u32),
+    /// The first bytes are TLS.
+    Refused,
     /// Another protocol, until a request shows.
     Opaque,
 }
@@ -111,11 +92,11 @@ enum State {
 /// The request direction of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// Sequence number of the next byte.
-    pub(super) next: u32,
+    /// The place of the next byte.
+    pub(super) next: u64,
     state: State,
     /// Where the newest request starts.
-    current: u32,
+    current: u64,
     /// A request has been found here before, or may have been before anyone looked.
     seasoned: bool,
     /// Requests found now are guesses until one has been answered.
@@ -139,11 +120,11 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// At `next`, which is the stream's start, or amid a stream for this reason.
-    pub(super) fn new(next: u32, amid: Option<Unexplained>) -> Requests {
+    /// At the stream's start, or amid a stream for this reason.
+    pub(super) fn new(amid: Option<Unexplained>) -> Requests {
         let state = if amid.is_some() { State::Unsynced } else { State::Opening(Binary::default()) };
         let reason = amid.unwrap_or_default();
-        Requests { next, state, seasoned: amid.is_some(), reason, ..Requests::default() }
+        Requests { state, seasoned: amid.is_some(), reason, ..Requests::default() }
     }
 
     /// Takes the next bytes.
@@ -168,7 +149,7 @@ impl Requests {
             let is_behind_head = matches!(self.state, State::Skim(_) | State::Body(_) | State::Chunked(_));
             let found = pending.len();
             let taken = match &mut self.state {
-                State::Opaque | State::Unsynced | State::Refused(_) => {
+                State::Opaque | State::Unsynced | State::Refused => {
                     // What a source comes amid, or what is lost, is not for the client to choose.
                     if !matches!(self.reason, Unexplained::Joined | Unexplained::Lost) {
                         self.tail.pass(rest);
@@ -215,7 +196,7 @@ impl Requests {
             if is_unparsed && taken > 0 {
                 self.keep_unparsed(&rest[..taken], is_open, origin, shared);
             }
-            self.next = self.next.wrapping_add(taken as u32);
+            self.next += taken as u64;
             rest = &rest[taken..];
             // Blank lines in front of a request make it no second one.
             let is_blank = matches!(self.state, State::Start) && !is_behind_head && pending.len() == found;
@@ -224,13 +205,12 @@ impl Requests {
     }
 
     /// The receiver has bytes up to `next + bytes` that were not captured.
-    pub(super) fn gap(&mut self, bytes: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let length = u64::from(bytes);
-        let mut lost = length;
+    pub(super) fn gap(&mut self, bytes: u64, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+        let mut lost = bytes;
         self.drop_unparsed(shared);
         match &mut self.state {
             State::Body(left) => {
-                let inside = length.min(*left);
+                let inside = bytes.min(*left);
                 *left -= inside;
                 let done = *left == 0;
                 shared.counters.skipped_bytes += inside;
@@ -240,17 +220,17 @@ impl Requests {
             }
             State::Chunked(chunked) => {
                 self.tail = Tail::UNKNOWN;
-                let inside = chunked.pass(length);
+                let inside = chunked.pass(bytes);
                 if inside {
-                    shared.counters.skipped_bytes += length;
-                    self.passed(length, false, pending);
+                    shared.counters.skipped_bytes += bytes;
+                    self.passed(bytes, false, pending);
                 }
-                lost = if inside { 0 } else { length };
+                lost = if inside { 0 } else { bytes };
             }
-            State::Opaque | State::Unsynced | State::Refused(_) => lost = 0,
+            State::Opaque | State::Unsynced | State::Refused => lost = 0,
             State::Opening(_) | State::Start | State::Head(_) | State::Skim(_) => {}
         }
-        self.next = self.next.wrapping_add(bytes);
+        self.next += bytes;
         if lost == 0 {
             return;
         }
@@ -275,12 +255,12 @@ impl Requests {
     /// line, the answer has to show that it is a request.
     pub(super) fn promote_answered(
         &mut self,
-        ack: Option<u32>,
+        ack: Option<u64>,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
         let tentative = self.tentative;
-        let had_come = |start| ack.is_none_or(|ack| before(start, ack));
+        let had_come = |start| ack.is_none_or(|ack| start < ack);
         self.promote_if(
             |request| {
                 let has_line = request.scan.first_line > 0;
@@ -336,14 +316,39 @@ impl Requests {
         }
     }
 
-    /// Whether `accepted` shows that TCP took first bytes that are TLS.
-    pub(super) fn refused(&self, accepted: u32) -> bool {
-        matches!(self.state, State::Refused(end) if !before(accepted, end))
+    /// The connection began with TLS.
+    pub(super) fn is_refused(&self) -> bool {
+        matches!(self.state, State::Refused)
+    }
+
+    /// In a request's head, of which the first line has come.
+    pub(super) fn is_amid_head(&self) -> bool {
+        matches!(&self.state, State::Head(request) if request.scan.first_line > 0)
     }
 
     /// How much of a body of known length is left.
     pub(super) fn body_left(&self) -> u64 {
         if let State::Body(left) = self.state { left } else { 0 }
+    }
+
+    /// Nothing more of the body under way is wanted.
+    pub(super) fn passes_body(&self, pending: &VecDeque<Box<Pending>>, shared: &Shared) -> bool {
+        let request = pending.back().filter(|request| request.start == self.current);
+        request.is_some_and(|request| {
+            request.request.body.len() >= shared.body_cap() && request.bytes > guess::LOOKED_AT
+        })
+    }
+
+    /// Whether `data`, at `place`, differs from the heads taken before.
+    pub(super) fn differs(&self, place: u64, data: &[u8], pending: &VecDeque<Box<Pending>>) -> bool {
+        let open = if let State::Head(request) = &self.state { Some(request) } else { None };
+        pending.iter().chain(open).any(|request| {
+            let (start, head) = (request.start, &request.request.head);
+            let low = place.max(start);
+            let ours = head.get(low.saturating_sub(start) as usize..).unwrap_or_default();
+            let theirs = data.get(low.saturating_sub(place) as usize..).unwrap_or_default();
+            ours.iter().zip(theirs).any(|(ours, theirs)| ours != theirs)
+        })
     }
 
     /// At a request's first byte, or at blank lines before it.
@@ -419,15 +424,14 @@ impl Requests {
                     return taken;
                 }
                 Status::Complete { consumed, source } => {
-                    let start = self.next.wrapping_sub(before as u32);
-                    self.announce(source, start.wrapping_add(consumed as u32));
+                    self.announce(source);
                     if consumed >= before {
                         shared.pool.release(request);
                         return consumed - before;
                     }
                     // What tells it from a request has been taken already: the beginning of one.
                     request.request.head.drain(..consumed);
-                    request.start = request.start.wrapping_add(consumed as u32);
+                    request.start += consumed as u64;
                     before -= consumed;
                 }
                 _ => {}
@@ -444,9 +448,8 @@ impl Requests {
             }
             match recognition::recognise(&request.request.head) {
                 Recognition::Not(Protocol::Tls) if !self.seasoned => {
-                    let end = request.start.wrapping_add(request.request.head.len() as u32);
                     shared.pool.release(request);
-                    self.state = State::Refused(end);
+                    self.state = State::Refused;
                     return taken;
                 }
                 // What it was to the server, the answer tells.
@@ -479,7 +482,7 @@ impl Requests {
 
     /// The head goes on.
     fn wait(&mut self, mut request: Box<Pending>, shared: &mut Shared) {
-        request.head_end = request.start.wrapping_add(request.request.head.len() as u32);
+        request.head_end = request.start + request.request.head.len() as u64;
         shared.pool.charge(&mut request);
         self.state = State::Head(request);
     }
@@ -493,8 +496,8 @@ impl Requests {
         shared: &mut Shared,
     ) {
         let length = request.request.head.len() as u32;
-        request.start = request.start.wrapping_add(head.skipped as u32);
-        request.head_end = request.start.wrapping_add(length);
+        request.start += head.skipped as u64;
+        request.head_end = request.start + length as u64;
         request.bytes = length.into();
         shared.counters.malformed_requests += u64::from(head.malformed);
         self.last = head.malformed || request.request.version == Some(super::Version::Http09);
@@ -515,7 +518,7 @@ impl Requests {
         request.request.truncated = true;
         request.open = true;
         let length = request.request.head.len();
-        request.head_end = request.start.wrapping_add(length as u32);
+        request.head_end = request.start + length as u64;
         request.bytes = length as u64;
         // The unfinished line goes on past the cap.
         let line = request.request.head.get(request.scan.line..).unwrap_or_default();
@@ -568,7 +571,7 @@ impl Requests {
             return taken;
         }
         let fields = skim.fields;
-        let end = self.next.wrapping_add(taken as u32);
+        let end = self.next + taken as u64;
         if let Some(request) = current(self.current, pending) {
             request.open = false;
             request.head_end = end;
@@ -581,7 +584,7 @@ impl Requests {
     fn frame(
         &mut self,
         fields: &BodyFields,
-        end: u32,
+        end: u64,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
@@ -595,9 +598,7 @@ impl Requests {
                 self.passed(0, true, pending);
             }
             Body::Length(length) => {
-                // Past half of the sequence space, places can't be compared.
-                let known = u32::try_from(length).ok().filter(|&length| length < 1 << 31);
-                request.body_end = known.map(|length| end.wrapping_add(length));
+                request.body_end = end.checked_add(length);
                 self.state = State::Body(length);
             }
             Body::Chunked => self.state = State::Chunked(Chunked::default()),
@@ -616,7 +617,7 @@ impl Requests {
             request.bytes += if request.complete { 0 } else { bytes };
             request.complete |= done;
             if done && request.body_end.is_none() {
-                request.body_end = Some(request.start.wrapping_add(request.bytes as u32));
+                request.body_end = Some(request.start + request.bytes);
             }
         }
         if done && self.last {
@@ -642,7 +643,7 @@ impl Requests {
 }
 
 /// The newest request, if it is still waiting.
-fn current(start: u32, pending: &mut VecDeque<Box<Pending>>) -> Option<&mut Box<Pending>> {
+fn current(start: u64, pending: &mut VecDeque<Box<Pending>>) -> Option<&mut Box<Pending>> {
     pending.back_mut().filter(|request| request.start == start)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Of a response segment usually only the first bytes are captured. A head that is cut tells its status; where
 //! the next response starts is then known from the requests: for a client that waits for each answer it is
-//! the sequence number that the server stood at when the request arrived ([`Origin::sent`]).
+//! the place that the server stood at when the request arrived ([`Origin::sent`]).
 //!
 //! [`Origin::sent`]: crate::stream::reassembly::Origin::sent
 
@@ -15,24 +15,10 @@ use super::{
     pending::Pending,
     requests::Shared,
 };
-use crate::{
-    stream::sequence::{after, before, latest},
-    time::Timestamp,
-};
+use crate::{stream::protocol::Piece, time::Timestamp};
 
 /// A response head that is longer is not waited for: its status is known, its end is not.
 const HEAD_MAX: usize = 64 * 1024;
-
-/// Part of the response stream, in order.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Piece<'a> {
-    pub(super) length: u32,
-    /// The captured prefix.
-    pub(super) data: &'a [u8],
-    /// What the server had received.
-    pub(super) ack: Option<u32>,
-    pub(super) at: Timestamp,
-}
 
 /// What a response does to its connection, or asks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,20 +71,18 @@ impl State {
 /// The response direction of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Responses {
-    /// Sequence number of the next byte, once it is known.
-    pub(super) next: Option<u32>,
     state: State,
     /// The response under way answers no known request.
     unpaired: bool,
     /// Where the head of a response ends whose request is not certain, and with it the response if that asked for the head alone.
-    bodiless: Option<u32>,
+    bodiless: Option<u64>,
     /// Answers went by unseen, nobody knows how many: until one comes in the place of its request, those that come belong to
     /// requests that wait, but nobody knows to which.
     displaced: bool,
     /// The answer under way may as well be to the request before.
     disputed: bool,
     /// What the server had received when it sent the last piece.
-    acked: Option<u32>,
+    acked: Option<u64>,
     /// What looks like no request may have the answer.
     pub(super) takes_odd: bool,
     /// The last answer may be to either of two requests. Its status.
@@ -117,15 +101,14 @@ impl Responses {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) -> (u32, Option<Effect>) {
-        let start = self.next.unwrap_or_default();
         let mut effect = None;
         let mut at = 0u32;
         while at < piece.length && effect.is_none() {
             let left = piece.length - at;
-            let rest =
-                Piece { length: left, data: piece.data.get(at as usize..).unwrap_or_default(), ..piece };
-            let seq = start.wrapping_add(at);
-            if at == 0 && self.resumes(rest, seq, pending) {
+            let place = piece.place + u64::from(at);
+            let data = piece.data.get(at as usize..).unwrap_or_default();
+            let rest = Piece { place, length: left, data, ..piece };
+            if at == 0 && self.resumes(rest, pending) {
                 // What was not captured of the answer before may hold others.
                 self.displaced |= matches!(self.state, State::Unknown) && self.may_hold_others(pending);
                 self.state = State::Start;
@@ -135,12 +118,12 @@ impl Responses {
             let target = if amid { self.target(pending) } else { None };
             let taken = match &mut self.state {
                 State::Start => {
-                    effect = self.begin(rest, seq, pending, shared);
+                    effect = self.begin(rest, pending, shared);
                     0
                 }
-                State::Head(_) => self.head(rest, seq, target, pending, shared, &mut effect),
+                State::Head(_) => self.head(rest, target, pending, shared, &mut effect),
                 State::Body(_) | State::Chunked(_)
-                    if self.bodiless.take() == Some(seq) && head::is_status_line(rest.data) =>
+                    if self.bodiless.take() == Some(place) && head::is_status_line(rest.data) =>
                 {
                     self.passed(0, true, target, pending, piece.at)
                 }
@@ -170,39 +153,43 @@ impl Responses {
             let is_over = || target.and_then(|index| pending.get(index)).is_some_and(|found| found.answered);
             let ends = amid && matches!(self.state, State::Start) && !self.displaced;
             if ends && pending.len() > 1 && is_over() {
-                move_places(pending, start.wrapping_add(at));
+                move_places(pending, piece.place + u64::from(at));
             }
         }
-        self.next = Some(start.wrapping_add(at));
         self.acked = piece.ack;
         (at, effect)
     }
 
     /// Whether the server had another whole request when it sent the last piece.
     fn may_hold_others(&self, pending: &VecDeque<Box<Pending>>) -> bool {
-        let had = |request: &Pending| self.acked.is_none_or(|acked| !after(request.head_end, acked));
+        let had = |request: &Pending| self.acked.is_none_or(|acked| request.head_end <= acked);
         pending.iter().any(|request| request.waits() && had(request))
     }
 
     /// Bytes that were not seen.
-    pub(super) fn gap(&mut self, bytes: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
-        let start = self.next.unwrap_or_default();
-        let end = start.wrapping_add(bytes);
+    pub(super) fn gap(
+        &mut self,
+        start: u64,
+        bytes: u64,
+        pending: &mut VecDeque<Box<Pending>>,
+        shared: &mut Shared,
+    ) {
+        let end = start + bytes;
         let target = self.target(pending);
         let responding = target.and_then(|index| pending.get_mut(index)).filter(|request| request.responded);
         // Where the end of an answer is unknown, the gap may hold others.
         self.displaced |= matches!(self.state, State::Unknown);
         let inside = match &mut self.state {
-            State::Body(remaining) if u64::from(bytes) <= *remaining => {
-                *remaining -= u64::from(bytes);
+            State::Body(remaining) if bytes <= *remaining => {
+                *remaining -= bytes;
                 true
             }
-            State::Chunked(chunked) => chunked.pass(bytes.into()),
+            State::Chunked(chunked) => chunked.pass(bytes),
             State::Close | State::Unknown => true,
             _ => false,
         };
         if let Some(request) = responding {
-            request.response_bytes += u64::from(bytes);
+            request.response_bytes += bytes;
             if !inside {
                 request.answered = true;
                 request.complete = true;
@@ -214,7 +201,7 @@ impl Responses {
         }
         // Answers whose place lies in the gap went by.
         for request in pending.iter_mut().filter(|request| !request.responded) {
-            let went_by = request.place.is_some_and(|place| !before(place, start) && before(place, end));
+            let went_by = request.place.is_some_and(|place| place >= start && place < end);
             request.went_by |= went_by;
             if went_by && !request.interim && request.request.expects_interim() {
                 // That may be all that went by.
@@ -229,7 +216,6 @@ impl Responses {
             self.state = State::Lost;
             self.unpaired = false;
         }
-        self.next = self.next.map(|next| next.wrapping_add(bytes));
     }
 
     /// The connection carries something else from now on, until an answer shows.
@@ -266,7 +252,7 @@ impl Responses {
     }
 
     /// Whether an answer starts with this segment although the end of the one before was not seen.
-    fn resumes(&self, piece: Piece<'_>, seq: u32, pending: &VecDeque<Box<Pending>>) -> bool {
+    fn resumes(&self, piece: Piece<'_>, pending: &VecDeque<Box<Pending>>) -> bool {
         if !could_be_response(piece.data) {
             return false;
         }
@@ -276,10 +262,10 @@ impl Responses {
             State::Lost => true,
             State::Unknown => {
                 let hidden = self.may_be_hidden && head::is_status_line(piece.data);
-                hidden || find(pending, seq, piece.ack, true).is_some()
+                hidden || find(pending, piece, true).is_some()
             }
             State::Close | State::Body(_) | State::Chunked(_) => {
-                pending.iter().any(|request| request.waits() && request.place == Some(seq))
+                pending.iter().any(|request| request.waits() && request.place == Some(piece.place))
             }
         }
     }
@@ -288,11 +274,10 @@ impl Responses {
     fn begin(
         &mut self,
         piece: Piece<'_>,
-        seq: u32,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) -> Option<Effect> {
-        let found = find(pending, seq, piece.ack, false);
+        let found = find(pending, piece, false);
         if !could_be_response(piece.data) {
             let Some(request) = found.and_then(|index| pending.get_mut(index)) else {
                 shared.counters.unpaired_responses += 1;
@@ -324,7 +309,7 @@ impl Responses {
             None if std::mem::take(&mut self.takes_odd) => found,
             None => return Some(Effect::Unpaired),
         };
-        self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(seq));
+        self.displaced &= pending.get(found).is_some_and(|request| request.place != Some(piece.place));
         self.disputed = stuck_before(pending, found).is_some();
         self.displaced |= self.disputed;
         let found = pass_over(pending, found, shared);
@@ -339,7 +324,7 @@ impl Responses {
         if !pending.get(found).is_some_and(|request| request.tentative) {
             return;
         }
-        let had_come = |request: &Pending| piece.ack.is_none_or(|ack| after(ack, request.start));
+        let had_come = |request: &Pending| piece.ack.is_none_or(|ack| ack > request.start);
         if pending.iter().rposition(|request| request.tentative && had_come(request)) == Some(found) {
             let guesses = || pending.iter().filter(|request| request.tentative);
             let unsure = guesses().count() > 1 && head::may_refuse(piece.data);
@@ -355,7 +340,6 @@ impl Responses {
     fn head(
         &mut self,
         piece: Piece<'_>,
-        seq: u32,
         target: Option<usize>,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
@@ -389,10 +373,10 @@ impl Responses {
         self.state = State::Start;
         let Some(request) = target.and_then(|index| pending.get_mut(index)) else {
             self.unexplained(head, effect);
-            self.bodiless = Some(seq.wrapping_add(taken));
+            self.bodiless = Some(piece.place + u64::from(taken));
             return taken;
         };
-        request.place = Some(seq.wrapping_add(taken));
+        request.place = Some(piece.place + u64::from(taken));
         self.bodiless = request.place.filter(|_| request.unsure);
         self.answer(head, taken, piece.at, request, effect);
         if std::mem::take(&mut self.disputed) && !head.is_interim() {
@@ -481,23 +465,24 @@ impl Responses {
 }
 
 /// An answer ends at `end`: what was asked before it had, though the client had seen some of it, is answered behind it.
-fn move_places(pending: &mut VecDeque<Box<Pending>>, end: u32) {
+fn move_places(pending: &mut VecDeque<Box<Pending>>, end: u64) {
     for request in pending.iter_mut().filter(|request| request.waits() && !request.needs_answer()) {
-        request.place = request.place.map(|place| latest(place, end));
+        request.place = request.place.map(|place| place.max(end));
     }
 }
 
-/// The request that an answer at `seq` belongs to, with which the server had received all bytes up to `ack`. `resumes`: the
+/// The request that the answer belongs to which the piece begins. `resumes`: the
 /// end of the answer before it was not seen.
 ///
 /// A client that waits for each answer shows where the next one starts: the server's place when the request arrived. That
 /// goes before the order of the requests, as servers pass over some, and answers are lost.
-fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: bool) -> Option<usize> {
+fn find(pending: &VecDeque<Box<Pending>>, piece: Piece<'_>, resumes: bool) -> Option<usize> {
+    let Piece { place, ack, .. } = piece;
     let first = pending.iter().position(|request| !request.answered)?;
     // An answer of which the end was not seen is not answered once more.
     let first = first + usize::from(pending[first].responded);
-    let had_come = |request: &Pending| ack.is_none_or(|ack| after(ack, request.start));
-    let exact = |request: &Pending| request.place == Some(seq) && !request.responded && had_come(request);
+    let had_come = |request: &Pending| ack.is_none_or(|ack| ack > request.start);
+    let exact = |request: &Pending| request.place == Some(place) && !request.responded && had_come(request);
     if let Some(found) = pending.iter().skip(first).position(|request| exact(request)) {
         let nearest = first + found;
         let is_last_choice = |request: &Pending| request.went_by || is_stuck(request);
@@ -507,11 +492,11 @@ fn find(pending: &VecDeque<Box<Pending>>, seq: u32, ack: Option<u32>, resumes: b
     }
     let request = pending.get(first)?;
     // What was sent before the request arrived does not answer it.
-    let is_earlier = request.origin.sent.is_some_and(|sent| before(seq, sent));
+    let is_earlier = request.origin.sent.is_some_and(|sent| place < sent);
     // A guess takes the place that was foreseen, or follows one that did.
     let is_guess = request.tentative && request.place.is_some();
     // Amid unknown bytes the request has to be whole.
-    let is_whole = !resumes || ack.is_some_and(|ack| !after(request.head_end, ack));
+    let is_whole = !resumes || ack.is_some_and(|ack| request.head_end <= ack);
     (had_come(request) && is_whole && !is_earlier && !is_guess).then_some(first)
 }
 
@@ -548,7 +533,7 @@ fn pass_over(pending: &mut VecDeque<Box<Pending>>, found: usize, shared: &mut Sh
     for _ in 0..found {
         let Some(request) = pending.get_mut(at) else { break };
         // A guess after which the server has sent something that was not seen was right.
-        let is_behind = request.place.zip(answered).is_some_and(|(place, answered)| before(place, answered));
+        let is_behind = request.place.zip(answered).is_some_and(|(place, answered)| place < answered);
         if !request.odd && !request.answered && (request.went_by || is_behind) {
             request.tentative = false;
         }

@@ -1,13 +1,12 @@
-//! Segments that came before their turn, kept until the receiver's own state shows that it accepted them.
+//! Segments of one direction, kept until the receiver's own state shows that it accepted them.
 //!
 //! Overlaps are settled the way Linux settles them (`tcp_data_queue_ofo`, net/ipv4/tcp_input.c), so that the
 //! bytes are those which the application read: a segment that lies inside a kept one is dropped, kept ones
 //! that lie inside a new one are replaced by it, and where two overlap in part the one that starts earlier
-//! wins. Out-of-order bytes never win over bytes that arrive in order; the caller sees to that.
+//! wins. Bytes that came before their turn never win over bytes that arrive in order.
 
 use std::collections::VecDeque;
 
-use super::sequence::{after, before};
 use crate::time::Timestamp;
 
 /// What a block costs besides its bytes: keeps one-byte blocks from being free, and their number bounded.
@@ -18,11 +17,13 @@ const BLOCK_COST: usize = 64;
 pub struct Origin {
     /// When it was seen.
     pub at: Timestamp,
-    /// The server's next sequence number when it was seen.
-    pub sent: Option<u32>,
+    /// The server's next place when it was seen.
+    pub sent: Option<u64>,
     /// The client was still waiting for bytes that the server had sent, or the server had sent none since the
     /// last segment: a request that starts here does not follow the answer to the one before.
     pub pipelined: bool,
+    /// TCP had accepted all bytes before it when it came, and none of it.
+    pub in_order: bool,
     /// The server had answered, or it is the first segment of all: a request may start at its first byte.
     pub boundary: bool,
     /// The server had answered all that came before, the client had received all of the answer, and TCP had all
@@ -37,8 +38,8 @@ pub struct Origin {
 /// One segment that waits.
 #[derive(Debug)]
 pub struct Block {
-    /// Sequence number of its first byte.
-    pub seq: u32,
+    /// The place of its first byte.
+    pub place: u64,
     /// Length on the wire.
     pub length: u32,
     /// The captured prefix.
@@ -49,9 +50,9 @@ pub struct Block {
 }
 
 impl Block {
-    /// The sequence number after the last byte.
-    pub fn end(&self) -> u32 {
-        self.seq.wrapping_add(self.length)
+    /// The place after the last byte.
+    pub fn end(&self) -> u64 {
+        self.place + u64::from(self.length)
     }
 
     /// What the block costs of the limits.
@@ -69,14 +70,14 @@ pub struct Inserted {
     pub conflict: bool,
 }
 
-/// The blocks of one direction of one connection, by sequence number.
+/// The blocks of one direction of one connection, by place.
 #[derive(Debug, Default)]
-pub struct OutOfOrder {
+pub struct Queue {
     blocks: VecDeque<Block>,
     held: usize,
 }
 
-impl OutOfOrder {
+impl Queue {
     /// What its blocks cost of the limits.
     pub fn held(&self) -> usize {
         self.held
@@ -85,6 +86,19 @@ impl OutOfOrder {
     /// No block waits.
     pub fn is_empty(&self) -> bool {
         self.blocks.is_empty()
+    }
+
+    /// Where the bytes end that follow on each other from `start` on.
+    pub fn contiguous(&self, start: u64) -> u64 {
+        let mut end = start;
+        let first = self.blocks.partition_point(|block| block.end() <= start);
+        for block in self.blocks.range(first..) {
+            if block.place > end {
+                break;
+            }
+            end = end.max(block.end());
+        }
+        end
     }
 
     /// The first block.
@@ -99,7 +113,7 @@ impl OutOfOrder {
         Some(block)
     }
 
-    /// Puts a block that [`OutOfOrder::pop`] gave back at the front.
+    /// Puts a block that [`Queue::pop`] gave back at the front.
     pub fn restore(&mut self, block: Block) {
         self.held += block.cost();
         self.blocks.push_front(block);
@@ -109,39 +123,43 @@ impl OutOfOrder {
     pub fn insert(&mut self, block: Block) -> Inserted {
         let mut freed = 0;
         let mut conflict = false;
-        if block.origin.trusted {
-            // What TCP may have dropped gives way to what it took.
-            let replaced = |kept: &Block| !kept.origin.trusted && differ(kept, &block);
-            let gone: usize = self.overlapping(&block).filter(|kept| replaced(kept)).map(Block::cost).sum();
-            if gone > 0 {
-                self.blocks.retain(|kept| !replaced(kept));
-                self.held -= gone;
-                freed = gone;
+        if block.origin.trusted || block.origin.in_order {
+            // What TCP may have dropped gives way to what it took; and had it kept what came before its turn, it would be further.
+            let gives_way =
+                |kept: &Block| !kept.origin.trusted || block.origin.in_order && !kept.origin.in_order;
+            let replaced = |kept: &Block| gives_way(kept) && differ(kept, &block);
+            if self.overlapping(&block).any(replaced) {
                 conflict = true;
+                let before = self.held;
+                self.give_way(&block, replaced);
+                freed = before - self.held;
             }
-        } else if self.overlapping(&block).any(|kept| kept.origin.trusted && differ(kept, &block)) {
-            return Inserted { freed: block.cost(), conflict: true };
         }
-        let at = self.blocks.partition_point(|kept| !after(kept.seq, block.seq));
+        if !block.origin.trusted
+            && self.overlapping(&block).any(|kept| kept.origin.trusted && differ(kept, &block))
+        {
+            return Inserted { freed: freed + block.cost(), conflict: true };
+        }
+        let at = self.blocks.partition_point(|kept| kept.place <= block.place);
         if let Some(kept) = at.checked_sub(1).and_then(|i| self.blocks.get(i)) {
             conflict |= differ(kept, &block);
-            if !after(block.end(), kept.end()) {
+            if block.end() <= kept.end() {
                 return Inserted { freed: freed + block.cost(), conflict };
             }
         }
         let mut first = at;
         if let Some(kept) = at.checked_sub(1).and_then(|i| self.blocks.get(i))
-            && kept.seq == block.seq
+            && kept.place == block.place
         {
             first = at - 1;
         }
         let mut last = first;
         while let Some(kept) = self.blocks.get(last) {
-            if !before(kept.seq, block.end()) && kept.seq != block.seq {
+            if kept.place >= block.end() && kept.place != block.place {
                 break;
             }
             conflict |= differ(kept, &block);
-            if after(kept.end(), block.end()) {
+            if kept.end() > block.end() {
                 break;
             }
             freed += kept.cost();
@@ -158,18 +176,41 @@ impl OutOfOrder {
         Inserted { freed, conflict }
     }
 
+    /// Takes out of the blocks that are `replaced` by this one what it replaces.
+    fn give_way(&mut self, block: &Block, replaced: impl Fn(&Block) -> bool) {
+        let mut held = 0;
+        self.blocks.retain_mut(|kept| {
+            let gives_way = kept.end() > block.place && kept.place < block.end() && replaced(kept);
+            if gives_way && kept.origin.trusted && kept.place >= block.place {
+                // TCP has it, and takes what stands behind.
+                let shared = (block.end() - kept.place).min(u64::from(kept.length)) as u32;
+                kept.data.drain(..kept.data.len().min(shared as usize));
+                kept.place += u64::from(shared);
+                kept.length -= shared;
+            } else if gives_way {
+                kept.length = block.place.saturating_sub(kept.place) as u32;
+                kept.data.truncate(kept.length as usize);
+                kept.fin = false;
+            }
+            let stays = kept.length > 0;
+            held += if stays { kept.cost() } else { 0 };
+            stays
+        });
+        self.held = held;
+    }
+
     /// The blocks that share bytes with this one. None lies inside another, so their ends are in order, too.
     fn overlapping(&self, block: &Block) -> impl Iterator<Item = &Block> {
-        let first = self.blocks.partition_point(|kept| !after(kept.end(), block.seq));
+        let first = self.blocks.partition_point(|kept| kept.end() <= block.place);
         let end = block.end();
-        self.blocks.range(first..).take_while(move |kept| before(kept.seq, end))
+        self.blocks.range(first..).take_while(move |kept| kept.place < end)
     }
 }
 
 /// Whether two blocks hold different bytes for the same place.
 fn differ(a: &Block, b: &Block) -> bool {
-    let (low, high) = if after(a.seq, b.seq) { (b, a) } else { (a, b) };
-    let skip = high.seq.wrapping_sub(low.seq) as usize;
+    let (low, high) = if a.place > b.place { (b, a) } else { (a, b) };
+    let skip = (high.place - low.place) as usize;
     let low = low.data.get(skip..).unwrap_or_default();
     let shared = low.len().min(high.data.len());
     low[..shared] != high.data[..shared]
@@ -179,19 +220,19 @@ fn differ(a: &Block, b: &Block) -> bool {
 mod tests {
     use super::*;
 
-    fn block(seq: u32, data: &[u8]) -> Block {
-        Block { seq, length: data.len() as u32, data: data.to_vec(), fin: false, origin: Origin::default() }
+    fn block(place: u64, data: &[u8]) -> Block {
+        Block { place, length: data.len() as u32, data: data.to_vec(), fin: false, origin: Origin::default() }
     }
 
     /// Reads what TCP would deliver from `from` on.
-    fn read(queue: &mut OutOfOrder, from: u32) -> Vec<u8> {
+    fn read(queue: &mut Queue, from: u64) -> Vec<u8> {
         let mut next = from;
         let mut bytes = Vec::new();
         while let Some(block) = queue.pop() {
-            if after(block.seq, next) || !after(block.end(), next) {
+            if block.place > next || block.end() <= next {
                 continue;
             }
-            bytes.extend(&block.data[next.wrapping_sub(block.seq) as usize..]);
+            bytes.extend(&block.data[(next - block.place) as usize..]);
             next = block.end();
         }
         assert_eq!(queue.held(), 0);
@@ -199,17 +240,17 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_out_in_sequence_across_the_wrap() {
-        let mut queue = OutOfOrder::default();
-        for (seq, data) in [(2, b"ef"), (u32::MAX - 1, b"ab"), (0, b"cd")] {
-            assert!(!queue.insert(block(seq, data)).conflict);
+    fn blocks_come_out_in_order() {
+        let mut queue = Queue::default();
+        for (place, data) in [(14, b"ef"), (10, b"ab"), (12, b"cd")] {
+            assert!(!queue.insert(block(place, data)).conflict);
         }
-        assert_eq!(read(&mut queue, u32::MAX - 1), b"abcdef");
+        assert_eq!(read(&mut queue, 10), b"abcdef");
     }
 
     #[test]
     fn a_segment_inside_a_kept_one_is_dropped() {
-        let mut queue = OutOfOrder::default();
+        let mut queue = Queue::default();
         queue.insert(block(10, b"abcdef"));
         assert!(queue.insert(block(12, b"XY")).conflict);
         assert_eq!(read(&mut queue, 10), b"abcdef");
@@ -217,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_segment_that_covers_kept_ones_replaces_them() {
-        let mut queue = OutOfOrder::default();
+        let mut queue = Queue::default();
         queue.insert(block(10, b"ab"));
         queue.insert(block(12, b"cd"));
         queue.insert(block(20, b"zz"));
@@ -227,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_partial_overlap_is_won_by_the_earlier_start() {
-        let mut queue = OutOfOrder::default();
+        let mut queue = Queue::default();
         queue.insert(block(12, b"cdef"));
         assert!(!queue.insert(block(10, b"abcd")).conflict);
         assert!(queue.insert(block(15, b"XYZ")).conflict);
@@ -236,9 +277,9 @@ mod tests {
 
     #[test]
     fn a_verified_segment_wins_over_one_that_tcp_may_have_dropped() {
-        let mut queue = OutOfOrder::default();
-        let verified = |seq, data| {
-            let unknown = block(seq, data);
+        let mut queue = Queue::default();
+        let verified = |place, data| {
+            let unknown = block(place, data);
             Block { origin: Origin { trusted: true, ..unknown.origin }, ..unknown }
         };
         queue.insert(block(10, b"junkjunk"));
@@ -249,8 +290,23 @@ mod tests {
     }
 
     #[test]
+    fn a_segment_in_order_wins_and_leaves_what_stands_behind_it() {
+        let mut queue = Queue::default();
+        let known = |place, data, in_order| {
+            let unknown = block(place, data);
+            Block { origin: Origin { trusted: true, in_order, ..unknown.origin }, ..unknown }
+        };
+        queue.insert(known(12, b"CDEF", false));
+        assert!(queue.insert(known(10, b"abcd", true)).conflict);
+        assert_eq!(read(&mut queue, 10), b"abcdEF");
+        queue.insert(known(10, b"ABCDEF", false));
+        assert!(queue.insert(known(10, b"abc", true)).conflict);
+        assert_eq!((queue.contiguous(10), read(&mut queue, 10)), (16, b"abcDEF".to_vec()));
+    }
+
+    #[test]
     fn an_equal_segment_changes_nothing() {
-        let mut queue = OutOfOrder::default();
+        let mut queue = Queue::default();
         queue.insert(block(10, b"abc"));
         let held = queue.held();
         assert!(!queue.insert(block(10, b"abc")).conflict);

@@ -1,29 +1,18 @@
-//! TCP sequence numbers: a circle of 2³², on which "before" means "less than half a turn behind" (RFC 9293,
-//! section 3.4).
+//! Places in a stream, and the TCP sequence numbers that name them on the wire (RFC 9293, section 3.4).
+//!
+//! A place has 64 bits, so that places of one connection are compared and subtracted as numbers are. Its low half is the
+//! sequence number.
 
-/// Whether `a` stands before `b`.
-pub fn before(a: u32, b: u32) -> bool {
-    (a.wrapping_sub(b) as i32) < 0
+/// The first place of a stream whose first byte has this sequence number: far enough from zero that what comes before it has
+/// places, too.
+pub fn first(seq: u32) -> u64 {
+    1 << 32 | u64::from(seq)
 }
 
-/// Whether `a` stands after `b`.
-pub fn after(a: u32, b: u32) -> bool {
-    before(b, a)
-}
-
-/// The later of two.
-pub fn latest(a: u32, b: u32) -> u32 {
-    if after(a, b) { a } else { b }
-}
-
-/// The earlier of two.
-pub fn earliest(a: u32, b: u32) -> u32 {
-    if before(a, b) { a } else { b }
-}
-
-/// How many bytes lie from `from` up to `to`: zero when `to` does not stand after `from`.
-pub fn distance(from: u32, to: u32) -> u32 {
-    if after(to, from) { to.wrapping_sub(from) } else { 0 }
+/// The place with the sequence number `seq` that is nearest to `place`.
+pub fn nearest(place: u64, seq: u32) -> u64 {
+    let distance = seq.wrapping_sub(place as u32) as i32;
+    place.saturating_add_signed(i64::from(distance))
 }
 
 #[cfg(test)]
@@ -31,13 +20,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn order_survives_the_wrap() {
-        assert!(before(u32::MAX - 3, 5));
-        assert!(after(5, u32::MAX - 3));
-        assert!(!before(7, 7) && !after(7, 7));
-        assert_eq!(distance(u32::MAX, 2), 3);
-        assert_eq!(distance(2, u32::MAX), 0);
-        assert_eq!(latest(u32::MAX, 1), 1);
-        assert_eq!(earliest(u32::MAX, 1), u32::MAX);
+    fn places_go_on_where_sequence_numbers_wrap() {
+        let start = first(u32::MAX - 3);
+        assert_eq!(start as u32, u32::MAX - 3);
+        assert_eq!(nearest(start, 5), start + 9);
+        assert_eq!(nearest(start + 9, u32::MAX - 3), start);
+        assert_eq!(nearest(start, start as u32), start);
+        let far = start + (10 << 32);
+        assert_eq!(nearest(far, (far + 1_000) as u32), far + 1_000);
+        assert_eq!(nearest(far, (far - 1_000) as u32), far - 1_000);
     }
 }

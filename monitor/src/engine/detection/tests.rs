@@ -42,7 +42,7 @@ pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchang
             server: SocketAddr::from(([127, 0, 0, 1], 80)),
         },
         request,
-        start: ns as u32,
+        start: ns,
         proxied_for: None,
         at: Timestamp(1_700_000_000 * S + ns),
         status: Some(200),
@@ -111,7 +111,7 @@ fn a_client_that_walks_on_any_number_of_routes_is_one_alert() {
         );
         let request = request(&target, None);
         let mut exchange = exchange("203.0.113.9", &request, n * S * 3 / 2 / 16_128);
-        exchange.start = n as u32;
+        exchange.start = n;
         detection.call(&exchange, &mut out);
         detection.complete(&exchange, &mut out);
     }

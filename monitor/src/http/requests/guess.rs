@@ -11,18 +11,24 @@ use std::collections::VecDeque;
 use super::{Requests, Shared, State, Tail, current};
 use crate::{
     http::{counters::Unexplained, pending::Pending, recognition},
-    stream::{reassembly::Origin, sequence::before},
+    stream::reassembly::Origin,
 };
 
 /// Bytes that are kept in case the server read them otherwise.
 const UNPARSED_MAX: usize = 16 * 1024;
 
+/// No request is looked for behind so many bytes of one: more than a head and [`UNPARSED_MAX`].
+pub(super) const LOOKED_AT: u64 = 96 * 1024;
+
+/// And of all connections.
+const UNPARSED_ALL: usize = 8 * 1024 * 1024;
+
 /// Where to go on when a guess is wrong.
 #[derive(Debug)]
 pub(super) struct Fallback {
     state: State,
-    pub(super) seq: u32,
-    current: u32,
+    pub(super) place: u64,
+    current: u64,
     last: bool,
     reason: Unexplained,
     /// Only what is certainly a request line is one: these bytes may well be something else.
@@ -32,7 +38,7 @@ pub(super) struct Fallback {
 /// Bytes behind the newest head that were not taken for requests.
 #[derive(Debug)]
 pub(super) struct Unparsed {
-    seq: u32,
+    place: u64,
     bytes: Vec<u8>,
     /// They go on up to the parser's place.
     whole: bool,
@@ -64,7 +70,7 @@ impl Requests {
             return;
         }
         let is_lost = match self.state {
-            State::Unsynced | State::Opaque | State::Refused(_) => true,
+            State::Unsynced | State::Opaque | State::Refused => true,
             // An interim answer asks for the body. Where an answer has not come to hand yet, the next one will explain.
             State::Body(_) | State::Chunked(_) | State::Skim(_)
                 if current(self.current, pending).is_none_or(|request| request.responded) =>
@@ -84,8 +90,8 @@ impl Requests {
         }
         shared.counters.resyncs += u64::from(is_lost);
         let state = std::mem::take(&mut self.state);
-        let (seq, current, last, reason) = (self.next, self.current, self.last, self.reason);
-        self.fallback = Some(Box::new(Fallback { state, seq, current, last, reason, strict }));
+        let (place, current, last, reason) = (self.next, self.current, self.last, self.reason);
+        self.fallback = Some(Box::new(Fallback { state, place, current, last, reason, strict }));
         if !is_lost {
             self.reason = Unexplained::Framing;
         }
@@ -122,16 +128,16 @@ impl Requests {
     ) {
         let Some(fallback) = &self.fallback else { return };
         let ends_here = match fallback.state {
-            State::Body(left) => left > 0 && left == u64::from(self.next.wrapping_sub(fallback.seq)),
+            State::Body(left) => left > 0 && left == self.next.saturating_sub(fallback.place),
             _ => false,
         };
         if !ends_here {
             return;
         }
-        let is_open = matches!(&self.state, State::Head(open) if open.start == fallback.seq);
+        let is_open = matches!(&self.state, State::Head(open) if open.start == fallback.place);
         let guess = match &self.state {
             State::Head(open) if is_open => Some(open),
-            _ => pending.iter().find(|request| request.start == fallback.seq),
+            _ => pending.iter().find(|request| request.start == fallback.place),
         };
         if guess.is_none_or(|guess| guess.origin.sent != origin.sent || guess.responded) {
             return;
@@ -155,7 +161,7 @@ impl Requests {
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) {
-        let end = open.start.wrapping_add(open.request.head.len() as u32);
+        let end = open.start + open.request.head.len() as u64;
         let bytes = open.request.head.clone();
         let passed = open.start;
         shared.pool.release(open);
@@ -163,18 +169,17 @@ impl Requests {
         self.next = passed;
         self.feed(&bytes, &Origin { boundary: false, certain: false, ..*origin }, pending, shared);
         debug_assert_eq!(self.next, end);
-        self.next = end.wrapping_sub(taken as u32);
+        self.next = end - taken as u64;
     }
 
     /// Goes back to where the guess was made, with all up to `passed` gone by.
-    fn disbelieve(&mut self, passed: u32, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
+    fn disbelieve(&mut self, passed: u64, pending: &mut VecDeque<Box<Pending>>, shared: &mut Shared) {
         self.tentative = false;
         self.drop_unparsed(shared);
         let Some(fallback) = self.fallback.take() else { return self.lose(shared) };
-        let Fallback { state, seq, current, last, reason, .. } = *fallback;
+        let Fallback { state, place, current, last, reason, .. } = *fallback;
         let mut guesses = 0;
-        let is_guess =
-            |request: &Pending| request.tentative && !request.called && !before(request.start, seq);
+        let is_guess = |request: &Pending| request.tentative && !request.called && request.start >= place;
         for index in (0..pending.len()).rev() {
             let Some(request) = pending.get_mut(index).filter(|request| is_guess(request)) else { break };
             if request.responded {
@@ -191,15 +196,15 @@ impl Requests {
         if is_body || guesses > 0 && !matches!(reason, Unexplained::Joined | Unexplained::Lost) {
             self.tail = Tail::UNKNOWN;
         }
-        let gone = passed.wrapping_sub(seq);
+        let gone = passed.saturating_sub(place);
         self.state = match state {
-            State::Body(left) if u64::from(gone) <= left => {
-                self.state = State::Body(left - u64::from(gone));
-                self.passed(gone.into(), left == u64::from(gone), pending);
+            State::Body(left) if gone <= left => {
+                self.state = State::Body(left - gone);
+                self.passed(gone, left == gone, pending);
                 return;
             }
             state if gone == 0 => state,
-            state @ (State::Unsynced | State::Opaque | State::Refused(_)) => state,
+            state @ (State::Unsynced | State::Opaque | State::Refused) => state,
             _ => return self.lose(shared),
         };
     }
@@ -226,21 +231,21 @@ impl Requests {
     pub(super) fn keep_unparsed(&mut self, bytes: &[u8], open: bool, origin: &Origin, shared: &mut Shared) {
         let is_over = !self.is_unparsed();
         if self.unparsed.is_none() {
-            if shared.buffered + bytes.len() > shared.limits.buffered / 2 {
+            if shared.unparsed + bytes.len() > UNPARSED_ALL {
                 self.tail = Tail::UNKNOWN;
                 return;
             }
-            let (seq, bytes) = (self.next, shared.pool.buffer(&[]));
-            shared.buffered += bytes.capacity();
-            self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, open, origin: *origin }));
+            let (place, bytes) = (self.next, shared.pool.buffer(&[]));
+            shared.unparsed += bytes.capacity();
+            self.unparsed = Some(Box::new(Unparsed { place, bytes, whole: true, open, origin: *origin }));
         }
         let Some(unparsed) = &mut self.unparsed else { return };
         let room = UNPARSED_MAX.saturating_sub(unparsed.bytes.len());
-        let follows = unparsed.whole && unparsed.seq.wrapping_add(unparsed.bytes.len() as u32) == self.next;
-        if follows && shared.buffered + bytes.len() <= shared.limits.buffered / 2 {
+        let follows = unparsed.whole && unparsed.place + unparsed.bytes.len() as u64 == self.next;
+        if follows && shared.unparsed + bytes.len() <= UNPARSED_ALL {
             let before = unparsed.bytes.capacity();
             unparsed.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            shared.buffered += unparsed.bytes.capacity() - before;
+            shared.unparsed += unparsed.bytes.capacity() - before;
             unparsed.whole = bytes.len() <= room;
         } else {
             unparsed.whole = false;
@@ -261,16 +266,16 @@ impl Requests {
             return;
         }
         let bytes = shared.pool.buffer(bytes);
-        shared.buffered += bytes.capacity();
-        let seq = request.start.wrapping_add(from as u32);
+        shared.unparsed += bytes.capacity();
+        let place = request.start + from as u64;
         let open = self.tail.goes_on_in(&bytes);
-        self.unparsed = Some(Box::new(Unparsed { seq, bytes, whole: true, open, origin: request.origin }));
+        self.unparsed = Some(Box::new(Unparsed { place, bytes, whole: true, open, origin: request.origin }));
     }
 
     /// Forgets what may have been read otherwise.
     pub(super) fn drop_unparsed(&mut self, shared: &mut Shared) {
         if let Some(unparsed) = self.unparsed.take() {
-            shared.buffered -= unparsed.bytes.capacity();
+            shared.unparsed -= unparsed.bytes.capacity();
             shared.pool.recycle(unparsed.bytes);
         }
     }
@@ -279,48 +284,47 @@ impl Requests {
     /// among those that were taken for something else. True if there is one now.
     pub(in crate::http) fn explain(
         &mut self,
-        accepted: u32,
+        accepted: u64,
         pending: &mut VecDeque<Box<Pending>>,
         shared: &mut Shared,
     ) -> bool {
         let Some(unparsed) = &self.unparsed else { return false };
         let at = recognition::find_request_line(&unparsed.bytes);
-        let Some(at) = at.filter(|&at| before(unparsed.seq.wrapping_add(at as u32), accepted)) else {
+        let Some(at) = at.filter(|&at| unparsed.place + (at as u64) < accepted) else {
             return false;
         };
         let Some(mut unparsed) = self.unparsed.take() else { return false };
-        shared.buffered -= unparsed.bytes.capacity();
+        shared.unparsed -= unparsed.bytes.capacity();
         let end = self.next;
         if let State::Head(open) = std::mem::take(&mut self.state) {
-            unparsed.whole &= unparsed.seq.wrapping_add(unparsed.bytes.len() as u32) == open.start;
+            unparsed.whole &= unparsed.place + unparsed.bytes.len() as u64 == open.start;
             if unparsed.whole {
                 unparsed.bytes.extend_from_slice(&open.request.head);
             }
             shared.pool.release(open);
         }
-        let seq = unparsed.seq.wrapping_add(at as u32);
+        let place = unparsed.place + at as u64;
         let mut in_head = false;
         if let Some(request) = current(self.current, pending) {
             request.open = false;
             request.complete = true;
-            in_head = before(seq, request.head_end);
+            in_head = place < request.head_end;
             if in_head {
-                request.head_end = seq;
+                request.head_end = place;
             }
         }
         self.fallback = None;
         let first = pending.len();
         let bytes = &unparsed.bytes[at..];
-        let known = accepted.wrapping_sub(seq) as usize;
+        let known = accepted.saturating_sub(place) as usize;
         // Which of them are requests, the number of answers shows. Where the first begins, nothing does.
         (self.tentative, self.reason) = (true, Unexplained::Framing);
         self.unsure |= unparsed.open || !unparsed.whole || !recognition::is_plain_request_line(bytes);
-        (self.next, self.last) = (seq, false);
+        (self.next, self.last) = (place, false);
         let origin = Origin { pipelined: true, boundary: false, certain: false, ..unparsed.origin };
         self.feed(bytes, &origin, pending, shared);
-        let open = usize::from(matches!(&self.state, State::Head(open) if before(open.start, accepted)));
-        let found =
-            pending.iter().skip(first).filter(|request| before(request.start, accepted)).count() + open;
+        let open = usize::from(matches!(&self.state, State::Head(open) if open.start < accepted));
+        let found = pending.iter().skip(first).filter(|request| request.start < accepted).count() + open;
         let lines = recognition::count_request_lines(&bytes[..bytes.len().min(known)]);
         self.unsure |= lines != found || in_head && lines > 1;
         if self.unsure {

@@ -12,15 +12,13 @@ use crate::{
         proxy_header::{Status, text},
         recognition::{self, Recognition},
     },
-    stream::{reassembly::Origin, sequence::before},
+    stream::reassembly::Origin,
 };
 
 /// A PROXY header that has been found.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announced {
     source: Option<IpAddr>,
-    /// The sequence number after it.
-    end: u32,
 }
 
 impl Requests {
@@ -34,9 +32,9 @@ impl Requests {
         self.announced.is_some()
     }
 
-    /// Whether `accepted` shows for the first time that TCP took a PROXY header.
-    pub(in crate::http) fn announces(&mut self, accepted: u32) -> bool {
-        let new = !self.told && self.announced.is_some_and(|announced| !before(accepted, announced.end));
+    /// Whether a PROXY header has been found since this was last asked.
+    pub(in crate::http) fn announces(&mut self) -> bool {
+        let new = !self.told && self.announced.is_some();
         self.told |= new;
         new
     }
@@ -57,7 +55,7 @@ impl Requests {
         match status {
             Status::Partial => taken,
             Status::Complete { consumed, source } => {
-                self.announce(source, self.next.wrapping_add(consumed as u32));
+                self.announce(source);
                 consumed
             }
             Status::Not if header.seen() == 0 => self.start(rest, first, origin, pending, shared),
@@ -69,8 +67,8 @@ impl Requests {
                 // Behind line ends begins a message, whatever the server makes of it.
                 let mut request = shared.pool.acquire();
                 request.request.head.extend(header.behind_blank());
-                request.head_end = self.next.wrapping_add(taken as u32);
-                request.start = request.head_end.wrapping_sub(request.request.head.len() as u32);
+                request.head_end = self.next + taken as u64;
+                request.start = request.head_end.saturating_sub(request.request.head.len() as u64);
                 request.origin = *origin;
                 request.place = origin.sent.filter(|_| origin.boundary);
                 request.odd = true;
@@ -80,9 +78,9 @@ impl Requests {
         }
     }
 
-    /// A header ends before `end`.
-    pub(super) fn announce(&mut self, source: Option<IpAddr>, end: u32) {
-        self.announced = Some(Announced { source, end });
+    /// A header has come.
+    pub(super) fn announce(&mut self, source: Option<IpAddr>) {
+        self.announced = Some(Announced { source });
         self.state = State::Start;
     }
 }

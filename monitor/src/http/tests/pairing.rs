@@ -144,7 +144,7 @@ fn a_request_without_response_is_called_at_the_deadline_once_it_is_confirmed() {
     wire.wait(Duration::from_secs(1));
     wire.expect_calls(&[]);
     wire.respond_at(wire.server, b"");
-    wire.expect_calls(&["GET /a -"]);
+    wire.settle().expect_calls(&["GET /a -"]);
     wire.reply(ok("x"));
     wire.expect_calls(&["GET /a -"]);
     wire.expect(&["GET /a 200"]);
@@ -235,7 +235,7 @@ fn a_close_waits_for_late_responses() {
     wire.reply(ok("x"));
     wire.expect(&["GET /a 200"]);
     wire.settle().settle();
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
 }
 
 #[test]
@@ -244,7 +244,7 @@ fn a_half_closed_connection_waits_for_its_answer() {
     wire.send(get("/a")).fin().settle().settle().settle().wait(Duration::from_secs(2));
     wire.reply(ok("x")).settle().settle();
     wire.expect(&["GET /a 200"]);
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_half_closed_connection_is_not_kept_for_ever() {
     wire.send(get("/a")).fin().settle().settle();
     wire.wait(Duration::from_secs(11)).settle().settle();
     wire.expect(&["GET /a -"]);
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn a_reset_reports_what_is_known() {
     wire.send(get("/a"));
     wire.reset(wire.client).settle().settle();
     wire.expect(&["GET /a -"]);
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
 }
 
 #[test]

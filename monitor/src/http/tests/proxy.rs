@@ -50,7 +50,10 @@ fn a_header_belongs_to_all_requests_of_its_connection_wherever_it_is_cut() {
                 wire.expect(&["GET /a 200", "GET /b 404"]);
                 expect_source(&wire, source);
                 let counters = wire.connections.counters();
-                assert_eq!((counters.conflicts, counters.malformed_requests, counters.desyncs), (0, 0, 0));
+                assert_eq!(
+                    (counters.stream.conflicts, counters.malformed_requests, counters.desyncs),
+                    (0, 0, 0)
+                );
                 assert_eq!(wire.record.sizes[0].0 as usize, get("/a").len());
                 assert_eq!(wire.record.directives, []);
             }
@@ -288,7 +291,8 @@ fn a_header_that_never_ends_costs_nothing() {
     for _ in 0..40 {
         wire.send([b'x'; 1400]);
         let counters = wire.connections.counters();
-        assert_eq!((counters.buffered_bytes, counters.pending_bytes), (0, 0));
+        assert!(counters.stream.buffered_bytes < 2 * 1400, "what TCP has accepted is not kept");
+        assert_eq!(counters.pending_bytes, 0);
     }
     wire.fin().settle().finish();
     wire.expect(&[]);

@@ -101,7 +101,7 @@ fn both_ends_may_close_at_once() {
     wire.respond_at(wire.server, b"");
     wire.settle().settle();
     wire.expect(&["GET /a 200"]);
-    assert_eq!(wire.connections.counters().connections, 0);
+    assert_eq!(wire.connections.counters().stream.connections, 0);
 }
 
 #[test]

@@ -150,7 +150,7 @@ proptest! {
         wire.finish();
         prop_assert_eq!(&wire.record.exchanges, &expected);
         let counters = wire.connections.counters();
-        prop_assert_eq!((counters.conflicts, counters.gaps, counters.desyncs), (0, 0, 0));
+        prop_assert_eq!((counters.stream.conflicts, counters.gaps, counters.desyncs), (0, 0, 0));
         prop_assert_eq!(counters.proxied, u64::from(!header.is_empty()));
         prop_assert!(wire.record.proxied_for.iter().all(|&address| address == proxied_for));
     }
@@ -232,7 +232,10 @@ proptest! {
         segments in vec((any::<u8>(), 0u32..3000, soup(), any::<[bool; 8]>(), any::<[u16; 3]>()), 1..80),
     ) {
         let limits = Limits {
-            head: 256, connections: 4, buffered_per_connection: 2000, buffered: 5000, pending: 20_000, pipelined: 4,
+            head: 256, pending: 20_000, pipelined: 4,
+            stream: stream::Limits {
+                connections: 4, buffered_per_connection: 2000, buffered: 5000, ..stream::Limits::default()
+            },
             ..Limits::default()
         };
         let mut wire = Wire::with(limits);
@@ -262,7 +265,7 @@ proptest! {
                 wire.settle();
             }
             let counters = wire.connections.counters();
-            prop_assert!(counters.connections <= 4 && counters.buffered_bytes <= 5000);
+            prop_assert!(counters.stream.connections <= 4 && counters.stream.buffered_bytes <= 5000);
         }
         wire.finish();
     }

@@ -49,7 +49,7 @@ families! {
     OPAQUE_RATIO: Gauge "rollcall_opaque_ratio" [];
     /// Requests known to have been made and not reported, and packets that may have been some: the ring was full, the kernel had no memory, or headers could not be read.
     REQUESTS_LOST: Counter "rollcall_requests_lost_total" [];
-    /// Requests seen on the wire and not reported, as the server did not take them: `unconfirmed` by its TCP, `withdrawn` when TCP turned out to have other bytes, `unserved` after the server had said it would close.
+    /// Requests seen on the wire and not reported, as the server did not take them: `unconfirmed` by its TCP, `withdrawn` when what was found by guessing was none, `unserved` after the server had said it would close.
     HTTP_REQUESTS_DISMISSED: Counter "rollcall_http_requests_dismissed_total" ["reason"];
     /// Requests reported with something missing: `truncated_head`, `malformed`, `response_missed`, or `too_many_pending` answers.
     HTTP_REQUESTS_INCOMPLETE: Counter "rollcall_http_requests_incomplete_total" ["reason"];

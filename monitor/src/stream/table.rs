@@ -4,8 +4,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use hashbrown::HashMap;
 
-use super::connection::Connection;
-use crate::stream::ConnectionId;
+use super::{ConnectionId, connection::Connection, protocol::Standing};
 
 /// Ids that are remembered after their connection was forgotten amid a message. A power of two.
 const DEPARTED: usize = 16 * 1024;
@@ -46,23 +45,33 @@ pub(super) struct Slot {
     generation: u32,
 }
 
-#[derive(Debug, Default)]
-struct Entry {
+#[derive(Debug)]
+struct Entry<P> {
     generation: u32,
-    connection: Option<Connection>,
+    connection: Option<Connection<P>>,
 }
 
 /// The connections.
-#[derive(Debug, Default)]
-pub(super) struct Table {
+#[derive(Debug)]
+pub(super) struct Table<P> {
     by_id: HashMap<ConnectionId, u32, BuildHasherDefault<IdHasher>>,
-    entries: Vec<Entry>,
+    entries: Vec<Entry<P>>,
     free: Vec<u32>,
     hand: usize,
     departed: Vec<u64>,
 }
 
-impl Table {
+impl<P: Standing> Table<P> {
+    pub(super) fn new() -> Table<P> {
+        Table {
+            by_id: HashMap::default(),
+            entries: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            departed: Vec::new(),
+        }
+    }
+
     /// How many connections there are.
     pub(super) fn len(&self) -> usize {
         self.by_id.len()
@@ -81,32 +90,32 @@ impl Table {
     }
 
     /// The connection in a slot, if it is still the same one.
-    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut Connection> {
+    pub(super) fn get(&mut self, slot: Slot) -> Option<&mut Connection<P>> {
         let entry = self.entries.get_mut(slot.index as usize)?;
         entry.connection.as_mut().filter(|_| entry.generation == slot.generation)
     }
 
     /// Adds a connection.
-    pub(super) fn insert(&mut self, connection: Connection) -> Slot {
+    pub(super) fn insert(&mut self, connection: Connection<P>) -> Slot {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.entries.push(Entry::default());
+            self.entries.push(Entry { generation: 0, connection: None });
             (self.entries.len() - 1) as u32
         });
-        self.by_id.insert(connection.id, index);
+        self.by_id.insert(connection.link.id, index);
         let entry = &mut self.entries[index as usize];
         entry.connection = Some(connection);
         Slot { index, generation: entry.generation }
     }
 
     /// Takes a connection out.
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection> {
+    pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection<P>> {
         let entry = self.entries.get_mut(slot.index as usize)?;
         if entry.generation != slot.generation {
             return None;
         }
         let connection = entry.connection.take()?;
         entry.generation = entry.generation.wrapping_add(1);
-        self.by_id.remove(&connection.id);
+        self.by_id.remove(&connection.link.id);
         self.free.push(slot.index);
         Some(connection)
     }

@@ -162,27 +162,27 @@ impl Attributor {
     /// [`Attributor::call`]: public for what measures it.
     pub fn attribute(&mut self, exchange: &Exchange<'_>, learn: bool) -> &Observation {
         let target = Target::of(exchange.request);
-        let clients = match &self.recorded[..] {
+        if self.latest.is_under_way() {
+            let next = self.held.spare().unwrap_or_else(nothing);
+            self.put(next);
+        }
+        let Held { observation, route: latest } = &mut self.latest;
+        observation.clients = match &self.recorded[..] {
             [] => self.lenses.of(exchange, target.query()),
             keys => self.lenses.recorded(exchange, keys),
         };
         self.router.attribute(exchange, target, learn, &mut self.attribution);
         let Attribution { route, id, objects } = &mut self.attribution;
-        let mut observation = match self.held.spare() {
-            Some(spare) => spare,
-            None => Box::new(Observation::new(exchange.at, clients, Arc::clone(route), Objects::default())),
-        };
         // Until it is called it is not under way.
         (observation.stage, observation.exchange) = (Stage::Called, None);
-        (observation.at, observation.clients) = (exchange.at, clients);
+        observation.at = exchange.at;
         if !Arc::ptr_eq(&observation.route, route) {
             observation.route = Arc::clone(route);
         }
         std::mem::swap(&mut observation.objects, objects);
         (observation.outcome, observation.sampling) = (outcome_of(exchange), exchange.sampling);
-        let held = Held { observation, route: *id };
-        self.put(held);
-        &self.latest.observation
+        *latest = *id;
+        observation
     }
 
     /// Makes `held` the latest, and holds the one before if its exchange is under way.

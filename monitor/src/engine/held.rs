@@ -34,8 +34,7 @@ pub(super) struct HeldCalls {
     key: HashKey,
     calls: HashTable<(u64, Held)>,
     memory: usize,
-    #[expect(clippy::vec_box, reason = "they travel without being copied")]
-    spare: Vec<Box<Observation>>,
+    spare: Vec<Held>,
 }
 
 impl Held {
@@ -54,8 +53,8 @@ impl HeldCalls {
         HeldCalls { key, calls: HashTable::new(), memory: 0, spare: Vec::new() }
     }
 
-    /// An observation to be filled anew, if there is one.
-    pub(super) fn spare(&mut self) -> Option<Box<Observation>> {
+    /// One to be filled anew, if there is one.
+    pub(super) fn spare(&mut self) -> Option<Held> {
         self.spare.pop()
     }
 
@@ -113,9 +112,10 @@ impl HeldCalls {
         self.memory
     }
 
-    fn reuse(&mut self, Held { observation, .. }: Held) {
-        if self.spare.len() < SPARE && observation.memory() <= SPARE_MEMORY {
-            self.spare.push(observation);
+    fn reuse(&mut self, mut held: Held) {
+        if self.spare.len() < SPARE && held.observation.memory() <= SPARE_MEMORY {
+            held.observation.exchange = None;
+            self.spare.push(held);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{hint::black_box, time::Duration};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use criterion::{Criterion, criterion_group, criterion_main};
 use rollcall::{
-    engine::detection::{Detection, Settings},
+    engine::{attributor::Attributor, detection::Settings},
     hash::HashKey,
     http::{Exchange, Limits, Request, Version},
     route::{NAMES, Template},
@@ -78,15 +78,16 @@ fn attribution(criterion: &mut Criterion) {
 }
 
 fn measure(criterion: &mut Criterion, name: &str, settings: Settings, requests: Vec<Request>) {
-    let mut detection = Detection::new(settings, HashKey::new([7; 16]));
+    let Settings { clients, routes, .. } = settings;
+    let mut attributor = Attributor::new(clients, routes, HashKey::new([7; 16]));
     for request in requests.iter().chain(&requests) {
-        detection.attribute(&exchange(request), true);
+        attributor.attribute(&exchange(request), true);
     }
     criterion.benchmark_group("attribution").bench_function(name, |bencher| {
         let mut requests = requests.iter().cycle();
         bencher.iter(|| {
             let request = requests.next().expect("no case is empty");
-            black_box(detection.attribute(black_box(&exchange(request)), true));
+            black_box(attributor.attribute(black_box(&exchange(request)), true));
         });
     });
 }

@@ -13,9 +13,10 @@ use std::{
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use rollcall::{
     client::{Clients, Credential, CredentialKind},
-    detect::{Detector, Finding, Observation, Settings},
+    detect::{Detector, Finding, Settings},
     hash::HashKey,
     object::Objects,
+    observation::{Observation, Outcome},
     time::Timestamp,
 };
 
@@ -69,7 +70,8 @@ fn many_objects(criterion: &mut Criterion) {
         ("new callers", Some(200), true, true),
     ];
     for (name, status, goes_on, changes) in cases {
-        let mut scene = Scene { status, ..Scene::new() };
+        let mut scene = Scene::new();
+        let route = Arc::clone(&scene.route);
         let mut at = Timestamp(1_700_000_000_000_000_000);
         let mut call = 0;
         let mut next = || {
@@ -83,11 +85,11 @@ fn many_objects(criterion: &mut Criterion) {
                 })
                 .collect();
             let accounts: Vec<String> = (first..first + CALL).map(|account| account.to_string()).collect();
-            Prepared {
-                at,
-                clients: Clients::new(address(caller), &credentials),
-                objects: accounts.iter().map(String::as_str).collect(),
-            }
+            let clients = Clients::new(address(caller), &credentials);
+            let objects = accounts.iter().map(String::as_str).collect();
+            let mut made = observation(at, clients, &route, objects);
+            made.outcome.status = status;
+            made
         };
         for _ in 0..WARM {
             scene.observe(&next());
@@ -95,9 +97,9 @@ fn many_objects(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
                 &mut next,
-                |prepared| {
-                    scene.observe(black_box(&prepared));
-                    prepared
+                |made| {
+                    scene.observe(black_box(&made));
+                    made
                 },
                 BatchSize::SmallInput,
             );
@@ -108,13 +110,15 @@ fn many_objects(criterion: &mut Criterion) {
 /// What the status page asks for once a second: the busiest of as many clients as there is room for.
 fn busiest(criterion: &mut Criterion) {
     let mut scene = Scene::new();
+    let route = Arc::clone(&scene.route);
     let mut at = Timestamp(1_700_000_000_000_000_000);
     for account in 0..64 {
         for client in 0..20_000 {
             at = at + Duration::from_micros(100);
             let object = (client * 64 + account).to_string();
             let objects = std::iter::once(object.as_str()).collect();
-            scene.observe(&Prepared { at, clients: Clients::new(address(client), &[]), objects });
+            let clients = Clients::new(address(client), &[]);
+            scene.observe(&observation(at, clients, &route, objects));
         }
     }
     criterion.benchmark_group("detection").bench_function("the busiest", |bencher| {
@@ -139,10 +143,10 @@ fn address(number: u64) -> IpAddr {
 }
 
 /// An observation, but for what all have in common.
-struct Prepared {
-    at: Timestamp,
-    clients: Clients,
-    objects: Objects,
+fn observation(at: Timestamp, clients: Clients, route: &Arc<str>, objects: Objects) -> Observation {
+    let mut observation = Observation::new(at, clients, Arc::clone(route), objects);
+    observation.outcome = Outcome { status: Some(200), has_data: true, response_bytes: 900 };
+    observation
 }
 
 /// Measures calls of who `next` says: an address, a credential, an account.
@@ -153,7 +157,9 @@ fn measure(
 ) {
     let mut random = 0x9e37_79b9_7f4a_7c15;
     let mut at = Timestamp(1_700_000_000_000_000_000);
-    let mut batch = || -> Vec<Prepared> {
+    let mut scene = Scene::new();
+    let route = Arc::clone(&scene.route);
+    let mut batch = || -> Vec<Observation> {
         let made = (0..BATCH).map(|_| {
             at = at + Duration::from_millis(1);
             let (address, credential, account) = next(&mut random);
@@ -161,24 +167,20 @@ fn measure(
                 kind: CredentialKind::Bearer,
                 hash: (u128::from(number) << 64 | u128::from(number)).to_be_bytes(),
             });
-            Prepared {
-                at,
-                clients: Clients::new(address, credential.as_slice()),
-                objects: std::iter::once(account.to_string().as_str()).collect(),
-            }
+            let clients = Clients::new(address, credential.as_slice());
+            observation(at, clients, &route, std::iter::once(account.to_string().as_str()).collect())
         });
         made.collect()
     };
-    let mut scene = Scene::new();
     for _ in 0..WARM {
-        batch().iter().for_each(|prepared| scene.observe(prepared));
+        batch().iter().for_each(|made| scene.observe(made));
     }
     let mut group = criterion.benchmark_group("detection");
     group.throughput(Throughput::Elements(BATCH as u64)).bench_function(name, |bencher| {
         bencher.iter_batched(
             &mut batch,
             |batch| {
-                batch.iter().for_each(|prepared| scene.observe(black_box(prepared)));
+                batch.iter().for_each(|made| scene.observe(black_box(made)));
                 batch
             },
             BatchSize::LargeInput,
@@ -190,7 +192,6 @@ fn measure(
 struct Scene {
     detector: Detector,
     route: Arc<str>,
-    status: Option<u16>,
     findings: Vec<Finding>,
 }
 
@@ -199,23 +200,12 @@ impl Scene {
         Scene {
             detector: Detector::new(Settings::default(), HashKey::new([7; 16])),
             route: Arc::from("GET /v1/customers/{id}"),
-            status: Some(200),
             findings: Vec::new(),
         }
     }
 
-    fn observe(&mut self, prepared: &Prepared) {
-        let Prepared { at, clients, objects } = prepared;
-        let observation = Observation {
-            at: *at,
-            clients,
-            route: &self.route,
-            objects,
-            status: self.status,
-            response_bytes: 900,
-            sampling: 1.0,
-        };
-        self.detector.observe(&observation, &mut self.findings);
+    fn observe(&mut self, observation: &Observation) {
+        self.detector.observe(observation, &mut self.findings);
         self.findings.clear();
     }
 }

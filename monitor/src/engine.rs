@@ -3,8 +3,11 @@
 //! Whoever has segments drives it: hand over each one, and [`Engine::settle`] whenever all that was captured before a
 //! moment has been handed over. The same segments and moments give the same exchanges and alerts.
 
+pub mod alerting;
+pub mod attributor;
 pub mod checkpoint;
 pub mod detection;
+mod held;
 
 use std::{collections::BTreeSet, io, net::IpAddr, time::Duration};
 
@@ -14,13 +17,14 @@ use crate::{
     detect::{Busy, Peaks, Unseen},
     hash::HashKey,
     http::{self, Connections, Directive, Exchange, Sink},
+    observation::Observation,
     route::{NeverMatches, Summary},
     stream::{ConnectionId, Endpoints, Segment},
     time::Timestamp,
 };
 
 use checkpoint::Draft;
-use detection::{Attributed, Detection, Earlier};
+use detection::{Attributed, Detection};
 
 /// Alerts are looked over this often for ones that have gone quiet.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,7 +34,7 @@ pub trait Output {
     /// One exchange, complete.
     fn exchange(&mut self, exchange: &Exchange<'_>, attributed: &Attributed<'_>);
     /// A call that was reported before turned out to have touched an object.
-    fn earlier(&mut self, _earlier: &Earlier) {}
+    fn earlier(&mut self, _earlier: &Observation) {}
     /// An alert was opened, updated or resolved.
     fn alert(&mut self, alert: &Alert);
     /// A client became one of an alert, and no line names it.

@@ -19,6 +19,7 @@ pub mod json;
 pub mod kernel;
 pub mod ledger;
 pub mod object;
+pub mod observation;
 pub mod output;
 pub mod percent;
 pub mod replay;

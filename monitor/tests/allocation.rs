@@ -11,9 +11,10 @@ use std::{
 
 use rollcall::{
     client::{Clients, Credential, CredentialKind},
-    detect::{Budget, Detector, Observation, Policy, Settings},
+    detect::{Budget, Detector, Policy, Settings},
     hash::HashKey,
     object::Objects,
+    observation::{Observation, Outcome},
     time::Timestamp,
 };
 
@@ -52,15 +53,9 @@ fn detection_in_steady_state_allocates_nothing() {
             Credential { kind: CredentialKind::Bearer, hash: key.identity(1, &credential.to_be_bytes()) };
         let clients = Clients::new(IpAddr::from((client as u32).to_be_bytes()), &[credential]);
         let objects: Objects = [object.to_string().as_str()].into_iter().collect();
-        let observation = Observation {
-            at: Timestamp(1_700_000_000_000_000_000 + n * 1_000_000),
-            clients: &clients,
-            route: &route,
-            objects: &objects,
-            status: Some(status),
-            response_bytes: 5_000,
-            sampling: 1.0,
-        };
+        let at = Timestamp(1_700_000_000_000_000_000 + n * 1_000_000);
+        let mut observation = Observation::new(at, clients, Arc::clone(&route), objects);
+        observation.outcome = Outcome { status: Some(status), has_data: true, response_bytes: 5_000 };
         let before = ALLOCATIONS.with(Cell::get);
         detector.observe(&observation, &mut findings);
         detector.answered(&observation, &mut findings);

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The modules that the engine is made of, as paths below `src`.
-const ENGINE: [&str; 14] = [
+const ENGINE: [&str; 16] = [
     "alert",
     "client",
     "detect",
@@ -19,6 +19,8 @@ const ENGINE: [&str; 14] = [
     "http",
     "json",
     "object",
+    "observation",
+    "observation.rs",
     "percent.rs",
     "route",
     "state.rs",

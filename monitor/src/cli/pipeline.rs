@@ -6,7 +6,7 @@ use rollcall::{
     alert::{Alert, Joined},
     engine::{
         Engine, Output, Settings,
-        detection::{Attributed, Detection, Earlier},
+        detection::{Attributed, Detection},
     },
     hash::HashKey,
     http::{self, Exchange},
@@ -14,6 +14,7 @@ use rollcall::{
         Handle,
         exposure::{Objects, Recorder},
     },
+    observation::Observation,
     output::{
         AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
         metrics::Metrics,
@@ -173,7 +174,7 @@ impl Output for Outputs {
         }
     }
 
-    fn earlier(&mut self, earlier: &Earlier) {
+    fn earlier(&mut self, earlier: &Observation) {
         if let Some(recorder) = &mut self.exposure {
             recorder.earlier(earlier);
         }

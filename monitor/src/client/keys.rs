@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use super::{ClientKey, Credential, MOST_KEYS, Shown, credentials};
 
 /// An address, its network, and the first few credentials, with how each of these was shown.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Keys {
     keys: [ClientKey; MOST_KEYS],
     count: u8,
@@ -36,6 +36,10 @@ impl Keys {
 
     pub(super) fn shown(&self) -> &[Shown] {
         &self.shown[..usize::from(self.count) - 2]
+    }
+
+    pub(super) fn shown_mut(&mut self) -> &mut [Shown] {
+        &mut self.shown[..usize::from(self.count) - 2]
     }
 }
 

@@ -21,6 +21,7 @@ mod keys;
 mod source;
 mod token;
 pub mod trusted;
+pub(crate) mod whole;
 mod writers;
 
 use std::net::IpAddr;
@@ -74,7 +75,7 @@ pub struct Lenses {
 }
 
 /// The keys of one call, without allocation.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clients {
     keys: Keys,
     /// There is more to the call's credentials than the keys tell.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use restore::Kept;
 
 use super::{
-    Budget, Finding, Observation, Phase, Policy, Rule,
+    Budget, Finding, Phase, Policy, Rule,
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally},
     clock::Clock,
@@ -21,7 +21,8 @@ use super::{
 use crate::{
     client::{ClientKey, Clients},
     hash::HashKey,
-    route::outcome,
+    observation::{Observation, Outcome},
+    route::{FEW, NEW, Origin, outcome},
     time::Timestamp,
 };
 
@@ -76,6 +77,10 @@ pub struct Detector {
     names: Names,
     /// The objects of the call that is being taken in.
     choice: Choice,
+    /// [`NEW`]
+    new: Arc<str>,
+    /// The least limit.
+    least: u32,
     state: State,
 }
 
@@ -111,11 +116,13 @@ impl Detector {
         };
         Detector {
             key,
+            least: policy.least(),
             policy,
             bytes_limit,
             loss: 0.0,
             names: Names::default(),
             choice: Choice::new(key),
+            new: NEW.into(),
             state,
         }
     }
@@ -141,21 +148,14 @@ impl Detector {
         &self.policy
     }
 
-    /// Takes in one observation and appends what it leads to.
-    pub fn observe(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
-        self.observe_on(observation, None, out);
-    }
-
-    /// The same for a call on a route that has hardly been called: its objects count on the route and on `new`, the one that
-    /// stands for all of these. So nobody stays below limits by calling another route each few times, where a server takes
-    /// many for the same.
-    pub fn observe_new(&mut self, observation: &Observation<'_>, new: &Arc<str>, out: &mut Vec<Finding>) {
-        let has_limits = self.policy.has_limits(observation.route);
-        self.observe_on(observation, (!has_limits).then_some(new), out);
-    }
-
-    fn observe_on(&mut self, observation: &Observation<'_>, new: Option<&Arc<str>>, out: &mut Vec<Finding>) {
-        let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
+    /// Takes in a call and appends what it leads to.
+    ///
+    /// If its route has hardly been called, its objects count on the route and on [`NEW`], the one that stands for all of
+    /// these. So nobody stays below limits by calling another route each few times, where a server takes many for the same.
+    pub fn observe(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
+        let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
+        let &Outcome { status, response_bytes, .. } = outcome;
+        let (at, sampling) = (*at, *sampling);
         let start = out.len();
         self.state.counters.observations += 1;
         let now = self.state.clock.observe(at);
@@ -167,6 +167,7 @@ impl Detector {
         } else if !touches {
             self.state.counters.refused += 1;
         }
+        let is_new = self.is_new(observation) && !self.policy.has_limits(route);
         let route_hash = self.names.hash(route, self.key);
         let facts = self.state.routes.call(route_hash, status, response_bytes);
         let is_proof = facts.checks_credentials && is_answer(status);
@@ -236,9 +237,9 @@ impl Detector {
             }
         }
         // What went over a limit is told already.
-        if let Some(new) = new.filter(|_| touches && !is_partner && out.len() == start) {
-            let new_hash = self.names.hash(new, self.key);
-            let call = Call { route: new, ..call };
+        if is_new && touches && !is_partner && out.len() == start {
+            let new_hash = self.names.hash(&self.new, self.key);
+            let call = Call { route: &self.new, ..call };
             for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
                 for client in keys {
                     let hash = client::pair_hash(self.key.hash(&client.to_bytes()), new_hash);
@@ -254,20 +255,22 @@ impl Detector {
     }
 
     /// Takes in the answer to a call that was observed without one: whom it proves the caller to be.
-    pub fn answered_late(&mut self, observation: &Observation<'_>) {
-        let &Observation { at, clients, route, status, .. } = observation;
-        if clients.by_credential().is_empty() || !is_answer(status) {
+    pub fn answered_late(&mut self, observation: &Observation) {
+        let Observation { at, clients, route, outcome, .. } = observation;
+        if clients.by_credential().is_empty() || !is_answer(outcome.status) {
             return;
         }
         let route_hash = self.names.hash(route, self.key);
         if self.state.routes.checks_credentials(route_hash) {
-            self.prove(clients, self.state.clock.time(at));
+            self.prove(clients, self.state.clock.time(*at));
         }
     }
 
     /// Takes in the size of the whole answer to a call that has been observed.
-    pub fn answered(&mut self, observation: &Observation<'_>, out: &mut Vec<Finding>) {
-        let &Observation { at, clients, route, objects, status, response_bytes, sampling } = observation;
+    pub fn answered(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
+        let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
+        let &Outcome { status, response_bytes, .. } = outcome;
+        let (at, sampling) = (*at, *sampling);
         if objects.is_empty() || response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
             return;
         }
@@ -293,6 +296,13 @@ impl Detector {
             }
         }
         self.complete(start, out);
+    }
+
+    /// Whether a call counts for [`NEW`] too: on a route so new that calls like it can't have gone over the least limit by
+    /// themselves.
+    pub fn is_new(&self, Observation { known, objects, .. }: &Observation) -> bool {
+        let most = self.least / objects.len().max(1) as u32;
+        known.origin == Origin::Learned && !known.is_static && known.calls <= FEW.min(most.into())
     }
 
     /// Lets time pass: ends findings about what has become quiet.

@@ -8,8 +8,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 mod span;
 
-use super::{Observation, Policy, clock::Clock, limit::MAX_LIMITS};
-use crate::{client::ClientKey, hash::HashKey, route::outcome, time::Timestamp};
+use super::{Policy, clock::Clock, limit::MAX_LIMITS};
+use crate::{client::ClientKey, hash::HashKey, observation::Observation, route::outcome, time::Timestamp};
 use span::Span;
 
 /// Idle pairs are looked for after so many observations: often enough that they are few, and seldom enough that looking at
@@ -81,18 +81,18 @@ impl Peaks {
     }
 
     /// Takes in what the detector gets.
-    pub fn observe(&mut self, observation: &Observation<'_>) {
+    pub fn observe(&mut self, observation: &Observation) {
         let now = self.clock.observe(observation.at);
         let Observation { clients, .. } = observation;
         let is_partner = self.policy.has_partner(clients.keys());
-        if observation.objects.is_empty() || !outcome::is_touch(observation.status) || is_partner {
+        if observation.objects.is_empty() || !outcome::is_touch(observation.outcome.status) || is_partner {
             return;
         }
         self.observed += 1;
         if self.observed.is_multiple_of(SWEEP) || self.objects >= self.bounds.objects {
             self.sweep(now);
         }
-        let route = self.number(observation.route);
+        let route = self.number(&observation.route);
         for &client in clients.by_address().iter().chain(clients.by_credential()) {
             for object in observation.objects.iter() {
                 let object = self.key.hash(object.as_bytes());

@@ -2,9 +2,11 @@
 
 use std::{net::IpAddr, ops::Range};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     stream::{ConnectionId, Endpoints},
-    time::Timestamp,
+    time::{Timestamp, nanoseconds},
 };
 
 /// The protocol version that the request line names.
@@ -73,6 +75,33 @@ pub struct Exchange<'a> {
     pub response_type: Option<&'a [u8]>,
     /// The share of request targets that was being captured, in (0, 1].
     pub sampling: f64,
+}
+
+/// What tells an exchange from all others of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExchangeId {
+    connection: u64,
+    start: u64,
+    #[serde(with = "nanoseconds")]
+    at: Timestamp,
+}
+
+impl Exchange<'_> {
+    /// What tells it from others, from the first time that it is told of to the last.
+    pub fn id(&self) -> ExchangeId {
+        ExchangeId { connection: self.connection.0, start: self.start, at: self.at }
+    }
+}
+
+impl ExchangeId {
+    /// It as bytes to hash.
+    pub(crate) fn to_bytes(self) -> [u8; 24] {
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&self.connection.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.start.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.at.0.to_le_bytes());
+        bytes
+    }
 }
 
 impl Request {

@@ -4,8 +4,12 @@
 //! name, joined by `/`, so that a walk over any one of them shows whatever the others do. Of a parameter that is there
 //! several times, or holds a list, each value makes an object of its own.
 
-use std::hash::Hasher as _;
+use std::{fmt, hash::Hasher as _};
 
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use siphasher::sip::SipHasher13;
 
 use super::{spelling, value};
@@ -18,6 +22,9 @@ const MAX_SORTED: usize = 64;
 /// Objects that are told apart in one call: far more than any limit. The rest of them is one object, that differs when any of
 /// them does, so that nothing hides there and no call costs more.
 const MAX_VALUES: usize = 512;
+
+/// Objects of one call that are read back: more than are made.
+const MOST: usize = 2 * MAX_VALUES;
 
 /// Bytes that the elements of lists may repeat of what they have in common: a thousand elements and two UUIDs beside
 /// them. Past it, that is an object of its own beside theirs, or a request of 16 KiB would make objects of 32 MiB.
@@ -50,7 +57,7 @@ pub struct Parameters {
 }
 
 /// The objects of one call, in canonical form. Filled again for each.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Objects {
     text: String,
     ends: Vec<u32>,
@@ -250,6 +257,11 @@ impl Objects {
         self.ends.len()
     }
 
+    /// Memory that they take, beside the value itself.
+    pub(crate) fn memory(&self) -> usize {
+        self.text.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
     /// Bytes that all of them take.
     pub fn bytes(&self) -> usize {
         self.text.len()
@@ -273,6 +285,39 @@ impl<'a> FromIterator<&'a str> for Objects {
         let mut objects = Objects::default();
         all.into_iter().for_each(|object| objects.push(object));
         objects
+    }
+}
+
+/// As a list of texts.
+impl Serialize for Objects {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Objects {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Objects, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Objects;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {MOST} objects of a call")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Objects, A::Error> {
+                let mut objects = Objects::default();
+                while let Some(object) = list.next_element::<std::borrow::Cow<'de, str>>()? {
+                    let fits = u32::try_from(objects.text.len() + object.len()).is_ok();
+                    if objects.len() == MOST || !fits {
+                        return Err(A::Error::custom("more objects than a call has"));
+                    }
+                    objects.push(&object);
+                }
+                Ok(objects)
+            }
+        }
+        deserializer.deserialize_seq(List)
     }
 }
 

@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use callers::Callers;
 pub use declared::NeverMatches;
 pub use learned::{NAMES, Recalled};
-pub use routes::{NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use routes::{FEW, NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
 pub use stored::State;
 pub use template::{Template, TemplateError};
 

@@ -80,9 +80,9 @@ pub struct Touch {
     pub sampling: f64,
 }
 
-/// Calls up to which a route is [new](NEW). What it takes for few routes to hide a walk is as many objects on each as the
+/// Calls up to which a learned route is [new](NEW). What it takes for few routes to hide a walk is as many objects on each as the
 /// limits allow; and a page or a service of few routes has soon called each of them as often.
-const FEW: u64 = 5;
+pub const FEW: u64 = 5;
 
 /// Calls that are remembered of a route without objects.
 const RECENT: usize = 3;
@@ -154,6 +154,8 @@ pub struct Routes {
     free: Vec<u32>,
     /// Routes that had been declared before a restart, by name, until they are declared again or learned.
     unclaimed: BTreeMap<Arc<str>, Vec<RouteId>>,
+    /// Routes that have become part of others, and those.
+    merged: Vec<(RouteId, RouteId)>,
 }
 
 impl RouteId {
@@ -168,6 +170,7 @@ impl Default for Routes {
             slots: vec![Some(Route::new(OTHER.into(), Origin::Other))],
             free: Vec::new(),
             unclaimed: BTreeMap::new(),
+            merged: Vec::new(),
         }
     }
 }
@@ -211,6 +214,15 @@ impl Routes {
         }
     }
 
+    /// Takes a route out that is the same as another.
+    pub(super) fn merge_into(&mut self, other: RouteId, route: RouteId) -> Option<Route> {
+        let removed = self.remove(route);
+        if removed.is_some() {
+            self.merged.push((route, other));
+        }
+        removed
+    }
+
     /// Takes a route out.
     pub(super) fn remove(&mut self, route: RouteId) -> Option<Route> {
         let removed = self.slots.get_mut(route.0 as usize)?.take();
@@ -245,12 +257,15 @@ impl Routes {
         self.get(route).is_static
     }
 
-    /// Whether a route that was learned has hardly been called, and at most `most` times, with which it can't go over a limit
-    /// by itself.
-    pub fn is_new(&self, route: RouteId, most: u32) -> bool {
+    /// How often a route has been called, complete or not.
+    pub fn calls(&self, route: RouteId) -> u64 {
         let route = self.get(route);
-        let few = FEW.min(most.into());
-        route.origin == Origin::Learned && !route.is_static && route.called.max(route.seen.calls) <= few
+        route.called.max(route.seen.calls)
+    }
+
+    /// Moves out the routes that have become part of others since the last time, each with the one that it is now.
+    pub fn merged(&mut self) -> std::vec::Drain<'_, (RouteId, RouteId)> {
+        self.merged.drain(..)
     }
 
     /// Takes note of a call of a route, which may not be complete.

@@ -4,6 +4,7 @@ use super::{Budget, Detector, Settings, State};
 use crate::{
     detect::{client::Tally, crowd::Crowd, identities::Identities, named::Choice, routes::Names},
     hash::HashKey,
+    route::NEW,
     state::{self, Inconsistent},
     time::Timestamp,
 };
@@ -52,7 +53,9 @@ impl Detector {
         state.counters.bytes = budget.bytes() as u64;
         state.clock.resume(now);
         let (names, choice) = (Names::default(), Choice::new(key));
-        Ok((Detector { key, policy, bytes_limit, loss: 0.0, names, choice, state }, kept))
+        let (new, least) = (NEW.into(), policy.least());
+        let detector = Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, state };
+        Ok((detector, kept))
     }
 
     /// All that has to be kept for another detector to go on from here.

@@ -72,15 +72,11 @@ impl Scene {
         let credential = |n| Credential { kind: CredentialKind::Bearer, hash: hash(n) };
         let credentials: Vec<Credential> = call.credential.map(credential).into_iter().collect();
         let clients = Clients::new(IpAddr::from(call.client.to_be_bytes()), &credentials);
-        let observation = Observation {
-            at: Timestamp(call.ns.saturating_add(1_000_000 * S)),
-            clients: &clients,
-            route: &self.route,
-            objects: &call.objects.iter().copied().collect::<Objects>(),
-            status: call.status,
-            response_bytes: call.bytes,
-            sampling: call.sampling,
-        };
+        let at = Timestamp(call.ns.saturating_add(1_000_000 * S));
+        let objects: Objects = call.objects.iter().copied().collect();
+        let mut observation = Observation::new(at, clients, Arc::clone(&self.route), objects);
+        observation.outcome = Outcome { status: call.status, has_data: true, response_bytes: call.bytes };
+        observation.sampling = call.sampling;
         self.detector.observe(&observation, &mut self.findings);
         self.detector.answered(&observation, &mut self.findings);
     }

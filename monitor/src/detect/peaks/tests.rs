@@ -17,15 +17,8 @@ fn observe(peaks: &mut Peaks, at: u64, client: u8, route: &str, object: u64, sta
     let address = IpAddr::from([192, 0, 2, client]);
     let objects: Objects = [object.to_string().as_str()].into_iter().collect();
     let clients = Clients::new(address, &[]);
-    let observation = Observation {
-        at: Timestamp(at * S),
-        clients: &clients,
-        route: &Arc::from(route),
-        objects: &objects,
-        status: Some(status),
-        response_bytes: 0,
-        sampling: 1.0,
-    };
+    let mut observation = Observation::new(Timestamp(at * S), clients, route.into(), objects);
+    observation.outcome.status = Some(status);
     peaks.observe(&observation);
 }
 

@@ -7,14 +7,14 @@ use std::{borrow::Cow, collections::BTreeSet, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Alerts, Detection, Detector, Notices, OPEN_ALERTS, Router, Settings};
+use super::{super::alerting::OPEN_ALERTS, Alerting, Attributor, Detection, Settings};
 use crate::{
-    alert::{self, Alert},
+    alert::{self, Alert, Alerts},
     client,
-    detect::{self, Kept, Rule, notice},
+    detect::{self, Detector, Kept, Notices, Rule, notice},
     engine::checkpoint::{self, Draft, RestoreError},
     hash::HashKey,
-    route,
+    route::{self, Router},
     state::{Inconsistent, Names},
     time::Timestamp,
 };
@@ -44,12 +44,12 @@ impl Detection {
     /// If it can't be told in the format, which is a defect.
     pub fn checkpoint(&self) -> io::Result<Draft> {
         let state = State {
-            counted: self.counted,
-            writers: Cow::Borrowed(self.lenses.writers()),
-            router: self.router.checkpoint(),
-            detector: self.detector.state(),
-            notices: self.notices.checkpoint(),
-            alerts: self.alerts.checkpoint(),
+            counted: self.attributor.counted,
+            writers: Cow::Borrowed(self.attributor.lenses.writers()),
+            router: self.attributor.router().checkpoint(),
+            detector: self.alerting.detector.state(),
+            notices: self.alerting.notices.checkpoint(),
+            alerts: self.alerting.alerts.checkpoint(),
         };
         Draft::of(&state, self.key)
     }
@@ -72,7 +72,7 @@ impl Detection {
 
     /// Goes by what others were told of alerts: see [`Alerts::reconcile`].
     pub fn reconcile(&mut self, told: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
-        self.alerts.reconcile(told, resolved, now);
+        self.alerting.alerts.reconcile(told, resolved, now);
     }
 
     fn resume(
@@ -101,9 +101,11 @@ impl Detection {
             },
             now,
         );
-        let mut detection = Detection::with(clients, router, detector, key);
-        detection.lenses.resume(writers);
-        Ok((Detection { counted, notices, alerts, ..detection }, kept))
+        let mut attributor = Attributor::with(clients, router, key);
+        attributor.lenses.resume(writers);
+        attributor.counted = counted;
+        let alerting = Alerting::with(detector, notices, alerts);
+        Ok((Detection { key, attributor, alerting }, kept))
     }
 }
 

@@ -1,11 +1,12 @@
 mod credentials;
+mod observations;
 
 use std::net::SocketAddr;
 
 use super::*;
-use crate::detect::Budget;
 use crate::{
     alert::{Severity, State},
+    detect::{Budget, Rule},
     http::{Limits, Request},
     stream::{ConnectionId, Endpoints},
 };

@@ -29,11 +29,12 @@ use crate::{
     alert::{Alert, Joined, State},
     client::ClientKey,
     detect::Rule,
-    engine::detection::{Attributed, Earlier},
+    engine::detection::Attributed,
     hash::HashKey,
     http::Exchange,
     ledger::{Error, Handle},
     object,
+    observation::Observation,
     route::{NEW, outcome},
     time::Timestamp,
 };
@@ -207,7 +208,7 @@ impl Recorder {
     }
 
     /// Takes in a call that turned out to have touched an object when its route was learned.
-    pub fn earlier(&mut self, earlier: &Earlier) {
+    pub fn earlier(&mut self, earlier: &Observation) {
         let call = Call { at: earlier.at, status: None };
         self.take(call, true, &earlier.route, earlier.clients.keys(), &earlier.objects);
     }

@@ -21,9 +21,9 @@ use super::{
 use crate::{
     alert::{Alert, Joined, State},
     client::{ClientKey, Clients},
-    engine::detection::Earlier,
     hash::HashKey,
     ledger::tests::alert,
+    observation::Observation,
     time::Timestamp,
 };
 
@@ -396,7 +396,7 @@ fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
     let read = |recorder: &mut Recorder, client: u64, number: u64, object: &str| {
         let clients = Clients::new(std::net::Ipv4Addr::from_bits(client as u32).into(), &[]);
         let (route, objects) = (route(number), std::iter::once(object).collect());
-        recorder.earlier(&Earlier { at: second(100), clients, route, objects });
+        recorder.earlier(&Observation::new(second(100), clients, route, objects));
     };
     let line = |state, number: u64, route_count| {
         let client = crate::alert::Client { kind: "peer".into(), id: "0.0.0.1".to_owned() };

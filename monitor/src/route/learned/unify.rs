@@ -135,7 +135,7 @@ impl Learned {
         }
         match known {
             Some(known) => {
-                if let Some(removed) = routes.remove(route) {
+                if let Some(removed) = routes.merge_into(known, route) {
                     let Route { seen, proof, .. } = removed;
                     self.used[proof as usize] -= 1;
                     routes.get_mut(known).seen.merge(&seen);

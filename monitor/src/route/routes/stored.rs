@@ -66,7 +66,7 @@ impl Routes {
             distinct.len() == free.len() && free.iter().all(empty),
             "a route's number is free, and is not",
         )?;
-        Ok(Routes { slots, free, unclaimed: BTreeMap::new() })
+        Ok(Routes { slots, free, unclaimed: BTreeMap::new(), merged: Vec::new() })
     }
 
     /// Makes the routes of before those of now. `declared` has every name that may be declared from now on, with the

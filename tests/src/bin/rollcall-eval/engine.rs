@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -12,13 +12,11 @@ use anyhow::Result;
 use rollcall::{
     alert::{Alert, Severity, State},
     client::{self, ClientKey, Clients, Credential, CredentialKind, Lenses},
-    detect::{
-        self, Budget, Detector, Finding, LimitRule, Observation, Partner, PartnerKey, Phase, Policy, Rule,
-    },
+    detect::{self, Budget, Detector, Finding, LimitRule, Partner, PartnerKey, Phase, Policy, Rule},
     engine::detection::{Detection, Settings},
     hash::HashKey,
     http::exchange::{Exchange, Request},
-    object::Objects,
+    observation::Observation,
     stream::{ConnectionId, Endpoints},
     time::Timestamp,
 };
@@ -202,13 +200,6 @@ pub(crate) struct Observed {
     pub(crate) object: u64,
 }
 
-/// An [`Observed`] as the detector wants it, made outside of what is timed.
-pub(crate) struct Prepared {
-    at: Timestamp,
-    clients: Clients,
-    objects: Objects,
-}
-
 /// Whom a finding of distinct objects is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flagged {
@@ -219,7 +210,6 @@ pub(crate) enum Flagged {
 /// The detector by itself, without attribution in front or alerts behind.
 pub(crate) struct Direct {
     detector: Detector,
-    route: Arc<str>,
     findings: Vec<Finding>,
 }
 
@@ -232,40 +222,28 @@ impl Direct {
             budget: Budget::default(),
             bytes_limit: u64::MAX,
         };
-        Ok(Direct {
-            detector: Detector::new(settings, HashKey::new(KEY)),
-            route: Arc::from("GET /v1/customers/{id}"),
-            findings: Vec::new(),
-        })
+        Ok(Direct { detector: Detector::new(settings, HashKey::new(KEY)), findings: Vec::new() })
     }
 
-    pub(crate) fn prepare(observed: &Observed) -> Prepared {
+    /// The observation of a call, made outside of what is timed.
+    pub(crate) fn prepare(observed: &Observed) -> Observation {
+        static ROUTE: LazyLock<Arc<str>> = LazyLock::new(|| "GET /v1/customers/{id}".into());
         let credential = observed.credential.map(|number| {
             let mut hash = [0; 16];
             hash[..8].copy_from_slice(&number.to_be_bytes());
             Credential { kind: CredentialKind::Bearer, hash }
         });
         let address = IpAddr::V4(Ipv4Addr::from_bits(observed.address));
-        Prepared {
-            at: observed.at,
-            clients: Clients::new(address, credential.as_slice()),
-            objects: std::iter::once(observed.object.to_string().as_str()).collect(),
-        }
+        let clients = Clients::new(address, credential.as_slice());
+        let objects = std::iter::once(observed.object.to_string().as_str()).collect();
+        let mut observation = Observation::new(observed.at, clients, Arc::clone(&ROUTE), objects);
+        observation.outcome.response_bytes = 900;
+        observation
     }
 
     /// One observation. Appends who is found to have touched too many objects.
-    pub(crate) fn observe(&mut self, prepared: &Prepared, out: &mut Vec<Flagged>) {
-        let Prepared { at, clients, objects } = prepared;
-        let observation = Observation {
-            at: *at,
-            clients,
-            route: &self.route,
-            objects,
-            status: Some(200),
-            response_bytes: 900,
-            sampling: 1.0,
-        };
-        self.detector.observe(&observation, &mut self.findings);
+    pub(crate) fn observe(&mut self, observation: &Observation, out: &mut Vec<Flagged>) {
+        self.detector.observe(observation, &mut self.findings);
         for finding in self.findings.drain(..) {
             if finding.phase == Phase::Begins && finding.rule == Rule::DistinctObjects {
                 out.extend(flagged(finding.client));

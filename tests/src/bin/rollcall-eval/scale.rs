@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::Result;
 use clap::ValueEnum;
-use rollcall::time::Timestamp;
+use rollcall::{observation::Observation, time::Timestamp};
 use rollcall_tests::random::{Random, Shuffled};
 
 use crate::{
     api,
-    engine::{Direct, Flagged, Observed, Prepared},
+    engine::{Direct, Flagged, Observed},
     memory,
     outcome::{Outcome, ScaleOutcome},
     world::WARM_UP,
@@ -187,7 +187,7 @@ pub(crate) fn run(part: &Part) -> Result<()> {
     let wanted = keys.of_attackers();
     let mut engine = Direct::new(&[LIMIT])?;
     let (mut right, mut wrong) = (HashSet::new(), HashSet::new());
-    let mut chunk: Vec<Prepared> = Vec::with_capacity(CHUNK as usize);
+    let mut chunk: Vec<Observation> = Vec::with_capacity(CHUNK as usize);
     let mut flagged = Vec::new();
     let mut in_engine = Duration::ZERO;
     let step = WINDOW.as_nanos() as f64 * 0.999 / row.total as f64;

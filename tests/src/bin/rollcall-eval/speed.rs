@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use rollcall::observation::Observation;
 use rollcall_tests::random::Random;
 
 use crate::{
     api,
-    engine::{Direct, Observed, Prepared},
+    engine::{Direct, Observed},
     outcome::{Outcome, SpeedOutcome},
     world::WARM_UP,
 };
@@ -31,7 +32,7 @@ fn measure(what: &str, credentials: bool) -> Result<SpeedOutcome> {
     let mut random = Random::seeded(3);
     let mut engine = Direct::new(&[])?;
     let mut at = WARM_UP;
-    let mut chunk: Vec<Prepared> = Vec::with_capacity(CHUNK);
+    let mut chunk: Vec<Observation> = Vec::with_capacity(CHUNK);
     let mut flagged = Vec::new();
     let mut pass = |count: usize| {
         let mut taken = Duration::ZERO;

@@ -3,6 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::*;
+use crate::client::Lenses;
 
 const KEY: [u8; 16] = [5; 16];
 

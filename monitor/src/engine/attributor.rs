@@ -1,6 +1,6 @@
 //! From exchanges to observations: the part of the engine that knows clients, routes and accounts.
 //!
-//! A call is attributed once, when it is made. What it was attributed to is [kept](super::held) until its exchange is
+//! A call is attributed once, when it is made. What it was attributed to is kept until its exchange is
 //! complete.
 
 use std::{net::Ipv4Addr, sync::Arc};

@@ -237,7 +237,7 @@ fn exchange(request: &Request, n: u64, status: u16) -> Exchange<'_> {
         },
         proxied_for: None,
         request,
-        start: n as u64,
+        start: n,
         at: Timestamp(1_700_000_000_000_000_000 + n * 1_000_000),
         status: Some(status),
         response_type: None,

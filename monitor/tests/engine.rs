@@ -50,7 +50,7 @@ const OTHERS: [&str; 5] = ["crate::kernel", "crate::ledger", "crate::output", "c
 /// type, one table hashes with a hasher of its own, and a document is read before the engine starts.
 const ALLOWED: [(&str, &str); 5] = [
     ("time.rs", "SystemTime::now"),
-    ("http/table.rs", "HashMap"),
+    ("stream/table.rs", "HashMap"),
     ("route/openapi/", "File"),
     ("route/openapi/", "HashMap"),
     ("route/openapi/", "HashSet"),
@@ -78,6 +78,21 @@ fn the_engine_knows_no_kernel_no_runtime_and_no_clock() {
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Behind the door between TCP and protocols nothing is known of what stands in front of it.
+#[test]
+fn streams_know_no_protocol() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root.join("stream"), &mut files);
+    assert!(files.len() > 5, "streams have moved: {files:?}");
+    for file in files {
+        let code = code(&fs::read_to_string(&file).unwrap());
+        for word in ["crate::http", "crate::engine", "crate::client"] {
+            assert!(!has_word(&code, word), "{} has {word}", file.display());
+        }
+    }
 }
 
 #[test]

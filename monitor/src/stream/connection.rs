@@ -395,7 +395,14 @@ impl<P: Standing> Connection<P> {
         // What will be passed over is not kept; the room is for what comes behind it.
         let is_passed = !origin.boundary && self.protocol.passes(end, context);
         let data = if is_passed { &[] } else { segment.data };
-        let block = Block { place, length: segment.length, data: tcp.buffer(data), fin: segment.fin, origin };
+        let block = Block {
+            place,
+            length: segment.length,
+            data: tcp.buffer(data),
+            fin: segment.fin,
+            early: place > self.next,
+            origin,
+        };
         let cost = block.cost();
         if tcp.is_full(self.waiting.as_deref(), cost) && place <= self.next {
             // Nobody says what TCP takes, or it says so late: what came in order is believed.

@@ -46,6 +46,8 @@ pub struct Block {
     pub data: Vec<u8>,
     /// The stream ends after it.
     pub fin: bool,
+    /// Bytes before it were missing when it came: that TCP kept it, only evidence can show.
+    pub early: bool,
     pub origin: Origin,
 }
 
@@ -88,12 +90,12 @@ impl Queue {
         self.blocks.is_empty()
     }
 
-    /// Where the bytes end that follow on each other from `start` on.
+    /// Where the bytes end that came one after the other from `start` on.
     pub fn contiguous(&self, start: u64) -> u64 {
         let mut end = start;
         let first = self.blocks.partition_point(|block| block.end() <= start);
         for block in self.blocks.range(first..) {
-            if block.place > end {
+            if block.place > end || block.early {
                 break;
             }
             end = end.max(block.end());
@@ -125,8 +127,7 @@ impl Queue {
         let mut conflict = false;
         if block.origin.trusted || block.origin.in_order {
             // What TCP may have dropped gives way to what it took; and had it kept what came before its turn, it would be further.
-            let gives_way =
-                |kept: &Block| !kept.origin.trusted || block.origin.in_order && !kept.origin.in_order;
+            let gives_way = |kept: &Block| !kept.origin.trusted || block.origin.in_order && kept.early;
             let replaced = |kept: &Block| gives_way(kept) && differ(kept, &block);
             if self.overlapping(&block).any(replaced) {
                 conflict = true;
@@ -221,7 +222,14 @@ mod tests {
     use super::*;
 
     fn block(place: u64, data: &[u8]) -> Block {
-        Block { place, length: data.len() as u32, data: data.to_vec(), fin: false, origin: Origin::default() }
+        Block {
+            place,
+            length: data.len() as u32,
+            data: data.to_vec(),
+            fin: false,
+            early: false,
+            origin: Origin::default(),
+        }
     }
 
     /// Reads what TCP would deliver from `from` on.
@@ -292,16 +300,20 @@ mod tests {
     #[test]
     fn a_segment_in_order_wins_and_leaves_what_stands_behind_it() {
         let mut queue = Queue::default();
-        let known = |place, data, in_order| {
+        let known = |place: u64, data: &[u8], in_order: bool| {
             let unknown = block(place, data);
-            Block { origin: Origin { trusted: true, in_order, ..unknown.origin }, ..unknown }
+            Block {
+                early: !in_order,
+                origin: Origin { trusted: true, in_order, ..unknown.origin },
+                ..unknown
+            }
         };
         queue.insert(known(12, b"CDEF", false));
         assert!(queue.insert(known(10, b"abcd", true)).conflict);
         assert_eq!(read(&mut queue, 10), b"abcdEF");
         queue.insert(known(10, b"ABCDEF", false));
         assert!(queue.insert(known(10, b"abc", true)).conflict);
-        assert_eq!((queue.contiguous(10), read(&mut queue, 10)), (16, b"abcDEF".to_vec()));
+        assert_eq!((queue.contiguous(10), read(&mut queue, 10)), (13, b"abcDEF".to_vec()));
     }
 
     #[test]

@@ -76,6 +76,19 @@ fn bytes_out_of_window_never_win() {
 }
 
 #[test]
+fn a_reset_makes_nothing_of_what_came_before_its_turn() {
+    let mut wire = Wire::new();
+    wire.send(get("/real")).reply(ok(""));
+    let (start, next) = (wire.client, get("/next"));
+    let behind = start.wrapping_add(next.len() as u32);
+    wire.raw(behind, [get("/decoy"), get("/decoy")].concat().as_bytes());
+    wire.raw(start, next.as_bytes());
+    wire.reset(behind);
+    wire.settle().settle().finish();
+    wire.expect(&["GET /real 200", "GET /next -"]);
+}
+
+#[test]
 fn segments_out_of_order_are_put_in_order_on_evidence() {
     let mut wire = Wire::new();
     let (a, b) = (get("/a"), get("/b"));

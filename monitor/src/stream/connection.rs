@@ -144,10 +144,11 @@ impl<P: Standing> Connection<P> {
         }
         let end = place + u64::from(segment.length);
         if segment.rst {
-            if end == self.next || received == Some(place) {
+            let is_in_place = end == self.next || end == self.in_order();
+            if is_in_place || received == Some(place) {
                 // As with a FIN, bytes that follow show that TCP did not take it.
-                self.fin = Some(self.next);
-                self.reset = end == self.next;
+                self.fin = Some(end);
+                self.reset = is_in_place;
                 self.closing = Closing::Full(tcp.cycle);
             } else {
                 tcp.counters.implausible += 1;
@@ -225,8 +226,9 @@ impl<P: Standing> Connection<P> {
         if over && self.stash.is_empty() {
             if self.live && self.reset {
                 // What came in order was contradicted by nothing, and a reset leaves no acknowledgement.
-                self.link.accepted = self.link.accepted.max(self.next);
-                self.deliver(self.next, tcp, context);
+                let end = self.in_order();
+                self.link.accepted = self.link.accepted.max(end);
+                self.deliver(end, tcp, context);
             }
             let amid = self.protocol.is_amid();
             self.finish(tcp, context);
@@ -306,6 +308,11 @@ impl<P: Standing> Connection<P> {
             }
         }
         self.protocol.believe(context);
+    }
+
+    /// Where the bytes end that came one after the other.
+    fn in_order(&self) -> u64 {
+        self.waiting.as_ref().map_or(self.taken, |waiting| waiting.in_order(self.taken))
     }
 
     /// Whether a segment that comes after a long silence can be read without knowing what came before.
@@ -404,8 +411,8 @@ impl<P: Standing> Connection<P> {
             origin,
         };
         let cost = block.cost();
-        if tcp.is_full(self.waiting.as_deref(), cost) && place <= self.next {
-            // Nobody says what TCP takes, or it says so late: what came in order is believed.
+        if tcp.is_full(self.waiting.as_deref(), cost) {
+            // Nobody says what TCP takes, or it says so late: what came in order is believed, and makes room.
             self.link.accepted = self.link.accepted.max(self.next);
             self.deliver(self.taken, tcp, context);
         }

@@ -90,12 +90,21 @@ impl Queue {
         self.blocks.is_empty()
     }
 
-    /// Where the bytes end that came one after the other from `start` on.
+    /// Where the bytes end that follow on each other from `start` on.
     pub fn contiguous(&self, start: u64) -> u64 {
+        self.follow(start, |_| true)
+    }
+
+    /// The same of bytes that came one after the other.
+    pub fn in_order(&self, start: u64) -> u64 {
+        self.follow(start, |block| !block.early)
+    }
+
+    fn follow(&self, start: u64, counts: impl Fn(&Block) -> bool) -> u64 {
         let mut end = start;
         let first = self.blocks.partition_point(|block| block.end() <= start);
         for block in self.blocks.range(first..) {
-            if block.place > end || block.early {
+            if block.place > end || !counts(block) {
                 break;
             }
             end = end.max(block.end());
@@ -313,7 +322,10 @@ mod tests {
         assert_eq!(read(&mut queue, 10), b"abcdEF");
         queue.insert(known(10, b"ABCDEF", false));
         assert!(queue.insert(known(10, b"abc", true)).conflict);
-        assert_eq!((queue.contiguous(10), read(&mut queue, 10)), (13, b"abcDEF".to_vec()));
+        assert_eq!(
+            (queue.in_order(10), queue.contiguous(10), read(&mut queue, 10)),
+            (13, 16, b"abcDEF".to_vec())
+        );
     }
 
     #[test]

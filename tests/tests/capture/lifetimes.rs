@@ -6,10 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 use rollcall_tests::{
     Behaviour, Call, Client, Daemon, MiniServer, RawNetwork, Shape, calls,
     client::{request, request_with_body},
+    deadline,
     packet::{ACK, Checksum, FIN, PSH},
     port,
 };
@@ -144,7 +146,12 @@ fn the_same_ports_again_are_another_connection() -> Result<()> {
     let (server, daemon) = scene()?;
     let from = SocketAddr::from(([127, 0, 0, 1], port::free()?));
     for round in 0..30 {
-        let mut client = connect_from(from, server.address())?;
+        // The kernel may hold on to the connection before for a moment.
+        let mut client =
+            deadline::until("the port to be free", || match connect_from(from, server.address()) {
+                Err(error) if is_in_use(&error) => Ok(None),
+                client => client.map(Some),
+            })?;
         for id in 0..3 {
             client.get(&format!("/v1/customers/{}", round * 10 + id))?;
         }
@@ -161,6 +168,10 @@ fn the_same_ports_again_are_another_connection() -> Result<()> {
     let reported: Vec<Call> =
         report.exchanges_of(server.port())?.into_iter().map(Call::from_exchange).collect::<Result<_>>()?;
     calls::compare(&reported, &server.served())
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE))
 }
 
 /// Connects from a port that another connection may have used before.

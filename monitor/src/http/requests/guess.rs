@@ -71,9 +71,12 @@ impl Requests {
         }
         let is_lost = match self.state {
             State::Unsynced | State::Opaque | State::Refused => true,
-            // An interim answer asks for the body. Where an answer has not come to hand yet, the next one will explain.
+            // Who told the client to go on reads the body, however early it answers; and who sent before the answer came did not
+            // go by it. Where an answer has not come to hand yet, the next one will explain.
             State::Body(_) | State::Chunked(_) | State::Skim(_)
-                if current(self.current, pending).is_none_or(|request| request.responded) =>
+                if current(self.current, pending).is_none_or(|request| {
+                    !request.interim && request.first_byte_at.is_some_and(|first| first <= origin.at)
+                }) =>
             {
                 false
             }

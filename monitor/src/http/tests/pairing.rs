@@ -185,6 +185,27 @@ fn a_lost_interim_answer_is_not_taken_for_the_answer() {
 }
 
 #[test]
+fn a_body_that_was_sent_before_the_answer_is_a_body_though_tcp_takes_it_later() {
+    let fakes = get("/fake").repeat(40);
+    let mut wire = Wire::new();
+    wire.send(format!("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", fakes.len()));
+    wire.reply("HTTP/1.1 100 Continue\r\n\r\n");
+    let (first, rest) = fakes.split_at(get("/fake").len() * 20);
+    let start = wire.client;
+    wire.raw(start, first.as_bytes());
+    wire.reply(ok("x"));
+    wire.client = start.wrapping_add(first.len() as u32);
+    wire.send(rest).send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["POST /a 200", "GET /b 200"]);
+    // Both answers are there before the body.
+    let mut wire = Wire::new();
+    wire.send(format!("POST /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", fakes.len()));
+    wire.reply("HTTP/1.1 100 Continue\r\n\r\n").reply(ok("x"));
+    wire.send(first).send(rest).send(get("/b")).reply(ok("")).finish();
+    wire.expect(&["POST /a 200", "GET /b 200"]);
+}
+
+#[test]
 fn an_early_response_does_not_end_the_request_body() {
     let mut wire = Wire::new();
     let inner = get("/inside-the-body");

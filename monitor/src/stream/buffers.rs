@@ -110,9 +110,8 @@ impl Buffers {
         self.queues.extend(queue.filter(|_| self.queues.len() < QUEUES_KEPT));
     }
 
-    /// There is no room for so much more in a connection's queue.
-    pub(super) fn is_full(&self, queue: Option<&Queue>, cost: usize) -> bool {
-        let held = queue.map_or(0, Queue::held);
+    /// There is no room for so much more where one direction of a connection holds so much.
+    pub(super) fn is_full(&self, held: usize, cost: usize) -> bool {
         held + cost > self.limits.buffered_per_connection || self.buffered + cost > self.limits.buffered
     }
 }

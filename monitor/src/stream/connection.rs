@@ -281,8 +281,7 @@ impl<P: Standing> Connection<P> {
         self.unstash(u64::MAX, tcp, context);
         self.flush(context);
         self.protocol.finish(&self.link, context);
-        self.link.accepted = self.link.accepted.max(self.next);
-        self.deliver(self.taken, tcp, context);
+        self.believe(tcp, context);
         self.protocol.dismiss(context);
         while let Some(block) = self.waiting.as_mut().and_then(|waiting| waiting.pop()) {
             tcp.buffered -= block.cost();
@@ -411,12 +410,12 @@ impl<P: Standing> Connection<P> {
             origin,
         };
         let cost = block.cost();
-        if tcp.is_full(self.waiting.as_deref(), cost) {
-            // Nobody says what TCP takes, or it says so late: what came in order is believed, and makes room.
-            self.link.accepted = self.link.accepted.max(self.next);
-            self.deliver(self.taken, tcp, context);
+        if tcp.is_full(self.held(), cost) {
+            self.believe(tcp, context);
         }
-        if tcp.is_full(self.waiting.as_deref(), cost) {
+        // Others may hold all the room, with uploads that stand still.
+        let is_full = tcp.is_full(self.held(), cost);
+        if is_full && block.early {
             tcp.counters.buffer_overflows += u64::from(!is_passed);
             tcp.recycle(block.data);
             return;
@@ -428,6 +427,23 @@ impl<P: Standing> Connection<P> {
         }
         tcp.buffered = tcp.buffered + cost - inserted.freed;
         tcp.counters.conflicts += u64::from(inserted.conflict);
+        if is_full {
+            self.believe(tcp, context);
+        }
+    }
+
+    /// What the bytes that wait cost of the limits.
+    fn held(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.held())
+    }
+
+    /// Nobody says what TCP takes, or it says so late: what came in order is believed, so that it needs no room.
+    fn believe<C>(&mut self, tcp: &mut Buffers, context: &mut C)
+    where
+        P: Protocol<C>,
+    {
+        self.link.accepted = self.link.accepted.max(self.next);
+        self.deliver(self.taken, tcp, context);
     }
 
     /// Hands on what waited and was accepted. Accepted bytes that are missing before `lost` are a loss; others
@@ -549,9 +565,7 @@ impl<P: Standing> Connection<P> {
     fn stash(&mut self, segment: &Segment<'_>, place: u64, ack: Option<u64>, tcp: &mut Buffers) {
         let data = tcp.buffer(segment.data);
         let cost = data.capacity() + STASH_COST;
-        if self.stashed + cost > tcp.limits.buffered_per_connection
-            || tcp.buffered + cost > tcp.limits.buffered
-        {
+        if tcp.is_full(self.stashed, cost) {
             tcp.counters.buffer_overflows += 1;
             tcp.recycle(data);
             return;

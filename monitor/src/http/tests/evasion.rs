@@ -88,6 +88,29 @@ fn a_reset_makes_nothing_of_what_came_before_its_turn() {
     wire.expect(&["GET /real 200", "GET /next -"]);
 }
 
+/// Uploads that stand still, as many as there is room for: what TCP is not known to have taken must not push out what others send.
+#[test]
+fn what_waits_on_some_connections_takes_no_others_requests() {
+    let stream = stream::Limits { buffered: 4096, ..stream::Limits::default() };
+    let mut wire = Wire::with(Limits { stream, ..Limits::default() });
+    let (client, received) = (wire.client, wire.received);
+    for id in 100..120 {
+        wire.id = id;
+        (wire.client, wire.received) = (client, received);
+        wire.raw(
+            client,
+            format!("POST /slow HTTP/1.1\r\nContent-Length: 9999\r\n\r\n{}", "x".repeat(600)).as_bytes(),
+        );
+    }
+    wire.id = 7;
+    (wire.client, wire.received) = (client, received);
+    for id in 0..3 {
+        wire.send(get(&format!("/{id}"))).reply(ok(""));
+    }
+    wire.expect(&["GET /0 200", "GET /1 200", "GET /2 200"]);
+    assert_eq!(wire.connections.counters().stream.buffer_overflows, 0);
+}
+
 #[test]
 fn segments_out_of_order_are_put_in_order_on_evidence() {
     let mut wire = Wire::new();

@@ -102,6 +102,8 @@ impl Connections {
     /// What has happened so far.
     pub fn counters(&self) -> Counters {
         let pending_bytes = self.shared.pool.charged() as u64;
-        Counters { stream: *self.streams.counters(), pending_bytes, ..self.shared.counters.clone() }
+        let mut stream = *self.streams.counters();
+        stream.buffered_bytes += self.shared.unparsed as u64;
+        Counters { stream, pending_bytes, ..self.shared.counters.clone() }
     }
 }

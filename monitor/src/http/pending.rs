@@ -1,4 +1,4 @@
-//! Requests on their way to becoming exchanges, and the pool that their buffers come from.
+//! Requests on their way to becoming exchanges, and the pool that they come from.
 
 use std::net::IpAddr;
 
@@ -9,15 +9,13 @@ use super::{
     recognition,
 };
 use crate::{
-    stream::{ConnectionId, Endpoints, reassembly::Origin},
+    stream::{
+        ConnectionId, Endpoints,
+        buffers::{KEPT, KEPT_CAPACITY},
+        reassembly::Origin,
+    },
     time::Timestamp,
 };
-
-/// Requests kept for reuse: more than one settle cycle's worth on a busy host keeps memory for nothing.
-const POOLED: usize = 1024;
-
-/// Buffers larger than this go back to the allocator instead of the pool.
-const POOLED_CAPACITY: usize = 2048;
 
 /// A request from its first byte until its exchange has been reported.
 #[derive(Debug, Default)]
@@ -142,7 +140,7 @@ impl Pending {
     }
 }
 
-/// Requests and byte buffers for reuse, and the memory of those in use.
+/// Requests for reuse, and the memory of those in use.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     #[expect(
@@ -150,7 +148,6 @@ pub(super) struct Pool {
         reason = "boxes travel between the pool and the connections without being copied"
     )]
     requests: Vec<Box<Pending>>,
-    buffers: Vec<Vec<u8>>,
     charged: usize,
 }
 
@@ -165,7 +162,7 @@ impl Pool {
     /// Takes a request back.
     pub(super) fn release(&mut self, mut pending: Box<Pending>) {
         self.charged -= pending.charged;
-        if self.requests.len() < POOLED && pending.memory() <= size_of::<Pending>() + POOLED_CAPACITY {
+        if self.requests.len() < KEPT && pending.memory() <= size_of::<Pending>() + KEPT_CAPACITY {
             pending.clear();
             self.requests.push(pending);
         }
@@ -181,20 +178,5 @@ impl Pool {
     /// Memory of all requests in use.
     pub(super) fn charged(&self) -> usize {
         self.charged
-    }
-
-    /// A copy of some bytes.
-    pub(super) fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut buffer = self.buffers.pop().unwrap_or_default();
-        buffer.extend_from_slice(bytes);
-        buffer
-    }
-
-    /// Takes a copy back.
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if self.buffers.len() < POOLED && (1..=POOLED_CAPACITY).contains(&buffer.capacity()) {
-            buffer.clear();
-            self.buffers.push(buffer);
-        }
     }
 }

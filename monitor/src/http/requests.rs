@@ -21,7 +21,7 @@ use super::{
     proxy_header::{Binary, Status, text},
     recognition::{self, Protocol, Recognition},
 };
-use crate::stream::reassembly::Origin;
+use crate::stream::{buffers, reassembly::Origin};
 
 /// A line past the head cap that is longer than this can't be a framing field that servers agree on.
 const FRAMING_LINE_MAX: usize = 256;
@@ -39,6 +39,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) counters: Counters,
     pub(super) pool: Pool,
+    pub(super) buffers: buffers::Pool,
     /// Bytes held that may yet be read otherwise.
     pub(super) unparsed: usize,
 }

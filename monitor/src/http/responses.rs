@@ -471,8 +471,7 @@ fn move_places(pending: &mut VecDeque<Box<Pending>>, end: u64) {
     }
 }
 
-/// The request that the answer belongs to which the piece begins. `resumes`: the
-/// end of the answer before it was not seen.
+/// The request that the answer belongs to which the piece begins. `resumes`: the end of the answer before it was not seen.
 ///
 /// A client that waits for each answer shows where the next one starts: the server's place when the request arrived. That
 /// goes before the order of the requests, as servers pass over some, and answers are lost.

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::reassembly::Queue;
 
-/// Buffers kept for reuse: more than one settle cycle's worth on a busy host keeps memory for nothing.
-const KEPT: usize = 1024;
+/// What is kept for reuse: more than one settle cycle's worth on a busy host keeps memory for nothing.
+pub(crate) const KEPT: usize = 1024;
 
-/// Larger ones go back to the allocator.
-const KEPT_CAPACITY: usize = 2048;
+/// Larger buffers go back to the allocator.
+pub(crate) const KEPT_CAPACITY: usize = 2048;
 
 /// Empty queues kept for connections that send next: as many as do so at once.
 const QUEUES_KEPT: usize = 256;
@@ -62,8 +62,29 @@ pub struct Counters {
     pub listener_expired: u64,
     /// Gauge: connections being followed.
     pub connections: u64,
-    /// Gauge: bytes held that TCP has not accepted yet, or that came before their turn.
+    /// Gauge: bytes held that TCP has not accepted yet, that came before their turn, or that may yet be read otherwise.
     pub buffered_bytes: u64,
+}
+
+/// Byte buffers for reuse.
+#[derive(Debug, Default)]
+pub(crate) struct Pool(Vec<Vec<u8>>);
+
+impl Pool {
+    /// A copy of some bytes.
+    pub(crate) fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.0.pop().unwrap_or_default();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Takes a copy back.
+    pub(crate) fn recycle(&mut self, mut buffer: Vec<u8>) {
+        if self.0.len() < KEPT && (1..=KEPT_CAPACITY).contains(&buffer.capacity()) {
+            buffer.clear();
+            self.0.push(buffer);
+        }
+    }
 }
 
 /// See the [module](self).
@@ -75,7 +96,7 @@ pub(super) struct Buffers {
     pub(super) buffered: usize,
     /// Counts the calls of `settle`.
     pub(super) cycle: u64,
-    buffers: Vec<Vec<u8>>,
+    pool: Pool,
     #[expect(clippy::vec_box, reason = "boxes travel between here and the connections without being copied")]
     queues: Vec<Box<Queue>>,
 }
@@ -87,17 +108,12 @@ impl Buffers {
 
     /// A copy of some bytes.
     pub(super) fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
-        let mut buffer = self.buffers.pop().unwrap_or_default();
-        buffer.extend_from_slice(bytes);
-        buffer
+        self.pool.buffer(bytes)
     }
 
     /// Takes a copy back.
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if self.buffers.len() < KEPT && (1..=KEPT_CAPACITY).contains(&buffer.capacity()) {
-            buffer.clear();
-            self.buffers.push(buffer);
-        }
+    pub(super) fn recycle(&mut self, buffer: Vec<u8>) {
+        self.pool.recycle(buffer);
     }
 
     /// An empty queue.

@@ -53,8 +53,7 @@ impl Owned {
     }
 }
 
-/// All connections, from segments to exchanges. Deterministic: the same segments and calls of
-/// [`Connections::settle`] give the same exchanges.
+/// All connections. Deterministic: the same segments and calls of [`Connections::settle`] hand the same to each protocol.
 #[derive(Debug)]
 pub struct Connections<P> {
     table: Table<P>,

@@ -4,7 +4,7 @@
 //! receiver's own state or its acknowledgements show that TCP took it, once and in order. What an attacker sends past TCP (bad
 //! checksums, wrong acknowledgements, out of the window, overlaps) never gets there.
 
-mod buffers;
+pub(crate) mod buffers;
 mod connection;
 mod connections;
 mod multipath;

@@ -6,8 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
+use nix::{
+    errno::Errno,
+    sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt},
+};
 use rollcall_tests::{
     Behaviour, Call, Client, Daemon, MiniServer, RawNetwork, Shape, calls,
     client::{request, request_with_body},

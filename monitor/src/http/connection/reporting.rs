@@ -110,6 +110,7 @@ impl Connection {
         if self.skipping.is_none_or(|upto| upto <= next) {
             let upto = next + left.min(SKIP_MAX);
             self.skipping = Some(upto);
+            // The low half of a place is its sequence number.
             context.sink.directive(link.id, Directive::SkipTo(upto as u32));
         }
     }

@@ -20,9 +20,6 @@ const UNPARSED_MAX: usize = 16 * 1024;
 /// No request is looked for behind so many bytes of one: more than a head and [`UNPARSED_MAX`].
 pub(super) const LOOKED_AT: u64 = 96 * 1024;
 
-/// And of all connections.
-const UNPARSED_ALL: usize = 8 * 1024 * 1024;
-
 /// Where to go on when a guess is wrong.
 #[derive(Debug)]
 pub(super) struct Fallback {
@@ -234,18 +231,18 @@ impl Requests {
     pub(super) fn keep_unparsed(&mut self, bytes: &[u8], open: bool, origin: &Origin, shared: &mut Shared) {
         let is_over = !self.is_unparsed();
         if self.unparsed.is_none() {
-            if shared.unparsed + bytes.len() > UNPARSED_ALL {
+            if shared.unparsed + bytes.len() > shared.limits.stream.buffered / 2 {
                 self.tail = Tail::UNKNOWN;
                 return;
             }
-            let (place, bytes) = (self.next, shared.pool.buffer(&[]));
+            let (place, bytes) = (self.next, shared.buffers.buffer(&[]));
             shared.unparsed += bytes.capacity();
             self.unparsed = Some(Box::new(Unparsed { place, bytes, whole: true, open, origin: *origin }));
         }
         let Some(unparsed) = &mut self.unparsed else { return };
         let room = UNPARSED_MAX.saturating_sub(unparsed.bytes.len());
         let follows = unparsed.whole && unparsed.place + unparsed.bytes.len() as u64 == self.next;
-        if follows && shared.unparsed + bytes.len() <= UNPARSED_ALL {
+        if follows && shared.unparsed + bytes.len() <= shared.limits.stream.buffered / 2 {
             let before = unparsed.bytes.capacity();
             unparsed.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
             shared.unparsed += unparsed.bytes.capacity() - before;
@@ -268,7 +265,7 @@ impl Requests {
         if recognition::find_request_line(bytes).is_none() {
             return;
         }
-        let bytes = shared.pool.buffer(bytes);
+        let bytes = shared.buffers.buffer(bytes);
         shared.unparsed += bytes.capacity();
         let place = request.start + from as u64;
         let open = self.tail.goes_on_in(&bytes);
@@ -279,7 +276,7 @@ impl Requests {
     pub(super) fn drop_unparsed(&mut self, shared: &mut Shared) {
         if let Some(unparsed) = self.unparsed.take() {
             shared.unparsed -= unparsed.bytes.capacity();
-            shared.pool.recycle(unparsed.bytes);
+            shared.buffers.recycle(unparsed.bytes);
         }
     }
 
@@ -343,7 +340,7 @@ impl Requests {
             self.next = end;
         }
         shared.counters.reread += 1;
-        shared.pool.recycle(unparsed.bytes);
+        shared.buffers.recycle(unparsed.bytes);
         true
     }
 }

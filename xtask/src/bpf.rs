@@ -17,7 +17,7 @@ use clap::Args;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
 use crate::{
-    build, cargo,
+    btf, build, cargo,
     core_source::CoreSource,
     process,
     setup::{self, Ready},
@@ -105,7 +105,9 @@ fn replace(path: &Path, content: &[u8]) -> Result<()> {
 fn built(workspace: &Workspace) -> Result<Vec<u8>> {
     let ready = setup::ready(workspace)?;
     let built = cargo::executable(&mut command(workspace, &ready, "build")?, "rollcall-ebpf")?;
-    fs::read(&built).with_context(|| format!("read {}", built.display()))
+    let mut object = fs::read(&built).with_context(|| format!("read {}", built.display()))?;
+    btf::sort_forward_declarations(&mut object)?;
+    Ok(object)
 }
 
 /// Of all files that the programs are made of but for those of other crates, whose versions are pinned.

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 mod archive;
 mod bench;
 mod bpf;
+mod btf;
 mod build;
 mod cargo;
 mod ci;

@@ -9,7 +9,7 @@ pub mod checkpoint;
 pub mod detection;
 mod held;
 
-use std::{collections::BTreeSet, io, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     alert::{Alert, Joined},
@@ -168,6 +168,11 @@ impl<O: Output> Engine<O> {
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         self.behind.detection.routes()
+    }
+
+    /// Calls of each service since the start.
+    pub fn calls_by_service(&self) -> Vec<(Arc<str>, u64)> {
+        self.behind.detection.calls_by_service()
     }
 
     /// The ids of the alerts that are open.

@@ -36,7 +36,8 @@ pub struct Observation {
     /// Everyone it can be attributed to, and how each credential was shown.
     #[serde(with = "client::whole")]
     pub clients: Clients,
-    /// The route's template with its method: `GET /v1/customers/{id}`.
+    /// The full name of the route: its service, and its template with its method, `:8001 GET /v1/customers/{id}`. See
+    /// [`crate::route::service`].
     #[serde(with = "shared")]
     pub route: Arc<str>,
     /// What is known of the route.

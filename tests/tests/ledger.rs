@@ -105,7 +105,9 @@ fn exactly_the_accounts_that_were_read_are_listed() -> Result<()> {
     let text = String::from_utf8(csv.stdout)?;
     assert_eq!(text.lines().count(), 301);
     let row = text.lines().find(|line| line.starts_with("1299,")).context("no row")?;
-    assert!(row.ends_with(&format!(",3,200,peer:127.8.8.8,GET /v1/customers/{{id}},{id}")), "{row}");
+    let service = server.address().port();
+    let end = format!(",3,200,peer:127.8.8.8,GET /v1/customers/{{id}},{id},:{service}");
+    assert!(row.ends_with(&end), "{row}");
     let summary = String::from_utf8(csv.stderr)?;
     assert!(summary.contains("complete: nothing is known to be missing"), "{summary}");
     assert!(summary.ends_with("300 different objects\n"), "{summary}");

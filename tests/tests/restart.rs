@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rollcall::ledger::Reader;
+use rollcall::{ledger::Reader, route::service::split};
 use rollcall_tests::{Client, Daemon, Nginx, bpf, daemon::State, deadline, random::Random};
 use serde_json::Value;
 
@@ -249,6 +249,6 @@ fn killed_at_any_moment_it_loses_nothing_and_tells_nothing_twice() -> Result<()>
 /// The id of the alert about the walk.
 fn walk_of(state: &State) -> Result<String> {
     let rows = Reader::open(&state.directory())?.alerts()?;
-    let walk = rows.into_iter().find(|row| &*row.alert.route == WALK);
+    let walk = rows.into_iter().find(|row| split(&row.alert.route).1 == WALK);
     walk.map(|row| row.alert.id).context("there is no alert about the walk")
 }

@@ -10,7 +10,8 @@
 //! its route. Else it joins the incident that its own client is a member of on another route: one client that is over its
 //! limits on many is one attack. Else it opens one: a decoy can't take in an attack by others, for they share no member's key.
 //! Across routes the same key is asked for, not one that came with the same call: two who share an address are two, unless
-//! that address is over its limits on the routes of both.
+//! that address is over its limits on the routes of both. It is one address whether it opened the connection or a trusted proxy
+//! vouched for it: to a proxy and to the server behind it, each a service of its own, the same client walks.
 //!
 //! Notices stand for themselves, for each is a fact about a route; but a server that answers whatever it is asked for has any
 //! number of routes. So those that are too many for one client or in all are gathered in one incident a rule.
@@ -58,7 +59,7 @@ pub struct Alerts {
     members: BTreeMap<Member, u64>,
     /// Who leads to which incident.
     clients: BTreeMap<Key, Lead>,
-    /// The incident that a client's findings on further routes belong to.
+    /// The incident that a client's findings on further routes belong to, by its [`home`].
     homes: BTreeMap<ClientKey, u64>,
     /// Notices that are open by themselves, by who showed them.
     notices: BTreeMap<(Rule, Option<ClientKey>), usize>,
@@ -217,7 +218,7 @@ impl Alerts {
         let about = || finding.client.and_then(|client| lead(Some(client)));
         let by = || callers.iter().filter_map(|&key| lead(Some(key))).find(|lead| lead.is_member);
         let here = about().or_else(by).or_else(|| lead(None)).map(|lead| lead.incident);
-        here.or_else(|| self.homes.get(&finding.client?).copied())
+        here.or_else(|| self.homes.get(&home(finding.client?)).copied())
     }
 
     /// Whether a notice is told by itself.
@@ -264,7 +265,7 @@ impl Alerts {
                 lead.is_member = true;
                 joins = Joins { is_member: true, is_worth_it: incident.add(client) && !opens };
                 if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
-                    self.homes.entry(client).or_insert(id);
+                    self.homes.entry(home(client)).or_insert(id);
                 }
             }
         }
@@ -317,8 +318,9 @@ impl Alerts {
             self.clients.remove(&lead);
         }
         for client in incident.known.iter().flatten() {
-            if self.homes.get(client) == Some(&id) {
-                self.homes.remove(client);
+            let home = home(*client);
+            if self.homes.get(&home) == Some(&id) {
+                self.homes.remove(&home);
             }
         }
         let shown = (incident.opened_by, incident.shown_by);
@@ -343,6 +345,14 @@ impl Alerts {
         bytes.push(0);
         bytes.extend_from_slice(&opened.0.to_be_bytes());
         self.key.hash(&bytes)
+    }
+}
+
+/// What a client is known by across routes.
+fn home(client: ClientKey) -> ClientKey {
+    match client {
+        ClientKey::Forwarded(address) => ClientKey::Peer(address),
+        other => other,
     }
 }
 

@@ -12,7 +12,12 @@ use serde::{Deserialize, Serialize};
 
 pub use incidents::{Alerts, Counters, Joined, ROUTES_COUNTED, Stored};
 
-use crate::{client::ClientKey, detect::Rule, state::shared, time::Timestamp};
+use crate::{
+    client::ClientKey,
+    detect::Rule,
+    route::service::{self, fields},
+    time::Timestamp,
+};
 
 /// The version of the schema in `docs/alerts.md`.
 pub const VERSION: u32 = 1;
@@ -29,7 +34,8 @@ pub struct Alert {
     pub rule: Rule,
     pub at: Timestamp,
     pub client: Client,
-    #[serde(with = "shared")]
+    /// With its service: a full name, in the JSON two fields.
+    #[serde(flatten, with = "fields")]
     pub route: Arc<str>,
     pub window_s: u64,
     pub limit: u32,
@@ -47,7 +53,8 @@ pub struct Alert {
     pub clients: Vec<Client>,
     /// How many there are.
     pub client_count: u64,
-    /// The routes that the alert is about, the first few: the one that it opened on first.
+    /// The routes that the alert is about, the first few: the one that it opened on first. As seen from the service of
+    /// `route`: see [`Alert::all_routes`].
     #[serde(default)]
     pub routes: Vec<String>,
     /// How many there are, [`ROUTES_COUNTED`] at most.
@@ -63,8 +70,13 @@ pub struct Alert {
 
 impl Alert {
     /// The route that it opened on.
-    pub fn opened_on(&self) -> &str {
-        self.routes.first().map_or(&self.route, String::as_str)
+    pub fn opened_on(&self) -> Cow<'_, str> {
+        self.all_routes().next().unwrap_or(Cow::Borrowed(&self.route))
+    }
+
+    /// The full names of `routes`.
+    pub fn all_routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.routes.iter().map(|name| service::absolute(name, &self.route))
     }
 
     /// How many routes it is about beside the one that the line is about.

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use rollcall::{
     client::{self, ForwardedHeader, Source, SourceError, Sources, TrustedProxies},
     object::{Names, ObjectParam},
-    route::{self, NeverMatches, Template, TemplateError, openapi},
+    route::{self, NeverMatches, Template, TemplateError, openapi, service},
 };
 
 use super::{
@@ -23,8 +23,8 @@ use super::{
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AttributionArgs {
     /// Route to tell calls by, such as 'GET /v1/customers/{account}/**'; repeatable, or a list. What is in braces is
-    /// the object, * is any segment and ** any number of them. @FILE reads one from each line of a file. Other routes
-    /// are learned.
+    /// the object, * is any segment and ** any number of them. Behind a service, as in ':8001 GET /v1/{account}', it is
+    /// one of that service alone. @FILE reads one from each line of a file. Other routes are learned.
     #[arg(
         long = "route",
         env = "ROLLCALL_ROUTE",
@@ -34,11 +34,12 @@ pub(crate) struct AttributionArgs {
     )]
     routes: Vec<String>,
 
-    /// OpenAPI document (3.0 or 3.1, JSON or YAML) that describes the API; repeatable, or a list.
+    /// OpenAPI document (3.0 or 3.1, JSON or YAML) that describes the API, of each service or, as in :8001=FILE, of one;
+    /// repeatable, or a list.
     #[arg(
         long = "openapi",
         env = "ROLLCALL_OPENAPI",
-        value_name = "FILE",
+        value_name = "[SERVICE=]FILE",
         value_delimiter = ',',
         help_heading = "Attribution"
     )]
@@ -101,7 +102,8 @@ pub(crate) struct AttributionArgs {
     )]
     prefixes: Prefixes,
 
-    /// Routes that are learned at most, 16 to 100,000; calls to others count as ~other.
+    /// Routes that are learned at most, 16 to 100,000, of all services together; each has room for one in 64 of them in
+    /// any case. Calls to others count as ~other.
     #[arg(
         long = "max-routes",
         env = "ROLLCALL_MAX_ROUTES",
@@ -165,7 +167,13 @@ impl AttributionArgs {
         let mut document: Option<Vec<Template>> = None;
         for path in &self.documents {
             let templates = document.get_or_insert_default();
-            templates.extend(read_document(path)?);
+            match path.to_str().and_then(|text| text.split_once('=')) {
+                Some((service, path)) if service::is_name(service) => {
+                    let of_service = |template: Template| template.of_service(service);
+                    templates.extend(read_document(Path::new(path))?.into_iter().map(of_service));
+                }
+                _ => templates.extend(read_document(path)?),
+            }
         }
         Ok(route::Settings {
             rules,

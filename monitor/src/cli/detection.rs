@@ -12,8 +12,9 @@ use super::{
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DetectionArgs {
     /// Alert when a client touches more than N distinct objects of a route within WINDOW; repeatable, or a list. For one
-    /// route: ROUTE=N/WINDOW, besides the others. For some hours of the day, in UTC: N/WINDOW@HH:MM-HH:MM. Limits for
-    /// every route and hour replace the default ones [default: 20/10s,30/60s,60/10m,100/1h,300/24h].
+    /// route, service or route of a service, besides the others: 'GET /x=N/WINDOW', ':8001=N/WINDOW', ':8001 GET
+    /// /x=N/WINDOW'. For some hours of the day, in UTC: N/WINDOW@HH:MM-HH:MM. Limits for every route and hour replace the
+    /// default ones [default: 20/10s,30/60s,60/10m,100/1h,300/24h].
     #[arg(
         long = "limit",
         env = "ROLLCALL_LIMIT",

@@ -1,5 +1,7 @@
 //! From the counters of every part to metrics. Each counter is named, so that a new one can't be forgotten here.
 
+use std::sync::Arc;
+
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     alert, client,
@@ -15,6 +17,8 @@ use rollcall::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
     pub engine: Counters,
+    /// Calls of each service.
+    pub calls: Vec<(Arc<str>, u64)>,
     /// Bytes that the last look at the ring found.
     pub ring_bytes: u64,
     /// Response entries lost so far.
@@ -50,6 +54,9 @@ pub(crate) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
     samples.push(&metrics::MULTIPATH_CONNECTIONS, &[], figures.multipath);
     show_http(&figures.engine.http, samples);
     show_detection(&figures.engine.detection, samples);
+    for (service, calls) in &figures.calls {
+        samples.push(&metrics::SERVICE_CALLS, &[service], *calls);
+    }
 }
 
 fn show_http(counters: &http::Counters, samples: &mut Samples) {

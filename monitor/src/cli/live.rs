@@ -193,6 +193,7 @@ impl Live {
         let engine = self.engine.counters();
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures {
             engine,
+            calls: self.engine.calls_by_service(),
             ring_bytes,
             responses_lost,
             multipath: self.multipath,

@@ -20,6 +20,7 @@ use rollcall::{
         metrics::Metrics,
     },
     replay::access_log::Call,
+    route::service,
     stream::{Endpoints, Segment},
     time::Timestamp,
 };
@@ -167,7 +168,8 @@ impl Output for Outputs {
         if let Some(log) = &mut self.exchanges {
             log.write(&Record {
                 exchange,
-                route: attributed.route,
+                // Of the service the port is in it already.
+                route: service::split(attributed.route).1,
                 objects: attributed.objects,
                 clients: attributed.client_keys(),
             });

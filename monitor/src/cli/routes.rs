@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use rollcall::route::service::{self, fields};
 use serde::Deserialize;
 
 use super::{
@@ -42,6 +43,7 @@ struct Answer {
 
 #[derive(Debug, Deserialize)]
 struct Row {
+    #[serde(flatten, deserialize_with = "fields::deserialize")]
     route: String,
     origin: String,
     documented: Option<bool>,
@@ -98,10 +100,13 @@ fn table(answer: &Answer, all: bool) -> String {
         |row: &&Row| all || row.statuses.successful + row.statuses.redirected + row.statuses.unknown > 0;
     let mut rows: Vec<&Row> = answer.routes.iter().filter(answered).collect();
     rows.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.route.cmp(&b.route)));
+    // Of a service that is the only one there is nothing to tell it from.
+    let one = service::is_one(answer.routes.iter().map(|row| &*row.route));
+    let name = |row: &Row| if one { service::split(&row.route).1.to_owned() } else { row.route.clone() };
     let hidden = answer.routes.len() - rows.len();
     let mut cells = vec![heads.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
-        let Row { route, origin, documented, calls, calls_with_objects, callers, statuses, .. } = row;
+        let Row { route: _, origin, documented, calls, calls_with_objects, callers, statuses, .. } = row;
         let Statuses { successful, redirected, refused, failed, unknown } = statuses;
         let documented = match documented {
             Some(true) => "yes",
@@ -111,7 +116,7 @@ fn table(answer: &Answer, all: bool) -> String {
         // To the second: `2026-07-14T03:33:20`.
         let short = |time: &str| time.get(..19).unwrap_or(time).to_owned();
         [
-            route.clone(),
+            name(row),
             origin.clone(),
             documented.to_owned(),
             calls.to_string(),
@@ -158,10 +163,10 @@ mod tests {
     #[test]
     fn routes_are_a_table() {
         let answer = r#"{"v":1,"at":"2026-07-14T03:33:20.000000Z","overflowed_calls":2,"routes":[
-            {"route":"GET /v1/customers/{id}","origin":"learned","documented":false,"static":false,"calls":120,
+            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","documented":false,"static":false,"calls":120,
              "calls_with_objects":120,"callers":3,"statuses":{"1xx":0,"2xx":118,"3xx":0,"4xx":2,"5xx":0,"unknown":0},
              "open_calls":7,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"},
-            {"route":"GET /wp-login.php","origin":"learned","documented":false,"static":false,"calls":9,
+            {"service":":8002","route":"GET /wp-login.php","origin":"learned","documented":false,"static":false,"calls":9,
              "calls_with_objects":0,"callers":1,"statuses":{"1xx":0,"2xx":0,"3xx":0,"4xx":9,"5xx":0,"unknown":0},
              "open_calls":0,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"}]}"#;
         let answer: Answer = serde_json::from_str(answer).unwrap();
@@ -171,6 +176,7 @@ mod tests {
         assert_eq!(
             cells,
             [
+                ":8001",
                 "GET",
                 "/v1/customers/{id}",
                 "learned",

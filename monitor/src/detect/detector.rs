@@ -22,7 +22,7 @@ use crate::{
     client::{ClientKey, Clients},
     hash::HashKey,
     observation::{Observation, Outcome},
-    route::{FEW, NEW, Origin, outcome},
+    route::{FEW, NEW, Origin, outcome, service},
     time::Timestamp,
 };
 
@@ -77,7 +77,7 @@ pub struct Detector {
     names: Names,
     /// The objects of the call that is being taken in.
     choice: Choice,
-    /// [`NEW`]
+    /// [`NEW`] of the service whose turn it was last.
     new: Arc<str>,
     /// The least limit.
     least: u32,
@@ -151,7 +151,7 @@ impl Detector {
     /// Takes in a call and appends what it leads to.
     ///
     /// If its route has hardly been called, its objects count on the route and on [`NEW`], the one that stands for all of
-    /// these. So nobody stays below limits by calling another route each few times, where a server takes many for the same.
+    /// these of its service. So nobody stays below limits by calling another route each few times, where a server takes many for the same.
     pub fn observe(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
         let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
         let &Outcome { status, response_bytes, .. } = outcome;
@@ -238,6 +238,10 @@ impl Detector {
         }
         // What went over a limit is told already.
         if is_new && touches && !is_partner && out.len() == start {
+            let new = service::new_of(route);
+            if *self.new != *new {
+                self.new = new.into();
+            }
             let new_hash = self.names.hash(&self.new, self.key);
             let call = Call { route: &self.new, ..call };
             for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {

@@ -22,7 +22,7 @@ pub struct Limit {
 /// A limit with whom and when it applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LimitRule {
-    /// The route, as alerts show it; `None` for all.
+    /// The route, of every service or with its own before it, or a service; `None` for all.
     pub route: Option<String>,
     pub limit: Limit,
     /// `None` for all.

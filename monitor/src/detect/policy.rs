@@ -1,12 +1,15 @@
 //! Which limits are in force for whom: those for everyone, those of a route, and the budgets of partners, at this hour.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     limit::{Limit, LimitError, LimitRule, Limits, MAX_LIMITS},
     partner::{Partner, PartnerKey},
 };
-use crate::{client::ClientKey, time::Timestamp};
+use crate::{client::ClientKey, route::service, time::Timestamp};
 
 /// No limit: nobody touches so many.
 pub(super) const NONE: u32 = u32::MAX;
@@ -72,24 +75,7 @@ impl Policy {
         for rule in rules.iter().filter(|rule| rule.route.is_none() && rule.hours.is_some()) {
             policy.add(Profile(0), rule)?;
         }
-        for rule in rules {
-            let Some(route) = &rule.route else { continue };
-            let profile = match policy.routes.get(route) {
-                Some(&profile) => profile,
-                None => {
-                    let profile = policy.push(policy.rows[0].clone())?;
-                    // Its own come first.
-                    policy.rows[usize::from(profile.0)].timed.clear();
-                    policy.routes.insert(route.clone(), profile);
-                    profile
-                }
-            };
-            policy.add(profile, rule)?;
-        }
-        for profile in policy.routes.values() {
-            let timed = policy.rows[0].timed.clone();
-            policy.rows[usize::from(profile.0)].timed.extend(timed);
-        }
+        policy.add_routes(rules)?;
         for partner in partners {
             policy.add_partner(partner)?;
         }
@@ -122,7 +108,7 @@ impl Policy {
     /// What the limit of each window is for everyone, or for everyone on `route`, at all hours that have none of their own;
     /// `None` where there is no limit.
     pub fn usual(&self, route: Option<&str>) -> Vec<Option<u32>> {
-        let profile = route.and_then(|route| self.routes.get(route)).map_or(0, |profile| profile.0);
+        let profile = route.and_then(|route| self.of_route(route)).map_or(0, |profile| profile.0);
         let rules = self.rows.get(usize::from(profile)).unwrap_or(&self.rows[0]);
         let mut row = rules.always;
         for (window, rule) in rules.timed.iter().filter(|(_, rule)| rule.hours.is_none()) {
@@ -136,9 +122,9 @@ impl Policy {
         self.usual(None).into_iter().flatten().min().unwrap_or(NONE)
     }
 
-    /// Whether there are limits for `route` alone.
+    /// Whether there are limits for `route` alone, by its full name.
     pub(super) fn has_limits(&self, route: &str) -> bool {
-        self.routes.contains_key(route)
+        self.routes.contains_key(route) || self.routes.contains_key(service::split(route).1)
     }
 
     /// The limits that apply to a client on a route.
@@ -152,7 +138,47 @@ impl Policy {
         {
             return *profile;
         }
-        self.routes.get(route).copied().unwrap_or(Profile(0))
+        self.of_route(route).unwrap_or(Profile(0))
+    }
+
+    /// The limits of a route, by its full name.
+    fn of_route(&self, name: &str) -> Option<Profile> {
+        if self.routes.is_empty() {
+            return None;
+        }
+        let (service, route) = service::split(name);
+        // Where several of these have limits, the first has them all.
+        [name, route, service].iter().find_map(|name| self.routes.get(*name)).copied()
+    }
+
+    /// Adds the limits of routes and of services. On a route of a service those come first that are for it alone, then those of
+    /// routes of its name on every service, those of the service, and those for everyone.
+    fn add_routes(&mut self, rules: &[LimitRule]) -> Result<(), LimitError> {
+        let mut own: BTreeMap<&str, Rules> = BTreeMap::new();
+        for rule in rules {
+            let Some(name) = rule.route.as_deref() else { continue };
+            let window = self.window(rule.limit.window);
+            own.entry(name).or_insert_with(|| Rules::new(false)).add(window, rule)?;
+        }
+        let (services, routes): (Vec<&str>, Vec<&str>) =
+            own.keys().copied().partition(|name| service::is_name(name));
+        let everywhere = routes.iter().copied().filter(|name| service::split(name).0.is_empty());
+        let pairs =
+            everywhere.flat_map(|route| services.iter().map(move |service| format!("{service} {route}")));
+        let names: BTreeSet<String> = own.keys().map(|&name| name.to_owned()).chain(pairs).collect();
+        for name in names {
+            let everyone = &self.rows[0];
+            let mut rules = Rules { timed: Vec::new(), ..everyone.clone() };
+            let (service, route) = service::split(&name);
+            let layers = if service.is_empty() { vec![&*name] } else { vec![&*name, route, service] };
+            for layer in layers.iter().filter_map(|layer| own.get(layer)) {
+                rules.timed.extend_from_slice(&layer.timed);
+            }
+            rules.timed.extend_from_slice(&everyone.timed);
+            let profile = self.push(rules)?;
+            self.routes.insert(name, profile);
+        }
+        Ok(())
     }
 
     /// Whether one of the keys is a partner's.
@@ -201,15 +227,7 @@ impl Policy {
 
     fn add(&mut self, profile: Profile, rule: &LimitRule) -> Result<(), LimitError> {
         let window = self.window(rule.limit.window);
-        let rules = &mut self.rows[usize::from(profile.0)];
-        let same = |known: &LimitRule| known.hours == rule.hours && known.limit.window == rule.limit.window;
-        if let Some((_, known)) = rules.timed.iter().find(|(_, known)| same(known)) {
-            return Err(LimitError::RuleTwice(known.clone(), rule.clone()));
-        }
-        rules.timed.push((window, rule.clone()));
-        // Those for some hours go before those for all.
-        rules.timed.sort_by_key(|(_, rule)| rule.hours.is_none());
-        Ok(())
+        self.rows[usize::from(profile.0)].add(window, rule)
     }
 
     fn add_partner(&mut self, partner: &Partner) -> Result<(), LimitError> {
@@ -244,6 +262,17 @@ impl Rules {
     fn new(is_budget: bool) -> Rules {
         let none = [NONE; MAX_LIMITS];
         Rules { always: none, timed: Vec::new(), now: none, is_budget }
+    }
+
+    fn add(&mut self, window: usize, rule: &LimitRule) -> Result<(), LimitError> {
+        let same = |known: &LimitRule| known.hours == rule.hours && known.limit.window == rule.limit.window;
+        if let Some((_, known)) = self.timed.iter().find(|(_, known)| same(known)) {
+            return Err(LimitError::RuleTwice(known.clone(), rule.clone()));
+        }
+        self.timed.push((window, rule.clone()));
+        // Those for some hours go before those for all.
+        self.timed.sort_by_key(|(_, rule)| rule.hours.is_none());
+        Ok(())
     }
 }
 
@@ -287,6 +316,39 @@ mod tests {
         assert_eq!(shown(&policy, "192.0.2.7", "GET /v1/dashboard/{id}"), "25000/1d");
         assert_eq!(shown(&policy, "192.0.2.8", "GET /x/{id}"), "600/1h");
         assert_eq!(shown(&policy, "192.0.2.80", "GET /x/{id}"), "500/1h");
+    }
+
+    /// Whatever of them is for one window, the most specific holds, and the others for the rest.
+    #[test]
+    fn limits_are_for_a_route_a_service_or_a_route_of_a_service() {
+        let policy = policy(
+            &[
+                ":81=40/10s",
+                ":81=41/1min",
+                "GET /x=50/1h",
+                "GET /x=51/1min",
+                ":81 GET /x=60/1d",
+                ":82 GET /x=70/10s",
+            ],
+            &[],
+        )
+        .unwrap();
+        for (route, limits) in [
+            ("GET /y", "20/10s,30/1min,60/10min,100/1h,300/1d"),
+            (":80 GET /y", "20/10s,30/1min,60/10min,100/1h,300/1d"),
+            (":81 GET /y", "40/10s,41/1min,60/10min,100/1h,300/1d"),
+            ("GET /x", "20/10s,51/1min,60/10min,50/1h,300/1d"),
+            (":80 GET /x", "20/10s,51/1min,60/10min,50/1h,300/1d"),
+            (":81 GET /x", "40/10s,51/1min,60/10min,50/1h,60/1d"),
+            (":82 GET /x", "70/10s,51/1min,60/10min,50/1h,300/1d"),
+        ] {
+            assert_eq!(shown(&policy, "192.0.2.1", route), limits, "{route}");
+        }
+        // What a service allows on each of its routes, it does not allow on ever new ones.
+        assert_eq!(
+            [":81 GET /x", ":80 GET /x", ":81 GET /y"].map(|route| policy.has_limits(route)),
+            [true, true, false]
+        );
     }
 
     #[test]

@@ -12,7 +12,11 @@ use crate::{
     http::exchange::Exchange,
     object::Objects,
     observation::{Known, Observation, Outcome, Stage},
-    route::{self, Attribution, NeverMatches, RouteId, Router, Touch, outcome, target::Target},
+    route::{
+        self, Attribution, NeverMatches, RouteId, Router, Touch, outcome,
+        service::{ServiceId, ServiceRoute, Services},
+        target::Target,
+    },
     time::Timestamp,
 };
 
@@ -22,7 +26,7 @@ pub struct Attributor {
     key: HashKey,
     pub(super) lenses: Lenses,
     pub(super) counted: client::Counters,
-    router: Router,
+    services: Services,
     never: Vec<NeverMatches>,
     attribution: Attribution,
     /// The keys that the exchange was attributed to when it was recorded; none if it is to be attributed now.
@@ -45,20 +49,20 @@ pub struct Counters {
 impl Attributor {
     /// Attribution as `settings` say; `key` keys every table that traffic fills, and hashes credentials.
     pub fn new(clients: client::Settings, routes: route::Settings, key: HashKey) -> Attributor {
-        Attributor::with(clients, Router::new(routes, key), key)
+        Attributor::with(clients, Services::new(routes, key), key)
     }
 
-    /// Attribution with a router that may have learned something.
+    /// Attribution with services that may have learned something.
     pub(super) fn with(
         clients: client::Settings,
-        (router, never): (Router, Vec<NeverMatches>),
+        (services, never): (Services, Vec<NeverMatches>),
         key: HashKey,
     ) -> Attributor {
         Attributor {
             key,
             lenses: Lenses::new(clients, key),
             counted: client::Counters::default(),
-            router,
+            services,
             never,
             attribution: Attribution::default(),
             recorded: Vec::new(),
@@ -84,17 +88,20 @@ impl Attributor {
     /// [earlier calls](Attributor::earlier) precede whose objects it has shown.
     pub fn call(&mut self, exchange: &Exchange<'_>) -> &Observation {
         self.attribute(exchange, true);
-        self.held.follow(self.router.routes_mut().merged());
+        let ServiceRoute { service, route } = self.latest.route;
+        let router = self.services.router_mut(service);
+        self.held.follow(service, router.routes_mut().merged());
         self.earlier.clear();
-        self.recalled.extend(self.router.recalled());
+        self.recalled.extend(router.recalled());
         for recalled in self.recalled.drain(..) {
-            self.earlier.push(earlier(recalled, &self.router, exchange.at));
+            self.earlier.push(earlier(recalled, service, &mut self.services, exchange.at));
         }
-        let Held { observation, route } = &mut self.latest;
+        let router = self.services.router_mut(service);
+        let Held { observation, .. } = &mut self.latest;
         observation.exchange = Some(exchange.id());
         self.counted.count(&observation.clients);
-        self.router.routes_mut().call(*route);
-        observation.known = known(&self.router, *route);
+        router.routes_mut().call(route);
+        observation.known = known(router, route);
         if observation.objects.is_empty() && outcome::is_touch(exchange.status) {
             let touch = Touch {
                 at: exchange.at,
@@ -102,7 +109,7 @@ impl Attributor {
                 response_bytes: exchange.response_bytes,
                 sampling: exchange.sampling,
             };
-            self.router.remember(*route, touch);
+            router.remember(route, touch);
         }
         observation
     }
@@ -131,25 +138,26 @@ impl Attributor {
                 }
             }
         }
-        let Held { observation, route } = &mut self.latest;
+        let Held { observation, route: ServiceRoute { service, route } } = &mut self.latest;
+        let router = self.services.router_mut(*service);
         observation.exchange = Some(id);
         observation.stage = Stage::Completed { late: observation.outcome.status.is_none() };
-        observation.known = known(&self.router, *route);
+        observation.known = known(router, *route);
         observation.outcome = outcome_of(exchange);
         let open = !observation.clients.authenticated && observation.outcome.has_data;
         let caller = self.key.hash(&observation.clients.keys()[0].to_bytes());
-        self.router.routes_mut().see(*route, exchange, !observation.objects.is_empty(), open, caller);
+        router.routes_mut().see(*route, exchange, !observation.objects.is_empty(), open, caller);
         observation
     }
 
-    /// Every route, with what has been seen of it.
-    pub fn router(&self) -> &Router {
-        &self.router
+    /// Every service and its routes, with what has been seen of them.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// What has been counted.
     pub fn counters(&self) -> Counters {
-        Counters { clients: self.counted, routes: self.router.counters() }
+        Counters { clients: self.counted, routes: self.services.counters() }
     }
 
     /// Memory of calls whose exchanges are under way.
@@ -171,8 +179,9 @@ impl Attributor {
             [] => self.lenses.of(exchange, target.query()),
             keys => self.lenses.recorded(exchange, keys),
         };
-        self.router.attribute(exchange, target, learn, &mut self.attribution);
-        let Attribution { route, id, objects } = &mut self.attribution;
+        let place = self.services.attribute(exchange, target, learn, &mut self.attribution);
+        let route = self.services.full_name(place);
+        let objects = &mut self.attribution.objects;
         // Until it is called it is not under way.
         (observation.stage, observation.exchange) = (Stage::Called, None);
         observation.at = exchange.at;
@@ -181,7 +190,7 @@ impl Attributor {
         }
         std::mem::swap(&mut observation.objects, objects);
         (observation.outcome, observation.sampling) = (outcome_of(exchange), exchange.sampling);
-        *latest = *id;
+        *latest = place;
         observation
     }
 
@@ -193,15 +202,20 @@ impl Attributor {
 }
 
 /// A call turned out to have touched an object, by one that was made at `by`.
-fn earlier(recalled: route::Recalled, router: &Router, by: Timestamp) -> Observation {
-    let route::Recalled { route, object, touch } = recalled;
+fn earlier(
+    route::Recalled { route, object, touch }: route::Recalled,
+    service: ServiceId,
+    services: &mut Services,
+    by: Timestamp,
+) -> Observation {
+    let name = Arc::clone(services.full_name(ServiceRoute { service, route }));
     Observation {
         stage: Stage::Recalled { by },
         exchange: None,
         at: touch.at,
         clients: touch.clients,
-        route: Arc::clone(router.routes().name(route)),
-        known: known(router, route),
+        route: name,
+        known: known(services.router(service), route),
         objects: std::iter::once(object.as_str()).collect(),
         outcome: Outcome { status: None, has_data: false, response_bytes: touch.response_bytes },
         sampling: touch.sampling,
@@ -232,5 +246,5 @@ fn nothing() -> Held {
     let clients = Clients::new(Ipv4Addr::UNSPECIFIED.into(), &[]);
     let observation =
         Observation::new(Timestamp::default(), clients, route::OTHER.into(), Objects::default());
-    Held { observation: Box::new(observation), route: RouteId::OTHER }
+    Held { observation: Box::new(observation), route: ServiceRoute::default() }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The format that is written, and the only one that is read.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 const MAGIC: &[u8; 8] = b"rollcall";
 

@@ -37,6 +37,7 @@ pub struct Detection {
 /// Who called what, and whose account it was.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributed<'a> {
+    /// With its service.
     pub route: &'a Arc<str>,
     pub objects: &'a Objects,
     pub clients: Clients,
@@ -134,13 +135,17 @@ impl Detection {
 
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
-        let router = self.attributor.router();
-        let mut routes = router.routes().summaries(router.has_document());
+        let mut routes = self.attributor.services().summaries();
         for summary in &mut routes {
             let hour = self.alerting.hour(&summary.route).unwrap_or_default();
             (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
         }
         routes
+    }
+
+    /// Calls of each service since the start.
+    pub fn calls_by_service(&self) -> Vec<(Arc<str>, u64)> {
+        self.attributor.services().calls()
     }
 
     /// The clients that have touched most on a route, `most` at most.

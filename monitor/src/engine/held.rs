@@ -8,7 +8,10 @@ use crate::{
     hash::HashKey,
     http::exchange::ExchangeId,
     observation::{Observation, Stage},
-    route::RouteId,
+    route::{
+        RouteId,
+        service::{ServiceId, ServiceRoute},
+    },
 };
 
 /// Memory of the calls that are held. What waits in HTTP takes twice that at most, and a call some four hundred bytes here; but
@@ -25,7 +28,7 @@ const SPARE_MEMORY: usize = size_of::<Observation>() + 2_048;
 #[derive(Debug)]
 pub(super) struct Held {
     pub(super) observation: Box<Observation>,
-    pub(super) route: RouteId,
+    pub(super) route: ServiceRoute,
 }
 
 /// See the [module](self).
@@ -89,8 +92,12 @@ impl HeldCalls {
         Some(held)
     }
 
-    /// Takes note of routes that have become part of others, in that order.
-    pub(super) fn follow(&mut self, merged: impl DoubleEndedIterator<Item = (RouteId, RouteId)>) {
+    /// Takes note of routes of a service that have become part of others, in that order.
+    pub(super) fn follow(
+        &mut self,
+        service: ServiceId,
+        merged: impl DoubleEndedIterator<Item = (RouteId, RouteId)>,
+    ) {
         let mut now = BTreeMap::new();
         for (route, other) in merged.rev() {
             let other = now.get(&other).copied().unwrap_or(other);
@@ -100,8 +107,10 @@ impl HeldCalls {
             return;
         }
         for held in self.calls.iter_mut().map(|(_, held)| held) {
-            if let Some(&other) = now.get(&held.route) {
-                held.route = other;
+            if held.route.service == service
+                && let Some(&other) = now.get(&held.route.route)
+            {
+                held.route.route = other;
             }
         }
     }

@@ -41,6 +41,9 @@ const NAMES_IN_NEED: usize = 64;
 /// After so many calls without room, it is looked for: that takes a look at every place.
 const LOOK_FOR_ROOM: u64 = 64;
 
+/// The share of all room that each service has in any case: nobody who fills the rest through one shuts the others out.
+const SHARE: usize = 64;
+
 /// The longest template that is kept; what is longer belongs to [`OTHER`](super::OTHER).
 pub(super) const MAX_TEMPLATE: usize = 512;
 
@@ -52,8 +55,11 @@ pub(super) struct Learned {
     index: HashTable<(u64, RouteId)>,
     nodes: Vec<Node>,
     free: Vec<u32>,
+    /// By [`Proof`], like the next two. Shared with other services.
     room: [usize; 3],
     used: [usize; 3],
+    /// Room that other services have taken.
+    elsewhere: [usize; 3],
     overflowed: u64,
     /// Places with too many words, still to be seen to.
     crowded: VecDeque<(u32, Place)>,
@@ -135,6 +141,7 @@ impl Learned {
             free: Vec::new(),
             room: [quarter, quarter, most - 2 * quarter],
             used: [0; 3],
+            elsewhere: [0; 3],
             overflowed: 0,
             crowded: VecDeque::new(),
             moved: Vec::new(),
@@ -148,9 +155,14 @@ impl Learned {
         self.overflowed
     }
 
-    /// How many routes there are.
-    pub(super) fn len(&self) -> usize {
-        self.used.iter().sum()
+    /// How many routes there are, by [`Proof`].
+    pub(super) fn used(&self) -> [usize; 3] {
+        self.used
+    }
+
+    /// Leaves room for what others have learned.
+    pub(super) fn share_room(&mut self, elsewhere: [usize; 3]) {
+        self.elsewhere = elsewhere;
     }
 
     /// Moves out the calls that turned out to have touched objects.
@@ -183,7 +195,7 @@ impl Learned {
                 self.go(&mut keys(&routes.get(found.route).name));
             }
             Some(found) => return found,
-            None if self.used[call.proof as usize] >= self.room[call.proof as usize] => {
+            None if !self.has_room(call.proof) => {
                 self.overflowed += 1;
                 if self.overflowed.is_multiple_of(LOOK_FOR_ROOM) {
                     self.make_room();
@@ -202,7 +214,13 @@ impl Learned {
 
     /// Whether the call proves more of its route than was known, and there is room for that.
     fn rises(&self, route: RouteId, proof: Proof, routes: &Routes) -> bool {
-        routes.get(route).proof < proof && self.used[proof as usize] < self.room[proof as usize]
+        routes.get(route).proof < proof && self.has_room(proof)
+    }
+
+    fn has_room(&self, proof: Proof) -> bool {
+        let proof = proof as usize;
+        self.used[proof] + self.elsewhere[proof] < self.room[proof]
+            || self.used[proof] < self.room[proof] / SHARE
     }
 
     fn raise(&mut self, route: RouteId, proof: Proof, routes: &mut Routes) {

@@ -19,6 +19,7 @@ pub mod openapi;
 pub mod outcome;
 pub mod path;
 mod routes;
+pub mod service;
 mod shape;
 mod stored;
 mod suffix;
@@ -67,7 +68,7 @@ pub struct Settings {
     /// Routes of an OpenAPI document; `None` without one.
     pub document: Option<Vec<Template>>,
     pub names: Names,
-    /// Routes that are learned at most.
+    /// Routes that are learned at most, of all services together.
     pub most: usize,
 }
 
@@ -244,6 +245,16 @@ impl Router {
         &mut self.routes
     }
 
+    /// How many routes it has learned, by what they have proved to be.
+    fn learned_routes(&self) -> [usize; 3] {
+        self.learned.used()
+    }
+
+    /// Leaves room for routes that other services have learned.
+    fn share_room(&mut self, elsewhere: [usize; 3]) {
+        self.learned.share_room(elsewhere);
+    }
+
     /// Whether there is an OpenAPI document.
     pub fn has_document(&self) -> bool {
         self.document.is_some()
@@ -252,7 +263,7 @@ impl Router {
     /// How many routes there are, what did not fit, and what could not be read.
     pub fn counters(&self) -> Counters {
         Counters {
-            routes: self.learned.len() as u64,
+            routes: self.learned.used().iter().sum::<usize>() as u64,
             overflowed: self.learned.overflowed(),
             bodies: self.bodies,
         }

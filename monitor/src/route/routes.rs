@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use stored::State;
 
-use super::{callers::Callers, outcome};
+use super::{callers::Callers, outcome, service::fields};
 use crate::{
     client::Clients,
     http::exchange::Exchange,
@@ -106,8 +106,8 @@ pub(super) struct Seen {
 /// A route as the inventory shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Method and template.
-    #[serde(serialize_with = "shared::serialize")]
+    /// Service, method and template.
+    #[serde(flatten, serialize_with = "fields::serialize")]
     pub route: Arc<str>,
     pub origin: Origin,
     /// Whether the OpenAPI document knows it; `null` without one.
@@ -255,6 +255,12 @@ impl Routes {
     /// Whether a route is that of static files.
     pub fn is_static(&self, route: RouteId) -> bool {
         self.get(route).is_static
+    }
+
+    /// Every route's number.
+    pub(super) fn ids(&self) -> impl Iterator<Item = RouteId> {
+        let slots = (0..).zip(&self.slots);
+        slots.filter(|(_, route)| route.is_some()).map(|(id, _)| RouteId(id))
     }
 
     /// How often a route has been called, complete or not.

@@ -48,13 +48,18 @@ impl Router {
     ) -> Result<(Router, Vec<NeverMatches>), Inconsistent> {
         let State { routes, learned, special, bodies } = state;
         let mut routes = Routes::restore(key, routes, names)?;
-        let mut learned = Learned::restore(settings.most, key, learned, &mut routes)?;
+        let mut learned = Learned::restore(settings.most, key, learned, &routes)?;
         let special = special.into_iter().map(|route| read_special(route, &routes));
         let special = special.collect::<Result<Vec<_>, _>>()?;
         let gone = routes.settle(&declared(&settings), settings.most);
         learned.forget(&gone, &routes);
         let (router, never) = Router::with(settings, learned, routes);
         Ok((Router { special, bodies, ..router }, never))
+    }
+
+    /// Keeps what there is room for, where all `services` have learned as many routes as `all` says.
+    pub(super) fn trim(&mut self, all: [usize; 3], services: usize) {
+        self.learned.trim(all, services, &mut self.routes);
     }
 }
 

@@ -2,11 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use super::path::{self, CanonicalPath};
+use super::{
+    path::{self, CanonicalPath},
+    service,
+};
 
 /// A template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
+    /// The service that it is of; `None` for every one.
+    pub(super) service: Option<String>,
     /// `None` for every method.
     pub(super) method: Option<String>,
     pub(super) segments: Vec<Segment>,
@@ -66,12 +71,21 @@ pub enum TemplateError {
 pub(super) const LONGEST: usize = 32;
 
 impl Template {
+    /// The same, of one service alone.
+    pub fn of_service(self, service: &str) -> Template {
+        Template { service: Some(service.to_owned()), ..self }
+    }
+
     /// Reads a template. `is_object` tells which parameters are parts of the object, by name.
     pub fn parse(text: &str, is_object: impl Fn(&str) -> bool) -> Result<Template, TemplateError> {
         let whole = || text.trim().to_owned();
-        let (method, path) = match text.trim().split_once(char::is_whitespace) {
+        let (service, rest) = match text.trim().split_once(char::is_whitespace) {
+            Some((service, rest)) if service::is_name(service) => (Some(service.to_owned()), rest.trim()),
+            _ => (None, text.trim()),
+        };
+        let (method, path) = match rest.split_once(char::is_whitespace) {
             Some((method, path)) => (Some(method), path.trim()),
-            None => (None, text.trim()),
+            None => (None, rest),
         };
         if let Some(method) = method
             && !method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-' || byte == b'_')
@@ -83,6 +97,7 @@ impl Template {
             return Err(TemplateError::Query(whole(), other));
         }
         let mut template = Template {
+            service,
             method: method.map(str::to_ascii_uppercase),
             segments: Vec::new(),
             open: false,
@@ -168,6 +183,9 @@ impl FromStr for Template {
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = &self.service {
+            write!(f, "{service} ")?;
+        }
         match &self.method {
             Some(method) => write!(f, "{method} {}", self.path),
             None => f.write_str(&self.path),

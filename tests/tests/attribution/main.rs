@@ -8,6 +8,7 @@ mod declared;
 mod inventory;
 mod learned;
 mod objects;
+mod services;
 mod walks;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -24,13 +24,17 @@ fn the_journal_has_an_entry_that_can_be_searched() -> Result<()> {
     let found = journald.wait_for(&[&format!("ROLLCALL_ID={id}"), "ROLLCALL_STATE=open", "PRIORITY=4"])?;
     let entry = &found[0];
     let message = entry["MESSAGE"].as_str().context("no message")?;
+    let service = format!(":{}", server.port());
     assert_eq!(
         message,
-        "127.1.0.7 touched 4 different objects of GET /v1/customers/{id} within 10 s; 3 are in order"
+        format!(
+            "127.1.0.7 touched 4 different objects of {service} GET /v1/customers/{{id}} within 10 s; 3 are in order"
+        )
     );
     for (field, value) in [
         ("ROLLCALL_RULE", DISTINCT_OBJECTS),
         ("ROLLCALL_CLIENT", "peer:127.1.0.7"),
+        ("ROLLCALL_SERVICE", &service),
         ("ROLLCALL_ROUTE", "GET /v1/customers/{id}"),
         ("ROLLCALL_DISTINCT", "4"),
         ("SYSLOG_IDENTIFIER", "rollcall"),

@@ -120,8 +120,8 @@ fn slack_gets_a_message() -> Result<()> {
         .find(|(line, _)| line["rule"] == DISTINCT_OBJECTS)
         .context("no alert of distinct objects")?;
     let message = post.json()?;
-    let sentence =
-        "127.1.0.7 touched 4 different objects of GET /v1/customers/{id} within 10 s; 3 are in order";
+    let route = format!(":{} GET /v1/customers/{{id}}", server.port());
+    let sentence = format!("127.1.0.7 touched 4 different objects of {route} within 10 s; 3 are in order");
     assert_eq!(message["text"], format!("warning: {sentence}"));
     assert_eq!(
         message["attachments"][0]["footer"],

@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
-    Alerts, Lead,
+    Alerts, Lead, home,
     incident::{Incident, Name, Told},
     stands_alone,
 };
@@ -84,7 +84,7 @@ impl Alerts {
                 });
             }
             if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
-                self.homes.entry(client).or_insert(id);
+                self.homes.entry(home(client)).or_insert(id);
             }
         }
         self.open_as(id, incident);
@@ -108,7 +108,7 @@ impl Incident {
             ..Incident::new(&finding(alert))
         };
         if !alert.routes.is_empty() {
-            incident.named = alert.routes.iter().map(|route| Name(Arc::from(&**route))).collect();
+            incident.named = alert.all_routes().map(|route| Name(Arc::from(&*route))).collect();
             incident.routes.extend(incident.named.iter().map(|name| (name.clone(), Told::new())));
         }
         incident.recall(alert);

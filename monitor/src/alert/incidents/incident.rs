@@ -11,6 +11,7 @@ use crate::{
     alert::{Alert, Client, Severity, State, VERSION},
     client::ClientKey,
     detect::{Finding, Rule},
+    route::service,
     state::shared,
     time::Timestamp,
 };
@@ -253,6 +254,7 @@ impl Incident {
             rule,
             at,
             client: Client::of(client),
+            routes: self.named.iter().map(|Name(name)| service::relative(name, &route).to_owned()).collect(),
             route,
             window_s: window.as_secs(),
             limit,
@@ -267,7 +269,6 @@ impl Incident {
             signals,
             clients: clients.iter().map(|&client| Client::of(client)).collect(),
             client_count: self.client_count.max(1),
-            routes: self.named.iter().map(|Name(route)| route.to_string()).collect(),
             route_count: self.routes.len() as u64,
             opened_by: self.opened_by,
             opened_at: self.opened_at,

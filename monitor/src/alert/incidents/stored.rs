@@ -94,7 +94,8 @@ impl Alerts {
                 check(before.is_none(), "a client leads to two alerts")?;
             }
             for client in homes {
-                let is_its_own = incident.known.contains(&Some(client));
+                let is_its_own = incident.known.contains(&Some(client))
+                    || matches!(client, ClientKey::Peer(address) if incident.known.contains(&Some(ClientKey::Forwarded(address))));
                 check(is_its_own && alerts.homes.insert(client, id).is_none(), "a client has two alerts")?;
             }
             check(!alerts.incidents.contains_key(&id), "an alert is open twice")?;

@@ -131,8 +131,8 @@ fn clients(alert: &Alert) -> String {
 /// The route that it opened on, and how many more there are.
 fn routes(alert: &Alert) -> String {
     match alert.other_routes() {
-        0 => clean(alert.opened_on()),
-        more => format!("{} and {more} more", clean(alert.opened_on())),
+        0 => clean(&alert.opened_on()),
+        more => format!("{} and {more} more", clean(&alert.opened_on())),
     }
 }
 

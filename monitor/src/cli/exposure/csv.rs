@@ -9,9 +9,12 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use rollcall::ledger::exposure::{Row, Subject};
+use rollcall::{
+    ledger::exposure::{Row, Subject},
+    route::service,
+};
 
-pub(super) const HEAD: &[u8] = b"object,first_seen,last_seen,calls,statuses,client,route,alert\n";
+pub(super) const HEAD: &[u8] = b"object,first_seen,last_seen,calls,statuses,client,route,alert,service\n";
 
 /// Appends a row.
 pub(super) fn row(out: &mut Vec<u8>, row: &Row, subject: &Subject) {
@@ -26,7 +29,8 @@ pub(super) fn row(out: &mut Vec<u8>, row: &Row, subject: &Subject) {
         }
         None => out.extend_from_slice(b",,,,"),
     }
-    for text in [&subject.client, &subject.incident.route, &subject.incident.alert] {
+    let (service, route) = service::split(&subject.incident.route);
+    for text in [&subject.client, route, &subject.incident.alert, service] {
         out.push(b',');
         cell(out, text);
     }

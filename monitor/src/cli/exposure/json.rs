@@ -3,7 +3,10 @@
 
 use std::io::{self, Write};
 
-use rollcall::ledger::exposure::{Row, Subject};
+use rollcall::{
+    ledger::exposure::{Row, Subject},
+    route::service::fields,
+};
 use serde::Serialize;
 
 use super::{
@@ -29,6 +32,7 @@ struct Line<'a> {
     calls: Option<u32>,
     statuses: Vec<&'static str>,
     client: &'a str,
+    #[serde(flatten, serialize_with = "fields::serialize")]
     route: &'a str,
     alert: &'a str,
 }

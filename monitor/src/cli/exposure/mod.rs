@@ -18,6 +18,7 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     hash::HashKey,
     ledger::exposure::{Found, Reader, Row, Subject, Who},
+    route::service,
     time::Timestamp,
 };
 
@@ -44,7 +45,7 @@ pub(crate) struct ExposureArgs {
     #[arg(long, value_name = "TIME|DURATION", value_parser = values::since)]
     since: Option<Timestamp>,
 
-    /// Only reads on this route, as alerts show it.
+    /// Only reads on this route, as alerts show it; of each service, or with one before it: ':8001 GET /v1/{id}'.
     #[arg(long, value_name = "ROUTE")]
     route: Option<String>,
 
@@ -83,7 +84,8 @@ pub(crate) fn exposure(args: &ExposureArgs) -> Result<Exit, Failure> {
         }
     };
     if let Some(route) = &args.route {
-        subjects.retain(|subject| subject.incident.route == *route);
+        let is_meant = |name: &str| name == route || service::split(name).1 == route;
+        subjects.retain(|subject| is_meant(&subject.incident.route));
     }
     if subjects.is_empty() {
         return Err(unknown(args, &reader)?);

@@ -7,6 +7,7 @@ use rollcall::{
         Error,
         exposure::{Incident, Object, Reader, Row, Subject},
     },
+    route::service::fields,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -22,6 +23,7 @@ pub(super) struct Summary {
 #[derive(Debug, Serialize)]
 pub(super) struct Alert {
     pub id: String,
+    #[serde(flatten, serialize_with = "fields::serialize")]
     pub route: String,
     pub opened_at: Timestamp,
     pub resolved_at: Option<Timestamp>,
@@ -37,6 +39,7 @@ pub(super) struct Alert {
 pub(super) struct Client {
     pub client: String,
     pub alert: String,
+    #[serde(flatten, serialize_with = "fields::serialize")]
     pub route: String,
     pub first_seen: Option<Timestamp>,
     pub last_seen: Option<Timestamp>,

@@ -1,7 +1,10 @@
 //! The daemon, asked again and again.
 
 use anyhow::Context;
-use rollcall::output::api::{Clients, OpenAlerts, Status};
+use rollcall::{
+    output::api::{Clients, OpenAlerts, Status},
+    route::service::{self, fields},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     sync::mpsc::Sender,
@@ -26,6 +29,7 @@ pub(super) struct Answer {
 /// What is shown of a route.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Route {
+    #[serde(flatten, deserialize_with = "fields::deserialize")]
     pub(super) route: String,
     pub(super) objects_hour: u64,
     pub(super) calls: u64,
@@ -57,6 +61,7 @@ pub(super) async fn ask(daemon: &Daemon) -> anyhow::Result<Answer> {
     };
     answer.clean();
     answer.alerts.bring_up_to_date(&answer.clients);
+    answer.leave_out_the_only_service();
     Ok(answer)
 }
 
@@ -88,6 +93,19 @@ impl Answer {
         }
         for route in routes {
             route.route = clean(&route.route);
+        }
+    }
+
+    /// Of a service that is the only one there is nothing to tell it from.
+    fn leave_out_the_only_service(&mut self) {
+        let Answer { status: _, alerts, clients, routes } = self;
+        let mut names: Vec<&mut String> = alerts.alerts.iter_mut().map(|alert| &mut alert.route).collect();
+        names.extend(clients.clients.iter_mut().map(|client| &mut client.route));
+        names.extend(routes.iter_mut().map(|route| &mut route.route));
+        if service::is_one(names.iter().map(|name| &***name)) {
+            for name in names {
+                *name = service::split(name).1.to_owned();
+            }
         }
     }
 }

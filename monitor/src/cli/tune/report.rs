@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use rollcall::{
     detect::{Limit, Peaks, Policy, limit::MAX_LIMITS, peaks::Peak},
+    route::service::fields,
     time::Timestamp,
 };
 use serde::Serialize;
@@ -42,6 +43,7 @@ pub(super) struct Report {
 
 #[derive(Debug, Serialize)]
 pub(super) struct OfRoute {
+    #[serde(flatten, serialize_with = "fields::serialize")]
     pub route: String,
     pub alerts: u64,
     /// Whom they are about.

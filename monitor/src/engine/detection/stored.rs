@@ -14,7 +14,7 @@ use crate::{
     detect::{self, Detector, Kept, Notices, Rule, notice},
     engine::checkpoint::{self, Draft, RestoreError},
     hash::HashKey,
-    route::{self, Router},
+    route::service::{self, Services},
     state::{Inconsistent, Names},
     time::Timestamp,
 };
@@ -27,7 +27,7 @@ struct State<'a, D> {
     /// the proxy's.
     writers: Cow<'a, client::Writers>,
     #[serde(borrow)]
-    router: route::State<'a>,
+    services: service::State<'a>,
     /// A reference to it when it is written.
     detector: D,
     #[serde(borrow)]
@@ -46,7 +46,7 @@ impl Detection {
         let state = State {
             counted: self.attributor.counted,
             writers: Cow::Borrowed(self.attributor.lenses.writers()),
-            router: self.attributor.router().checkpoint(),
+            services: self.attributor.services().checkpoint(),
             detector: self.alerting.detector.state(),
             notices: self.alerting.notices.checkpoint(),
             alerts: self.alerting.alerts.checkpoint(),
@@ -54,7 +54,7 @@ impl Detection {
         Draft::of(&state, self.key)
     }
 
-    /// Detection that goes on at `now` from `checkpoint`, under `settings`, which may have changed: see [`Router::restore`]
+    /// Detection that goes on at `now` from `checkpoint`, under `settings`, which may have changed: see [`Services::restore`]
     /// and [`Detector::restore`].
     ///
     /// # Errors
@@ -82,13 +82,13 @@ impl Detection {
         now: Timestamp,
     ) -> Result<(Detection, Kept), Inconsistent> {
         let Settings { clients, routes, detector: limits } = settings;
-        let State { counted, writers, router, detector, notices, alerts } = state;
+        let State { counted, writers, services, detector, notices, alerts } = state;
         let writers = writers.into_owned();
         if !writers.is_sound() {
             return Err(Inconsistent("more proxies than are remembered"));
         }
         let mut names = Names::default();
-        let router = Router::restore(routes, key, router, &mut names)?;
+        let services = Services::restore(routes, key, services, &mut names)?;
         let notices = Notices::restore(key, notices, now, &mut names)?;
         let mut alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
         let (detector, kept) = Detector::restore(limits, key, detector, now, &mut names)?;
@@ -101,7 +101,7 @@ impl Detection {
             },
             now,
         );
-        let mut attributor = Attributor::with(clients, router, key);
+        let mut attributor = Attributor::with(clients, services, key);
         attributor.lenses.resume(writers);
         attributor.counted = counted;
         let alerting = Alerting::with(detector, notices, alerts);

@@ -1,5 +1,6 @@
 mod credentials;
 mod observations;
+mod services;
 
 use std::net::SocketAddr;
 
@@ -40,7 +41,7 @@ pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchang
         connection: ConnectionId(1),
         endpoints: Endpoints {
             client: SocketAddr::new(peer.parse().unwrap(), 40_000),
-            server: SocketAddr::from(([127, 0, 0, 1], 80)),
+            server: SocketAddr::from(([127, 0, 0, 1], 0)),
         },
         request,
         start: ns,

@@ -35,7 +35,7 @@ use crate::{
     ledger::{Error, Handle},
     object,
     observation::Observation,
-    route::{NEW, outcome},
+    route::{outcome, service},
     time::Timestamp,
 };
 
@@ -172,7 +172,8 @@ impl Recorder {
         let call = Call { at: exchange.at, status: exchange.status };
         self.take(call, is_touch, attributed.route, attributed.client_keys(), attributed.objects);
         if attributed.is_new {
-            self.take(call, is_touch, NEW, attributed.client_keys(), attributed.objects);
+            let new = service::new_of(attributed.route);
+            self.take(call, is_touch, &new, attributed.client_keys(), attributed.objects);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::{
     alert::{Alert, Client, Severity, State},
     detect::Rule,
     ledger::AckWatch,
+    route::service::{self, fields},
     time::Timestamp,
 };
 
@@ -52,6 +53,8 @@ pub struct OpenAlert {
     pub rule: Rule,
     pub at: Timestamp,
     pub client: Client,
+    /// With its service.
+    #[serde(flatten, with = "fields")]
     pub route: String,
     pub window_s: u64,
     pub limit: u32,
@@ -140,7 +143,7 @@ impl OpenAlerts {
     pub fn bring_up_to_date(&mut self, clients: &Clients) {
         for alert in &mut self.alerts {
             let is_part = |row: &&super::Client| {
-                (row.route == alert.route || alert.routes.contains(&row.route))
+                (row.route == alert.route || alert.is_on(&row.route))
                     && alert.clients.iter().any(|client| client.kind == row.kind && client.id == row.id)
             };
             let rows = clients.clients.iter().filter(is_part);
@@ -153,11 +156,25 @@ impl OpenAlerts {
                 && nearest.distinct > u64::from(nearest.limit)
             {
                 alert.client = Client { kind: row.kind.clone(), id: row.id.clone() };
-                alert.route.clone_from(&row.route);
+                alert.move_to(&row.route);
                 (alert.window_s, alert.limit) = (nearest.window_s, nearest.limit);
                 alert.distinct = nearest.distinct;
             }
         }
+    }
+}
+
+impl OpenAlert {
+    fn is_on(&self, route: &str) -> bool {
+        self.routes.iter().any(|name| service::absolute(name, &self.route) == route)
+    }
+
+    /// Has it tell of another of its routes.
+    fn move_to(&mut self, route: &str) {
+        for name in &mut self.routes {
+            *name = service::relative(&service::absolute(name, &self.route), route).to_owned();
+        }
+        route.clone_into(&mut self.route);
     }
 }
 

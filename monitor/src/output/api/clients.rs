@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::VERSION;
-use crate::{detect::Busy, time::Timestamp};
+use crate::{detect::Busy, route::service::fields, time::Timestamp};
 
 /// Clients that are told of.
 pub(crate) const MOST: usize = 50;
@@ -26,6 +26,8 @@ pub struct Clients {
 pub struct Client {
     pub kind: Cow<'static, str>,
     pub id: String,
+    /// With its service.
+    #[serde(flatten, with = "fields")]
     pub route: String,
     /// Different objects in each window, as of the client's last call; 0 once the window has passed since.
     pub distinct: Vec<u64>,

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     alert::{Alert, Severity, State},
     ledger::Event,
+    route::service,
 };
 use entry::Entry;
 
@@ -79,7 +80,11 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_OPENED_BY", alert.opened_by.name());
     entry.add("ROLLCALL_OPENED_AT", &alert.opened_at.to_string());
     entry.add("ROLLCALL_AT", &alert.at.to_string());
-    entry.add("ROLLCALL_ROUTE", &alert.route);
+    let (service, route) = service::split(&alert.route);
+    if !service.is_empty() {
+        entry.add("ROLLCALL_SERVICE", service);
+    }
+    entry.add("ROLLCALL_ROUTE", route);
     entry.add("ROLLCALL_WINDOW_S", &alert.window_s.to_string());
     entry.add("ROLLCALL_LIMIT", &alert.limit.to_string());
     entry.add("ROLLCALL_DISTINCT", &alert.distinct.to_string());
@@ -87,8 +92,17 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_CLIENT_COUNT", &alert.client_count.to_string());
     entry.add("ROLLCALL_ROUTE_COUNT", &alert.route_count.to_string());
     // A field may be there several times: the journal finds an entry by each.
-    for route in alert.routes.iter().filter(|route| ***route != *alert.route) {
-        entry.add("ROLLCALL_ROUTE", route);
+    let names: Vec<_> = alert.all_routes().collect();
+    let (mut services, mut routes) = (vec![service], vec![route]);
+    for (service, route) in names.iter().map(|name| service::split(name)) {
+        if !services.contains(&service) {
+            entry.add("ROLLCALL_SERVICE", service);
+            services.push(service);
+        }
+        if !routes.contains(&route) {
+            entry.add("ROLLCALL_ROUTE", route);
+            routes.push(route);
+        }
     }
     for client in &alert.clients {
         entry.add("ROLLCALL_CLIENT", &wording::client(client));

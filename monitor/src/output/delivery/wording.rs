@@ -1,5 +1,7 @@
 //! Alerts in words, for those who read them on a telephone at night.
 
+use std::{borrow::Cow, iter};
+
 use crate::{
     alert::{Alert, Client, State},
     detect::Rule,
@@ -111,8 +113,8 @@ fn clients(alert: &Alert) -> String {
 
 /// The first `most` routes, and how many more there are: where it is about one, that one first.
 fn routes(alert: &Alert, most: usize) -> String {
-    let others = alert.routes.iter().map(String::as_str).filter(|route| **route != *alert.route);
-    let named: Vec<&str> = std::iter::once(&*alert.route).chain(others).take(most.max(1)).collect();
+    let others = alert.all_routes().filter(|route| **route != *alert.route);
+    let named: Vec<_> = iter::once(Cow::Borrowed(&*alert.route)).chain(others).take(most.max(1)).collect();
     let more = alert.route_count.saturating_sub(named.len() as u64);
     let named = named.join(", ");
     match more {

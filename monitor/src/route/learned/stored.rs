@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LONGEST, Learned, Node, Origin, RouteId, Routes, is_word, keys, shape};
+use super::{LONGEST, Learned, Node, Origin, RouteId, Routes, SHARE, is_word, keys, shape};
 use crate::{
     hash::HashKey,
     state::{Inconsistent, check},
@@ -30,27 +30,25 @@ impl Learned {
         }
     }
 
-    /// What `state` says has been learned of `routes`. If there is room for fewer of them now, those go that have not been
-    /// called for longest.
+    /// What `state` says has been learned of `routes`.
     pub(in crate::route) fn restore(
         most: usize,
         key: HashKey,
         state: State<'_>,
-        routes: &mut Routes,
+        routes: &Routes,
     ) -> Result<Learned, Inconsistent> {
         let State { nodes, free, overflowed } = state;
         let (nodes, free) = (nodes.into_owned(), free.into_owned());
         let learned = Learned { nodes, free, overflowed, ..Learned::new(most, key) };
         let known = learned.check(routes)?;
         let mut learned = learned;
-        for &route in &known {
+        for route in known {
             let (name, hash) = (routes.name(route), routes.get(route).hash);
             if !keys(name).iter().any(|key| key == shape::NAME) {
                 learned.index.insert_unique(hash, (hash, route), |&(hash, _)| hash);
             }
             learned.used[routes.get(route).proof as usize] += 1;
         }
-        learned.trim(known, routes);
         Ok(learned)
     }
 
@@ -70,11 +68,17 @@ impl Learned {
         self.clear_dead_ends(0);
     }
 
-    /// Removes what there is no room for.
-    fn trim(&mut self, mut known: Vec<RouteId>, routes: &mut Routes) {
+    /// If the `services`, which have learned as many routes as `all` says, have no room for so many: keeps the share that is
+    /// this one's, of those that were called last.
+    pub(in crate::route) fn trim(&mut self, all: [usize; 3], services: usize, routes: &mut Routes) {
+        let share = |proof: usize| {
+            let (room, used) = (self.room[proof], self.used[proof]);
+            if all[proof] > room + services * (room / SHARE) { used * room / all[proof] } else { used }
+        };
+        let mut surplus = std::array::from_fn::<_, 3, _>(|proof| self.used[proof] - share(proof));
+        let mut known: Vec<RouteId> =
+            self.nodes.iter().flat_map(|node| node.ends.iter().map(|end| end.route)).collect();
         known.sort_by_key(|&route| (routes.last_seen(route), route));
-        let mut surplus: Vec<usize> =
-            self.used.iter().zip(self.room).map(|(used, room)| used.saturating_sub(room)).collect();
         let gone = known.into_iter().filter(|&route| {
             let surplus = &mut surplus[routes.get(route).proof as usize];
             let goes = *surplus > 0;

@@ -7,7 +7,7 @@ use crate::{
     alert::Alert,
     detect::Rule,
     http::exchange::{Exchange, Request},
-    route::{Summary, Template},
+    route::{self, Summary, Template},
     time::Timestamp,
 };
 
@@ -92,7 +92,8 @@ fn run(calls: &[(u8, usize, u8, u8)], most: usize, restart_every: Option<usize>)
             7 => Some(404),
             _ => Some(302),
         };
-        let exchange = Exchange { status, ..exchange(&format!("198.51.100.{peer}"), &request, at) };
+        let mut exchange = Exchange { status, ..exchange(&format!("198.51.100.{peer}"), &request, at) };
+        exchange.endpoints.server.set_port(8_000 + (object % 3) as u16);
         detection.call(&exchange, &mut alerts);
         latest = latest.max(exchange.at);
         restart(2 * n, latest, &mut detection);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{alert::Alert, output::delivery::wording, time::Timestamp};
+use crate::{alert::Alert, output::delivery::wording, route::service, time::Timestamp};
 
 /// One alert of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,15 +20,20 @@ pub(super) struct Told {
 /// The alert, open until `ends`.
 pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> Told {
     let opened_with = alert.clients.first().unwrap_or(&alert.client);
-    let labels = BTreeMap::from([
+    let opened_on = alert.opened_on();
+    let (service, route) = service::split(&opened_on);
+    let mut labels = BTreeMap::from([
         ("alertname", wording::camel(alert.opened_by)),
         ("job", "rollcall".to_owned()),
         ("instance", instance.to_owned()),
         ("rollcall_id", alert.id.clone()),
-        ("route", alert.opened_on().to_owned()),
+        ("route", route.to_owned()),
         ("client_kind", opened_with.kind.clone().into_owned()),
         ("severity", alert.severity.name().to_owned()),
     ]);
+    if !service.is_empty() {
+        labels.insert("service", service.to_owned());
+    }
     let details = wording::details(alert);
     let description: Vec<_> = details.iter().map(|(name, detail)| format!("{name}: {detail}")).collect();
     let mut annotations = BTreeMap::from([

@@ -26,6 +26,8 @@ const RULES = {
 };
 
 const $ = (id) => document.getElementById(id);
+// Those that rows have been of.
+const services = new Set();
 let busiest = { windows_s: [], clients: [] };
 let answered = 0;
 let failure = "";
@@ -79,10 +81,25 @@ function plural(count, one, many) {
   return `${number(count)} ${count === 1 ? one : many}`;
 }
 
+// A route with its service, unless that is there already: no method has a colon.
+function fullName({ service, route }) {
+  return service && !route.split(" ", 1)[0].includes(":") ? `${service} ${route}` : route;
+}
+
+function meet(rows) {
+  rows.forEach(({ service }) => service && services.add(service));
+}
+
+// The same for people: where there is but one service, there is nothing to tell it from.
+function routeName(row) {
+  return services.size > 1 ? fullName(row) : row.route;
+}
+
 // The client that stands out in an alert, with what it has touched by now: lines are written when a count has doubled, and
 // may be about everybody.
 function meanwhile(alert) {
-  const isPart = (row) => (row.route === alert.route || alert.routes.includes(row.route)) && alert.clients.some(({ kind, id }) => kind === row.kind && id === row.id);
+  const routes = [fullName(alert), ...alert.routes.map((route) => fullName({ service: alert.service, route }))];
+  const isPart = (row) => routes.includes(fullName(row)) && alert.clients.some(({ kind, id }) => kind === row.kind && id === row.id);
   const rows = busiest.clients.filter(isPart).map((row) => ({ row, most: nearest(row) }));
   const { row, most } = rows.sort((a, b) => (b.most?.share ?? 0) - (a.most?.share ?? 0))[0] ?? {};
   if (!row) return alert;
@@ -93,7 +110,8 @@ function meanwhile(alert) {
   const { kind, id } = row;
   const { count: distinct, limit, window: window_s } = most;
   // Calls are not known by route and client.
-  return { ...alert, last_seen, client: { kind, id }, route: row.route, distinct, limit, window_s, distinct_error: row.exact ? 0 : 1, requests: 0 };
+  const { service, route } = row;
+  return { ...alert, last_seen, client: { kind, id }, service, route, distinct, limit, window_s, distinct_error: row.exact ? 0 : 1, requests: 0 };
 }
 
 function client({ kind, id }) {
@@ -135,7 +153,7 @@ function card(told, at) {
       "div",
       { class: "who" },
       client(alert.client),
-      el("span", { class: "mono" }, alert.route),
+      el("span", { class: "mono" }, routeName(alert)),
       alert.route_count > 1
         ? el("span", { class: "small" }, `and ${plural(alert.route_count - 1, "other route", "other routes")}`)
         : "",
@@ -156,6 +174,7 @@ function card(told, at) {
 }
 
 function showAlerts({ at, open, alerts }) {
+  meet(alerts);
   const serious = alerts.filter((alert) => alert.severity !== "info");
   const notices = alerts.filter((alert) => alert.severity === "info");
   const beyond = open - alerts.length + Math.max(0, serious.length - MOST_ALERTS);
@@ -261,6 +280,7 @@ function nearestSaid(row) {
 function showClients(answer) {
   const { at, windows_s: windows, clients } = answer;
   busiest = answer;
+  meet(answer.clients);
   $("clients-hint").hidden = clients.length === 0;
   $("clients-hint").textContent = `Bars: how much of the limit is used in ${windows.map(span).join(", ")}.`;
   const rows = clients.slice(0, MOST_CLIENTS).map((row) => {
@@ -278,7 +298,7 @@ function showClients(answer) {
           row.open ? el("span", { class: "flag" }, "over a limit") : "",
         ),
       ),
-      el("td", { class: "route full mono" }, row.route),
+      el("td", { class: "route full mono" }, routeName(row)),
       el("td", { class: "number", "data-name": "objects" }, row.exact ? number(most) : `~${number(most)}`),
       el("td", {}, bars(windows, row.distinct, row.limits), el("span", { class: "limit" }, nearestSaid(row))),
       el("td", { class: "number", "data-name": "last call", title: row.last_seen }, ago(row.last_seen, at)),
@@ -288,6 +308,7 @@ function showClients(answer) {
 }
 
 function showRoutes({ routes }) {
+  meet(routes);
   const most = Math.max(1, ...routes.map((route) => route.objects_hour));
   const rows = routes.slice(0, MOST_ROUTES).map((route) => {
     const share = (100 * route.objects_hour) / most;
@@ -300,7 +321,7 @@ function showRoutes({ routes }) {
     return el(
       "tr",
       {},
-      el("td", { class: "route full mono" }, route.route),
+      el("td", { class: "route full mono" }, routeName(route)),
       el("td", { class: "number", "data-name": "objects" }, number(route.objects_hour)),
       el("td", { class: "wide" }, meter),
       el("td", { class: "number", "data-name": "calls" }, number(route.calls)),

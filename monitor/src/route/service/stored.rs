@@ -1,0 +1,85 @@
+//! Services as they are written down: the router of each.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::{MOST, REST, Service, Services, Settings};
+use crate::{
+    hash::HashKey,
+    route::{self, NeverMatches, Router},
+    state::{Inconsistent, Names, check},
+};
+
+/// [`Services`], written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State<'a>(#[serde(borrow)] Vec<(Cow<'a, str>, route::State<'a>)>);
+
+impl Services {
+    /// What is to be written down, between calls.
+    pub fn checkpoint(&self) -> State<'_> {
+        State(self.all.iter().map(|of| (Cow::Borrowed(&*of.name), of.router.checkpoint())).collect())
+    }
+
+    /// Services as `settings` say that go on from `state`, and the rules that can never match. Leaves each full name of a
+    /// route once in `names`.
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        State(state): State<'_>,
+        names: &mut Names,
+    ) -> Result<(Services, Vec<NeverMatches>), Inconsistent> {
+        let (mut services, never) = Services::new(settings, key);
+        for (name, router) in state {
+            let port = port(&name).ok_or(Inconsistent("a service has no port"))?;
+            check(!services.ports.contains(&port), "a service is there twice")?;
+            // So nothing comes after the rest, either.
+            check(services.ports.len() < MOST + usize::from(port.is_none()), "there are too many services")?;
+            let (router, _) = Router::restore(services.settings.of_service(&name), key, router, names)?;
+            services.ports.push(port);
+            services.all.push(Service { name: name.into(), router, calls: 0, names: Vec::new() });
+        }
+        let (learned, count) = (services.learned_routes(), services.all.len());
+        for service in &mut services.all {
+            service.router.trim(learned, count);
+            service.share_names(names);
+        }
+        services.learned = services.learned_routes();
+        Ok((services, never))
+    }
+
+    fn learned_routes(&self) -> [usize; 3] {
+        let mut learned = [0; 3];
+        for service in &self.all {
+            for (all, of) in learned.iter_mut().zip(service.router.learned_routes()) {
+                *all += of;
+            }
+        }
+        learned
+    }
+}
+
+impl Service {
+    fn share_names(&mut self, names: &mut Names) {
+        if self.name.is_empty() {
+            return;
+        }
+        let routes: Vec<_> = self.router.routes().ids().collect();
+        for route in routes {
+            let full = names.share(self.full_name(route));
+            if let Some(Some([_, known])) = self.names.get_mut(route.0 as usize) {
+                *known = full;
+            }
+        }
+    }
+}
+
+/// The port of a service of this name; none for the rest.
+fn port(name: &str) -> Option<Option<u16>> {
+    match name {
+        "" => Some(Some(0)),
+        REST => Some(None),
+        name if super::is_name(name) => Some(Some(name.strip_prefix(':')?.parse().ok()?)),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! Two APIs on two ports of one host: neither has a part in what is known or told of the other.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use rollcall_tests::{
+    Client, Daemon, Nginx, client::request, daemon, daemon::DISTINCT_OBJECTS, deadline, program,
+};
+use serde_json::{Value, json};
+
+const EXCHANGES: &str = "rollcall_exchanges_total";
+const CALLS: &str = "rollcall_service_calls_total";
+const ROUTE: &str = "GET /v1/customers/{id}";
+
+/// Accounts that one client reads of each API: in order, and of both together twice what is.
+const EACH: usize = 12;
+
+/// What a client has to read of one to be over a limit, and of the other, which has its own, to be.
+const LIMIT: usize = 20;
+const OWN_LIMIT: usize = 30;
+
+#[test]
+fn two_ports_share_no_route_and_no_limit() -> Result<()> {
+    let servers = [Nginx::start()?, Nginx::start()?];
+    let ports = [servers[0].port(), servers[1].port()];
+    let services = ports.map(|port| format!(":{port}"));
+    let own_limit = format!("{} {ROUTE}={OWN_LIMIT}/10s", services[1]);
+    let daemon = Daemon::start(&ports, &["--limit", &own_limit])?;
+    let mut clients = [Client::connect(servers[0].address())?, Client::connect(servers[1].address())?];
+    // No walk by its order: far apart.
+    let mut read = |server: usize, id: usize| -> Result<()> {
+        clients[server].send(request("GET", &format!("/v1/customers/{}", id * 7_919 % 100_003)))?;
+        clients[server].response()?;
+        Ok(())
+    };
+    let evaluated = |calls: usize| {
+        deadline::until("the calls to be evaluated", || {
+            Ok((daemon.metrics()?.sum(EXCHANGES, &[]) >= calls as f64).then_some(()))
+        })
+    };
+    for id in 0..EACH {
+        read(0, id)?;
+        read(1, EACH + id)?;
+    }
+    evaluated(2 * EACH)?;
+
+    let (status, body) = daemon.page("/api/v1/routes")?;
+    ensure!(status == 200, "{status}: {body}");
+    let listing: Value = serde_json::from_str(&body)?;
+    let routes: Vec<_> = listing["routes"]
+        .as_array()
+        .context("no routes")?
+        .iter()
+        .map(|route| json!([route["service"], route["route"], route["calls"]]))
+        .collect();
+    let mut expected: Vec<_> = services.iter().map(|service| json!([service, ROUTE, EACH])).collect();
+    expected.sort_by_key(ToString::to_string);
+    assert_eq!(routes, expected, "{body}");
+    for service in &services {
+        let calls = daemon.metrics()?.sum(CALLS, &[("service", service.as_str())]);
+        assert_eq!(calls, EACH as f64, "{service}");
+    }
+    let mut command = Command::new(daemon::binary());
+    command.arg("routes").args(["--web.listen-address", &daemon.web().to_string()]);
+    let table = program::run(&mut command)?;
+    for service in &services {
+        ensure!(table.lines().any(|line| line.starts_with(&format!("{service} {ROUTE} "))), "{table}");
+    }
+
+    // Of the one that has a limit of its own, as many are in order.
+    for id in EACH..=LIMIT {
+        read(1, EACH + id)?;
+    }
+    for id in EACH..=LIMIT {
+        read(0, id)?;
+    }
+    let alert = daemon.wait_for_alert(DISTINCT_OBJECTS)?;
+    assert_eq!(
+        [&alert["service"], &alert["route"], &alert["routes"], &alert["distinct"]],
+        [&json!(services[0]), &json!(ROUTE), &json!([ROUTE]), &json!(LIMIT + 1)],
+        "{alert}"
+    );
+    let report = daemon.stop()?;
+    let walks = report.alerts.iter().filter(|alert| alert["rule"] == DISTINCT_OBJECTS);
+    for alert in walks {
+        assert_eq!(alert["service"], json!(services[0]), "{alert}");
+    }
+    Ok(())
+}

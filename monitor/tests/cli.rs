@@ -100,6 +100,10 @@ fn usage_errors_are_claps_own() {
         (vec!["run", "--prot", "80"], "unexpected argument '--prot' found"),
         (vec!["run", "--limit", "20"], "limit \"20\" is not N/WINDOW, like 30/60s or 100/1h"),
         (vec!["run", "--limit", "0/10s"], "\"0\" is not a number of objects from 1 to 4294967295"),
+        (
+            vec!["run", "--service", "a.example"],
+            "service \"a.example\" is not HOST:PORT, like shop.example.com:8080",
+        ),
         (vec!["run", "--port", "0"], "0 is not in 1..=65535"),
         (vec!["run", "--port", "80,x"], "invalid value 'x' for '--port <PORT>'"),
         (vec!["run", "--sample", "0"], "must be greater than 0 and at most 1"),
@@ -146,7 +150,15 @@ fn flags_of_attribution_that_mean_nothing_are_one_clear_line() {
     let scratch = Scratch::new();
     for (flags, message) in [
         (
-            &["--route", "v1"][..],
+            &["--limit", "shop.example:80=5/10s"][..],
+            "rollcall: there is no service \"shop.example:80\": services with a name have to be told of; see --service in --help",
+        ),
+        (
+            &["--service", "a.example:80", "--route", ":80 GET /v1/{x}"],
+            "rollcall: there is no service \":80\" among a.example:80; see --service in --help",
+        ),
+        (
+            &["--route", "v1"],
             "rollcall: route \"v1\": the path must begin with /, like GET /v1/customers/{account}; see --route in --help",
         ),
         (

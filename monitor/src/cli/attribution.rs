@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use rollcall::{
     client::{self, ForwardedHeader, Source, SourceError, Sources, TrustedProxies},
     object::{Names, ObjectParam},
-    route::{self, NeverMatches, Template, TemplateError, openapi, service},
+    route::{self, NeverMatches, Served, Template, TemplateError, openapi, service},
 };
 
 use super::{
@@ -22,6 +22,18 @@ use super::{
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AttributionArgs {
+    /// Host name under which an API of its own is served, where a port serves several, such as shop.example.com:8080;
+    /// repeatable, or a list. Name first the one that the server takes unknown names for: calls under any other name count as
+    /// that one's. Without names, a port is one service.
+    #[arg(
+        long = "service",
+        env = "ROLLCALL_SERVICE",
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    services: Vec<Served>,
+
     /// Route to tell calls by, such as 'GET /v1/customers/{account}/**'; repeatable, or a list. What is in braces is
     /// the object, * is any segment and ** any number of them. Behind a service, as in ':8001 GET /v1/{account}', it is
     /// one of that service alone. @FILE reads one from each line of a file. Other routes are learned.
@@ -175,13 +187,38 @@ impl AttributionArgs {
                 _ => templates.extend(read_document(path)?),
             }
         }
-        Ok(route::Settings {
+        if self.services.len() > service::MOST_SERVED {
+            let most = service::MOST_SERVED;
+            return Err(usage(
+                anyhow!("{} services by name are too many: at most {most}", self.services.len()),
+                "see --service in --help",
+            ));
+        }
+        let settings = route::Settings {
+            services: self.services.clone(),
             rules,
             document,
             names: Names::new(self.object_params.clone()),
             most: self.most as usize,
-        })
+        };
+        for service in settings.declared_services() {
+            expect_service(&settings, service)?;
+        }
+        Ok(settings)
     }
+}
+
+/// Fails if no call can ever be one of `service`.
+pub(crate) fn expect_service(settings: &route::Settings, service: &str) -> Result<(), Failure> {
+    if settings.has_service(service) {
+        return Ok(());
+    }
+    let served: Vec<String> = settings.services.iter().map(ToString::to_string).collect();
+    let error = match &served[..] {
+        [] => anyhow!("there is no service {service:?}: services with a name have to be told of"),
+        _ => anyhow!("there is no service {service:?} among {}", served.join(", ")),
+    };
+    Err(usage(error, "see --service in --help"))
 }
 
 /// Says which of the operator's rules are in vain.

@@ -213,6 +213,9 @@ pub(crate) fn settings(args: &EngineArgs) -> Result<Settings, Failure> {
     settings.detection.clients = args.attribution.clients()?;
     settings.detection.routes = args.attribution.routes()?;
     settings.detection.detector = args.detection.settings()?;
+    for service in settings.detection.detector.policy.services() {
+        attribution::expect_service(&settings.detection.routes, service)?;
+    }
     Ok(settings)
 }
 

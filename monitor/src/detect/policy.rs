@@ -122,6 +122,13 @@ impl Policy {
         self.usual(None).into_iter().flatten().min().unwrap_or(NONE)
     }
 
+    /// The services that limits name.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let services =
+            self.routes.keys().map(|name| if service::is_name(name) { name } else { service::split(name).0 });
+        services.filter(|service| !service.is_empty())
+    }
+
     /// Whether there are limits for `route` alone, by its full name.
     pub(super) fn has_limits(&self, route: &str) -> bool {
         self.routes.contains_key(route) || self.routes.contains_key(service::split(route).1)

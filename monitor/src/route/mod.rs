@@ -34,6 +34,7 @@ pub(crate) use callers::Callers;
 pub use declared::NeverMatches;
 pub use learned::{NAMES, Recalled};
 pub use routes::{FEW, NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use service::Served;
 pub use stored::State;
 pub use template::{Template, TemplateError};
 
@@ -63,6 +64,8 @@ const METHODS: [&str; 11] =
 /// How routes and objects are found.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// Names under which APIs of their own are served, [`service::MOST_SERVED`] at most.
+    pub services: Vec<Served>,
     /// Routes that the operator declared.
     pub rules: Vec<Template>,
     /// Routes of an OpenAPI document; `None` without one.
@@ -75,7 +78,13 @@ pub struct Settings {
 /// Nothing declared, 10,000 routes: some 5 MiB.
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { rules: Vec::new(), document: None, names: Names::default(), most: 10_000 }
+        Settings {
+            services: Vec::new(),
+            rules: Vec::new(),
+            document: None,
+            names: Names::default(),
+            most: 10_000,
+        }
     }
 }
 
@@ -135,7 +144,7 @@ impl Router {
 
     /// A router that goes on from what has been learned.
     fn with(settings: Settings, learned: Learned, routes: Routes) -> (Router, Vec<NeverMatches>) {
-        let Settings { rules, document, names, most: _ } = settings;
+        let Settings { services: _, rules, document, names, most: _ } = settings;
         let mut router = Router {
             rules: Declared::new(Origin::Rule),
             document: document.is_some().then(|| Declared::new(Origin::Openapi)),

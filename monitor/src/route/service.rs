@@ -1,20 +1,25 @@
 //! Services: which of the APIs of a host a route is one of.
 //!
-//! A service is named by the port that it listens on: `:8001`. Its routes are its own: what has been learned of them, their
+//! A service is named by the port that it listens on: `:8001`. Where the operator says that several are served there by name
+//! ([`Served`]), each is named by that too: `shop.example.com:8001`. Its routes are its own: what has been learned of them, their
 //! limits, and what is found on them. The full name of a route has its service before it: `:8001 GET /v1/customers/{id}`.
 //! Where no port is known, as in access logs, all is one service, which has no name.
 //!
 //! Nobody who calls can make a service up: ports are the host's, those beyond the [most](MOST) are one service, and all
-//! services share the [room](Settings::most) for learned routes.
+//! services share the [room](Settings::most) for learned routes. Names are not learned from traffic: that a name is answered says
+//! nothing where a server answers to any, and nothing that can be seen of its answers tells that from a server which has the
+//! name, but what a client has a hand in. A call under a name that the operator has not told of belongs to the first of its
+//! port, so that made-up names part a walk into none.
 
 mod stored;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 pub use stored::State;
 
 use super::{
-    Attribution, Counters, NEW, NeverMatches, RouteId, Router, Settings, Summary, Template, target::Target,
+    Attribution, Counters, NEW, NeverMatches, RouteId, Router, Settings, Summary, Template,
+    target::{self, Target},
 };
 use crate::{hash::HashKey, http::exchange::Exchange};
 
@@ -25,16 +30,43 @@ const MOST: usize = 32;
 /// The service of ports beyond the [most](MOST).
 const REST: &str = ":*";
 
+/// Names that can be served.
+pub const MOST_SERVED: usize = 64;
+
+/// A host name under which an API of its own is served on a port. The first of a port has all calls under other names, too: it
+/// should be the one that the server takes such calls for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    host: Box<str>,
+    port: u16,
+}
+
+/// A text that names no service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("service {0:?} is not HOST:PORT, like shop.example.com:8080")]
+pub struct ServedError(String);
+
 /// Every service, each with its router.
 #[derive(Debug)]
 pub struct Services {
     settings: Settings,
     key: HashKey,
-    /// The ports of `all`, in the same order; `None` for the rest.
-    ports: Vec<Option<u16>>,
+    /// What each of `all` is, in the same order.
+    places: Vec<Place>,
     all: Vec<Service>,
     /// Routes that all have learned, by what they have proved to be.
     learned: [usize; 3],
+}
+
+/// What makes a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// 0 if it is not known.
+    Port(u16),
+    /// One of [`Settings::services`].
+    Served(u8),
+    /// All ports beyond the [most](MOST).
+    Rest,
 }
 
 /// A service by number.
@@ -61,9 +93,10 @@ pub struct ServiceRoute {
 
 impl Services {
     /// No service yet: routers are as `settings` say. Beside it the rules that can never match.
-    pub fn new(settings: Settings, key: HashKey) -> (Services, Vec<NeverMatches>) {
+    pub fn new(mut settings: Settings, key: HashKey) -> (Services, Vec<NeverMatches>) {
         let never = never(&settings, key);
-        (Services { settings, key, ports: Vec::new(), all: Vec::new(), learned: [0; 3] }, never)
+        settings.services.truncate(MOST_SERVED);
+        (Services { settings, key, places: Vec::new(), all: Vec::new(), learned: [0; 3] }, never)
     }
 
     /// Finds the route and objects of a request to `target`, as [`Router::attribute`] does.
@@ -74,7 +107,7 @@ impl Services {
         learn: bool,
         attribution: &mut Attribution,
     ) -> ServiceRoute {
-        let id = self.of(exchange.endpoints.server.port());
+        let id = self.of(exchange);
         let service = &mut self.all[usize::from(id.0)];
         let router = &mut service.router;
         let before = router.learned_routes();
@@ -87,20 +120,37 @@ impl Services {
         ServiceRoute { service: id, route: attribution.id }
     }
 
-    /// The service that listens on `port`; 0 is that of calls whose port is not known.
-    fn of(&mut self, port: u16) -> ServiceId {
-        let rest = self.ports.len() >= MOST;
-        let known = self.ports.iter().position(|known| *known == Some(port));
-        // The rest comes last.
-        if let Some(known) = known.or_else(|| self.ports.iter().position(Option::is_none)) {
-            return ServiceId(known as u8);
+    /// The service that a call was made to.
+    fn of(&mut self, exchange: &Exchange<'_>) -> ServiceId {
+        let known = |place: Place| self.places.iter().position(|known| *known == place);
+        let mut place = self.place(exchange);
+        let mut number = known(place);
+        if number.is_none() && matches!(place, Place::Port(_)) && self.ports() >= MOST {
+            place = Place::Rest;
+            number = known(place);
         }
-        let port = (!rest).then_some(port);
-        let name = name(port);
-        let (router, _) = Router::new(self.settings.of_service(&name), self.key);
-        self.ports.push(port);
-        self.all.push(Service { name, router, calls: 0, names: Vec::new() });
-        ServiceId((self.all.len() - 1) as u8)
+        let number = number.unwrap_or_else(|| {
+            let name = self.settings.name(place);
+            let (router, _) = Router::new(self.settings.of_service(&name), self.key);
+            self.places.push(place);
+            self.all.push(Service { name, router, calls: 0, names: Vec::new() });
+            self.all.len() - 1
+        });
+        ServiceId(number as u8)
+    }
+
+    fn place(&self, exchange: &Exchange<'_>) -> Place {
+        let port = exchange.endpoints.server.port();
+        let mut here = (0..).zip(&self.settings.services).filter(|(_, served)| served.port == port);
+        let Some((first, _)) = here.clone().next() else { return Place::Port(port) };
+        let host = target::host(exchange.request).unwrap_or_default();
+        let named = here.find(|(_, served)| host.eq_ignore_ascii_case(served.host.as_bytes()));
+        Place::Served(named.map_or(first, |(named, _)| named))
+    }
+
+    /// How many ports have a service of their own, without names.
+    fn ports(&self) -> usize {
+        self.places.iter().filter(|place| matches!(place, Place::Port(_))).count()
     }
 
     /// The router of a service.
@@ -172,6 +222,17 @@ impl Service {
 }
 
 impl Settings {
+    /// The services that rules and documents name.
+    pub fn declared_services(&self) -> impl Iterator<Item = &str> {
+        let templates = self.rules.iter().chain(self.document.iter().flatten());
+        templates.filter_map(|template| template.service.as_deref())
+    }
+
+    /// Whether calls can be of a service of this name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.place_of(name).is_some()
+    }
+
     /// What of them is for a service.
     fn of_service(&self, name: &str) -> Settings {
         let of = |templates: &[Template]| {
@@ -183,7 +244,38 @@ impl Settings {
             let mine = of(all);
             (all.is_empty() || !mine.is_empty()).then_some(mine)
         });
-        Settings { rules: of(&self.rules), document, names: self.names.clone(), most: self.most }
+        Settings {
+            services: Vec::new(),
+            rules: of(&self.rules),
+            document,
+            names: self.names.clone(),
+            most: self.most,
+        }
+    }
+
+    /// The name of a service.
+    fn name(&self, place: Place) -> Arc<str> {
+        match place {
+            Place::Port(0) => "".into(),
+            Place::Port(port) => format!(":{port}").into(),
+            Place::Served(served) => self.services[usize::from(served)].to_string().into(),
+            Place::Rest => REST.into(),
+        }
+    }
+
+    /// The service of this name, if it can be one.
+    fn place_of(&self, name: &str) -> Option<Place> {
+        match name {
+            "" => return Some(Place::Port(0)),
+            REST => return Some(Place::Rest),
+            _ => {}
+        }
+        let served = (0..).zip(&self.services).find(|(_, served)| served.to_string() == name);
+        if let Some((number, _)) = served {
+            return Some(Place::Served(number));
+        }
+        let port = name.strip_prefix(':')?.parse().ok()?;
+        self.services.iter().all(|served| served.port != port).then_some(Place::Port(port))
     }
 }
 
@@ -203,14 +295,6 @@ fn never(settings: &Settings, key: HashKey) -> Vec<NeverMatches> {
         }
     }
     never
-}
-
-fn name(port: Option<u16>) -> Arc<str> {
-    match port {
-        Some(0) => "".into(),
-        Some(port) => format!(":{port}").into(),
-        None => REST.into(),
-    }
 }
 
 /// The full name of a route of a service.
@@ -257,9 +341,37 @@ pub fn is_one<'a>(routes: impl Iterator<Item = &'a str>) -> bool {
 
 /// Whether a word names a service, and no method.
 pub fn is_name(word: &str) -> bool {
-    let is_port =
-        |port: &str| port.parse::<u16>().is_ok_and(|number| number != 0 && name(Some(number)) == word.into());
-    word.strip_prefix(':').is_some_and(|port| port == "*" || is_port(port))
+    let Some((host, port)) = word.rsplit_once(':') else { return false };
+    if word == REST {
+        return true;
+    }
+    let is_port = port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
+    is_port && (host.is_empty() || is_host(host))
+}
+
+/// Whether a text is a host name, as services have it.
+fn is_host(text: &str) -> bool {
+    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(is_label) && !text.ends_with('.')
+}
+
+impl FromStr for Served {
+    type Err = ServedError;
+
+    fn from_str(text: &str) -> Result<Served, ServedError> {
+        let error = || ServedError(text.to_owned());
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(error)?;
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(error)?;
+        if is_host(host) { Ok(Served { host: host.into(), port }) } else { Err(error()) }
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 /// The full name of a route, written as two fields: `service`, if it has one, and `route`.
@@ -300,14 +412,48 @@ mod tests {
         for (service, route) in [
             (":8001", "GET /v1/customers/{id}"),
             (":*", "~other"),
+            ("shop.example.com:80", "GET /"),
             ("", "GET /v1/a b"),
             ("", "~new"),
             ("", ""),
         ] {
             assert_eq!(split(&full(service, &route.into())), (service, route));
         }
-        for name in ["GET :8001", ":0 GET /", ":08 GET /", ":65536 GET /", ": GET /", ":+80 GET /"] {
+        for name in [
+            "GET :8001",
+            ":0 GET /",
+            ":08 GET /",
+            ":65536 GET /",
+            ": GET /",
+            ":+80 GET /",
+            "A:80 GET /",
+            "a:* GET /",
+        ] {
             assert_eq!(split(name), ("", name));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_served_has_a_port() {
+        for (text, read) in
+            [("Shop.example.COM.:80", "shop.example.com:80"), (" a_b-1:65535 ", "a_b-1:65535")]
+        {
+            let served: Served = text.parse().unwrap();
+            assert_eq!(served.to_string(), read);
+            assert!(is_name(read));
+        }
+        for text in [
+            "shop.example.com",
+            ":80",
+            "a:0",
+            "a:65536",
+            "a b:80",
+            "caf\u{e9}:80",
+            "[::1]:80",
+            "*.a:80",
+            ".:80",
+        ] {
+            assert_eq!(text.parse::<Served>(), Err(ServedError(text.to_owned())));
         }
     }
 

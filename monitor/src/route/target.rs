@@ -55,16 +55,29 @@ impl<'a> Target<'a> {
 
 /// Absolute-form without its scheme and authority; anything else as it is.
 fn without_authority(target: &[u8]) -> &[u8] {
+    split_authority(target).map_or(target, |(_, rest)| rest)
+}
+
+/// The authority of a target in absolute-form, and what stands behind it.
+fn split_authority(target: &[u8]) -> Option<(&[u8], &[u8])> {
     if !target.first().is_some_and(u8::is_ascii_alphabetic) {
-        return target;
+        return None;
     }
     let scheme =
         target.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
-    match target[scheme..].strip_prefix(b"://") {
-        Some(rest) => {
-            let authority = rest.iter().take_while(|byte| !b"/?#".contains(byte)).count();
-            &rest[authority..]
-        }
-        None => target,
-    }
+    let rest = target[scheme..].strip_prefix(b"://")?;
+    Some(rest.split_at(rest.iter().take_while(|byte| !b"/?#".contains(byte)).count()))
+}
+
+/// The host name that `request` is for, without a port: that of an absolute-form target, else of its `Host` field (RFC 9112,
+/// section 3.2.2), spelt as the client does.
+pub fn host(request: &Request) -> Option<&[u8]> {
+    let authority = match split_authority(request.target()) {
+        Some((authority, _)) => authority,
+        None => request.host()?,
+    };
+    let host = authority.rsplit(|&byte| byte == b'@').next().unwrap_or_default().trim_ascii();
+    // Of an IPv6 address nothing is left that is a name.
+    let host = host.split(|&byte| byte == b':').next().unwrap_or_default();
+    Some(host.strip_suffix(b".").unwrap_or(host))
 }

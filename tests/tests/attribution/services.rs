@@ -1,12 +1,14 @@
-//! Two APIs on two ports of one host: neither has a part in what is known or told of the other.
+//! Two APIs on one host, by port and by name: neither has a part in what is known or told of the other.
 
-use std::process::Command;
+use std::{net::Ipv4Addr, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
     Client, Daemon, Nginx, client::request, daemon, daemon::DISTINCT_OBJECTS, deadline, program,
 };
 use serde_json::{Value, json};
+
+use super::CALLER;
 
 const EXCHANGES: &str = "rollcall_exchanges_total";
 const CALLS: &str = "rollcall_service_calls_total";
@@ -84,6 +86,45 @@ fn two_ports_share_no_route_and_no_limit() -> Result<()> {
     let walks = report.alerts.iter().filter(|alert| alert["rule"] == DISTINCT_OBJECTS);
     for alert in walks {
         assert_eq!(alert["service"], json!(services[0]), "{alert}");
+    }
+    Ok(())
+}
+
+/// Names that the operator tells of part what is read of them; those that a client makes up part nothing, though the server
+/// answers to any.
+#[test]
+fn names_are_services_if_the_operator_says_so() -> Result<()> {
+    let nginx = Nginx::start()?;
+    let names = ["shop.example", "billing.example"].map(|name| format!("{name}:{}", nginx.port()));
+    let daemon = Daemon::start(&[nginx.port()], &["--service", &names.join(",")])?;
+    let read = |client: &mut Client, host: &str, id: usize| -> Result<()> {
+        let target = format!("/v1/customers/{}", id * 7_919 % 100_003);
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))?;
+        client.response()?;
+        Ok(())
+    };
+    let mut honest = Client::connect_from(Ipv4Addr::new(127, 0, 0, 67), nginx.address())?;
+    for id in 0..EACH {
+        read(&mut honest, "Shop.Example", id)?;
+        read(&mut honest, &names[1], EACH + id)?;
+    }
+    let mut thief = Client::connect_from(CALLER, nginx.address())?;
+    for id in 0..=LIMIT {
+        read(&mut thief, &format!("a{id}.example"), id)?;
+    }
+    let alert = daemon.wait_for_alert(DISTINCT_OBJECTS)?;
+    assert_eq!(
+        [&alert["service"], &alert["route"], &alert["distinct"], &alert["client"]["id"]],
+        [&json!(names[0]), &json!(ROUTE), &json!(LIMIT + 1), &json!(CALLER.to_string())],
+        "{alert}"
+    );
+    for (name, calls) in [(&names[0], EACH + LIMIT + 1), (&names[1], EACH)] {
+        assert_eq!(daemon.metrics()?.sum(CALLS, &[("service", name.as_str())]), calls as f64, "{name}");
+    }
+    let report = daemon.stop()?;
+    let walks = report.alerts.iter().filter(|alert| alert["rule"] == DISTINCT_OBJECTS);
+    for alert in walks {
+        assert_eq!(alert["client"]["id"], json!(CALLER.to_string()), "{alert}");
     }
     Ok(())
 }

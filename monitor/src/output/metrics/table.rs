@@ -114,7 +114,7 @@ families! {
     DETECTOR_CLOCK_SET_BACK: Counter "rollcall_detector_clock_set_back_total" [];
     /// Routes that have been learned.
     ROUTES: Gauge "rollcall_routes" [];
-    /// Calls by the service that they were made to: the server's port. Those of the 33rd port and all beyond are `:*`.
+    /// Calls by the service that they were made to: the server's port, with the name where it was told of (--service). Those of the 33rd port and all beyond are `:*`.
     SERVICE_CALLS: Counter "rollcall_service_calls_total" ["service"];
     /// Calls that got the route `~other`, as there were too many routes or the template was too long.
     ROUTES_OVERFLOWED: Counter "rollcall_routes_overflowed_total" [];

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MOST, REST, Service, Services, Settings};
+use super::{MOST, Place, Service, Services, Settings};
 use crate::{
     hash::HashKey,
     route::{self, NeverMatches, Router},
@@ -31,12 +31,14 @@ impl Services {
     ) -> Result<(Services, Vec<NeverMatches>), Inconsistent> {
         let (mut services, never) = Services::new(settings, key);
         for (name, router) in state {
-            let port = port(&name).ok_or(Inconsistent("a service has no port"))?;
-            check(!services.ports.contains(&port), "a service is there twice")?;
-            // So nothing comes after the rest, either.
-            check(services.ports.len() < MOST + usize::from(port.is_none()), "there are too many services")?;
+            check(name.is_empty() || super::is_name(&name), "a service has no name")?;
+            // What its name was, or that it had none, may have changed: then nobody calls it any more.
+            let Some(place) = services.settings.place_of(&name) else { continue };
+            check(!services.places.contains(&place), "a service is there twice")?;
+            let is_port = matches!(place, Place::Port(_));
+            check(!is_port || services.ports() < MOST, "there are too many services")?;
             let (router, _) = Router::restore(services.settings.of_service(&name), key, router, names)?;
-            services.ports.push(port);
+            services.places.push(place);
             services.all.push(Service { name: name.into(), router, calls: 0, names: Vec::new() });
         }
         let (learned, count) = (services.learned_routes(), services.all.len());
@@ -71,15 +73,5 @@ impl Service {
                 *known = full;
             }
         }
-    }
-}
-
-/// The port of a service of this name; none for the rest.
-fn port(name: &str) -> Option<Option<u16>> {
-    match name {
-        "" => Some(Some(0)),
-        REST => Some(None),
-        name if super::is_name(name) => Some(Some(name.strip_prefix(':')?.parse().ok()?)),
-        _ => None,
     }
 }

@@ -274,6 +274,42 @@ fn a_smaller_bound_keeps_the_routes_that_were_called_last() {
     written(&restarted(&detection, settings(&[], None, 80)));
 }
 
+/// What has been learned of a service stays while it is one.
+#[test]
+fn services_outlive_a_restart() {
+    let named = |names: &[&str]| {
+        let services = names.iter().map(|name| name.parse().unwrap()).collect();
+        let settings = settings(&[], None, 10_000);
+        Settings { routes: route::Settings { services, ..settings.routes }, ..settings }
+    };
+    let names = ["a.example:8001", "b.example:8001"];
+    let call = |detection: &mut Detection, port: u16, host: &str| {
+        let request = request_with("/v1/customers/1", "host", host);
+        let mut exchange = exchange("198.51.100.7", &request, 0);
+        exchange.endpoints.server.set_port(port);
+        detection.call(&exchange, &mut Vec::new());
+        detection.complete(&exchange, &mut Vec::new());
+    };
+    let told = |detection: &Detection| {
+        let name = |summary: &Summary| service::split(&summary.route).0.to_owned();
+        detection.routes().iter().map(name).collect::<Vec<_>>()
+    };
+    let mut detection = Detection::new(named(&names), HashKey::new(KEY));
+    for (port, host) in [(8_001, "b.example"), (8_001, "a.example"), (8_002, "b.example")] {
+        call(&mut detection, port, host);
+    }
+    let all = [":8002", "a.example:8001", "b.example:8001"];
+    assert_eq!(told(&detection), all);
+    assert_eq!(told(&restarted(&detection, named(&names))), all);
+    assert_eq!(told(&restarted(&detection, named(&[names[1], names[0]]))), all);
+    assert_eq!(told(&restarted(&detection, named(&names[..1]))), all[..2]);
+    assert_eq!(told(&restarted(&detection, named(&["c.example:8002"]))), [""; 0]);
+    let mut detection = restarted(&detection, named(&[]));
+    assert_eq!(told(&detection), all[..1]);
+    call(&mut detection, 8_001, "a.example");
+    assert_eq!(told(&detection), [":8001", ":8002"]);
+}
+
 #[test]
 fn a_name_is_once_in_memory() {
     let mut detection = Detection::new(settings(&[], None, 10_000), HashKey::new(KEY));

@@ -218,3 +218,83 @@ fn limits_and_routes_name_a_service_or_hold_on_each() {
         ]
     );
 }
+
+/// Two APIs by name on one port, beside another port.
+fn with_names() -> Detection {
+    let services = ["shop.example.com:8001", "billing.example.com:8001"];
+    let services = services.map(|name| name.parse().unwrap()).to_vec();
+    with_routes(&[], route::Settings { services, ..route::Settings::default() })
+}
+
+fn call_as(
+    detection: &mut Detection,
+    port: u16,
+    fields: &[(&str, &str)],
+    target: &str,
+    ns: u64,
+    out: &mut Vec<Alert>,
+) {
+    let request = request_with_all(target, fields);
+    let mut exchange = exchange(CLIENT, &request, ns);
+    exchange.endpoints.server.set_port(port);
+    detection.call(&exchange, out);
+    detection.complete(&exchange, out);
+}
+
+/// Names that the operator tells of are services of their own, however clients spell them.
+#[test]
+fn names_on_a_port_are_services() {
+    let mut detection = with_names();
+    let mut out = Vec::new();
+    let hosts =
+        ["shop.example.com", "billing.example.com:8001", "Shop.Example.COM.:8001", " billing.EXAMPLE.com. "];
+    for n in 0..24 {
+        let target = format!("/v1/customers/{}", n * 7_919 % 1_009);
+        call_as(&mut detection, 8_001, &[("host", hosts[n as usize % 4])], &target, n * S / 10, &mut out);
+    }
+    // What a request in absolute-form is for stands there, whatever its field says.
+    let target = "http://user@billing.example.com:8001/v1/customers/1";
+    call_as(&mut detection, 8_001, &[("host", "shop.example.com")], target, 3 * S, &mut out);
+    assert_eq!(opened(&out, Rule::DistinctObjects), []);
+    let routes = detection.routes();
+    let names: Vec<(&str, u64)> = routes.iter().map(|summary| (&*summary.route, summary.calls)).collect();
+    assert_eq!(
+        names,
+        [
+            ("billing.example.com:8001 GET /v1/customers/{id}", 13),
+            ("shop.example.com:8001 GET /v1/customers/{id}", 12),
+        ]
+    );
+}
+
+/// A thief who makes a name up for each call, or none, is counted as if he had used the first.
+#[test]
+fn made_up_names_part_no_walk() {
+    let mut detection = with_names();
+    let mut out = Vec::new();
+    for n in 0..21 {
+        let made_up = format!("a{n}.example.com");
+        let fields: &[(&str, &str)] = match n % 7 {
+            0 => &[("host", "shop.example.com")],
+            1 => &[("host", &made_up)],
+            2 => &[],
+            3 => &[("host", "[2001:db8::1]:8001")],
+            4 => &[("host", "billing.example.com.evil.example")],
+            5 => &[("host", "127.0.0.1"), ("host", "billing.example.com")],
+            _ => &[("host", "\u{0}"), ("x-forwarded-host", "billing.example.com")],
+        };
+        let target = format!("/v1/customers/{}", n * 7_919 % 1_009);
+        call_as(&mut detection, 8_001, fields, &target, n * S / 10, &mut out);
+        // Where nobody has told of names, they say nothing at all.
+        call_as(&mut detection, 8_002, fields, &target, n * S / 10, &mut out);
+    }
+    let told: BTreeSet<_> = out
+        .iter()
+        .filter(|alert| alert.rule == Rule::DistinctObjects)
+        .map(|alert| (&*alert.route, alert.distinct))
+        .collect();
+    assert_eq!(
+        told.into_iter().collect::<Vec<_>>(),
+        [(":8002 GET /v1/customers/{id}", 21), ("shop.example.com:8001 GET /v1/customers/{id}", 21)]
+    );
+}

@@ -89,6 +89,9 @@ static CONNECTIONS: SkStorage = SkStorage {
 #[derive(Clone, Copy)]
 pub struct Socket(*mut bpf_sock);
 
+/// A packet longer than this may hold many requests: more than one Ethernet frame does.
+pub const LONG: u32 = 1448;
+
 /// Response bytes captured whole on suspicion…
 const SUSPECT: u32 = 16 * 1024;
 /// …and for each byte that was asked: short requests of 31 bytes are answered by servers' error pages of 720…
@@ -104,6 +107,12 @@ impl Connection {
     pub fn suspect(&mut self, asked: u32) {
         let budget = SUSPECT.saturating_add(asked.saturating_mul(SUSPECT_EACH));
         self.budget = if budget > SUSPECT_MAX { SUSPECT_MAX } else { budget };
+    }
+
+    /// Whether what has been asked may be more than one request: it is longer than one Ethernet frame holds.
+    #[inline(always)]
+    pub fn asked_much(&self) -> bool {
+        self.budget > SUSPECT + LONG * SUSPECT_EACH
     }
 
     /// Whether its packets are left alone for now. What a client sends settles nothing for good: see

@@ -10,7 +10,7 @@ use monitor_ebpf::{
 
 use super::{
     advice,
-    connection::{self, CLIENT, Connection, IGNORED, LISTENER, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
+    connection::{self, CLIENT, Connection, IGNORED, LISTENER, LONG, NOT_HTTP, SERVER, STATE_LISTEN, Socket},
     counters,
     maps::{note_server, port_watched, serves},
     packet::{self, Packet},
@@ -184,8 +184,6 @@ const BULK: u32 = 64 << 10;
 
 /// Requests for which a suspicion lasts: by then the daemon has had its say.
 const SUSPICION: u8 = 64;
-/// A packet longer than this may hold many requests: more than one Ethernet frame does.
-const LONG: u32 = 1448;
 
 /// Answers to pipelined requests may share a packet, where the usual start of it shows the first one only. The
 /// daemon sees that a client pipelines and advises, but the first answers may be gone by then. So a connection's

@@ -8,7 +8,7 @@ use monitor_ebpf::{
 };
 
 use super::{
-    batch,
+    advice, batch,
     connection::{self, CLIENT, Connection, SERVER, STATE_LISTEN, Socket},
     maps::{note_server, port_watched, serves},
     packet::{self, Packet},
@@ -112,7 +112,12 @@ fn server(ctx: &SkBuffContext, packet: &Packet, socket: Socket, connection: &mut
     }
     let cookie = connection::cookie(ctx);
     let suspect = if connection.suspicion == 0 { 0 } else { connection.budget };
-    let whole = packet.length > ENTRY_DATA as u32 && (connection.whole != 0 || connection.answered < suspect);
+    let is_more = packet.length > ENTRY_DATA as u32;
+    if is_more && connection.whole == 0 && connection.answered >= suspect && connection.asked_much() {
+        // By now the daemon may know that these are answers to several requests.
+        advice::take(cookie, connection);
+    }
+    let whole = is_more && (connection.whole != 0 || connection.answered < suspect);
     // A connection that the daemon has not heard of needs both ends named: its request came with the
     // handshake's last ACK, to the listener.
     if connection.announced != 0

@@ -1,0 +1,475 @@
+//! Services: which of the APIs of a host a route is one of.
+//!
+//! A service is named by the port that it listens on: `:8001`. Where the operator says that several are served there by name
+//! ([`Served`]), each is named by that too: `shop.example.com:8001`. Its routes are its own: what has been learned of them, their
+//! limits, and what is found on them. The full name of a route has its service before it: `:8001 GET /v1/customers/{id}`.
+//! Where no port is known, as in access logs, all is one service, which has no name.
+//!
+//! Nobody who calls can make a service up: ports are the host's, those beyond the [most](MOST) are one service, and all
+//! services share the [room](Settings::most) for learned routes. Names are not learned from traffic: that a name is answered says
+//! nothing where a server answers to any, and nothing that can be seen of its answers tells that from a server which has the
+//! name, but what a client has a hand in. A call under a name that the operator has not told of belongs to the first of its
+//! port, so that made-up names part a walk into none.
+
+mod stored;
+
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+
+use rollcall_http::exchange::Exchange;
+use rollcall_model::hash::HashKey;
+
+pub use stored::State;
+
+use super::{
+    Attribution, Counters, NEW, NeverMatches, RouteId, Router, Settings, Summary, Template,
+    target::{self, Target},
+};
+
+/// Ports that are told apart. All beyond are one service, [`REST`], so that a host on which any number of programs listen takes
+/// no more memory.
+const MOST: usize = 32;
+
+/// The service of ports beyond the [most](MOST).
+const REST: &str = ":*";
+
+/// Names that can be served.
+pub const MOST_SERVED: usize = 64;
+
+/// A host name under which an API of its own is served on a port. The first of a port has all calls under other names, too: it
+/// should be the one that the server takes such calls for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    host: Box<str>,
+    port: u16,
+}
+
+/// A text that names no service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("service {0:?} is not HOST:PORT, like shop.example.com:8080")]
+pub struct ServedError(String);
+
+/// Every service, each with its router.
+#[derive(Debug)]
+pub struct Services {
+    settings: Settings,
+    key: HashKey,
+    /// What each of `all` is, in the same order.
+    places: Vec<Place>,
+    all: Vec<Service>,
+    /// Routes that all have learned, by what they have proved to be.
+    learned: [usize; 3],
+}
+
+/// What makes a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// 0 if it is not known.
+    Port(u16),
+    /// One of [`Settings::services`].
+    Served(u8),
+    /// All ports beyond the [most](MOST).
+    Rest,
+}
+
+/// A service by number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceId(u8);
+
+/// One service.
+#[derive(Debug)]
+struct Service {
+    name: Arc<str>,
+    router: Router,
+    /// Calls since the start.
+    calls: u64,
+    /// The full name of each route, with the name that it was made of.
+    names: Vec<Option<[Arc<str>; 2]>>,
+}
+
+/// A route of a service, by numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServiceRoute {
+    pub service: ServiceId,
+    pub route: RouteId,
+}
+
+impl Services {
+    /// No service yet: routers are as `settings` say. Beside it the rules that can never match.
+    pub fn new(mut settings: Settings, key: HashKey) -> (Services, Vec<NeverMatches>) {
+        let never = never(&settings, key);
+        settings.services.truncate(MOST_SERVED);
+        (Services { settings, key, places: Vec::new(), all: Vec::new(), learned: [0; 3] }, never)
+    }
+
+    /// Finds the route and objects of a request to `target`, as [`Router::attribute`] does.
+    pub fn attribute(
+        &mut self,
+        exchange: &Exchange<'_>,
+        target: Target<'_>,
+        learn: bool,
+        attribution: &mut Attribution,
+    ) -> ServiceRoute {
+        let id = self.of(exchange);
+        let service = &mut self.all[usize::from(id.0)];
+        let router = &mut service.router;
+        let before = router.learned_routes();
+        let elsewhere = std::array::from_fn(|proof| self.learned[proof] - before[proof]);
+        router.share_room(elsewhere);
+        router.attribute(exchange, target, learn, attribution);
+        let now = router.learned_routes();
+        self.learned = std::array::from_fn(|proof| elsewhere[proof] + now[proof]);
+        service.calls += u64::from(learn);
+        ServiceRoute { service: id, route: attribution.id }
+    }
+
+    /// The service that a call was made to.
+    fn of(&mut self, exchange: &Exchange<'_>) -> ServiceId {
+        let known = |place: Place| self.places.iter().position(|known| *known == place);
+        let mut place = self.place(exchange);
+        let mut number = known(place);
+        if number.is_none() && matches!(place, Place::Port(_)) && self.ports() >= MOST {
+            place = Place::Rest;
+            number = known(place);
+        }
+        let number = number.unwrap_or_else(|| {
+            let name = self.settings.name(place);
+            let (router, _) = Router::new(self.settings.of_service(&name), self.key);
+            self.places.push(place);
+            self.all.push(Service { name, router, calls: 0, names: Vec::new() });
+            self.all.len() - 1
+        });
+        ServiceId(number as u8)
+    }
+
+    fn place(&self, exchange: &Exchange<'_>) -> Place {
+        let port = exchange.endpoints.server.port();
+        let mut here = (0..).zip(&self.settings.services).filter(|(_, served)| served.port == port);
+        let Some((first, _)) = here.clone().next() else { return Place::Port(port) };
+        let host = target::host(exchange.request).unwrap_or_default();
+        let named = here.find(|(_, served)| host.eq_ignore_ascii_case(served.host.as_bytes()));
+        Place::Served(named.map_or(first, |(named, _)| named))
+    }
+
+    /// How many ports have a service of their own, without names.
+    fn ports(&self) -> usize {
+        self.places.iter().filter(|place| matches!(place, Place::Port(_))).count()
+    }
+
+    /// The router of a service.
+    pub fn router(&self, service: ServiceId) -> &Router {
+        &self.all[usize::from(service.0)].router
+    }
+
+    /// The same, to have it take in calls.
+    pub fn router_mut(&mut self, service: ServiceId) -> &mut Router {
+        &mut self.all[usize::from(service.0)].router
+    }
+
+    /// The full name of a route.
+    pub fn full_name(&mut self, ServiceRoute { service, route }: ServiceRoute) -> &Arc<str> {
+        self.all[usize::from(service.0)].full_name(route)
+    }
+
+    /// Every route that has been called, by its full name.
+    pub fn summaries(&self) -> Vec<Summary> {
+        let mut summaries = Vec::new();
+        for service in &self.all {
+            let routes = service.router.routes().summaries(service.router.has_document());
+            summaries.extend(routes.into_iter().map(|summary| {
+                let route = full(&service.name, &summary.route);
+                Summary { route, ..summary }
+            }));
+        }
+        summaries.sort_by(|a, b| a.route.cmp(&b.route));
+        summaries
+    }
+
+    /// Calls of each service since the start: no more services than are told apart.
+    pub fn calls(&self) -> Vec<(Arc<str>, u64)> {
+        self.all.iter().map(|service| (Arc::clone(&service.name), service.calls)).collect()
+    }
+
+    /// What the routers have counted.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters::default();
+        for service in &self.all {
+            let Counters { routes, overflowed, bodies } = service.router.counters();
+            counters.routes += routes;
+            counters.overflowed += overflowed;
+            counters.bodies.read += bodies.read;
+            counters.bodies.cut += bodies.cut;
+            counters.bodies.opaque += bodies.opaque;
+        }
+        counters
+    }
+}
+
+impl Service {
+    fn full_name(&mut self, route: RouteId) -> &Arc<str> {
+        let short = self.router.routes().name(route);
+        if self.name.is_empty() {
+            return short;
+        }
+        let at = route.0 as usize;
+        if self.names.len() <= at {
+            self.names.resize(at + 1, None);
+        }
+        let known = &mut self.names[at];
+        // A number may be given to another route.
+        if known.as_ref().is_none_or(|[of, _]| !Arc::ptr_eq(of, short)) {
+            *known = Some([Arc::clone(short), full(&self.name, short)]);
+        }
+        known.as_ref().map_or(short, |[_, full]| full)
+    }
+}
+
+impl Settings {
+    /// The services that rules and documents name.
+    pub fn declared_services(&self) -> impl Iterator<Item = &str> {
+        let templates = self.rules.iter().chain(self.document.iter().flatten());
+        templates.filter_map(|template| template.service.as_deref())
+    }
+
+    /// Whether calls can be of a service of this name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.place_of(name).is_some()
+    }
+
+    /// What of them is for a service.
+    fn of_service(&self, name: &str) -> Settings {
+        let of = |templates: &[Template]| {
+            let mine = |template: &&Template| template.service.as_deref().is_none_or(|of| *of == *name);
+            templates.iter().filter(mine).cloned().collect::<Vec<_>>()
+        };
+        // A document of another service says nothing about this one.
+        let document = self.document.as_deref().and_then(|all| {
+            let mine = of(all);
+            (all.is_empty() || !mine.is_empty()).then_some(mine)
+        });
+        Settings {
+            services: Vec::new(),
+            rules: of(&self.rules),
+            document,
+            names: self.names.clone(),
+            most: self.most,
+        }
+    }
+
+    /// The name of a service.
+    fn name(&self, place: Place) -> Arc<str> {
+        match place {
+            Place::Port(0) => "".into(),
+            Place::Port(port) => format!(":{port}").into(),
+            Place::Served(served) => self.services[usize::from(served)].to_string().into(),
+            Place::Rest => REST.into(),
+        }
+    }
+
+    /// The service of this name, if it can be one.
+    fn place_of(&self, name: &str) -> Option<Place> {
+        match name {
+            "" => return Some(Place::Port(0)),
+            REST => return Some(Place::Rest),
+            _ => {}
+        }
+        let served = (0..).zip(&self.services).find(|(_, served)| served.to_string() == name);
+        if let Some((number, _)) = served {
+            return Some(Place::Served(number));
+        }
+        let port = name.strip_prefix(':')?.parse().ok()?;
+        self.services.iter().all(|served| served.port != port).then_some(Place::Port(port))
+    }
+}
+
+/// The rules that no call of a service can ever match.
+fn never(settings: &Settings, key: HashKey) -> Vec<NeverMatches> {
+    let mut services: Vec<&str> = settings.rules.iter().filter_map(|rule| rule.service.as_deref()).collect();
+    services.push("");
+    services.sort_unstable();
+    services.dedup();
+    let mut never = Vec::new();
+    for service in services {
+        let rules = settings.of_service(service).rules;
+        for rule in Router::new(Settings { rules, ..Settings::default() }, key).1 {
+            if !never.contains(&rule) {
+                never.push(rule);
+            }
+        }
+    }
+    never
+}
+
+/// The full name of a route of a service.
+fn full(service: &str, route: &Arc<str>) -> Arc<str> {
+    if service.is_empty() { Arc::clone(route) } else { format!("{service} {route}").into() }
+}
+
+/// The service and the route that a full name is of. No method has a colon.
+pub fn split(name: &str) -> (&str, &str) {
+    match name.split_once(' ') {
+        Some((service, route)) if is_name(service) => (service, route),
+        _ => ("", name),
+    }
+}
+
+/// The full name of a route as seen from the service of `beside`: without its own if it is the same.
+pub fn relative<'a>(name: &'a str, beside: &str) -> &'a str {
+    let (service, route) = split(name);
+    if service == split(beside).0 { route } else { name }
+}
+
+/// The full name that [`relative`] made `name` of.
+pub fn absolute<'a>(name: &'a str, beside: &str) -> Cow<'a, str> {
+    match (split(name).0, split(beside).0) {
+        ("", service) if !service.is_empty() => format!("{service} {name}").into(),
+        _ => name.into(),
+    }
+}
+
+/// The route that stands for all [new](NEW) ones of the service that `route` is of, by their full names.
+pub fn new_of(route: &str) -> Cow<'static, str> {
+    match split(route).0 {
+        "" => NEW.into(),
+        service => format!("{service} {NEW}").into(),
+    }
+}
+
+/// Whether no two of these routes, by their full names, are of different services: to people nothing needs to tell them apart.
+pub fn is_one<'a>(routes: impl Iterator<Item = &'a str>) -> bool {
+    let mut services = routes.map(|route| split(route).0).filter(|service| !service.is_empty());
+    let first = services.next();
+    services.all(|service| Some(service) == first)
+}
+
+/// Whether a word names a service, and no method.
+pub fn is_name(word: &str) -> bool {
+    let Some((host, port)) = word.rsplit_once(':') else { return false };
+    if word == REST {
+        return true;
+    }
+    let is_port = port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
+    is_port && (host.is_empty() || is_host(host))
+}
+
+/// Whether a text is a host name, as services have it.
+fn is_host(text: &str) -> bool {
+    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    (1..=253).contains(&text.len()) && text.bytes().all(is_label) && !text.ends_with('.')
+}
+
+impl FromStr for Served {
+    type Err = ServedError;
+
+    fn from_str(text: &str) -> Result<Served, ServedError> {
+        let error = || ServedError(text.to_owned());
+        let (host, port) = text.trim().rsplit_once(':').ok_or_else(error)?;
+        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(&host);
+        let port = port.parse().ok().filter(|&port| port != 0).ok_or_else(error)?;
+        if is_host(host) { Ok(Served { host: host.into(), port }) } else { Err(error()) }
+    }
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// The full name of a route, written as two fields: `service`, if it has one, and `route`.
+pub mod fields {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Fields<T: AsRef<str>> {
+        #[serde(default, skip_serializing_if = "is_empty")]
+        service: T,
+        route: T,
+    }
+
+    fn is_empty(service: &impl AsRef<str>) -> bool {
+        service.as_ref().is_empty()
+    }
+
+    /// Writes a full name.
+    pub fn serialize<S: Serializer>(name: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
+        let (service, route) = super::split(name.as_ref());
+        Fields { service, route }.serialize(serializer)
+    }
+
+    /// Reads it.
+    pub fn deserialize<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
+        let Fields { service, route } = Fields::<String>::deserialize(deserializer)?;
+        let name = if service.is_empty() { route } else { format!("{service} {route}") };
+        Ok(name.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_name_has_a_service_or_none() {
+        for (service, route) in [
+            (":8001", "GET /v1/customers/{id}"),
+            (":*", "~other"),
+            ("shop.example.com:80", "GET /"),
+            ("", "GET /v1/a b"),
+            ("", "~new"),
+            ("", ""),
+        ] {
+            assert_eq!(split(&full(service, &route.into())), (service, route));
+        }
+        for name in [
+            "GET :8001",
+            ":0 GET /",
+            ":08 GET /",
+            ":65536 GET /",
+            ": GET /",
+            ":+80 GET /",
+            "A:80 GET /",
+            "a:* GET /",
+        ] {
+            assert_eq!(split(name), ("", name));
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_served_has_a_port() {
+        for (text, read) in
+            [("Shop.example.COM.:80", "shop.example.com:80"), (" a_b-1:65535 ", "a_b-1:65535")]
+        {
+            let served: Served = text.parse().unwrap();
+            assert_eq!(served.to_string(), read);
+            assert!(is_name(read));
+        }
+        for text in [
+            "shop.example.com",
+            ":80",
+            "a:0",
+            "a:65536",
+            "a b:80",
+            "caf\u{e9}:80",
+            "[::1]:80",
+            "*.a:80",
+            ".:80",
+        ] {
+            assert_eq!(text.parse::<Served>(), Err(ServedError(text.to_owned())));
+        }
+    }
+
+    #[test]
+    fn names_are_told_as_seen_from_a_service() {
+        for (name, beside, told) in [
+            (":80 GET /a", ":80 GET /b", "GET /a"),
+            (":80 GET /a", ":81 GET /b", ":80 GET /a"),
+            (":80 GET /a", "GET /b", ":80 GET /a"),
+            ("GET /a", "GET /b", "GET /a"),
+        ] {
+            assert_eq!(relative(name, beside), told);
+            assert_eq!(absolute(told, beside), name);
+        }
+        assert_eq!([new_of(":80 GET /a"), new_of("GET /a")], [":80 ~new", "~new"]);
+    }
+}

@@ -1,7 +1,7 @@
 //! The daemon, asked again and again.
 
 use anyhow::Context;
-use rollcall::output::api::{Clients, OpenAlerts, Status};
+use rollcall::api::{Clients, OpenAlerts, Status};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
     sync::mpsc::Sender,

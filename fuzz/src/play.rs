@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rollcall::{
     http::{Connections, Exchange, Limits, Sink, Unseen},
-    stream::{ConnectionId, Directive, Direction, Segment},
+    stream::{ConnectionId, Direction, Directive, Segment},
     time::Timestamp,
 };
 

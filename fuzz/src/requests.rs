@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use rollcall::{
     http::{Connections, Exchange, Limits, Request, Sink},
-    stream::{ConnectionId, Directive, Direction},
+    stream::{ConnectionId, Direction, Directive},
     time::Timestamp,
 };
 

@@ -13,7 +13,7 @@ use std::{
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use rollcall::output::{
+use rollcall::{
     metrics::Metrics,
     web::{self, Access, Hosts, Site},
 };

@@ -5,11 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use rollcall::{
-    capture, ledger,
-    output::{self, checkpoints, delivery, web},
-    replay, sandbox,
-};
+use rollcall::{capture, checkpoints, delivery, ledger, lines, replay, sandbox, web};
 
 use super::state;
 
@@ -238,15 +234,15 @@ impl From<checkpoints::Error> for Failure {
     }
 }
 
-impl From<output::Error> for Failure {
-    fn from(error: output::Error) -> Failure {
+impl From<lines::Error> for Failure {
+    fn from(error: lines::Error) -> Failure {
         let advice = match &error {
-            output::Error::Open { .. } => "check the directory and its permissions, or choose another file",
-            output::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
-            output::Error::Lost { source: Some(_), .. } => {
+            lines::Error::Open { .. } => "check the directory and its permissions, or choose another file",
+            lines::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            lines::Error::Lost { source: Some(_), .. } => {
                 "make room or choose another file; every other line was written"
             }
-            output::Error::Lost { source: None, .. } => "use a faster disk; every other line was written",
+            lines::Error::Lost { source: None, .. } => "use a faster disk; every other line was written",
         };
         Failure::new(Exit::Output, error).advise(advice)
     }

@@ -10,7 +10,7 @@ use rollcall::{
     detect::{self, CrowdCounters, Rule, TallyCounters},
     engine::{Counters, detection},
     http,
-    output::metrics::{self, Samples},
+    metrics::{self, Samples},
     route, stream,
 };
 

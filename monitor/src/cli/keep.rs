@@ -3,9 +3,10 @@
 use std::time::Instant;
 
 use rollcall::{
+    checkpoints::Keeper,
     engine::{Engine, Output, detection::Counters},
     ledger::Handle,
-    output::{checkpoints::Keeper, metrics::Metrics},
+    metrics::Metrics,
     time::Timestamp,
 };
 

@@ -8,15 +8,13 @@ use std::{
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
+    api::{Answering, Clients, Inquiries, Pulse, Routes, Sight, Sights, Traffic, Vitals},
     capture::{Attachment, Capture, Consumer, DirectionStatistics, Statistics, Stop},
     detect::Unseen,
     engine::Engine,
+    health::Health,
     http,
-    output::{
-        Health,
-        api::{Answering, Clients, Inquiries, Pulse, Routes, Sight, Sights, Traffic, Vitals},
-        metrics::{self, Metrics, Samples},
-    },
+    metrics::{self, Metrics, Samples},
     stream::{ConnectionId, Directive, Endpoints, Segment},
     time::Timestamp,
 };

@@ -83,7 +83,7 @@ enum Command {
 
 /// Parses the command line, does what it says, and reports how that went.
 pub(crate) fn main() -> ExitCode {
-    rollcall::output::metrics::started();
+    rollcall::metrics::started();
     names::without_modules();
     let cli = parse();
     let outcome = match cli.command {

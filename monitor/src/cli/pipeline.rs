@@ -4,6 +4,8 @@ use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use rollcall::{
     alert::{Alert, Joined},
+    api::Board,
+    delivery::OwnCalls,
     engine::{
         Engine, Output, Settings,
         detection::{Attributed, Detection},
@@ -14,11 +16,9 @@ use rollcall::{
         Handle,
         exposure::{Objects, Recorder},
     },
+    lines::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats},
+    metrics::Metrics,
     observation::Observation,
-    output::{
-        AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats, api::Board, delivery::OwnCalls,
-        metrics::Metrics,
-    },
     replay::access_log::Call,
     route::service,
     stream::{Endpoints, Segment},

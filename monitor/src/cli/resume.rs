@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, error::Error as StdError, path::Path};
 
 use rollcall::{
     alert::Alert,
+    checkpoints::{CheckpointFile, Outcome},
     detect::Kept,
     engine::detection::{Detection, Settings},
     hash::HashKey,
     ledger::Reader,
-    output::checkpoints::{CheckpointFile, Outcome},
     time::Timestamp,
 };
 

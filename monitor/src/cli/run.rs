@@ -11,18 +11,17 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rollcall::{
+    api::{Inquiries, Pulse, Setup},
     capture::{self, Attachment, Programs, Stop},
+    checkpoints::{CheckpointFile, Keeper},
     hash::HashKey,
+    health::Health,
     ledger::{AckWatch, exposure::Recorder},
-    output::{
-        Health, Reopen,
-        api::{Inquiries, Pulse, Setup},
-        checkpoints::{CheckpointFile, Keeper},
-        metrics::Metrics,
-        web::{self, Access, Hosts, Site},
-    },
+    lines::Reopen,
+    metrics::Metrics,
     sandbox,
     time::Timestamp,
+    web::{self, Access, Hosts, Site},
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},

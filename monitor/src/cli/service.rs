@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use rollcall::output::{Health, health::STALL};
+use rollcall::{health::Health, health::STALL};
 use sd_notify::NotifyState;
 use tokio::time::{MissedTickBehavior, interval};
 

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, builder::FalseyValueParser};
-use rollcall::output::delivery::{Alertmanager, Endpoint, Format, Secret};
+use rollcall::delivery::{Alertmanager, Endpoint, Format, Secret};
 
 pub(crate) use open::ReopenAlerts;
 

@@ -21,8 +21,8 @@ use nix::{
     unistd::geteuid,
 };
 use rollcall::{
+    checkpoints,
     ledger::{self, exposure},
-    output::checkpoints,
 };
 
 /// The file of the key.

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 use anyhow::{Context, Result, ensure};
 use rollcall::{
     alert::{Alert, Severity, State},
+    delivery::{self, Destination, Endpoint, Poster},
     ledger::Event,
-    output::delivery::{self, Destination, Endpoint, Poster},
     time::Timestamp,
 };
 use rollcall_tests::{Alertmanager, Client, Daemon, MiniServer, daemon::DISTINCT_OBJECTS};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use rollcall::{
+    delivery::{Destination, Journal, MESSAGE_ID},
     ledger::Event,
-    output::delivery::{Destination, Journal, MESSAGE_ID},
 };
 use rollcall_tests::{Daemon, Journald, MiniServer, daemon::DISTINCT_OBJECTS};
 

@@ -82,7 +82,7 @@ fn every_flag_variable_and_metric_exists() -> Result<()> {
     conclude(
         failures,
         "What docs name must exist: a flag in `rollcall … --help` or `cargo xtask … --help`, a variable in the former, \
-         a metric with its labels in monitor/src/output/metrics/table.rs, a rule in xtask/packaging/prometheus/. Words of \
+         a metric with its labels in monitor/metrics/src/table.rs, a rule in xtask/packaging/prometheus/. Words of \
          other programs are listed in tests/tests/documents/names.rs.",
     )
 }

@@ -12,16 +12,14 @@ use std::{
 
 use anyhow::Context as _;
 use rollcall::{
+    delivery::{
+        AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, OwnCalls, Poster, Sink,
+        Webhook,
+    },
     hash::HashKey,
     ledger::{self, Handle, Ledger},
-    output::{
-        Stats,
-        delivery::{
-            AlertFile, Alertmanager, Delivery, Destination, JOURNAL_SOCKET, Journal, OwnCalls, Poster, Sink,
-            Webhook,
-        },
-        metrics::Metrics,
-    },
+    lines::Stats,
+    metrics::Metrics,
 };
 use tokio::sync::watch;
 

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use rollcall::{
-    output::api::{Clients, OpenAlerts, Status},
+    api::{Clients, OpenAlerts, Status},
     route::service::{self, fields},
 };
 use serde::{Deserialize, de::DeserializeOwned};

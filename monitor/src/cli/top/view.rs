@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, time::Instant};
 
-use rollcall::output::api::{Client, OpenAlert};
+use rollcall::api::{Client, OpenAlert};
 
 use super::{
     poll::{Answer, Route},

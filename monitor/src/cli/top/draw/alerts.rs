@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Borders, Cell, Paragraph, Row, Table},
 };
-use rollcall::output::api::{OpenAlert, span};
+use rollcall::api::{OpenAlert, span};
 
 use super::{
     super::{

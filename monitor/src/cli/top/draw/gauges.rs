@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Block, Borders, Paragraph, Sparkline, Wrap},
 };
-use rollcall::output::api::{Level, Sign, Status};
+use rollcall::api::{Level, Sign, Status};
 
 use super::{
     super::{text::rate, view::View},

@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span, Text},
     widgets::{Block, Borders, Cell, Row, Table},
 };
-use rollcall::output::api::{Client, span};
+use rollcall::api::{Client, span};
 
 use super::{
     super::{

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use ratatui::style::{Color, Modifier, Style};
-use rollcall::{alert::Severity, output::api::Level};
+use rollcall::{alert::Severity, api::Level};
 
 /// How things are told apart: by colour, or where `NO_COLOR` is set by weight alone.
 #[derive(Clone, Copy, Debug)]

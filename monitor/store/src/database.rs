@@ -1,0 +1,252 @@
+//! The ledger's database as its thread writes it: opened when there is none, given up when it is damaged.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use rollcall_detect::alert::Alert;
+use rollcall_model::time::Timestamp;
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+
+use super::{
+    Error, FILE, Settings, Work, alerts, open,
+    outbox::{self, Load},
+    schema::SCHEMA,
+    unwritten::{Shared, Unwritten},
+};
+
+/// Events in one transaction.
+const BATCH: usize = 1_024;
+
+/// The connection, and what is in the outboxes.
+pub(super) struct Database {
+    path: PathBuf,
+    directory: PathBuf,
+    settings: Settings,
+    shared: Arc<Shared>,
+    connection: Option<Connection>,
+    /// By sink, in the order of the settings.
+    loads: Vec<Load>,
+    /// What was delivered and is still in an outbox: sink and number of the event.
+    delivered: Vec<(usize, u64)>,
+}
+
+impl Database {
+    /// The ledger in `directory`, not open yet.
+    pub(super) fn new(directory: &Path, settings: Settings, shared: Arc<Shared>) -> Database {
+        Database {
+            path: directory.join(FILE),
+            directory: directory.to_owned(),
+            loads: vec![Load::default(); settings.sinks.len()],
+            settings,
+            shared,
+            connection: None,
+            delivered: Vec::new(),
+        }
+    }
+
+    /// Opens it unless it is open; whether it was opened now.
+    pub(super) fn open(&mut self) -> Result<bool, Error> {
+        if self.connection.is_some() {
+            return Ok(false);
+        }
+        let connection = open::writer(&self.directory, &SCHEMA)?;
+        let sinks = &self.settings.sinks;
+        let dropped = outbox::drop_others(&connection, sinks).map_err(|error| self.failed(error))?;
+        if dropped > 0 {
+            tracing::warn!(alerts = dropped, "dropped what waited for sinks that are no longer configured");
+        }
+        let loads = sinks.iter().map(|sink| outbox::load(&connection, sink)).collect::<Result<_, _>>();
+        self.loads = loads.map_err(|error| self.failed(error))?;
+        self.connection = Some(connection);
+        self.shared.replaced();
+        Ok(true)
+    }
+
+    /// The alerts that are open.
+    pub(super) fn open_alerts(&mut self) -> Result<Vec<Alert>, Error> {
+        let alerts = self.connection.as_ref().map_or(Ok(Vec::new()), alerts::open);
+        alerts.map_err(|error| self.mourn(error))
+    }
+
+    /// The number of the latest event.
+    pub(super) fn last_seq(&mut self) -> Result<u64, Error> {
+        let last = self.connection.as_ref().map_or(Ok(0), alerts::last_seq);
+        last.map_err(|error| self.mourn(error))
+    }
+
+    /// An event was delivered: it is taken off the outbox of the sink with the next transaction.
+    pub(super) fn delivered(&mut self, sink: usize, seq: u64) {
+        self.delivered.push((sink, seq));
+    }
+
+    /// Commits every event that isn't on disk, and takes off what was delivered. Where there is no room for all of them, as
+    /// many as there is room for, the oldest first.
+    pub(super) fn write_events(&mut self) -> Result<(), Error> {
+        let mut most = BATCH;
+        loop {
+            let events = self.shared.oldest(most);
+            match self.try_write_events(&events) {
+                Ok(()) if events.len() < most => return Ok(()),
+                Ok(()) => {}
+                Err(error) if is_full(&error) && events.len() > 1 => {
+                    self.reuse_log();
+                    most = events.len() / 2;
+                }
+                Err(error) => return Err(self.mourn(error)),
+            }
+        }
+    }
+
+    /// Commits the work of others, and leaves none. What the database refuses for another reason than the disk is given up,
+    /// so that it holds up nobody else's.
+    pub(super) fn write_work(&mut self, work: &mut VecDeque<Box<dyn Work>>) -> Result<(), Error> {
+        while !work.is_empty() {
+            match self.try_write_work(work) {
+                Ok(None) => work.clear(),
+                Ok(Some((index, error))) => {
+                    tracing::error!(%error, "the ledger refuses what it was handed");
+                    if let Some(refused) = work.remove(index) {
+                        refused.lost();
+                    }
+                }
+                Err(error) => return Err(self.mourn(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what is older than the settings allow.
+    pub(super) fn forget(&mut self) -> Result<(), Error> {
+        let before = Timestamp::now() - self.settings.age;
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        alerts::forget(connection, before).map_err(|error| self.mourn(error))
+    }
+
+    /// Publishes what waits for each sink, on disk and in memory.
+    pub(super) fn account(&self) {
+        let mut loads = self.loads.clone();
+        let mut oldest = vec![0; loads.len()];
+        if let Some(connection) = &self.connection {
+            for (sink, name) in
+                self.settings.sinks.iter().enumerate().filter(|(sink, _)| loads[*sink].alerts > 0)
+            {
+                oldest[sink] = outbox::oldest(connection, name).ok().flatten().unwrap_or(0);
+            }
+        }
+        self.shared.each(|Unwritten { event, sinks }| {
+            for &sink in sinks {
+                loads[sink].alerts += 1;
+                loads[sink].bytes += event.line.len() as u64;
+                if oldest[sink] == 0 {
+                    oldest[sink] = event.seq;
+                }
+            }
+        });
+        for ((stats, load), oldest) in self.shared.stats.sinks.iter().zip(loads).zip(oldest) {
+            stats.set(load, oldest);
+        }
+    }
+
+    /// Commits a batch of events.
+    fn try_write_events(&mut self, events: &[Unwritten]) -> rusqlite::Result<()> {
+        if events.is_empty() && self.delivered.is_empty() {
+            return Ok(());
+        }
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let sinks = &self.settings.sinks;
+        let mut loads = self.loads.clone();
+        let mut dropped = vec![0; sinks.len()];
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for Unwritten { event, sinks: waiting } in events {
+            alerts::record(&transaction, event)?;
+            for &sink in waiting {
+                outbox::add(&transaction, &sinks[sink], event, &mut loads[sink])?;
+            }
+        }
+        for &(sink, seq) in &self.delivered {
+            outbox::take(&transaction, &sinks[sink], seq, &mut loads[sink])?;
+        }
+        for (sink, name) in sinks.iter().enumerate() {
+            dropped[sink] = outbox::shrink(&transaction, name, self.settings.outbox_bytes, &mut loads[sink])?;
+        }
+        transaction.commit()?;
+        self.loads = loads;
+        self.delivered.clear();
+        for (stats, dropped) in self.shared.stats.sinks.iter().zip(dropped) {
+            stats.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+        self.shared.written(events.len());
+        Ok(())
+    }
+
+    /// Moves what is in the log into the database, so that the next transaction writes over the log and needs no more room.
+    fn reuse_log(&self) {
+        let Some(connection) = &self.connection else { return };
+        let moved = connection.query_row("PRAGMA wal_checkpoint(RESTART)", (), |row| row.get::<_, i64>(0));
+        if let Err(error) = moved {
+            tracing::debug!(%error, "there is no room to move the ledger's log either");
+        }
+    }
+
+    /// Commits all of `work`, or nothing: then which of it was refused, and why.
+    fn try_write_work(
+        &mut self,
+        work: &mut VecDeque<Box<dyn Work>>,
+    ) -> rusqlite::Result<Option<(usize, rusqlite::Error)>> {
+        let Some(connection) = &mut self.connection else { return Ok(None) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (index, work) in work.iter_mut().enumerate() {
+            match work.write(&transaction) {
+                Ok(()) => {}
+                Err(error) if is_the_disks(&error) => return Err(error),
+                Err(error) => return Ok(Some((index, error))),
+            }
+        }
+        transaction.commit()?;
+        Ok(None)
+    }
+
+    /// Sets the database aside if the error says that it is damaged; the next attempt begins a new one.
+    fn mourn(&mut self, error: rusqlite::Error) -> Error {
+        if open::is_damage(&error) {
+            self.connection = None;
+            self.shared.stats.set_aside.fetch_add(1, Ordering::Relaxed);
+            match open::set_aside(&self.path) {
+                Ok(aside) => tracing::error!(
+                    ledger = %self.path.display(), %error, aside = %aside.display(),
+                    "the ledger is damaged: it was set aside, and a new one is begun"
+                ),
+                Err(error) => return error,
+            }
+        }
+        self.failed(error)
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> Error {
+        Error::Write { path: self.path.clone(), source }
+    }
+}
+
+/// Whether the error says that there is no room, or may be for that reason.
+fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+}
+
+/// Whether the error is the disk's or somebody else's who is at the database, and not that of what was to be written.
+fn is_the_disks(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory
+        )
+    ) || open::is_damage(error)
+}

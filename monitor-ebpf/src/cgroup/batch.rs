@@ -8,7 +8,6 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use monitor_ebpf::{
-    connection::Capture,
     packet::Packet,
     record::{BATCH_ENTRIES, Batch, ENTRY_DATA, FLAG_RESPONSE, KIND_BATCH},
 };
@@ -24,7 +23,7 @@ static BATCHES: Array<Batch> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// daemon sleeps. False if there is no room, `None` if another program is amid the batch on this CPU: the packet takes the
 /// ring.
 #[inline(always)]
-pub fn add(ctx: &SkBuffContext, packet: &Packet, capture: &Capture) -> Option<bool> {
+pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<bool> {
     // SAFETY: no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     // SAFETY: this CPU's element; `busy` keeps programs out that interrupt one another on the CPU, and the
@@ -44,7 +43,7 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, capture: &Capture) -> Option<bo
     let index = volatile(&batch.count) as usize & (BATCH_ENTRIES - 1);
     let entry = &mut batch.entries[index];
     set(&mut entry.begin, number);
-    entry.connection = capture.connection;
+    entry.connection = connection;
     entry.at = sent_at(ctx);
     entry.seq = packet.seq;
     entry.ack = packet.ack;

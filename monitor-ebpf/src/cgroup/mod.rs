@@ -2,7 +2,7 @@
 //!
 //! Both only look: they return 1 ("let it pass") whatever happens, and end each packet in one counted
 //! [`Outcome`]. What a packet means is the daemon's to find out; the programs
-//! decide no more than which packets it must see, and that is [`connection`]'s part.
+//! decide no more than which packets it must see, and that is [`monitor_ebpf::connection`]'s part.
 
 mod batch;
 mod host;
@@ -48,7 +48,7 @@ pub fn rollcall_out(ctx: SkBuffContext) -> i32 {
 fn arrived(ctx: &SkBuffContext) -> Result<Outcome, Outcome> {
     let packet = packet::parse(ctx)?;
     let capture = request::arrives(&packet, &Here(ctx))?;
-    let written = record::submit(ctx, &packet, &capture);
+    let written = record::submit(ctx, &packet, capture);
     if !written && capture.begins_request() {
         counters::request_lost();
     }
@@ -61,7 +61,7 @@ fn left(ctx: &SkBuffContext) -> Result<Outcome, Outcome> {
     let capture = response::leaves(&packet, &Here(ctx))?;
     let written = match in_batch(ctx, &packet, &capture) {
         Some(written) => written,
-        None => record::submit(ctx, &packet, &capture),
+        None => record::submit(ctx, &packet, capture),
     };
     Ok(capture.outcome(&packet, written))
 }
@@ -69,7 +69,7 @@ fn left(ctx: &SkBuffContext) -> Result<Outcome, Outcome> {
 /// Whether the packet's start has gone to the batch, `None` if it has to take the ring.
 #[inline(always)]
 fn in_batch(ctx: &SkBuffContext, packet: &Packet, capture: &Capture) -> Option<bool> {
-    if capture.batch { batch::add(ctx, packet, capture) } else { None }
+    if capture.batch { batch::add(ctx, packet, capture.connection) } else { None }
 }
 
 /// Says so once: an operator must know, and a flood must not fill the log.

@@ -11,6 +11,7 @@ use super::packet::{addresses, copy};
 use crate::maps::{RING, counters, ring::wakeup};
 
 const HEADER: usize = size_of::<SegmentHeader>();
+
 /// One record to be: passed by reference, as the parts of a program have five registers for arguments.
 struct Part<'a> {
     packet: &'a Packet,
@@ -29,13 +30,15 @@ struct Part<'a> {
 }
 
 /// Puts as much of the packet as is wanted into the ring, in chunks if that is much. False if the ring is full.
+///
+/// Takes the capture by value: a copy is written to the stack here, where it is needed, and not for packets that go elsewhere.
 #[inline(always)]
-pub fn submit(ctx: &SkBuffContext, packet: &Packet, capture: &Capture) -> bool {
+pub fn submit(ctx: &SkBuffContext, packet: &Packet, capture: Capture) -> bool {
     let all = packet.header + packet.length;
     let total = if all > capture.limit { capture.limit } else { all };
     let mut part = Part {
         packet,
-        capture,
+        capture: &capture,
         // SAFETY: no preconditions.
         at: unsafe { bpf_ktime_get_ns() },
         start: packet.tcp,
@@ -99,6 +102,7 @@ fn put<const N: usize>(skb: *mut __sk_buff, part: &Part<'_>) -> u32 {
         written.kind = KIND_SEGMENT;
         written.connection = capture.connection;
         written.at = *at;
+        written.cgroup = capture.cgroup;
         written.seq = packet.seq;
         written.ack = packet.ack;
         written.length = packet.length;
@@ -110,7 +114,10 @@ fn put<const N: usize>(skb: *mut __sk_buff, part: &Part<'_>) -> u32 {
         written.header = *header;
         written.source_port = packet.source_port;
         written.destination_port = packet.destination_port;
-        written.reserved = 0;
+        // One by one: the compiler makes a loop over bytes of zeros in a row.
+        for word in &mut written.reserved {
+            *word = 0;
+        }
         addresses(&ctx, packet.flags, &mut written.source, &mut written.destination);
         written.captured = match N {
             640 => copy::<640>(&ctx, *from, *length, start.add(HEADER)),

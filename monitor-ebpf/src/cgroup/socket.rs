@@ -5,7 +5,9 @@ use core::ffi::c_void;
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_F_CLONE, BPF_F_NO_PREALLOC, BPF_SK_STORAGE_GET_F_CREATE, bpf_map_type, bpf_sock},
-    helpers::generated::{bpf_get_socket_cookie, bpf_sk_fullsock, bpf_sk_storage_get, bpf_tcp_sock},
+    helpers::generated::{
+        bpf_get_socket_cookie, bpf_sk_cgroup_id, bpf_sk_fullsock, bpf_sk_storage_get, bpf_tcp_sock,
+    },
     macros::btf_map,
     programs::SkBuffContext,
 };
@@ -79,6 +81,12 @@ impl connection::Socket<'static> for Socket {
     fn cookie(&self) -> u64 {
         // SAFETY: the context is valid for the whole run.
         unsafe { bpf_get_socket_cookie(self.context) }
+    }
+
+    #[inline(always)]
+    fn cgroup(&self) -> u64 {
+        // SAFETY: a verified socket pointer. This hook may ask since Linux 5.8.
+        unsafe { bpf_sk_cgroup_id(self.socket.cast()) }
     }
 
     #[inline(always)]

@@ -32,6 +32,8 @@ pub trait Host<'a> {
 pub trait Socket<'a> {
     /// Its cookie, which names the connection.
     fn cookie(&self) -> u64;
+    /// See [`Connection::cgroup`]: asked once, when the socket is remembered.
+    fn cgroup(&self) -> u64;
     fn is_listening(&self) -> bool;
     /// What is remembered of it.
     fn connection(&self) -> Option<&'a mut Connection>;

@@ -70,6 +70,9 @@ pub struct Connection {
     pub packets: u32,
     /// Response bytes that are captured whole on suspicion.
     pub budget: u32,
+    /// Id of the socket's cgroup v2: that of the process which made it, and for a connection that of the process which made
+    /// the listening socket; neither changes when the process moves. 0 where it isn't needed.
+    pub cgroup: u64,
 }
 
 /// Response bytes captured whole on suspicion…
@@ -90,7 +93,7 @@ const ADVICE_UNANSWERED: u32 = 16 * 1024;
 impl Connection {
     /// One of which nothing else is known.
     #[inline(always)]
-    pub fn new(role: Role, joined: bool) -> Connection {
+    pub fn new(role: Role, joined: bool, cgroup: u64) -> Connection {
         Connection {
             role,
             joined: u8::from(joined),
@@ -107,6 +110,7 @@ impl Connection {
             answered: 0,
             packets: 0,
             budget: SUSPECT_UNSEEN,
+            cgroup,
         }
     }
 

@@ -51,9 +51,13 @@ fn at_first_sight<'a>(packet: &Packet, host: &impl Host<'a>) -> Result<(), Outco
 /// At a listening socket: remember it, so that what it accepts is known; and take data that comes early.
 #[inline(always)]
 fn listening<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'a>) -> Verdict {
-    if socket.connection().is_none() {
-        socket.remember(Connection::new(Role::Listener, false)).ok_or(Outcome::NoMemory)?;
-    }
+    let connection = match socket.connection() {
+        Some(connection) => connection,
+        None => {
+            let connection = Connection::new(Role::Listener, false, socket.cgroup());
+            socket.remember(connection).ok_or(Outcome::NoMemory)?
+        }
+    };
     host.note_server(packet.destination_port);
     if packet.length == 0 {
         return Err(Outcome::NoPayload);
@@ -63,6 +67,7 @@ fn listening<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'a>
     }
     Ok(Capture {
         connection: socket.cookie(),
+        cgroup: connection.cgroup,
         flags: FLAG_LISTENER | FLAG_AFTER_RESPONSE,
         received: 0,
         sent: 0,
@@ -81,7 +86,7 @@ fn established<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'
         None => {
             at_first_sight(packet, host)?;
             host.note_server(packet.destination_port);
-            socket.remember(Connection::new(Role::Server, true)).ok_or(Outcome::NoMemory)?
+            socket.remember(Connection::new(Role::Server, true, socket.cgroup())).ok_or(Outcome::NoMemory)?
         }
     };
     if connection.role == Role::Client {
@@ -160,7 +165,16 @@ fn server<'a>(
     connection.announced = 1;
     let flags =
         (FLAG_AFTER_RESPONSE * u16::from(after_response)) | (FLAG_JOINED * u16::from(connection.joined));
-    Ok(Capture { connection: cookie, flags, received, sent, sampling, limit, batch: false })
+    Ok(Capture {
+        connection: cookie,
+        cgroup: connection.cgroup,
+        flags,
+        received,
+        sent,
+        sampling,
+        limit,
+        batch: false,
+    })
 }
 
 /// The rate at which the packet is captured; `None` if it is left out. Only asked where a request begins,

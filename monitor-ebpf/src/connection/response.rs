@@ -41,7 +41,7 @@ fn open<'a>(packet: &Packet, host: &impl Host<'a>) -> Outcome {
     if !packet.has(FLAG_ACK)
         && let Some(socket) = host.socket()
         // Failure leaves the role to the first payload.
-        && socket.remember(Connection::new(Role::Client, false)).is_some()
+        && socket.remember(Connection::new(Role::Client, false, 0)).is_some()
         && packet.length != 0
     {
         return Outcome::ClientSide;
@@ -57,7 +57,7 @@ fn established<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'
         None => {
             at_first_sight(packet, host)?;
             host.note_server(packet.source_port);
-            socket.remember(Connection::new(Role::Server, true)).ok_or(Outcome::NoMemory)?
+            socket.remember(Connection::new(Role::Server, true, socket.cgroup())).ok_or(Outcome::NoMemory)?
         }
     };
     if connection.role == Role::Client {
@@ -101,6 +101,7 @@ fn server<'a>(packet: &Packet, socket: &impl Socket<'a>, connection: &mut Connec
     }
     Ok(Capture {
         connection: socket.cookie(),
+        cgroup: connection.cgroup,
         flags: FLAG_RESPONSE | (FLAG_JOINED * u16::from(connection.joined)),
         received: 0,
         sent: 0,

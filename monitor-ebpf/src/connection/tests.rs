@@ -17,6 +17,7 @@ use crate::{
 
 const PORT: u16 = 8080;
 const COOKIE: u64 = 17;
+const CGROUP: u64 = 4_242;
 const GET: &[u8] = b"GET /v1/customers/1 HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const TLS: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
@@ -37,6 +38,8 @@ struct End {
     is_ring_filling: bool,
     sampling: u32,
     received: u32,
+    /// How often its cgroup was asked for.
+    asked_cgroup: Cell<u32>,
     /// Next sequence number of the peer, and of this end.
     theirs: u32,
     ours: u32,
@@ -55,6 +58,7 @@ impl End {
             is_ring_filling: false,
             sampling: sample::ALL,
             received: 0,
+            asked_cgroup: Cell::default(),
             theirs: 1_000,
             ours: 5_000,
         }
@@ -175,6 +179,11 @@ impl<'a> Socket<'a> for &At<'a, '_> {
         COOKIE
     }
 
+    fn cgroup(&self) -> u64 {
+        self.end.asked_cgroup.set(self.end.asked_cgroup.get() + 1);
+        CGROUP
+    }
+
     fn is_listening(&self) -> bool {
         self.end.is_listening
     }
@@ -209,6 +218,7 @@ fn a_connection_is_known_from_its_first_byte() {
     let request = end.arrives(FLAG_ACK, GET).unwrap();
     let expected = Capture {
         connection: COOKIE,
+        cgroup: CGROUP,
         flags: FLAG_AFTER_RESPONSE,
         received: end.theirs,
         sent: end.ours,
@@ -224,6 +234,23 @@ fn a_connection_is_known_from_its_first_byte() {
     // The next one is a request again, and more without an answer is not.
     assert!(end.arrives(FLAG_ACK, GET).unwrap().begins_request());
     assert!(!end.arrives(FLAG_ACK, GET).unwrap().begins_request());
+}
+
+#[test]
+fn each_capture_names_the_cgroup_of_the_socket_which_is_asked_for_once() {
+    let mut listener = End::listening();
+    listener.arrives(FLAG_SYN, b"").unwrap_err();
+    assert_eq!(listener.arrives(FLAG_ACK, GET).unwrap().cgroup, CGROUP);
+    let mut end = listener.accept();
+    for _ in 0..3 {
+        let (request, response) = end.exchange(GET, OK);
+        assert_eq!((request.cgroup, response.cgroup), (CGROUP, CGROUP));
+    }
+    assert_eq!(end.asked_cgroup.get(), 1, "by the listener");
+    let (mut asked, mut answered) = (End::older(), End::older());
+    assert_eq!(asked.exchange(GET, OK).0.cgroup, CGROUP);
+    assert_eq!(answered.leaves(FLAG_ACK, OK).unwrap().cgroup, CGROUP);
+    assert_eq!((asked.asked_cgroup.get(), answered.asked_cgroup.get()), (1, 1));
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub type Verdict = Result<Capture, Outcome>;
 pub struct Capture {
     /// Cookie of its socket.
     pub connection: u64,
+    /// Id of its socket's cgroup.
+    pub cgroup: u64,
     /// `FLAG_*` to add to those of the headers.
     pub flags: u16,
     /// See [`SegmentHeader::received`](crate::record::SegmentHeader::received).

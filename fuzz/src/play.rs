@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use rollcall::{
-    http::{Connections, Directive, Exchange, Limits, Sink, Unseen},
-    stream::{ConnectionId, Direction, Segment},
+    http::{Connections, Exchange, Limits, Sink, Unseen},
+    stream::{ConnectionId, Directive, Direction, Segment},
     time::Timestamp,
 };
 

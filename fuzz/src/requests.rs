@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use rollcall::{
-    http::{Connections, Directive, Exchange, Limits, Request, Sink},
-    stream::{ConnectionId, Direction},
+    http::{Connections, Exchange, Limits, Request, Sink},
+    stream::{ConnectionId, Directive, Direction},
     time::Timestamp,
 };
 

@@ -1,30 +1,23 @@
 //! Rollcall: catches bulk account enumeration on HTTP APIs from the Linux kernel.
 //!
-//! The modules stand in the order that data takes; each imports what is upstream of it or beside it:
+//! The parts stand in the order that data takes, those above the ledger in crates of their own:
 //!
 //! ```text
-//! kernel | replay ─ segments ─▶ stream ─ bytes ─▶ http ─ exchanges ─▶ client · route · object ─ observations ─▶ detect ─ findings ─▶ alert ─▶ ledger ─▶ output
+//! capture | replay ─ segments ─▶ stream ─ bytes ─▶ http ─ exchanges ─▶ attribute ─ observations ─▶ detect ─ alerts ─▶ ledger ─▶ output
 //! ```
 //!
 //! Everything from [`stream`] to [`alert`] is one deterministic [`engine`]: it has no clock but the timestamps
 //! it is handed and does no I/O, so live capture, replay, tests and benchmarks all drive the same code.
 
-pub mod alert;
-pub mod client;
-pub mod detect;
-pub mod engine;
-pub mod hash;
-pub mod http;
-pub mod json;
-pub mod kernel;
 pub mod ledger;
-pub mod object;
-pub mod observation;
 pub mod output;
-pub mod percent;
 pub mod replay;
-pub mod route;
 pub mod sandbox;
-pub mod state;
-pub mod stream;
-pub mod time;
+
+pub use rollcall_attribute::{client, object, observation, route};
+pub use rollcall_capture as capture;
+pub use rollcall_detect::{self as detect, alert};
+pub use rollcall_engine as engine;
+pub use rollcall_http as http;
+pub use rollcall_model::{hash, json, percent, state, time};
+pub use rollcall_stream as stream;

@@ -74,7 +74,7 @@ fn copy_configuration(home: &Path) -> Result<()> {
 
 /// Changes what detection is compiled from, as somebody does who works on it.
 fn change(clone: &Path, number: usize) -> Result<()> {
-    let file = clone.join("monitor/src/detect/mod.rs");
+    let file = clone.join("monitor/detect/src/lib.rs");
     let mut source = fs::OpenOptions::new()
         .append(true)
         .open(&file)

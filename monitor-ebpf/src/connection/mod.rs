@@ -75,6 +75,9 @@ pub struct Connection {
     pub cgroup: u64,
 }
 
+/// A packet longer than this may hold many requests: more than one Ethernet frame does.
+const LONG: u32 = 1448;
+
 /// Response bytes captured whole on suspicion…
 const SUSPECT: u32 = 16 * 1024;
 /// …and for each byte that was asked: short requests of 31 bytes are answered by servers' error pages of 720…
@@ -119,6 +122,12 @@ impl Connection {
     fn suspect(&mut self, asked: u32) {
         let budget = SUSPECT.saturating_add(asked.saturating_mul(SUSPECT_EACH));
         self.budget = if budget > SUSPECT_MAX { SUSPECT_MAX } else { budget };
+    }
+
+    /// Whether what has been asked may be more than one request: it is longer than one Ethernet frame holds.
+    #[inline(always)]
+    fn asked_much(&self) -> bool {
+        self.budget > SUSPECT + LONG * SUSPECT_EACH
     }
 
     /// Whether its packets are left alone for now. What a client sends settles nothing for good: see

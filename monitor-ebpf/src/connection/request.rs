@@ -1,6 +1,6 @@
 //! Packets that arrive at a socket.
 
-use super::{Capture, Connection, Host, Role, START, Socket, Verdict, WHOLE};
+use super::{Capture, Connection, Host, LONG, Role, START, Socket, Verdict, WHOLE};
 use crate::{
     outcome::Outcome,
     packet::Packet,
@@ -17,8 +17,6 @@ const BULK: u32 = 64 << 10;
 
 /// Requests for which a suspicion lasts: by then the daemon has had its say.
 const SUSPICION: u8 = 64;
-/// A packet longer than this may hold many requests: more than one Ethernet frame does.
-const LONG: u32 = 1448;
 
 /// What becomes of a packet that arrives.
 #[inline(always)]

@@ -71,11 +71,16 @@ fn established<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'
             return Err(outcome);
         }
     }
-    if socket.is_listening() { Err(Outcome::NoPayload) } else { server(packet, socket, connection) }
+    if socket.is_listening() { Err(Outcome::NoPayload) } else { server(packet, host, socket, connection) }
 }
 
 #[inline(always)]
-fn server<'a>(packet: &Packet, socket: &impl Socket<'a>, connection: &mut Connection) -> Verdict {
+fn server<'a>(
+    packet: &Packet,
+    host: &impl Host<'a>,
+    socket: &impl Socket<'a>,
+    connection: &mut Connection,
+) -> Verdict {
     if packet.length != 0 {
         if connection.packets == 0 && connection.answered == 0 && connection.joined == 0 {
             // The request came with the handshake, where it is not counted.
@@ -91,8 +96,19 @@ fn server<'a>(packet: &Packet, socket: &impl Socket<'a>, connection: &mut Connec
     if connection.sampled_out != 0 {
         return Err(Outcome::SampledOut);
     }
+    let cookie = socket.cookie();
     let suspect = if connection.suspicion == 0 { 0 } else { connection.budget };
-    let whole = packet.length > ENTRY_DATA as u32 && (connection.whole != 0 || connection.answered < suspect);
+    let is_more = packet.length > ENTRY_DATA as u32;
+    if is_more
+        && connection.whole == 0
+        && connection.answered >= suspect
+        && connection.asked_much()
+        // By now the daemon may know that these are answers to several requests.
+        && let Some(advice) = host.advice(cookie)
+    {
+        connection.follow(advice);
+    }
+    let whole = is_more && (connection.whole != 0 || connection.answered < suspect);
     // A connection that the daemon has not heard of needs both ends named: its request came with the
     // handshake's last ACK, to the listener.
     let batch = connection.announced != 0 && !whole;
@@ -100,7 +116,7 @@ fn server<'a>(packet: &Packet, socket: &impl Socket<'a>, connection: &mut Connec
         connection.announced = 1;
     }
     Ok(Capture {
-        connection: socket.cookie(),
+        connection: cookie,
         cgroup: connection.cgroup,
         flags: FLAG_RESPONSE | (FLAG_JOINED * u16::from(connection.joined)),
         received: 0,

@@ -522,6 +522,34 @@ fn what_is_left_of_an_answer_s_share_goes_on_when_more_is_asked() {
 }
 
 #[test]
+fn advice_is_looked_up_amid_answers_once_their_share_is_used_up() {
+    let answer = [b'x'; 1_000];
+    for (asked, is_asked) in [(GET.repeat(40), true), (GET.to_vec(), false)] {
+        let mut end = End::accepted();
+        // Past what the first one may have been asked for with the handshake.
+        end.exchange(GET, OK);
+        end.connection.as_mut().unwrap().suspicion = 2;
+        end.connection.as_mut().unwrap().budget = 0;
+        end.arrives(FLAG_ACK, &asked).unwrap();
+        let budget = end.state().budget;
+        end.advise(ADVICE_WHOLE, 0);
+        for _ in 0..budget / 1_000 {
+            assert!(!end.leaves(FLAG_ACK, &answer).unwrap().batch);
+            assert_eq!(end.state().whole, 0, "not yet");
+        }
+        assert_eq!(end.leaves(FLAG_ACK, &answer).unwrap().batch, !is_asked);
+        assert_eq!(end.state().whole, u8::from(is_asked));
+    }
+    // What fits a batch's entry is whole anyway.
+    let mut end = End::accepted();
+    end.arrives(FLAG_ACK, &GET.repeat(40)).unwrap();
+    while !end.leaves(FLAG_ACK, &answer).unwrap().batch {}
+    end.advise(ADVICE_WHOLE, 0);
+    assert!(end.leaves(FLAG_ACK, OK).unwrap().batch);
+    assert_eq!(end.state().whole, 0);
+}
+
+#[test]
 fn ends_and_acknowledgements_are_shown_where_they_tell_something() {
     let mut end = End::accepted();
     for flags in [FLAG_ACK, FLAG_ACK | FLAG_FIN, FLAG_RST] {

@@ -6,7 +6,7 @@ use crate::{
     record::{CHUNK, CHUNKS, FLAG_AFTER_RESPONSE},
 };
 
-/// All that is captured of a packet at most: 64 KiB, the largest without BIG TCP.
+/// All that is captured of a packet at most: 144 KiB, enough for the largest without BIG TCP.
 pub const WHOLE: u32 = CHUNK * CHUNKS;
 /// The start of a packet, for when there is no room for the whole: a request line and what matters most behind it.
 pub const START: u32 = 640;

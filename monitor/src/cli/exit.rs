@@ -6,7 +6,7 @@ use std::{
 };
 
 use rollcall::{
-    kernel, ledger,
+    capture, ledger,
     output::{self, checkpoints, delivery, web},
     replay, sandbox,
 };
@@ -148,28 +148,28 @@ impl From<state::Error> for Failure {
     }
 }
 
-impl From<kernel::Error> for Failure {
-    fn from(error: kernel::Error) -> Failure {
+impl From<capture::Error> for Failure {
+    fn from(error: capture::Error) -> Failure {
         let (exit, advice) = match &error {
-            kernel::Error::NotPrivileged { .. } => {
+            capture::Error::NotPrivileged { .. } => {
                 (Exit::Privilege, "run it as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")
             }
-            kernel::Error::KernelTooOld { .. } => (Exit::Host, "upgrade the kernel"),
-            kernel::Error::NoCgroup2 { .. } => {
+            capture::Error::KernelTooOld { .. } => (Exit::Host, "upgrade the kernel"),
+            capture::Error::NoCgroup2 { .. } => {
                 (Exit::Host, "mount one: mount -t cgroup2 none /sys/fs/cgroup/unified")
             }
-            kernel::Error::OpenCgroup { .. } => {
+            capture::Error::OpenCgroup { .. } => {
                 (Exit::Host, "give --cgroup a directory of a cgroup v2 file system, or leave it out")
             }
-            kernel::Error::Verifier { .. } => {
+            capture::Error::Verifier { .. } => {
                 (Exit::Verifier, "report it with the kernel's version and the end of the verifier's log:")
             }
-            kernel::Error::Attach { .. } | kernel::Error::Load { .. } | kernel::Error::Object { .. } => {
+            capture::Error::Attach { .. } | capture::Error::Load { .. } | capture::Error::Object { .. } => {
                 (Exit::Host, "see what this host lacks with: rollcall check")
             }
-            kernel::Error::Io { .. } => (Exit::Failed, "see what this host lacks with: rollcall check"),
+            capture::Error::Io { .. } => (Exit::Failed, "see what this host lacks with: rollcall check"),
         };
-        let log = if let kernel::Error::Verifier { log, .. } = &error { log.clone() } else { String::new() };
+        let log = if let capture::Error::Verifier { log, .. } = &error { log.clone() } else { String::new() };
         Failure::new(exit, error).advise(advice).detail(log)
     }
 }

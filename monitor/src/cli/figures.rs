@@ -2,11 +2,12 @@
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
-    alert, client,
+    alert,
+    capture::DirectionStatistics,
+    client,
     detect::{self, CrowdCounters, Rule, TallyCounters},
     engine::{Counters, detection},
     http,
-    kernel::DirectionStatistics,
     output::metrics::{self, Samples},
     route, stream,
 };

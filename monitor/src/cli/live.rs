@@ -8,16 +8,16 @@ use std::{
 
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
+    capture::{Attachment, Capture, Consumer, DirectionStatistics, Statistics, Stop},
     detect::Unseen,
     engine::Engine,
-    http::{self, Directive},
-    kernel::{Attachment, Capture, Consumer, DirectionStatistics, Statistics, Stop},
+    http,
     output::{
         Health,
         api::{Answering, Clients, Inquiries, Pulse, Routes, Sight, Sights, Traffic, Vitals},
         metrics::{self, Metrics, Samples},
     },
-    stream::{ConnectionId, Endpoints, Segment},
+    stream::{ConnectionId, Directive, Endpoints, Segment},
     time::Timestamp,
 };
 

@@ -11,8 +11,8 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, thread, time::Duration};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use rollcall::{
+    capture::{self, Attachment, Programs, Stop},
     hash::HashKey,
-    kernel::{self, Attachment, Programs, Stop},
     ledger::{AckWatch, exposure::Recorder},
     output::{
         Health, Reopen,
@@ -145,7 +145,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     let hosts = Hosts::of_this_host(&args.allowed_hosts);
     let access = Arc::new(Access::open(args.web_config.as_deref(), hosts)?);
     check::permitted()?;
-    kernel::probe()?;
+    capture::probe()?;
     let key = state::open(&args.state_dir)?;
     let _ours = state::lock(&args.state_dir)?;
     let listener = web::listen(args.listen_address)?;
@@ -185,7 +185,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
         Keeper::start(CheckpointFile::new(&args.state_dir), args.checkpoint_interval, restored, now)?;
     let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);
     let options = options(&args, &key);
-    let (programs, capture) = privileged.call(move || kernel::load(&options))??;
+    let (programs, capture) = privileged.call(move || capture::load(&options))??;
     let health = Arc::new(Health::default());
     let inquiries = Arc::new(Inquiries::default());
     let pulse = Arc::new(Pulse::new(setup(&args)));
@@ -261,7 +261,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
 /// Attaches the programs, and takes from this thread all that this took.
 fn attach(mut programs: Programs, sandbox: Sandbox) -> Result<(Programs, Attachment), Failure> {
     let attachment = programs.attach()?;
-    kernel::go_ahead();
+    capture::go_ahead();
     if sandbox == Sandbox::On {
         sandbox::give_up_capabilities()?;
     }
@@ -320,8 +320,8 @@ fn setup(args: &RunArgs) -> Setup {
 }
 
 /// What the command line asks of the kernel.
-fn options(args: &RunArgs, key: &Key) -> kernel::Options {
-    kernel::Options {
+fn options(args: &RunArgs, key: &Key) -> capture::Options {
+    capture::Options {
         ports: args.engine.ports.clone(),
         ring_size: args.kernel.ring_size,
         sampling: args.sample,

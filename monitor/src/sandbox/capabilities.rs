@@ -4,11 +4,11 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::unistd::geteuid;
 
 use super::Error;
-use crate::kernel;
+use crate::capture;
 
 /// Leaves the calling thread, and those that it will start, with what is needed while watching: nothing.
 ///
-/// There are two exceptions. On kernels that want it for [reading maps](kernel::maps_by_descriptor), CAP_BPF, for the
+/// There are two exceptions. On kernels that want it for [reading maps](capture::maps_by_descriptor), CAP_BPF, for the
 /// counters and the advice; [`filter_calls`] leaves no other use of it. And when root runs the daemon by hand, root's access to files, so that a log can be opened again wherever it
 /// lies.
 ///
@@ -24,7 +24,7 @@ pub fn give_up_capabilities() -> Result<(), Error> {
 }
 
 fn kept() -> impl Iterator<Item = Capability> {
-    let bpf = (!kernel::maps_by_descriptor()).then_some(Capability::CAP_BPF);
+    let bpf = (!capture::maps_by_descriptor()).then_some(Capability::CAP_BPF);
     let files = geteuid().is_root().then_some(Capability::CAP_DAC_OVERRIDE);
     bpf.into_iter().chain(files)
 }

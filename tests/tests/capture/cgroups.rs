@@ -11,9 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rollcall::{
-    http::Directive,
-    kernel::{self, Consumer, Options, Stop},
-    stream::{ConnectionId, Direction, Segment},
+    capture::{self, Consumer, Options, Stop},
+    stream::{ConnectionId, Direction, Directive, Segment},
     time::Timestamp,
 };
 use rollcall_tests::bpf;
@@ -102,7 +101,7 @@ fn segments_name_the_cgroup_of_the_server_s_socket() -> Result<()> {
     let mut older = connect(&inside)?;
 
     let ports = vec![inside.local_addr()?.port(), outside.local_addr()?.port()];
-    let (mut programs, mut capture) = kernel::load(&Options { ports, ..Options::default() })?;
+    let (mut programs, mut capture) = capture::load(&Options { ports, ..Options::default() })?;
     let attachment = programs.attach()?;
     let (mut newer, mut other) = (connect(&inside)?, connect(&outside)?);
     for (client, server) in [&mut older, &mut newer, &mut other] {

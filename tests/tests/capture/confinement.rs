@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result, ensure};
-use rollcall::kernel;
+use rollcall::capture;
 use rollcall_tests::{
     Client, Daemon, MiniServer, bpf, deadline, port,
     privileges::{BPF, Capability, DAC_OVERRIDE, NET_ADMIN, PERFMON},
@@ -16,7 +16,7 @@ const NEEDED: [Capability; 3] = [BPF, NET_ADMIN, PERFMON];
 
 /// What older kernels ask of whoever reads a map.
 fn for_maps() -> u64 {
-    if kernel::maps_by_descriptor() { 0 } else { BPF.bit() }
+    if capture::maps_by_descriptor() { 0 } else { BPF.bit() }
 }
 
 /// The fields of each thread of a process, by the thread's name.

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
-    Behaviour, Client, Daemon, MiniServer, Namespace, Shape, calls::compare, client::request_with_body,
+    Behaviour, Client, Daemon, MiniServer, Namespace, Shape,
+    calls::compare,
+    client::{request, request_with_body},
     deadline, port, veth,
 };
 
@@ -117,6 +119,25 @@ fn segments_may_be_repeated_overlap_and_come_out_of_order() -> Result<()> {
         connection.read_responses(5).context(name)?;
         close(connection)?;
     }
+    finish_without_loss(&server, daemon)?;
+    Ok(())
+}
+
+/// Over loopback one packet of the server's may be twice as large as any that the client sends: TCP fills up what waits for
+/// the client's window.
+#[test]
+fn answers_that_waited_for_the_client_are_read_whole() -> Result<()> {
+    let (server, daemon) = scene()?;
+    let mut client = Client::connect(server.address())?;
+    // More than the window has room for, then answers that wait.
+    let count = 500;
+    let mut bytes = request("GET", "/big/130000");
+    bytes.extend((1..count).flat_map(|_| request("GET", "/big/600")));
+    client.send(bytes)?;
+    server.wait_for(count)?;
+    (0..count).try_for_each(|_| client.response().map(drop))?;
+    client.finish()?;
+    server.wait_until_idle()?;
     finish_without_loss(&server, daemon)?;
     Ok(())
 }

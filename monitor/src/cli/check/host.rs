@@ -9,7 +9,7 @@ use nix::sys::{
     resource::{Resource, getrlimit},
     statfs::{CGROUP2_SUPER_MAGIC, statfs},
 };
-use rollcall::kernel::cgroup2_root;
+use rollcall::capture::cgroup2_root;
 
 /// Everything that `rollcall check` looks at. What could not be read is `None`.
 #[derive(Clone, Debug, Default)]

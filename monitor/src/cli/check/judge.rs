@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rollcall::kernel::{MINIMUM_KERNEL, cgroup2_root};
+use rollcall::capture::{MINIMUM_KERNEL, cgroup2_root};
 
 use super::{
     super::exit::Exit,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use rollcall::kernel::attached;
+use rollcall::capture::attached;
 
 use super::{
     exit::{Exit, Failure},

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use rollcall::kernel::cgroup2_root;
+use rollcall::capture::cgroup2_root;
 
 use super::{
     host::{Capabilities, Host, effective_capabilities, has_v1_controller, lockdown_mode, version},

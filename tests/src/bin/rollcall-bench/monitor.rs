@@ -12,13 +12,13 @@ use anyhow::{Context, Result, anyhow};
 use monitor_ebpf::outcome::Outcome;
 use rollcall::{
     alert::Alert,
-    engine::{Engine, Output, Settings, detection::Attributed},
-    hash::HashKey,
-    http::{Directive, Exchange},
-    kernel::{
+    capture::{
         self, Attachment, Consumer, DirectionStatistics, Error, Options, Programs, Runs, Statistics, Stop,
     },
-    stream::{ConnectionId, Segment},
+    engine::{Engine, Output, Settings, detection::Attributed},
+    hash::HashKey,
+    http::Exchange,
+    stream::{ConnectionId, Directive, Segment},
     time::Timestamp,
 };
 
@@ -62,7 +62,7 @@ impl Monitor {
         options: Options,
         consumer: impl FnOnce(Arc<Progress>) -> C,
     ) -> Result<Monitor> {
-        let (programs, mut capture) = kernel::load(&options).context("load the programs")?;
+        let (programs, mut capture) = capture::load(&options).context("load the programs")?;
         let (statistics, stop) = (capture.statistics(), Stop::new()?);
         let progress = Arc::<Progress>::default();
         let mut consumer = consumer(Arc::clone(&progress));
@@ -71,7 +71,7 @@ impl Monitor {
             std::thread::Builder::new()
                 .name("capture".to_owned())
                 .spawn(move || {
-                    kernel::go_ahead();
+                    capture::go_ahead();
                     capture.run(&mut consumer, &stop)
                 })
                 .context("start the capture thread")?

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_ebpf::record::{FLAG_ACK, KIND_SEGMENT, SegmentHeader};
-use rollcall::kernel::{
+use rollcall::capture::{
     Consumer,
     decode::{self, Record},
 };

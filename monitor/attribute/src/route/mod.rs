@@ -1,0 +1,395 @@
+//! Which operation, and whose account: routes and objects.
+//!
+//! A route is a method and a path template, `GET /v1/customers/{id}`. It is the one that the operator declared, else
+//! the one that an OpenAPI document declares (`declared`), else it is learned (`learned`): the canonical path
+//! ([`path`]) with each segment taken out that looks like an identifier ([`crate::object::identifier`]), names a
+//! language or a static file (`shape`), or takes too many values. Calls to GraphQL have the operation in their route.
+//!
+//! The objects of a call are what was taken out of its path, with the values of parameters that hold objects
+//! ([`crate::object`]).
+//!
+//! Spelling does not matter: percent-encoding, doubled slashes, dot segments, `;parameters`, trailing slashes, letter
+//! case, fragments, and parameters that hold no object lead to the same route and object.
+
+mod callers;
+mod declared;
+mod learned;
+mod locale;
+pub mod openapi;
+pub mod outcome;
+pub mod path;
+mod routes;
+mod shape;
+mod stored;
+mod suffix;
+pub mod target;
+mod template;
+
+use std::{ops::Range, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use callers::Callers;
+pub use declared::NeverMatches;
+pub use learned::{NAMES, Recalled};
+pub use routes::{FEW, NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use stored::State;
+pub use template::{Template, TemplateError};
+
+use rollcall_http::exchange::Exchange;
+use rollcall_model::{hash::HashKey, percent};
+
+use self::{
+    declared::Declared,
+    learned::{Call, Learned, MAX_TEMPLATE},
+    path::CanonicalPath,
+    routes::{Proof, Route},
+    shape::{Kind, Shape},
+    suffix::Suffix,
+    target::Target,
+};
+use crate::object::{Body, Content, Names, Objects, Reader, Serves, identifier};
+
+/// The label of all other methods.
+const OTHER_METHOD: &str = "~OTHER";
+
+/// Every label of a method, the usual ones first.
+const METHODS: [&str; 11] =
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "QUERY", "TRACE", "CONNECT", OTHER_METHOD];
+
+/// How routes and objects are found.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Routes that the operator declared.
+    pub rules: Vec<Template>,
+    /// Routes of an OpenAPI document; `None` without one.
+    pub document: Option<Vec<Template>>,
+    pub names: Names,
+    /// Routes that are learned at most.
+    pub most: usize,
+}
+
+/// Nothing declared, 10,000 routes: some 5 MiB.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { rules: Vec::new(), document: None, names: Names::default(), most: 10_000 }
+    }
+}
+
+/// Gives each request its route and objects.
+#[derive(Debug)]
+pub struct Router {
+    rules: Declared,
+    document: Option<Declared>,
+    learned: Learned,
+    routes: Routes,
+    path: CanonicalPath,
+    shape: Shape,
+    reader: Reader,
+    places: Vec<(usize, Range<usize>)>,
+    /// Routes of targets that are no paths: two for each method at most.
+    special: Vec<(&'static str, &'static str, RouteId)>,
+    bodies: Bodies,
+}
+
+/// A request's route and objects. Kept by the caller and filled again for each request: nothing is allocated
+/// once its buffers have grown.
+#[derive(Clone, Debug)]
+pub struct Attribution {
+    /// The route's template with its method, or [`OTHER`].
+    pub route: Arc<str>,
+    pub id: RouteId,
+    /// The accounts in the call; none where the route has none.
+    pub objects: Objects,
+}
+
+/// What has been counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Routes learned.
+    pub routes: u64,
+    /// Calls that got [`OTHER`], because there were too many routes or the template was too long.
+    pub overflowed: u64,
+    /// Bodies by how well they could be read.
+    pub bodies: Bodies,
+}
+
+/// Bodies of requests by how well they could be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bodies {
+    pub read: u64,
+    /// What came behind the cap did not count.
+    pub cut: u64,
+    pub opaque: u64,
+}
+
+impl Router {
+    /// A router as `settings` say, and the rules that can never match.
+    pub fn new(settings: Settings, key: HashKey) -> (Router, Vec<NeverMatches>) {
+        let learned = Learned::new(settings.most, key);
+        Router::with(settings, learned, Routes::default())
+    }
+
+    /// A router that goes on from what has been learned.
+    fn with(settings: Settings, learned: Learned, routes: Routes) -> (Router, Vec<NeverMatches>) {
+        let Settings { rules, document, names, most: _ } = settings;
+        let mut router = Router {
+            rules: Declared::new(Origin::Rule),
+            document: document.is_some().then(|| Declared::new(Origin::Openapi)),
+            learned,
+            routes,
+            path: CanonicalPath::default(),
+            shape: Shape::default(),
+            reader: Reader::new(names),
+            places: Vec::new(),
+            special: Vec::new(),
+            bodies: Bodies::default(),
+        };
+        let mut never = Vec::new();
+        for rule in &rules {
+            never.extend(router.rules.add(rule, &mut router.routes).err());
+        }
+        if let Some(declared) = &mut router.document {
+            for template in document.iter().flatten() {
+                // A document is not the operator's to mend, and its servers may well repeat a path.
+                let _ = declared.add(template, &mut router.routes);
+            }
+        }
+        (router, never)
+    }
+
+    /// Finds the route and objects of a request to `target`. If it `learn`s, the call counts: its route may be new.
+    pub fn attribute(
+        &mut self,
+        exchange: &Exchange<'_>,
+        target: Target<'_>,
+        learn: bool,
+        attribution: &mut Attribution,
+    ) {
+        let request = exchange.request;
+        let method = label(request.method());
+        self.path.parse(match target {
+            Target::Resource { path, .. } => path,
+            Target::Authority | Target::Asterisk => b"",
+        });
+        let query = target.query();
+        let cut =
+            request.truncated || exchange.request_bytes > (request.head.len() + request.body.len()) as u64;
+        let content = Content::new(&request.body, cut, request.values("content-type"))
+            .encoded(request.values("content-encoding"));
+        self.places.clear();
+        let body = if let Some(name) = target.name() {
+            self.reader.start(Serves::default(), false);
+            let body = self.reader.read(b"", &content);
+            self.reader.objects(false, &mut attribution.objects);
+            attribution.id = self.special(method, name);
+            body
+        } else if let Some(hit) = self.declared(request.method()) {
+            self.reader.start(self.serves(false), hit.has_object && hit.origin == Origin::Rule);
+            let has_identifier = !self.places.is_empty();
+            for (segment, range) in self.places.drain(..) {
+                self.reader.path(&self.path.segment(segment).text[range]);
+            }
+            self.beside(target, has_identifier);
+            let body = self.reader.read(query, &content);
+            self.reader.objects(hit.is_list, &mut attribution.objects);
+            attribution.id = hit.route;
+            body
+        } else {
+            self.take_shape(method);
+            self.leave_suffix(method, exchange);
+            let files = matches!(self.shape.kinds.last(), Some(Kind::Static(_)));
+            self.reader.start(self.serves(files), false);
+            let has_identifier = self.shape.kinds.iter().any(|kind| matches!(kind, Kind::Identifier(_)));
+            self.beside(target, has_identifier);
+            let body = self.reader.read(query, &content);
+            self.learned(method, exchange.status, learn, attribution);
+            body
+        };
+        if learn {
+            match body {
+                Body::Empty => {}
+                Body::Read => self.bodies.read += 1,
+                Body::Cut => self.bodies.cut += 1,
+                Body::Opaque => self.bodies.opaque += 1,
+            }
+        }
+        let name = self.routes.name(attribution.id);
+        if !Arc::ptr_eq(&attribution.route, name) {
+            attribution.route = Arc::clone(name);
+        }
+    }
+
+    /// Remembers a call that touched nothing, in case that a part of its path turns out to be an object.
+    pub fn remember(&mut self, route: RouteId, touch: Touch) {
+        if self.routes.origin(route) == Origin::Learned && !self.routes.is_static(route) {
+            self.routes.remember(route, touch);
+        }
+    }
+
+    /// Moves out earlier calls that have turned out to have touched objects.
+    pub fn recalled(&mut self) -> std::vec::Drain<'_, Recalled> {
+        self.learned.recalled()
+    }
+
+    /// Every route, with what has been seen of it.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The same, to add to it.
+    pub fn routes_mut(&mut self) -> &mut Routes {
+        &mut self.routes
+    }
+
+    /// Whether there is an OpenAPI document.
+    pub fn has_document(&self) -> bool {
+        self.document.is_some()
+    }
+
+    /// How many routes there are, what did not fit, and what could not be read.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            routes: self.learned.len() as u64,
+            overflowed: self.learned.overflowed(),
+            bodies: self.bodies,
+        }
+    }
+
+    /// The declared route of the path, and in `places` where its objects stand.
+    fn declared(&mut self, method: &[u8]) -> Option<Hit> {
+        if self.rules.is_empty() && self.document.is_none() {
+            return None;
+        }
+        let method = std::str::from_utf8(method).unwrap_or(OTHER_METHOD);
+        let Router { rules, document, routes, path, places, .. } = self;
+        for declared in [Some(rules), document.as_mut()].into_iter().flatten().filter(|all| !all.is_empty()) {
+            if let Some(declared::Hit { route, has_object, is_list }) =
+                declared.find(method, path, places, routes)
+            {
+                return Some(Hit { route, has_object, is_list, origin: routes.origin(route) });
+            }
+        }
+        None
+    }
+
+    /// Takes the shape of the path.
+    fn take_shape(&mut self, method: &str) {
+        self.shape.template.clear();
+        self.shape.template.push_str(method);
+        self.shape.template.push(' ');
+        self.shape.take(&self.path, MAX_TEMPLATE);
+    }
+
+    /// Leaves a suffix of static files away, if it is void.
+    fn leave_suffix(&mut self, method: &str, exchange: &Exchange<'_>) {
+        let Some(&Kind::Static(_)) = self.shape.kinds.last() else { return };
+        let Some(stem) = self.path.stem().filter(|stem| *stem > 0) else { return };
+        let whole = self.path.shorten(stem);
+        self.take_shape(method);
+        let call =
+            Call { method, path: &self.path, shape: &self.shape, operation: None, proof: Proof::Refused };
+        let route = self.learned.find(&call, false, &mut self.routes).route;
+        let last = self.path.len() - 1;
+        let stem = self.path.segment(last).text;
+        let suffix = Suffix {
+            stem,
+            is_identifier: identifier::is_stem(stem),
+            is_known: route != RouteId::OTHER && self.routes.get(route).proof == Proof::WithObjects,
+        };
+        let above = self.path.segments().take(last).map(|segment| segment.folded);
+        if !suffix.is_void(exchange, above) {
+            self.path.shorten(whole);
+            self.take_shape(method);
+        }
+    }
+
+    /// The route that is learned from the path, once query and body have been read.
+    fn learned(&mut self, method: &str, status: Option<u16>, learn: bool, attribution: &mut Attribution) {
+        if let Some(operation) = self.reader.operation() {
+            self.shape.template.push(' ');
+            self.shape.template.push_str(operation);
+        }
+        let by_form = self.shape.kinds.iter().any(|kind| matches!(kind, Kind::Identifier(_)));
+        let has_object = by_form || self.reader.has_object();
+        let call = Call {
+            method,
+            path: &self.path,
+            shape: &self.shape,
+            operation: self.reader.operation(),
+            proof: Proof::of(status, has_object),
+        };
+        let found = self.learned.find(&call, learn, &mut self.routes);
+        let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
+        for (at, kind) in self.shape.kinds.iter().enumerate() {
+            match kind {
+                Kind::Identifier(length) => self.reader.path(&self.path.segment(at).text[..*length]),
+                Kind::Literal if found.names != 0 && at < 64 && found.names & 1 << at != 0 => {
+                    self.reader.path(self.path.segment(at).folded);
+                    is_list &= at + 1 < self.shape.kinds.len();
+                }
+                Kind::Literal | Kind::Locale | Kind::Static(_) => {}
+            }
+        }
+        self.reader.objects(is_list, &mut attribution.objects);
+        attribution.id = found.route;
+    }
+
+    /// The route of a target that is no path.
+    fn special(&mut self, method: &'static str, name: &'static str) -> RouteId {
+        if let Some(&(.., route)) = self.special.iter().find(|(of, known, _)| (*of, *known) == (method, name))
+        {
+            return route;
+        }
+        let route = self.routes.insert(Route::new(format!("{method} {name}").into(), Origin::Learned));
+        self.special.push((method, name, route));
+        route
+    }
+
+    /// Reads what stands beside path and query, of a path that has an identifier or not.
+    fn beside(&mut self, target: Target<'_>, has_identifier: bool) {
+        if !self.path.parameters().is_empty() {
+            self.reader.asides(self.path.parameters(), false);
+        }
+        if !target.fragment().is_empty() {
+            let mut decoded = Vec::new();
+            percent::decode(target.fragment(), &mut decoded);
+            // Behind an account it is another spelling of the same.
+            self.reader.asides(&decoded, has_identifier);
+        }
+    }
+
+    /// What the path serves, by convention, beside `files`.
+    fn serves(&self, files: bool) -> Serves {
+        let Some(last) = self.path.len().checked_sub(1) else { return Serves { files, ..Serves::default() } };
+        let last = self.path.segment(last).folded;
+        Serves {
+            graphql: last.starts_with("graphql") || last == "gql",
+            batches: last.contains("batch"),
+            files,
+        }
+    }
+}
+
+/// The label of a method in learned routes. Those of RFC 9110, PATCH (RFC 5789) and QUERY have routes of their own, all
+/// others share one.
+fn label(method: &[u8]) -> &'static str {
+    METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or(OTHER_METHOD)
+}
+
+/// A declared route that was hit.
+struct Hit {
+    route: RouteId,
+    has_object: bool,
+    is_list: bool,
+    origin: Origin,
+}
+
+impl Default for Attribution {
+    fn default() -> Attribution {
+        Attribution { route: OTHER.into(), id: RouteId::OTHER, objects: Objects::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,373 @@
+//! Every route that there is, with what has been seen of it: the API inventory.
+
+mod stored;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub(super) use stored::State;
+
+use rollcall_http::exchange::Exchange;
+use rollcall_model::{
+    state::shared,
+    time::{Timestamp, nanoseconds},
+};
+
+use super::{callers::Callers, outcome};
+use crate::client::Clients;
+
+/// The route of everything that has none of its own.
+pub const OTHER: &str = "~other";
+
+/// A route by number. [`RouteId::OTHER`] is always there; others as long as their routes are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RouteId(pub(super) u32);
+
+/// Where a route comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Everything that has no route of its own.
+    Other,
+    /// Seen in traffic.
+    Learned,
+    /// `--route`
+    Rule,
+    /// `--openapi`
+    Openapi,
+}
+
+/// One route.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Route {
+    #[serde(with = "shared")]
+    pub(super) name: Arc<str>,
+    pub(super) origin: Origin,
+    /// Static files.
+    pub(super) is_static: bool,
+    /// What a learned one has proved to be.
+    pub(super) proof: Proof,
+    /// Hash of the form by which a learned one is found. It follows from the name of each that is found by it.
+    #[serde(skip)]
+    pub(super) hash: u64,
+    pub(super) seen: Seen,
+    /// Calls since the start, complete or not.
+    #[serde(skip)]
+    called: u64,
+    /// The latest calls of a route without objects: see [`super::learned`].
+    pub(super) recent: Vec<Touch>,
+}
+
+/// What a route has proved to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) enum Proof {
+    #[default]
+    Refused,
+    Answered,
+    WithObjects,
+}
+
+/// What stands for all routes that have hardly been called, where it matters that one client calls many of them.
+pub const NEW: &str = "~new";
+
+/// A call that may turn out to have touched an object.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Touch {
+    #[serde(with = "nanoseconds")]
+    pub at: Timestamp,
+    pub clients: Clients,
+    pub response_bytes: u64,
+    pub sampling: f64,
+}
+
+/// Calls up to which a learned route is [new](NEW). What it takes for few routes to hide a walk is as many objects on each as the
+/// limits allow; and a page or a service of few routes has soon called each of them as often.
+pub const FEW: u64 = 5;
+
+/// Calls that are remembered of a route without objects.
+const RECENT: usize = 3;
+
+/// What has been seen of a route.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Seen {
+    calls: u64,
+    /// By class: 1xx to 5xx, and unknown.
+    statuses: [u64; 6],
+    with_objects: u64,
+    /// Answered with data though no credential came with the call.
+    open: u64,
+    #[serde(with = "nanoseconds")]
+    first: Timestamp,
+    #[serde(with = "nanoseconds")]
+    last: Timestamp,
+    callers: Callers,
+}
+
+/// A route as the inventory shows it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Summary {
+    /// Method and template.
+    #[serde(serialize_with = "shared::serialize")]
+    pub route: Arc<str>,
+    pub origin: Origin,
+    /// Whether the OpenAPI document knows it; `null` without one.
+    pub documented: Option<bool>,
+    /// Static files: no objects, no findings.
+    #[serde(rename = "static")]
+    pub is_static: bool,
+    pub calls: u64,
+    /// Of these, calls that name an object.
+    pub calls_with_objects: u64,
+    /// Different clients, by address: about.
+    pub callers: u64,
+    pub statuses: Statuses,
+    /// Calls that were answered with data and carried no credential.
+    pub open_calls: u64,
+    /// Different objects that were touched in the running hour, about, and what is in order, once that is known. The
+    /// detector's to tell: 0 from here.
+    pub objects_hour: u64,
+    pub objects_hour_limit: Option<u32>,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+}
+
+/// Calls by the class of their status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Statuses {
+    #[serde(rename = "1xx")]
+    pub informational: u64,
+    #[serde(rename = "2xx")]
+    pub successful: u64,
+    #[serde(rename = "3xx")]
+    pub redirected: u64,
+    #[serde(rename = "4xx")]
+    pub refused: u64,
+    #[serde(rename = "5xx")]
+    pub failed: u64,
+    pub unknown: u64,
+}
+
+/// All routes.
+#[derive(Debug)]
+pub struct Routes {
+    slots: Vec<Option<Route>>,
+    free: Vec<u32>,
+    /// Routes that had been declared before a restart, by name, until they are declared again or learned.
+    unclaimed: BTreeMap<Arc<str>, Vec<RouteId>>,
+    /// Routes that have become part of others, and those.
+    merged: Vec<(RouteId, RouteId)>,
+}
+
+impl RouteId {
+    /// The route of everything that has none of its own.
+    pub const OTHER: RouteId = RouteId(0);
+}
+
+/// Just [`OTHER`].
+impl Default for Routes {
+    fn default() -> Routes {
+        Routes {
+            slots: vec![Some(Route::new(OTHER.into(), Origin::Other))],
+            free: Vec::new(),
+            unclaimed: BTreeMap::new(),
+            merged: Vec::new(),
+        }
+    }
+}
+
+impl Route {
+    pub(super) fn new(name: Arc<str>, origin: Origin) -> Route {
+        Route {
+            name,
+            origin,
+            is_static: false,
+            proof: Proof::default(),
+            hash: 0,
+            seen: Seen::default(),
+            called: 0,
+            recent: Vec::new(),
+        }
+    }
+}
+
+impl Routes {
+    /// Adds a route.
+    pub(super) fn insert(&mut self, route: Route) -> RouteId {
+        match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(route);
+                RouteId(slot)
+            }
+            None => {
+                self.slots.push(Some(route));
+                RouteId(u32::try_from(self.slots.len() - 1).expect("routes are bounded far below that"))
+            }
+        }
+    }
+
+    /// Adds a declared route, or finds the one that a restart has kept.
+    pub(super) fn declare(&mut self, method: &str, path: &str, origin: Origin) -> RouteId {
+        let name = format!("{method} {path}");
+        match self.claim(&name, origin) {
+            Some(kept) => kept,
+            None => self.insert(Route::new(name.into(), origin)),
+        }
+    }
+
+    /// Takes a route out that is the same as another.
+    pub(super) fn merge_into(&mut self, other: RouteId, route: RouteId) -> Option<Route> {
+        let removed = self.remove(route);
+        if removed.is_some() {
+            self.merged.push((route, other));
+        }
+        removed
+    }
+
+    /// Takes a route out.
+    pub(super) fn remove(&mut self, route: RouteId) -> Option<Route> {
+        let removed = self.slots.get_mut(route.0 as usize)?.take();
+        if removed.is_some() {
+            self.free.push(route.0);
+        }
+        removed
+    }
+
+    /// The route with this number.
+    pub(super) fn get(&self, route: RouteId) -> &Route {
+        self.slots[route.0 as usize].as_ref().expect("numbers handed out name routes until they are removed")
+    }
+
+    /// The route with this number.
+    pub(super) fn get_mut(&mut self, route: RouteId) -> &mut Route {
+        self.slots[route.0 as usize].as_mut().expect("numbers handed out name routes until they are removed")
+    }
+
+    /// Method and template of a route.
+    pub fn name(&self, route: RouteId) -> &Arc<str> {
+        &self.get(route).name
+    }
+
+    /// Where a route comes from.
+    pub fn origin(&self, route: RouteId) -> Origin {
+        self.get(route).origin
+    }
+
+    /// Whether a route is that of static files.
+    pub fn is_static(&self, route: RouteId) -> bool {
+        self.get(route).is_static
+    }
+
+    /// How often a route has been called, complete or not.
+    pub fn calls(&self, route: RouteId) -> u64 {
+        let route = self.get(route);
+        route.called.max(route.seen.calls)
+    }
+
+    /// Moves out the routes that have become part of others since the last time, each with the one that it is now.
+    pub fn merged(&mut self) -> std::vec::Drain<'_, (RouteId, RouteId)> {
+        self.merged.drain(..)
+    }
+
+    /// Takes note of a call of a route, which may not be complete.
+    pub fn call(&mut self, route: RouteId) {
+        self.get_mut(route).called += 1;
+    }
+
+    /// Takes down a call of a route, complete as it is now. `open` tells that it was answered with data though no
+    /// credential came with it. `caller` is the keyed hash of the client's address.
+    pub fn see(
+        &mut self,
+        route: RouteId,
+        exchange: &Exchange<'_>,
+        has_object: bool,
+        open: bool,
+        caller: u64,
+    ) {
+        let seen = &mut self.get_mut(route).seen;
+        if seen.calls == 0 {
+            seen.first = exchange.at;
+        }
+        seen.calls += 1;
+        let class = exchange.status.map_or(5, |status| usize::from(status / 100).clamp(1, 5) - 1);
+        seen.statuses[class] += 1;
+        seen.with_objects += u64::from(has_object);
+        seen.open += u64::from(open);
+        // Exchanges come in as they end, not as they begin.
+        seen.first = seen.first.min(exchange.at);
+        seen.last = seen.last.max(exchange.at);
+        seen.callers.insert(caller);
+    }
+
+    /// Remembers a call without an object, in case that a part of the path turns out to be one.
+    pub(super) fn remember(&mut self, route: RouteId, touch: Touch) {
+        let recent = &mut self.get_mut(route).recent;
+        let address = touch.clients.address();
+        if let Some(known) = recent.iter_mut().find(|known| known.clients.address() == address) {
+            *known = touch;
+        } else if recent.len() < RECENT {
+            recent.push(touch);
+        } else if let Some(oldest) = recent.iter_mut().min_by_key(|known| known.at) {
+            *oldest = touch;
+        }
+    }
+
+    /// Every route that has been called, by name. `documented` tells that there is an OpenAPI document.
+    pub fn summaries(&self, documented: bool) -> Vec<Summary> {
+        let called = self.slots.iter().flatten().filter(|route| route.seen.calls > 0);
+        let mut summaries: Vec<_> = called.map(|route| route.summary(documented)).collect();
+        summaries.sort_by(|a, b| a.route.cmp(&b.route));
+        summaries
+    }
+}
+
+impl Route {
+    fn summary(&self, documented: bool) -> Summary {
+        let Seen { calls, statuses, with_objects, open, first, last, callers } = &self.seen;
+        let [informational, successful, redirected, refused, failed, unknown] = *statuses;
+        Summary {
+            route: Arc::clone(&self.name),
+            origin: self.origin,
+            documented: documented.then_some(self.origin == Origin::Openapi),
+            is_static: self.is_static,
+            calls: *calls,
+            calls_with_objects: *with_objects,
+            callers: callers.count(),
+            statuses: Statuses { informational, successful, redirected, refused, failed, unknown },
+            open_calls: *open,
+            objects_hour: 0,
+            objects_hour_limit: None,
+            first_seen: *first,
+            last_seen: *last,
+        }
+    }
+}
+
+impl Seen {
+    /// Takes in what was seen of a route that is the same after all.
+    pub(super) fn merge(&mut self, other: &Seen) {
+        if other.calls == 0 {
+            return;
+        }
+        self.first = if self.calls == 0 { other.first } else { self.first.min(other.first) };
+        self.last = self.last.max(other.last);
+        self.calls += other.calls;
+        for (mine, theirs) in self.statuses.iter_mut().zip(&other.statuses) {
+            *mine += theirs;
+        }
+        self.with_objects += other.with_objects;
+        self.open += other.open;
+        self.callers.merge(&other.callers);
+    }
+}
+
+impl Proof {
+    /// What a call with this outcome proves.
+    pub(super) fn of(status: Option<u16>, has_object: bool) -> Proof {
+        match (outcome::is_touch(status), has_object) {
+            (false, _) => Proof::Refused,
+            (true, false) => Proof::Answered,
+            (true, true) => Proof::WithObjects,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The kernel as a source of segments: loads the programs, attaches them, and turns their records into
+//! [`Segment`](rollcall_stream::Segment)s. The only module that knows aya.
+//!
+//! Nothing is pinned: the attachment belongs to file descriptors of this process, so that the kernel undoes it
+//! when the process ends, however it ends.
+
+mod advice;
+mod batches;
+mod capture;
+mod cgroup;
+mod checksum;
+pub mod decode;
+mod error;
+mod mapped;
+mod others;
+mod programs;
+mod runs;
+mod statistics;
+
+pub use capture::{Capture, Consumer, Stop, go_ahead};
+pub use cgroup::cgroup2_root;
+pub use error::Error;
+pub use others::attached;
+pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load, maps_by_descriptor, probe};
+pub use runs::{Measuring, Runs};
+pub use statistics::{DirectionStatistics, Statistics};

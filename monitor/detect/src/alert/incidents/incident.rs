@@ -1,0 +1,287 @@
+//! One incident: what has been found about it, and what of that has been told.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use rollcall_attribute::client::ClientKey;
+use rollcall_model::{state::shared, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    alert::{Alert, Client, Severity, State, VERSION},
+    {Finding, Rule},
+};
+
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
+
+/// Clients that an alert names. Further ones are counted.
+pub const CLIENTS: usize = 16;
+
+/// Routes that an alert names, and those of which it is told by themselves how they grow.
+const ROUTES: usize = 16;
+const ROUTES_TOLD: usize = 64;
+
+/// Routes of an alert that are told apart: one more and its number says no more.
+pub const ROUTES_COUNTED: usize = 1_024;
+
+/// Keys of calls that led to members, beside the members' own: what few calls carry.
+const CALLERS: u8 = 32;
+
+/// What a finding adds to what has been told.
+pub(super) enum News {
+    Opened,
+    More,
+    Nothing,
+}
+
+/// Findings that belong together.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Incident {
+    /// The routes that it is about, in order, and those that it names: the one that it opened on first.
+    pub routes: BTreeMap<Name, Told>,
+    pub named: Vec<Name>,
+    /// Of the routes that are not told of by themselves, the most that has been told.
+    pub told_of_others: Told,
+    pub opened_by: Rule,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    pub opened_at: Timestamp,
+    pub severity: Severity,
+    /// Findings that have begun and not ended.
+    pub members: u32,
+    /// Rules that have found something.
+    pub rules: BTreeSet<Rule>,
+    /// The first few that findings are about.
+    pub clients: Vec<Option<ClientKey>>,
+    pub client_count: u64,
+    /// All of them.
+    #[serde(skip)]
+    pub known: BTreeSet<Option<ClientKey>>,
+    /// Of notices: the client that showed the first, and whether it takes in those that are too many to be told one by one.
+    pub shown_by: Option<ClientKey>,
+    pub gathers: bool,
+    /// How many others lead here.
+    pub callers: u8,
+    /// All who lead here, and on which route.
+    #[serde(skip)]
+    pub leads: Vec<Key>,
+    /// Of the members that have ended, the one that says most.
+    pub ended: Option<Box<Finding>>,
+    /// Since when there are no members, if there are none.
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    pub silent_since: Timestamp,
+}
+
+/// A route's name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct Name(#[serde(with = "shared")] pub Arc<str>);
+
+/// By rule, the most that has been told.
+pub(super) type Told = BTreeMap<Rule, u64>;
+
+/// Who leads to an incident, and on which route.
+pub(super) type Key = (Arc<str>, Option<ClientKey>);
+
+impl Incident {
+    /// An incident that `finding` opens.
+    pub fn new(finding: &Finding) -> Incident {
+        Incident {
+            routes: BTreeMap::from([(Name(Arc::clone(&finding.route)), Told::new())]),
+            named: vec![Name(Arc::clone(&finding.route))],
+            told_of_others: Told::new(),
+            opened_by: finding.rule,
+            opened_at: finding.at,
+            severity: Severity::Info,
+            members: 0,
+            rules: BTreeSet::new(),
+            clients: Vec::new(),
+            client_count: 0,
+            known: BTreeSet::new(),
+            shown_by: finding.client.filter(|_| finding.rule.is_notice()),
+            gathers: false,
+            callers: 0,
+            leads: Vec::new(),
+            ended: None,
+            silent_since: Timestamp::default(),
+        }
+    }
+
+    pub fn has_room_for_callers(&self) -> bool {
+        self.callers < CALLERS
+    }
+
+    /// Whether everybody's calls together opened it.
+    pub fn is_everybodys(&self) -> bool {
+        self.clients.first() == Some(&None)
+    }
+
+    pub fn is_on(&self, route: &Arc<str>) -> bool {
+        self.routes.contains_key(&Name(Arc::clone(route)))
+    }
+
+    /// A finding is about `client`. Returns whether that is worth a line: the first few that no earlier one was about are,
+    /// then each time that they have doubled.
+    pub fn add(&mut self, client: Option<ClientKey>) -> bool {
+        if !self.known.insert(client) {
+            return false;
+        }
+        self.client_count += 1;
+        if self.clients.len() < CLIENTS {
+            self.clients.push(client);
+            return true;
+        }
+        self.client_count.is_power_of_two()
+    }
+
+    /// A finding is about `route`. Returns whether that is worth a line, as of clients; of notices that it gathers, only each
+    /// time that the routes have doubled.
+    fn add_route(&mut self, route: &Arc<str>) -> bool {
+        if self.routes.len() >= ROUTES_COUNTED || self.is_on(route) {
+            return false;
+        }
+        let name = Name(Arc::clone(route));
+        let is_named = self.named.len() < ROUTES;
+        if is_named {
+            self.named.push(name.clone());
+        }
+        self.routes.insert(name, Told::new());
+        is_named && !self.gathers || self.routes.len().is_power_of_two()
+    }
+
+    /// Takes in what begins or grows.
+    ///
+    /// Growth is told when a rule's figure on a route has doubled since it was told last, through whichever lens: the same calls
+    /// show in all of them. So a route that is read faster hides none of the first 64; of those beyond, what has grown most
+    /// counts for all, or a client could fill pages with them.
+    pub fn take(&mut self, finding: &Finding, has_new_client: bool) -> News {
+        let opens = self.rules.is_empty();
+        let is_new_route = !self.is_on(&finding.route);
+        let is_worth_it = self.add_route(&finding.route);
+        let figure = figure(finding);
+        let told = self.told(&finding.route).get(&finding.rule).copied();
+        let has_grown = told.is_none_or(|told| figure > told && figure >= (2 * told).saturating_sub(1));
+        if has_grown {
+            self.tell(finding);
+        }
+        let has_grown = if is_new_route { is_worth_it } else { has_grown };
+        let severity = self.severity.max(self.severity_of(finding));
+        let has_risen = severity > self.severity;
+        self.severity = severity;
+        self.rules.insert(finding.rule);
+        match opens {
+            true => News::Opened,
+            false if has_grown || has_risen || has_new_client => News::More,
+            false => News::Nothing,
+        }
+    }
+
+    /// Others know of the finding.
+    pub fn tell(&mut self, finding: &Finding) {
+        self.rules.insert(finding.rule);
+        let told = self.told(&finding.route).entry(finding.rule).or_default();
+        *told = figure(finding).max(*told);
+    }
+
+    /// What has been told of a route.
+    fn told(&mut self, route: &Arc<str>) -> &mut Told {
+        let is_told = self.routes.len() <= ROUTES_TOLD;
+        match self.routes.get_mut(&Name(Arc::clone(route))) {
+            Some(told) if is_told || !told.is_empty() => told,
+            _ => &mut self.told_of_others,
+        }
+    }
+
+    /// Takes in what ends: a member's last figures.
+    pub fn end(&mut self, finding: Finding) {
+        self.members = self.members.saturating_sub(1);
+        self.severity = self.severity.max(self.severity_of(&finding));
+        let weight = |finding: &Finding| (finding.client.is_some(), finding.distinct, finding.requests);
+        let at = finding.at;
+        match &mut self.ended {
+            Some(ended) if weight(ended) >= weight(&finding) => ended.at = at,
+            ended => *ended = Some(Box::new(finding)),
+        }
+    }
+
+    /// One that is about a route is for information; one about a client is critical when another rule agrees, or when the
+    /// number of objects is at least ten times the limit.
+    fn severity_of(&self, finding: &Finding) -> Severity {
+        if finding.rule.is_notice() {
+            return Severity::Info;
+        }
+        let far_over =
+            finding.rule == Rule::DistinctObjects && finding.distinct >= FAR_OVER * u64::from(finding.limit);
+        let agreed = !finding.signals.is_empty() || self.rules.iter().any(|&rule| rule != finding.rule);
+        if far_over || agreed { Severity::Critical } else { Severity::Warning }
+    }
+
+    /// The line about `finding`.
+    pub fn line(&self, id: u64, finding: Finding, state: State) -> Alert {
+        // A field that is added to findings must find its place here.
+        let Finding {
+            phase: _,
+            rule,
+            at,
+            client,
+            route,
+            window,
+            limit,
+            distinct,
+            distinct_error,
+            requests,
+            bytes,
+            first_seen,
+            last_seen,
+            addresses,
+            sample_objects,
+            mut signals,
+            loss,
+        } = finding;
+        signals.extend(self.rules.iter().filter(|&&found| found != rule));
+        signals.sort_unstable();
+        signals.dedup();
+        // A notice names who showed it; nothing is said about them.
+        let clients = if self.clients.is_empty() { &[client] } else { &self.clients[..] };
+        Alert {
+            v: VERSION,
+            id: self::id(id),
+            state,
+            severity: self.severity,
+            rule,
+            at,
+            client: Client::of(client),
+            route,
+            window_s: window.as_secs(),
+            limit,
+            distinct,
+            distinct_error,
+            requests,
+            bytes,
+            first_seen,
+            last_seen,
+            addresses,
+            sample_objects,
+            signals,
+            clients: clients.iter().map(|&client| Client::of(client)).collect(),
+            client_count: self.client_count.max(1),
+            routes: self.named.iter().map(|Name(route)| route.to_string()).collect(),
+            route_count: self.routes.len() as u64,
+            opened_by: self.opened_by,
+            opened_at: self.opened_at,
+            loss,
+            keys: self.clients.iter().filter_map(|&client| client).collect(),
+        }
+    }
+}
+
+/// An incident's number as its lines show it.
+pub(super) fn id(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+/// What grows of a finding.
+fn figure(finding: &Finding) -> u64 {
+    if finding.rule == Rule::Volume { finding.bytes } else { finding.distinct }
+}

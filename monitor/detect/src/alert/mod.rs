@@ -1,0 +1,145 @@
+//! Findings become alerts with a life: open, update, resolved.
+//!
+//! One attack is one alert, through however many lenses, by however many rules and on however many routes it is found ([`Alerts`]). It opens when a
+//! limit is passed, is updated each time that the count has doubled or that something else is found, and is resolved when
+//! the client has become quiet. Severity only ever rises: an alert is critical once a second sign agrees with the first.
+
+mod incidents;
+
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use incidents::{Alerts, Counters, Joined, ROUTES_COUNTED, Stored};
+
+use rollcall_attribute::client::ClientKey;
+use rollcall_model::{state::shared, time::Timestamp};
+
+use crate::Rule;
+
+/// The version of the schema in `docs/alerts.md`.
+pub const VERSION: u32 = 1;
+
+/// One event in the life of an alert: a line of JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// [`VERSION`]
+    pub v: u32,
+    /// The same for all events of one alert.
+    pub id: String,
+    pub state: State,
+    pub severity: Severity,
+    pub rule: Rule,
+    pub at: Timestamp,
+    pub client: Client,
+    #[serde(with = "shared")]
+    pub route: Arc<str>,
+    pub window_s: u64,
+    pub limit: u32,
+    pub distinct: u64,
+    pub distinct_error: u64,
+    pub requests: u64,
+    pub bytes: u64,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub addresses: Vec<IpAddr>,
+    pub sample_objects: Vec<String>,
+    /// Other rules that agree.
+    pub signals: Vec<Rule>,
+    /// The clients that the alert is about, the first few: the one that it opened with first.
+    pub clients: Vec<Client>,
+    /// How many there are.
+    pub client_count: u64,
+    /// The routes that the alert is about, the first few: the one that it opened on first.
+    #[serde(default)]
+    pub routes: Vec<String>,
+    /// How many there are, [`ROUTES_COUNTED`] at most.
+    #[serde(default)]
+    pub route_count: u64,
+    pub opened_by: Rule,
+    pub opened_at: Timestamp,
+    pub loss: f64,
+    /// The keys behind `clients`, in that order, for what goes on watching them.
+    #[serde(skip)]
+    pub keys: Vec<ClientKey>,
+}
+
+impl Alert {
+    /// The route that it opened on.
+    pub fn opened_on(&self) -> &str {
+        self.routes.first().map_or(&self.route, String::as_str)
+    }
+
+    /// How many routes it is about beside the one that the line is about.
+    pub fn other_routes(&self) -> u64 {
+        self.route_count.saturating_sub(1)
+    }
+}
+
+/// Where in its life an alert is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Open,
+    Update,
+    Resolved,
+}
+
+impl State {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Open => "open",
+            State::Update => "update",
+            State::Resolved => "resolved",
+        }
+    }
+}
+
+/// How sure we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing, and no reason to get up: a fact about a route.
+    Info,
+    /// A limit was passed.
+    Warning,
+    /// And something else agrees: see [`Alerts`].
+    Critical,
+}
+
+impl Severity {
+    /// As in the JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// Whom the alert is about: `all` with the id `*` where it is everybody's calls together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    pub kind: Cow<'static, str>,
+    pub id: String,
+}
+
+impl Client {
+    fn of(key: Option<ClientKey>) -> Client {
+        key.map_or_else(
+            || Client { kind: Cow::Borrowed("all"), id: "*".to_owned() },
+            |key| Client { kind: Cow::Borrowed(key.kind()), id: key.id() },
+        )
+    }
+
+    /// The key behind it, if it is anybody in particular; `None` if there is no such client.
+    fn key(&self) -> Option<Option<ClientKey>> {
+        if self.kind == "all" {
+            Some(None)
+        } else {
+            ClientKey::parse(&format!("{}:{}", self.kind, self.id)).map(Some)
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a rule has against a route: evidence from when it comes near the limit, and the finding once it has begun.
+
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
+
+use rollcall_model::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{tally::Tally, verdict::Verdict};
+use crate::{Finding, Phase, Rule, client::sample};
+
+/// Objects and addresses shown in an alert.
+const SHOWN: usize = 10;
+
+/// A rate is quiet when it has been usual for this long, as for [`crate::Detector`].
+const QUIET: Duration = Duration::from_secs(300);
+
+/// A walk, and an hour's count, are quiet after an hour: a slow walk fills the eight numbers of a block that show its order in
+/// some minutes, and each hour's count starts from nothing.
+const LONG_QUIET: Duration = Duration::from_secs(3_600);
+
+/// The event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event<'a> {
+    pub(super) at: Timestamp,
+    pub(super) object: Option<&'a str>,
+    pub(super) address: IpAddr,
+}
+
+/// See the [module](self).
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Case {
+    pub(super) rule: Rule,
+    source: u8,
+    pub(super) begun: bool,
+    tally: Tally,
+    window: Duration,
+    /// The limit when it began, and what each second has added since.
+    limit: f64,
+    per_second: f64,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    began: Timestamp,
+    /// The number of objects at which it has grown.
+    next: u64,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    pub(super) first_seen: Timestamp,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    last_seen: Timestamp,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    last_over: Timestamp,
+    addresses: Vec<IpAddr>,
+    samples: VecDeque<String>,
+}
+
+impl Case {
+    /// A case that has not begun.
+    pub(super) fn new(rule: Rule, at: Timestamp) -> Case {
+        Case {
+            rule,
+            source: 0,
+            begun: false,
+            tally: Tally::default(),
+            window: Duration::ZERO,
+            limit: 0.0,
+            per_second: 0.0,
+            began: at,
+            next: 0,
+            first_seen: at,
+            last_seen: at,
+            last_over: at,
+            addresses: Vec::with_capacity(SHOWN),
+            samples: VecDeque::with_capacity(SHOWN),
+        }
+    }
+
+    /// Takes in an event, and returns what has happened by it.
+    pub(super) fn hear(&mut self, verdict: &Verdict, event: &Event<'_>) -> Option<Phase> {
+        if !self.begun && !verdict.near {
+            return None;
+        }
+        self.note(event);
+        if verdict.over {
+            self.last_over = event.at;
+        }
+        if !self.begun {
+            if !verdict.over {
+                return None;
+            }
+            (self.begun, self.began) = (true, event.at);
+            (self.source, self.tally, self.window) = (verdict.source, verdict.total, verdict.window);
+            (self.limit, self.per_second, self.first_seen) =
+                (verdict.limit, verdict.per_second, verdict.since);
+            self.next = u64::from(self.limit()) * 2;
+            return Some(Phase::Begins);
+        }
+        if verdict.source != self.source {
+            return None;
+        }
+        self.tally.merge(verdict.more);
+        self.tally.raise(verdict.total);
+        if self.tally.estimate() < self.next {
+            return None;
+        }
+        while self.next <= self.tally.estimate() {
+            self.next = self.next.saturating_mul(2).max(1);
+            if self.next == u64::MAX {
+                break;
+            }
+        }
+        Some(Phase::Grows)
+    }
+
+    /// Whether it is over, at `now`.
+    pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
+        let quiet = match self.rule {
+            Rule::BlockDensity | Rule::RouteDistinct => LONG_QUIET,
+            _ => QUIET,
+        };
+        now.since(if self.begun { self.last_over } else { self.last_seen }) >= quiet
+    }
+
+    pub(super) fn finding(
+        &self,
+        phase: Phase,
+        at: Timestamp,
+        route: &Arc<str>,
+        signals: Vec<Rule>,
+    ) -> Finding {
+        Finding {
+            phase,
+            rule: self.rule,
+            at,
+            client: None,
+            route: Arc::clone(route),
+            window: self.window(),
+            limit: self.limit(),
+            distinct: self.tally.estimate(),
+            distinct_error: self.tally.error(),
+            bytes: 0,
+            requests: self.tally.seen,
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+            addresses: self.addresses.clone(),
+            sample_objects: self.samples.iter().cloned().collect(),
+            signals,
+            loss: 0.0,
+        }
+    }
+
+    /// The window in which that many objects were: an hour's count starts anew each hour, the others go on.
+    fn window(&self) -> Duration {
+        match self.rule {
+            Rule::RouteDistinct => self.window,
+            _ => {
+                let age = self.last_seen.since(self.first_seen);
+                self.window.max(Duration::from_secs(age.as_secs() + u64::from(age.subsec_nanos() > 0)))
+            }
+        }
+    }
+
+    /// The limit for that window.
+    fn limit(&self) -> u32 {
+        (self.limit + self.per_second * self.last_seen.since(self.began).as_secs_f64()) as u32
+    }
+
+    fn note(&mut self, event: &Event<'_>) {
+        self.last_seen = event.at;
+        if self.addresses.len() < SHOWN && !self.addresses.contains(&event.address) {
+            self.addresses.push(event.address);
+        }
+        let Some(shown) = event.object.map(sample) else { return };
+        if self.samples.iter().any(|sample| sample == shown) {
+            return;
+        }
+        let mut sample = match self.samples.len() {
+            SHOWN => self.samples.pop_front().unwrap_or_default(),
+            _ => String::new(),
+        };
+        sample.clear();
+        sample.push_str(shown);
+        self.samples.push_back(sample);
+    }
+}

@@ -1,0 +1,311 @@
+//! Rules across clients: what a crowd of callers does to a route that none of them does alone.
+//!
+//! - `first-touch` (`memory`, `cusum`): objects are being touched that nobody has touched for a week or two.
+//! - `block-density` (`blocks`, `walk`, `frontier`): numbers are being touched one after the other.
+//! - `route-distinct` (`week`, `distinct`): many more objects are touched in an hour than at this hour of other weeks.
+//! - `key-flood` (`cusum`): clients come in numbers that have not been seen on the route.
+//!
+//! All memory is taken at construction, but for 2 KiB a case (`desk`), of which there are few. Nothing is random, time is
+//! what callers say, and the state can be saved and restored at any point without a trace.
+
+mod blocks;
+mod case;
+mod cusum;
+mod desk;
+mod distinct;
+mod frontier;
+mod numbers;
+mod rate;
+mod route;
+mod routes;
+mod tally;
+mod verdict;
+mod walk;
+mod week;
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use rollcall_attribute::object::Objects;
+use rollcall_model::{state::Names, time::Timestamp};
+use serde::{Deserialize, Serialize};
+
+use self::{
+    blocks::Blocks,
+    case::Event,
+    desk::Desk,
+    rate::{BUCKET_NS, Moment},
+    route::{FRESH, KEYS, Route},
+    routes::Routes,
+    verdict::Verdict,
+};
+use super::{
+    Finding, Rule,
+    memory::Memory,
+    mix,
+    named::{Choice, Named},
+};
+
+/// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
+/// learned. Shorter pauses, of a restart, change an hour's mean by a sixth at most.
+const PAUSE: Duration = Duration::from_secs(600);
+
+/// How often ends are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A route, with its week and an even share of the cases. Tested below.
+const ROUTE_BYTES: usize = 2_048;
+
+/// Routes at most, if the budget allows.
+const MOST_ROUTES: usize = 1_024;
+
+/// A call, as what looks at everybody sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    pub at: Timestamp,
+    pub route: &'a Arc<str>,
+    /// The route's keyed hash.
+    pub route_hash: u64,
+    pub address: IpAddr,
+}
+
+/// What a new client is told apart by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lens {
+    Address,
+    Credential,
+}
+
+/// What is held and what has been given up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Routes with a history.
+    pub routes: u64,
+    /// Routes that lost it.
+    pub route_evictions: u64,
+    /// Blocks of numbers that are filling.
+    pub blocks: u64,
+    /// Blocks that had to be forgotten meanwhile.
+    pub block_evictions: u64,
+    /// Generations of the memory that were full or old.
+    pub generations: u64,
+    /// Open findings.
+    pub open: u64,
+    /// Findings that did not begin, as there are too many.
+    pub suppressed: u64,
+}
+
+/// The running hour of a route.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hour {
+    /// Different objects that were touched in it so far, about.
+    pub distinct: u64,
+    /// What is in order, once a week of it is known.
+    pub limit: Option<u32>,
+}
+
+/// See the [module](self).
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Crowd {
+    routes: Routes,
+    memory: Memory,
+    blocks: Blocks,
+    desk: Desk,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    now: Timestamp,
+    /// The end of the last pause, and the length of all.
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    watched_since: Timestamp,
+    paused: Duration,
+    #[serde(with = "rollcall_model::time::nanoseconds")]
+    next_sweep: Timestamp,
+}
+
+impl Crowd {
+    /// Half of `budget`, in bytes, is for the memory of objects, a third for blocks, a sixth for routes.
+    pub fn new(budget: usize) -> Crowd {
+        let routes = Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES));
+        Crowd {
+            desk: Desk::new(routes.capacity()),
+            routes,
+            memory: Memory::new(budget / 2),
+            blocks: Blocks::new(budget / 3),
+            now: Timestamp::default(),
+            watched_since: Timestamp::default(),
+            paused: Duration::ZERO,
+            next_sweep: Timestamp::default(),
+        }
+    }
+
+    /// Whether it is one of `budget` bytes.
+    pub fn fits(&self, budget: usize) -> bool {
+        self.memory.fits(budget / 2)
+            && self.blocks.fits(budget / 3)
+            && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity()
+    }
+
+    /// Takes up one that has been read back, and [fits](Crowd::fits).
+    pub fn restore(&mut self, names: &mut Names) {
+        self.routes.iter_mut().for_each(|route| route.name = names.share(&route.name));
+    }
+
+    /// Takes in a call that touched objects, and appends what it leads to. Notes of each object that was chosen whether it is
+    /// the first touch of it that is known of, on a route that has been known for long enough for that to mean something; and
+    /// takes the numbers of accounts that were made lately for nothing: they are made in order, and looked at in order.
+    pub fn touch(&mut self, call: &Call<'_>, objects: &Objects, choice: &mut Choice, out: &mut Vec<Finding>) {
+        let Choice { named, hashes, .. } = choice;
+        for named in &*named {
+            self.fetch(call.route_hash, named);
+        }
+        let moment = self.moment(call.at);
+        let slot = self.route(call.route, call.route_hash, moment, out);
+        for named in named.iter_mut() {
+            let object = objects.get(named.at as usize);
+            let event = Event { at: moment.at, object, address: call.address };
+            self.object(slot, call.route_hash, named, &event, out);
+        }
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        // These are counted without a look at each, however many there are.
+        let mut rises = false;
+        for &hash in hashes.iter() {
+            rises |= route.week.touch(hash, moment.at);
+        }
+        let counting = rises || route.cases.iter().any(|case| case.rule == Rule::RouteDistinct);
+        if let Some(limit) = route.week.limit().filter(|_| counting) {
+            let verdict = Verdict::of_hour(route, limit);
+            let object = named.last().and_then(|named| objects.get(named.at as usize));
+            let event = Event { at: moment.at, object, address: call.address };
+            self.desk.hear(route, &verdict, &event, out);
+        }
+    }
+
+    /// Looks at the objects of a call that does not count here: takes the numbers of accounts that were made lately for nothing.
+    pub fn look(&self, route_hash: u64, named: &mut [Named]) {
+        let Some(route) = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot)) else { return };
+        for named in named {
+            named.number = named.number.filter(|&number| !route.is_frontier(number, self.now));
+        }
+    }
+
+    /// Takes in a client that has not been seen on the route within memory.
+    pub fn new_key(&mut self, call: &Call<'_>, lens: Lens, out: &mut Vec<Finding>) {
+        let moment = self.moment(call.at);
+        let slot = self.route(call.route, call.route_hash, moment, out);
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        let standing = route.keys[lens as usize].count(moment.at, tally::UNIT, &KEYS);
+        let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, tally::UNIT);
+        let event = Event { at: moment.at, object: None, address: call.address };
+        self.desk.hear(route, &verdict, &event, out);
+    }
+
+    /// Lets time pass: ends findings that have become quiet, and hours.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+        let moment = self.moment(now);
+        if moment.at < self.next_sweep {
+            return;
+        }
+        let hour = (self.next_sweep - SWEEP).0 / week::HOUR;
+        self.next_sweep = moment.at + SWEEP;
+        let hour_ends = moment.at.0 / week::HOUR != hour;
+        for route in self.routes.iter_mut() {
+            if hour_ends || !route.cases.is_empty() {
+                route.advance(moment, self.watched_since);
+                self.desk.close(route, moment.at, false, out);
+            }
+        }
+    }
+
+    /// Rules that have a finding open on the route.
+    pub fn active(&self, route_hash: u64) -> impl Iterator<Item = Rule> + '_ {
+        let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot));
+        route.into_iter().flat_map(Route::active)
+    }
+
+    /// What the running hour has brought on a route; `None` if it is not followed.
+    pub fn hour(&self, route_hash: u64) -> Option<Hour> {
+        let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot))?;
+        Some(Hour { distinct: route.week.distinct.count(), limit: route.week.limit() })
+    }
+
+    /// What is held and what has been given up.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            routes: self.routes.len() as u64,
+            route_evictions: self.routes.evicted,
+            blocks: self.blocks.held,
+            block_evictions: self.blocks.evicted,
+            generations: self.memory.turned,
+            open: self.desk.open,
+            suppressed: self.desk.suppressed,
+        }
+    }
+
+    /// Goes on to `at`, never back.
+    fn moment(&mut self, at: Timestamp) -> Moment {
+        let at = at.max(self.now);
+        let silence = at.since(self.now);
+        if silence >= PAUSE {
+            self.paused = self.paused.saturating_add(silence);
+            self.watched_since = at;
+        }
+        self.now = at;
+        let paused = u64::try_from(self.paused.as_nanos()).unwrap_or(u64::MAX);
+        Moment { at, bucket: at.0.saturating_sub(paused) / BUCKET_NS }
+    }
+
+    /// Fetches from memory what will be needed of an object: these tables are larger than any cache.
+    fn fetch(&self, route_hash: u64, named: &Named) {
+        self.memory.fetch(mix::mix(route_hash, named.hash));
+        if let Some(number) = named.number {
+            numbers::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
+        }
+    }
+
+    /// Takes in one object.
+    fn object(
+        &mut self,
+        slot: u16,
+        route_hash: u64,
+        named: &mut Named,
+        event: &Event<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        let known = self.memory.touch(mix::mix(route_hash, named.hash), event.at);
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        route.touch(named.weight, known);
+        if !known {
+            let standing = route.fresh.count(event.at, named.weight, &FRESH);
+            let verdict = Verdict::of_rate(Rule::FirstTouch, 0, standing, named.weight);
+            self.desk.hear(route, &verdict, event, out);
+        }
+        named.is_first = !known && route.fresh.is_settled();
+        if let Some(number) = named.number {
+            self.number(slot, number, named.weight, event, out);
+            let is_frontier =
+                |slot| self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
+            named.number = Some(number).filter(|_| !is_frontier(slot));
+        }
+    }
+
+    /// The route's slot, up to date.
+    fn route(&mut self, name: &Arc<str>, hash: u64, moment: Moment, out: &mut Vec<Finding>) -> u16 {
+        let slot = match self.routes.find(hash) {
+            Some(slot) => slot,
+            None => {
+                let serial = self.routes.next_serial();
+                let (slot, left) = self.routes.insert(Route::new(hash, Arc::clone(name), serial, moment));
+                if let Some(mut left) = left {
+                    self.desk.close(&mut left, moment.at, true, out);
+                }
+                slot
+            }
+        };
+        self.routes.touch(slot, moment.at);
+        if let Some(route) = self.routes.get_mut(slot) {
+            route.advance(moment, self.watched_since);
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What the rules say about an event on a route.
+
+use std::time::Duration;
+
+use rollcall_model::time::Timestamp;
+
+use super::{cusum::Standing, distinct, rate::BUCKET, route::Route, tally::Tally};
+use crate::Rule;
+
+/// What a rule says about an event on a route.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    pub(super) rule: Rule,
+    /// Which of its several figures the rule speaks of.
+    pub(super) source: u8,
+    /// Worth keeping evidence.
+    pub(super) near: bool,
+    pub(super) over: bool,
+    /// The shortest window, and the limit: so much now, and so much more for each second from now on.
+    pub(super) window: Duration,
+    pub(super) limit: f64,
+    pub(super) per_second: f64,
+    /// All that counts if the finding begins now, the first of it, and what counts if it has begun already.
+    pub(super) total: Tally,
+    pub(super) since: Timestamp,
+    pub(super) more: Tally,
+}
+
+impl Verdict {
+    /// What a rate says.
+    pub(super) fn of_rate(rule: Rule, source: u8, standing: Standing, weight: u32) -> Verdict {
+        Verdict {
+            rule,
+            source,
+            near: standing.near,
+            over: standing.over,
+            window: BUCKET,
+            limit: standing.limit,
+            per_second: standing.per_second,
+            total: standing.run,
+            since: standing.since,
+            more: Tally::of(1, weight),
+        }
+    }
+
+    /// What the running hour says.
+    pub(super) fn of_hour(route: &Route, limit: u32) -> Verdict {
+        let count = route.week.distinct.count();
+        let variance = (count as f64 * distinct::ERROR).powi(2);
+        Verdict {
+            rule: Rule::RouteDistinct,
+            source: 0,
+            near: count > u64::from(limit) / 4 * 3,
+            over: count > u64::from(limit),
+            window: Duration::from_secs(3_600),
+            limit: limit.into(),
+            per_second: 0.0,
+            total: Tally::new(route.week.touches, count, variance),
+            since: route.week.since,
+            more: Tally::new(1, 0, 0.0),
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! The detector: every rule about clients and about routes, in fixed memory.
+
+mod restore;
+
+use std::{net::IpAddr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use restore::Kept;
+
+use rollcall_attribute::{
+    client::{ClientKey, Clients},
+    observation::{Observation, Outcome},
+    route::{FEW, NEW, Origin, outcome},
+};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+
+use super::{
+    Budget, Finding, Phase, Policy, Rule,
+    blind::{Blind, Unseen},
+    client::{self, Busy, Call, Context, Tally},
+    clock::Clock,
+    crowd::{self, Crowd, Hour, Lens},
+    identities::Identities,
+    named::Choice,
+    routes::{Names, Routes},
+};
+
+/// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
+/// see them first.
+const LEAST_VOLUME: u64 = 4_096;
+
+/// How detection is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub policy: Policy,
+    pub budget: Budget,
+    /// Bytes of answers about new objects that a client may take from a route within an hour.
+    pub bytes_limit: u64,
+}
+
+/// The default limits, in 64 MiB, and 256 MiB of answers: more than people look at, less than a dump of accounts.
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
+    }
+}
+
+/// What the detector counts. All but the last few only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Observations taken in.
+    pub observations: u64,
+    /// Of these, calls without an object.
+    pub without_object: u64,
+    /// Of these, calls with one that were refused or failed: nothing was read.
+    pub refused: u64,
+    /// Objects for which others of their call count, as it had too many.
+    pub objects_beyond: u64,
+    /// Times that the source's clock was set back.
+    pub clock_set_back: u64,
+    /// Of both families of client keys.
+    pub tally: client::Counters,
+    /// Of routes.
+    pub crowd: crowd::Counters,
+    /// Bytes that the tables take, fixed at the start.
+    pub bytes: u64,
+}
+
+/// See the [module](super).
+#[derive(Debug)]
+pub struct Detector {
+    key: HashKey,
+    policy: Policy,
+    bytes_limit: u64,
+    loss: f64,
+    names: Names,
+    /// The objects of the call that is being taken in.
+    choice: Choice,
+    /// [`NEW`]
+    new: Arc<str>,
+    /// The least limit.
+    least: u32,
+    state: State,
+}
+
+/// What a detector has learned from observations: all that has to be kept for another to go on where it was.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    clock: Clock,
+    routes: Routes,
+    /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
+    addresses: Tally,
+    /// Counts by credential.
+    credentials: Tally,
+    crowd: Crowd,
+    identities: Identities,
+    blind: Blind,
+    counters: Counters,
+}
+
+impl Detector {
+    /// A detector as `settings` say; `key` keys every table.
+    pub fn new(settings: Settings, key: HashKey) -> Detector {
+        let Settings { policy, budget, bytes_limit } = settings;
+        let sizes = budget.tally(policy.windows().len());
+        let state = State {
+            clock: Clock::default(),
+            routes: Routes::default(),
+            addresses: Tally::new(sizes, &policy, true, key),
+            credentials: Tally::new(sizes, &policy, false, key),
+            crowd: Crowd::new(budget.crowd()),
+            identities: Identities::new(budget.proven()),
+            blind: Blind::default(),
+            counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
+        };
+        Detector {
+            key,
+            least: policy.least(),
+            policy,
+            bytes_limit,
+            loss: 0.0,
+            names: Names::default(),
+            choice: Choice::new(key),
+            new: NEW.into(),
+            state,
+        }
+    }
+
+    /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.
+    pub fn set_loss(&mut self, loss: f64) {
+        self.loss = loss.clamp(0.0, 1.0);
+        self.state.blind.set_loss(self.loss);
+    }
+
+    /// Sets the share of traffic that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.state.blind.set_opaque(share);
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        self.state.blind.unseen(why, client);
+    }
+
+    /// The limits in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Takes in a call and appends what it leads to.
+    ///
+    /// If its route has hardly been called, its objects count on the route and on [`NEW`], the one that stands for all of
+    /// these. So nobody stays below limits by calling another route each few times, where a server takes many for the same.
+    pub fn observe(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
+        let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
+        let &Outcome { status, response_bytes, .. } = outcome;
+        let (at, sampling) = (*at, *sampling);
+        let start = out.len();
+        self.state.counters.observations += 1;
+        let now = self.state.clock.observe(at);
+        self.pass(now, out);
+        let touches = outcome::is_touch(status);
+        let refused = outcome::is_refusal(status);
+        if objects.is_empty() {
+            self.state.counters.without_object += 1;
+        } else if !touches {
+            self.state.counters.refused += 1;
+        }
+        let is_new = self.is_new(observation) && !self.policy.has_limits(route);
+        let route_hash = self.names.hash(route, self.key);
+        let facts = self.state.routes.call(route_hash, status, response_bytes);
+        let is_proof = facts.checks_credentials && is_answer(status);
+        if objects.is_empty() || !(touches || refused) {
+            if is_proof {
+                self.prove(clients, now);
+            }
+            return;
+        }
+        let mut hashes = [0; client::MOST_KEYS];
+        for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
+            *hash = self.key.hash(&client.to_bytes());
+        }
+        // Addresses come first.
+        let credentials_from = clients.keys().len() - clients.by_credential().len();
+        let identity = self.state.identities.person(clients, is_proof, now);
+        // What is meant to be read says nothing about the rest.
+        let is_partner = self.is_partner(clients, is_proof);
+        let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
+        let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
+        let State { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
+        address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
+        credential_hashes
+            .iter()
+            .take(clients.by_credential().len())
+            .for_each(|&hash| credentials.fetch(hash));
+        self.choice.of(objects, client::weight(sampling));
+        counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
+        let address = clients.address();
+        let call = crowd::Call { at: now, route, route_hash, address };
+        if touches && !is_partner {
+            crowd.touch(&call, objects, &mut self.choice, out);
+        } else {
+            crowd.look(route_hash, &mut self.choice.named);
+        }
+        let crowd_found = out.len();
+        let call = Call {
+            at,
+            now,
+            route,
+            objects,
+            named: &self.choice.named,
+            address,
+            identity,
+            is_empty: facts.looks_empty,
+        };
+        let families = [
+            (&mut *addresses, clients.by_address(), address_hashes, Lens::Address),
+            (&mut *credentials, clients.by_credential(), credential_hashes, Lens::Credential),
+        ];
+        for (tally, keys, hashes, lens) in families {
+            for (client, &hash) in keys.iter().zip(hashes) {
+                // The budget of one of its keys is all that applies to a partner's call.
+                if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
+                    continue;
+                }
+                let is_new = if touches {
+                    tally.touch((client, hash), &call, context, out)
+                } else {
+                    tally.miss((client, hash), &call, context, out)
+                };
+                if is_new && !is_partner {
+                    crowd.new_key(&crowd::Call { at: now, route, route_hash, address }, lens, out);
+                }
+            }
+        }
+        // What went over a limit is told already.
+        if is_new && touches && !is_partner && out.len() == start {
+            let new_hash = self.names.hash(&self.new, self.key);
+            let call = Call { route: &self.new, ..call };
+            for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
+                for client in keys {
+                    let hash = client::pair_hash(self.key.hash(&client.to_bytes()), new_hash);
+                    tally.touch((client, hash), &call, context, out);
+                }
+            }
+        }
+        // A call that names many is its client's doing before it is everybody's.
+        if objects.len() > 1 {
+            out[start..].rotate_left(crowd_found - start);
+        }
+        self.complete(start, out);
+    }
+
+    /// Takes in the answer to a call that was observed without one: whom it proves the caller to be.
+    pub fn answered_late(&mut self, observation: &Observation) {
+        let Observation { at, clients, route, outcome, .. } = observation;
+        if clients.by_credential().is_empty() || !is_answer(outcome.status) {
+            return;
+        }
+        let route_hash = self.names.hash(route, self.key);
+        if self.state.routes.checks_credentials(route_hash) {
+            self.prove(clients, self.state.clock.time(*at));
+        }
+    }
+
+    /// Takes in the size of the whole answer to a call that has been observed.
+    pub fn answered(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
+        let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
+        let &Outcome { status, response_bytes, .. } = outcome;
+        let (at, sampling) = (*at, *sampling);
+        if objects.is_empty() || response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
+            return;
+        }
+        let start = out.len();
+        let route_hash = self.names.hash(route, self.key);
+        self.choice.first(objects, client::weight(sampling));
+        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let call = Call {
+            at,
+            now: clock.time(at),
+            route,
+            objects,
+            named: &self.choice.named,
+            address: clients.address(),
+            identity: None,
+            is_empty: false,
+        };
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
+            for client in keys {
+                let hash = client::pair_hash(self.key.hash(&client.to_bytes()), route_hash);
+                tally.answered((client, hash), &call, response_bytes, context, out);
+            }
+        }
+        self.complete(start, out);
+    }
+
+    /// Whether a call counts for [`NEW`] too: on a route so new that calls like it can't have gone over the least limit by
+    /// themselves.
+    pub fn is_new(&self, Observation { known, objects, .. }: &Observation) -> bool {
+        let most = self.least / objects.len().max(1) as u32;
+        known.origin == Origin::Learned && !known.is_static && known.calls <= FEW.min(most.into())
+    }
+
+    /// Lets time pass: ends findings about what has become quiet.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+        let start = out.len();
+        self.pass(self.state.clock.time(now), out);
+        self.complete(start, out);
+    }
+
+    /// The clients that have touched most on a route, `most` at most: for people to look at.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        let State { clock, addresses, credentials, .. } = &self.state;
+        let now = clock.time(now);
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let mut all = addresses.busiest(now, context, most);
+        all.extend(credentials.busiest(now, context, most));
+        Busy::rank(&mut all, most);
+        all
+    }
+
+    /// What the running hour has brought on a route; `None` if it is not followed.
+    pub fn hour(&self, route: &str) -> Option<Hour> {
+        self.state.crowd.hour(self.key.hash(route.as_bytes()))
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        let State { clock, addresses, credentials, crowd, counters, .. } = &self.state;
+        Counters {
+            clock_set_back: clock.set_back(),
+            tally: addresses.counters().with(credentials.counters()),
+            crowd: crowd.counters(),
+            ..*counters
+        }
+    }
+
+    fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
+        let State { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
+        self.policy.advance(clock.source(now));
+        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        addresses.tick(now, context, out);
+        credentials.tick(now, context, out);
+        crowd.tick(now, out);
+        let blinding = || addresses.counters().blinding() + credentials.counters().blinding();
+        blind.tick(now, clock.source(now), blinding, out);
+    }
+
+    /// Takes in that a server which refuses others has answered the caller.
+    fn prove(&mut self, clients: &Clients, now: Timestamp) {
+        self.state.identities.person(clients, true, now);
+        self.is_partner(clients, true);
+    }
+
+    /// Whether a partner made the call: from its address, or with its credential if that has proved good.
+    fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
+        let State { identities, .. } = &mut self.state;
+        let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
+        self.policy.has_partner(clients.by_address())
+            || self.policy.has_partner(clients.by_credential())
+                && clients
+                    .by_credential()
+                    .iter()
+                    .filter(is_partner)
+                    .any(|key| identities.is_partner(clients, key, is_proof))
+    }
+
+    /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.
+    fn complete(&self, start: usize, out: &mut [Finding]) {
+        for finding in &mut out[start..] {
+            finding.loss = self.loss;
+            if finding.client.is_none() && finding.rule != Rule::Blind {
+                // What looks at everybody goes by the detector's time.
+                for time in [&mut finding.at, &mut finding.first_seen, &mut finding.last_seen] {
+                    *time = self.state.clock.source(*time);
+                }
+            }
+            if finding.client.is_some() && finding.phase != Phase::Ends {
+                let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
+                finding.signals.extend(active);
+                finding.signals.sort();
+                finding.signals.dedup();
+            }
+        }
+    }
+}
+
+/// Whether a server has answered with what it was asked for. A call without an answer yet proves nothing.
+fn is_answer(status: Option<u16>) -> bool {
+    status.is_some() && outcome::is_touch(status)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,39 @@
+//! Detection: observations in, findings out. Knows no aya, no tokio and no clock.
+//!
+//! [`Detector`] is the whole of it. What one client does is judged in `client`, once by address and once by credential;
+//! what all do together on a route in `crowd`. [`Policy`] says which limits are in force for whom, [`Budget`] how much
+//! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
+
+pub mod alert;
+mod blind;
+pub mod budget;
+mod client;
+mod clock;
+mod crowd;
+mod detector;
+pub mod finding;
+pub mod hours;
+mod identities;
+pub mod limit;
+mod memory;
+mod mix;
+mod named;
+pub mod notice;
+pub mod partner;
+pub mod peaks;
+mod people;
+pub mod policy;
+mod routes;
+
+pub use blind::Unseen;
+pub use budget::Budget;
+pub use client::{Busy, Counters as TallyCounters};
+pub use crowd::{Counters as CrowdCounters, Hour};
+pub use detector::{Counters, Detector, Kept, Settings, State};
+pub use finding::{Finding, Phase, Rule};
+pub use hours::Hours;
+pub use limit::{Limit, LimitError, LimitRule, Limits};
+pub use notice::Notices;
+pub use partner::{Partner, PartnerError, PartnerKey};
+pub use peaks::Peaks;
+pub use policy::Policy;

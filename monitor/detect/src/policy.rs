@@ -1,0 +1,346 @@
+//! Which limits are in force for whom: those for everyone, those of a route, and the budgets of partners, at this hour.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use rollcall_attribute::client::ClientKey;
+use rollcall_model::time::Timestamp;
+
+use super::{
+    limit::{Limit, LimitError, LimitRule, Limits, MAX_LIMITS},
+    partner::{Partner, PartnerKey},
+};
+
+/// No limit: nobody touches so many.
+pub(super) const NONE: u32 = u32::MAX;
+
+const MINUTE: u64 = 60_000_000_000;
+
+/// What a limit is in each window, by its number.
+pub(super) type Row = [u32; MAX_LIMITS];
+
+/// The limits that apply to a pair: a number that stands for as long as the policy does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Profile(u16);
+
+/// See the [module](self).
+#[derive(Clone, Debug)]
+pub struct Policy {
+    windows: Vec<Duration>,
+    rows: Vec<Rules>,
+    routes: BTreeMap<String, Profile>,
+    keys: BTreeMap<PartnerKey, Profile>,
+    networks: Vec<(ipnet::IpNet, Profile)>,
+    /// The minute since the epoch that the rows are made for.
+    minute: u64,
+}
+
+/// Limits that apply together.
+#[derive(Clone, Debug)]
+struct Rules {
+    always: Row,
+    /// Those for some hours of the day, by window.
+    timed: Vec<(usize, LimitRule)>,
+    now: Row,
+    is_budget: bool,
+}
+
+impl Policy {
+    /// Limits for everyone and for routes, and the budgets of partners. Without a limit for everyone and every hour, the
+    /// default ones apply.
+    pub fn new(rules: &[LimitRule], partners: &[Partner]) -> Result<Policy, LimitError> {
+        let everyone = rules.iter().filter(|rule| rule.route.is_none() && rule.hours.is_none());
+        let everyone: Vec<Limit> = everyone.map(|rule| rule.limit).collect();
+        let everyone = if everyone.is_empty() { Limits::default() } else { Limits::new(everyone)? };
+        let mut windows: Vec<Duration> = everyone.as_slice().iter().map(|limit| limit.window).collect();
+        windows.extend(rules.iter().map(|rule| rule.limit.window));
+        windows.extend(partners.iter().map(|partner| partner.budget.limit.window));
+        windows.sort();
+        windows.dedup();
+        if windows.len() > MAX_LIMITS {
+            return Err(LimitError::TooMany(windows.len()));
+        }
+        let mut policy = Policy {
+            windows,
+            rows: vec![Rules::new(false)],
+            routes: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            networks: Vec::new(),
+            minute: u64::MAX,
+        };
+        for &limit in everyone.as_slice() {
+            let window = policy.window(limit.window);
+            policy.rows[0].always[window] = limit.distinct;
+        }
+        for rule in rules.iter().filter(|rule| rule.route.is_none() && rule.hours.is_some()) {
+            policy.add(Profile(0), rule)?;
+        }
+        for rule in rules {
+            let Some(route) = &rule.route else { continue };
+            let profile = match policy.routes.get(route) {
+                Some(&profile) => profile,
+                None => {
+                    let profile = policy.push(policy.rows[0].clone())?;
+                    // Its own come first.
+                    policy.rows[usize::from(profile.0)].timed.clear();
+                    policy.routes.insert(route.clone(), profile);
+                    profile
+                }
+            };
+            policy.add(profile, rule)?;
+        }
+        for profile in policy.routes.values() {
+            let timed = policy.rows[0].timed.clone();
+            policy.rows[usize::from(profile.0)].timed.extend(timed);
+        }
+        for partner in partners {
+            policy.add_partner(partner)?;
+        }
+        policy.advance(Timestamp(0));
+        Ok(policy)
+    }
+
+    /// The windows, shortest first; never none.
+    pub fn windows(&self) -> &[Duration] {
+        &self.windows
+    }
+
+    /// The shortest window.
+    pub fn shortest(&self) -> Duration {
+        self.windows[0]
+    }
+
+    /// The longest window.
+    pub fn longest(&self) -> Duration {
+        self.windows[self.windows.len() - 1]
+    }
+
+    /// The limits that `profile` has, one a window at most.
+    #[cfg(test)]
+    pub(super) fn limits(&self, profile: Profile) -> Vec<Limit> {
+        let limit = |(&window, &distinct): (&Duration, &u32)| Limit { distinct, window };
+        self.windows.iter().zip(self.row(profile)).map(limit).filter(|limit| limit.distinct != NONE).collect()
+    }
+
+    /// What the limit of each window is for everyone, or for everyone on `route`, at all hours that have none of their own;
+    /// `None` where there is no limit.
+    pub fn usual(&self, route: Option<&str>) -> Vec<Option<u32>> {
+        let profile = route.and_then(|route| self.routes.get(route)).map_or(0, |profile| profile.0);
+        let rules = self.rows.get(usize::from(profile)).unwrap_or(&self.rows[0]);
+        let mut row = rules.always;
+        for (window, rule) in rules.timed.iter().filter(|(_, rule)| rule.hours.is_none()) {
+            row[*window] = rule.limit.distinct;
+        }
+        row[..self.windows.len()].iter().map(|&limit| (limit != NONE).then_some(limit)).collect()
+    }
+
+    /// The least that everyone may touch on a route.
+    pub fn least(&self) -> u32 {
+        self.usual(None).into_iter().flatten().min().unwrap_or(NONE)
+    }
+
+    /// Whether there are limits for `route` alone.
+    pub(super) fn has_limits(&self, route: &str) -> bool {
+        self.routes.contains_key(route)
+    }
+
+    /// The limits that apply to a client on a route.
+    pub(super) fn profile(&self, client: &ClientKey, route: &str) -> Profile {
+        if let Some(&profile) = self.keys.get(&PartnerKey::of(client)) {
+            return profile;
+        }
+        if let (false, ClientKey::Peer(address) | ClientKey::Forwarded(address)) =
+            (self.networks.is_empty(), client)
+            && let Some((_, profile)) = self.networks.iter().find(|(network, _)| network.contains(address))
+        {
+            return *profile;
+        }
+        self.routes.get(route).copied().unwrap_or(Profile(0))
+    }
+
+    /// Whether one of the keys is a partner's.
+    pub(super) fn has_partner(&self, keys: &[ClientKey]) -> bool {
+        let some = !self.keys.is_empty() || !self.networks.is_empty();
+        // No route has that name.
+        some && keys.iter().any(|client| self.is_budget(self.profile(client, "")))
+    }
+
+    /// What the limits of `profile` are now, for each window.
+    pub(super) fn row(&self, profile: Profile) -> &Row {
+        &self.rows.get(usize::from(profile.0)).unwrap_or(&self.rows[0]).now
+    }
+
+    /// Whether it is a partner's budget: all that it allows is in order.
+    pub(super) fn is_budget(&self, profile: Profile) -> bool {
+        self.rows.get(usize::from(profile.0)).is_some_and(|rules| rules.is_budget)
+    }
+
+    /// Puts the limits of the hour in force.
+    pub(super) fn advance(&mut self, now: Timestamp) {
+        let minute = now.0 / MINUTE;
+        if minute == self.minute {
+            return;
+        }
+        self.minute = minute;
+        for rules in &mut self.rows {
+            rules.now = rules.always;
+            for (window, rule) in rules.timed.iter().rev() {
+                if rule.hours.is_none_or(|hours| hours.contain(now)) {
+                    rules.now[*window] = rule.limit.distinct;
+                }
+            }
+        }
+    }
+
+    fn window(&self, length: Duration) -> usize {
+        self.windows.iter().position(|&window| window == length).expect("all windows were collected")
+    }
+
+    fn push(&mut self, rules: Rules) -> Result<Profile, LimitError> {
+        let number = u16::try_from(self.rows.len()).map_err(|_| LimitError::TooManyRoutes)?;
+        self.rows.push(rules);
+        Ok(Profile(number))
+    }
+
+    fn add(&mut self, profile: Profile, rule: &LimitRule) -> Result<(), LimitError> {
+        let window = self.window(rule.limit.window);
+        let rules = &mut self.rows[usize::from(profile.0)];
+        let same = |known: &LimitRule| known.hours == rule.hours && known.limit.window == rule.limit.window;
+        if let Some((_, known)) = rules.timed.iter().find(|(_, known)| same(known)) {
+            return Err(LimitError::RuleTwice(known.clone(), rule.clone()));
+        }
+        rules.timed.push((window, rule.clone()));
+        // Those for some hours go before those for all.
+        rules.timed.sort_by_key(|(_, rule)| rule.hours.is_none());
+        Ok(())
+    }
+
+    fn add_partner(&mut self, partner: &Partner) -> Result<(), LimitError> {
+        let network = match partner.key {
+            PartnerKey::Network(network) => Some(network),
+            _ => None,
+        };
+        let known = match network {
+            Some(network) => self.networks.iter().find(|(known, _)| *known == network).map(|known| known.1),
+            None => self.keys.get(&partner.key).copied(),
+        };
+        let profile = match known {
+            Some(profile) => profile,
+            None => {
+                let profile = self.push(Rules::new(true))?;
+                match network {
+                    Some(network) => {
+                        self.networks.push((network, profile));
+                        // The narrowest first.
+                        self.networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
+                    }
+                    None => drop(self.keys.insert(partner.key, profile)),
+                }
+                profile
+            }
+        };
+        self.add(profile, &partner.budget)
+    }
+}
+
+impl Rules {
+    fn new(is_budget: bool) -> Rules {
+        let none = [NONE; MAX_LIMITS];
+        Rules { always: none, timed: Vec::new(), now: none, is_budget }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy::new(&[], &[]).expect("the default limits are in order")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(rules: &[&str], partners: &[&str]) -> Result<Policy, LimitError> {
+        let rules: Vec<LimitRule> = rules.iter().map(|text| text.parse().unwrap()).collect();
+        let partners: Vec<Partner> = partners.iter().map(|text| text.parse().unwrap()).collect();
+        Policy::new(&rules, &partners)
+    }
+
+    fn at(hour: u64) -> Timestamp {
+        Timestamp((20_000 * 24 + hour) * 60 * MINUTE)
+    }
+
+    fn shown(policy: &Policy, client: &str, route: &str) -> String {
+        let profile = policy.profile(&ClientKey::Peer(client.parse().unwrap()), route);
+        let limits: Vec<String> = policy.limits(profile).iter().map(Limit::to_string).collect();
+        limits.join(",")
+    }
+
+    #[test]
+    fn a_route_and_a_partner_have_limits_of_their_own() {
+        let policy = policy(
+            &["GET /v1/dashboard/{id}=60/10s", "GET /v1/dashboard/{id}=80/2min"],
+            &["192.0.2.7=25000/24h", "192.0.2.0/24=500/1h", "192.0.2.0/28=600/1h"],
+        )
+        .unwrap();
+        let usual = "20/10s,30/1min,60/10min,100/1h,300/1d";
+        assert_eq!(shown(&policy, "198.51.100.1", "GET /x/{id}"), usual);
+        let route = "60/10s,30/1min,80/2min,60/10min,100/1h,300/1d";
+        assert_eq!(shown(&policy, "198.51.100.1", "GET /v1/dashboard/{id}"), route);
+        assert_eq!(shown(&policy, "192.0.2.7", "GET /v1/dashboard/{id}"), "25000/1d");
+        assert_eq!(shown(&policy, "192.0.2.8", "GET /x/{id}"), "600/1h");
+        assert_eq!(shown(&policy, "192.0.2.80", "GET /x/{id}"), "500/1h");
+    }
+
+    #[test]
+    fn the_usual_limits_are_those_without_hours() {
+        let policy =
+            policy(&["50/1h", "10/1h@22:00-06:00", "GET /x=70/1h", "GET /x=90/2h"], &["192.0.2.7=9/1h"])
+                .unwrap();
+        assert_eq!(policy.usual(None), [Some(50), None]);
+        assert_eq!(policy.usual(Some("GET /x")), [Some(70), Some(90)]);
+        assert_eq!(policy.usual(Some("GET /y")), [Some(50), None]);
+    }
+
+    #[test]
+    fn hours_change_limits() {
+        let mut policy =
+            policy(&["50/1h", "10/1h@22:00-06:00", "GET /x=70/1h"], &["192.0.2.7=9/1h@02:00-04:00"]).unwrap();
+        let mut seen = Vec::new();
+        for hour in [3, 12, 21, 22, 23] {
+            policy.advance(at(hour));
+            let shown = [("192.0.2.1", "GET /y"), ("192.0.2.1", "GET /x"), ("192.0.2.7", "GET /y")]
+                .map(|(client, route)| shown(&policy, client, route));
+            seen.push(shown.join(" "));
+        }
+        assert_eq!(
+            seen,
+            ["10/1h 70/1h 9/1h", "50/1h 70/1h ", "50/1h 70/1h ", "10/1h 70/1h ", "10/1h 70/1h "]
+        );
+    }
+
+    #[test]
+    fn limits_for_some_hours_or_routes_leave_the_default_ones_in_force() {
+        let mut policy = policy(&["5/10s@00:00-06:00"], &[]).unwrap();
+        policy.advance(at(12));
+        assert_eq!(shown(&policy, "192.0.2.1", "GET /"), "20/10s,30/1min,60/10min,100/1h,300/1d");
+        policy.advance(at(1));
+        assert_eq!(shown(&policy, "192.0.2.1", "GET /"), "5/10s,30/1min,60/10min,100/1h,300/1d");
+    }
+
+    #[test]
+    fn contradictions_are_told() {
+        let error = |rules: &[&str], partners: &[&str]| policy(rules, partners).unwrap_err().to_string();
+        assert_eq!(
+            error(&["GET /x=5/10s", "GET /x=6/10s"], &[]),
+            "limits GET /x=5/10s and GET /x=6/10s have the same route, window and hours; keep one of them"
+        );
+        assert_eq!(
+            error(&["5/10s", "6/10s"], &[]),
+            "limits 5/10s and 6/10s have the same window; keep one of them"
+        );
+        let many: Vec<String> = (1..=8).map(|n| format!("1/{n}s")).collect();
+        let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
+        many.push("GET /x=5/1h");
+        assert_eq!(error(&many, &[]), "9 windows are too many; at most 8 can be in force");
+    }
+}

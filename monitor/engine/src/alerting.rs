@@ -1,0 +1,175 @@
+//! From observations to alerts: the part of the engine that knows limits, and nothing of HTTP.
+//!
+//! It takes observations from wherever they come, in the order in which they were made.
+
+use std::{collections::BTreeSet, net::IpAddr, vec};
+
+use rollcall_attribute::{
+    client::ClientKey,
+    observation::{Observation, Stage},
+    route::Origin,
+};
+use rollcall_detect::{
+    alert::{self, Alert, Alerts, Joined},
+    {self, Busy, Detector, Finding, Hour, Notices, Peaks, Rule, Unseen, notice::Shown},
+};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+
+/// Alerts that are open at once.
+pub(super) const OPEN_ALERTS: usize = 10_000;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Alerting {
+    pub(super) detector: Detector,
+    pub(super) notices: Notices,
+    pub(super) alerts: Alerts,
+    findings: Vec<Finding>,
+    peaks: Option<Peaks>,
+}
+
+/// What alerting counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub detector: rollcall_detect::Counters,
+    pub alerts: alert::Counters,
+}
+
+impl Alerting {
+    /// Alerting as `settings` say; `key` keys every table that traffic fills.
+    pub fn new(settings: rollcall_detect::Settings, key: HashKey) -> Alerting {
+        let (notices, alerts) = (Notices::new(key), Alerts::new(OPEN_ALERTS, key));
+        Alerting::with(Detector::new(settings, key), notices, alerts)
+    }
+
+    /// Alerting that goes on from what is known.
+    pub(super) fn with(detector: Detector, notices: Notices, alerts: Alerts) -> Alerting {
+        Alerting { detector, notices, alerts, findings: Vec::new(), peaks: None }
+    }
+
+    /// Hands `peaks` what the detector gets, from now on.
+    pub fn keep_peaks(&mut self, peaks: Peaks) {
+        self.peaks = Some(peaks);
+    }
+
+    /// The peaks, if they are kept.
+    pub fn peaks(&self) -> Option<&Peaks> {
+        self.peaks.as_ref()
+    }
+
+    /// Takes in one observation and appends the alerts that it leads to.
+    pub fn take(&mut self, observation: &Observation, out: &mut Vec<Alert>) {
+        match observation.stage {
+            Stage::Called => self.count(observation),
+            // The detector's time never runs backwards: an older call would count as one of now. One from the future is
+            // from before the clock was set back.
+            Stage::Recalled { by } => {
+                let (at, shortest) = (observation.at, self.detector.policy().shortest());
+                if by.since(at).max(at.since(by)) <= shortest {
+                    self.count(observation);
+                }
+            }
+            Stage::Completed { late } => {
+                if late {
+                    self.detector.answered_late(observation);
+                }
+                self.detector.answered(observation, &mut self.findings);
+                self.note(observation);
+            }
+        }
+        self.raise(observation.client_keys(), out);
+    }
+
+    /// Moves out the clients that became some of an alert and that no line names.
+    pub fn joined(&mut self) -> vec::Drain<'_, Joined> {
+        self.alerts.joined()
+    }
+
+    /// Lets time pass: resolves alerts. Once a second is enough.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
+        self.detector.tick(now, &mut self.findings);
+        self.notices.tick(now, &mut self.findings);
+        self.raise(&[], out);
+        self.alerts.tick(now, out);
+    }
+
+    /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
+    pub fn set_loss(&mut self, loss: f64) {
+        self.detector.set_loss(loss);
+    }
+
+    /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
+    pub fn set_opaque(&mut self, share: f64) {
+        self.detector.set_opaque(share);
+    }
+
+    /// Takes note of a connection of `client` that is not seen whole.
+    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
+        self.detector.unseen(why, client);
+    }
+
+    /// The limits in force.
+    pub fn policy(&self) -> &rollcall_detect::Policy {
+        self.detector.policy()
+    }
+
+    /// Whether an observation counts for [`rollcall_attribute::route::NEW`] too.
+    pub fn is_new(&self, observation: &Observation) -> bool {
+        self.detector.is_new(observation)
+    }
+
+    /// What the running hour has brought on a route; `None` if it is not followed.
+    pub fn hour(&self, route: &str) -> Option<Hour> {
+        self.detector.hour(route)
+    }
+
+    /// The clients that have touched most on a route, `most` at most.
+    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
+        self.detector.busiest(now, most)
+    }
+
+    /// The ids of the alerts that are open.
+    pub fn open_alerts(&self) -> BTreeSet<String> {
+        self.alerts.open()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> Counters {
+        let mut alerts = self.alerts.counters();
+        alerts.suppressed += self.notices.suppressed();
+        Counters { detector: self.detector.counters(), alerts }
+    }
+
+    /// A call counts.
+    fn count(&mut self, observation: &Observation) {
+        self.detector.observe(observation, &mut self.findings);
+        if let Some(peaks) = &mut self.peaks {
+            peaks.observe(observation);
+        }
+    }
+
+    /// Takes note of what a complete call says about its route, whoever made it.
+    fn note(&mut self, observation: &Observation) {
+        let Observation { at, clients, route, known, objects, outcome, .. } = observation;
+        if known.is_static {
+            return;
+        }
+        let (client, object) = (clients.keys()[0], objects.iter().next());
+        let mut show = |rule| {
+            let shown = Shown { rule, at: *at, route, client, address: clients.address(), object };
+            self.notices.show(&shown, &mut self.findings);
+        };
+        if !clients.authenticated && outcome.has_data && object.is_some() {
+            show(Rule::OpenDoor);
+        }
+        let is_answered = matches!(outcome.status, Some(200..=299));
+        if is_answered && known.has_document && known.origin == Origin::Learned {
+            show(Rule::UnknownRoute);
+        }
+    }
+
+    /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.
+    fn raise(&mut self, callers: &[ClientKey], out: &mut Vec<Alert>) {
+        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding, callers)));
+    }
+}

@@ -1,0 +1,7 @@
+//! What the parts of Rollcall share: time, keyed hashes, text as clients write it, and state that outlives a process.
+
+pub mod hash;
+pub mod json;
+pub mod percent;
+pub mod state;
+pub mod time;

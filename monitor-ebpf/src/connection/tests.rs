@@ -266,6 +266,10 @@ fn the_end_that_opens_a_connection_is_a_client_and_stays_one() {
         assert_eq!(end.leaves(FLAG_ACK, payload), Err(Outcome::ClientSide));
     }
     assert_eq!(end.arrives(FLAG_SYN | FLAG_ACK, b""), Err(Outcome::ClientSide));
+    // Who answers a SYN is none, whether or not anything is remembered of it.
+    let mut end = End::older();
+    assert_eq!(end.leaves(FLAG_SYN | FLAG_ACK, b""), Err(Outcome::NoPayload));
+    assert!(end.connection.is_none());
     // Fast Open: its SYN carries the request.
     let mut open = End::older();
     let syn = packet((40_000, PORT), 1, 0, FLAG_SYN, GET);
@@ -292,7 +296,11 @@ fn data_that_comes_with_the_handshake_is_shown_by_the_listener() {
     let answer = end.leaves(FLAG_ACK, &[OK, &[b'x'; 400]].concat()).unwrap();
     assert!(!answer.batch);
     assert_eq!(end.state().budget, SUSPECT + 32 * 4_096);
+    end.received = 8_192;
     assert!(end.leaves(FLAG_ACK, OK).unwrap().batch);
+    assert_eq!(end.state().budget, SUSPECT + 32 * 4_096, "what has come since is counted with its packet");
+    // The listener itself says nothing to anybody.
+    assert_eq!(listener.leaves(FLAG_ACK, OK), Err(Outcome::NoPayload));
 }
 
 #[test]
@@ -318,13 +326,14 @@ fn an_older_connection_is_a_server_s_once_it_speaks_text_or_answers() {
     assert_eq!((end.state().role, end.state().joined), (Role::Server, 1));
     assert!(end.servers.borrow().contains(&PORT));
 
-    let mut end = End::older();
+    let mut end = End { received: 4_096, ..End::older() };
     for payload in [GET, BINARY] {
         assert_eq!(end.leaves(FLAG_ACK, payload), Err(Outcome::ClientSide));
     }
     assert_eq!(end.leaves(FLAG_ACK, b""), Err(Outcome::NoPayload));
     let answer = end.leaves(FLAG_ACK, OK).unwrap();
     assert_eq!((answer.flags, answer.batch), (FLAG_RESPONSE | FLAG_JOINED, false));
+    assert_eq!(end.state().budget, SUSPECT_UNSEEN, "nobody knows how much of what came was answered before");
     assert!(end.arrives(FLAG_ACK, GET).unwrap().begins_request());
 }
 
@@ -376,6 +385,9 @@ fn a_body_is_skipped_up_to_its_end_wherever_sequence_numbers_wrap() {
         for _ in 0..3 {
             assert_eq!(end.arrives(FLAG_ACK, &body), Err(Outcome::SkippedBody));
         }
+        let mut other = end.clone();
+        assert_eq!(other.arrives(FLAG_ACK, &body[..500]), Err(Outcome::SkippedBody), "to its last byte");
+        assert!(other.arrives(FLAG_ACK, b"x").is_ok());
         assert_eq!(end.state().unanswered, 0, "what is skipped was not captured");
         assert!(end.arrives(FLAG_ACK, &body).is_ok(), "its end, and what follows");
         assert_eq!(end.state().skipping, 0);
@@ -537,7 +549,8 @@ fn advice_is_looked_up_amid_answers_once_their_share_is_used_up() {
             assert!(!end.leaves(FLAG_ACK, &answer).unwrap().batch);
             assert_eq!(end.state().whole, 0, "not yet");
         }
-        assert_eq!(end.leaves(FLAG_ACK, &answer).unwrap().batch, !is_asked);
+        let rest = budget - end.state().answered;
+        assert_eq!(end.leaves(FLAG_ACK, &answer[..rest as usize]).unwrap().batch, !is_asked);
         assert_eq!(end.state().whole, u8::from(is_asked));
     }
     // What fits a batch's entry is whole anyway.

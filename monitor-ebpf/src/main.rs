@@ -1,37 +1,17 @@
-//! The programs: `rollcall_in` and `rollcall_out`, on the ingress and egress hooks of the cgroup v2 root.
-//!
-//! Both only look: they return 1 ("let it pass") whatever happens, and end each packet in one counted
-//! [`Outcome`](monitor_ebpf::outcome::Outcome). What a packet means is the daemon's to find out; the programs
-//! decide no more than which packets it must see.
+//! The programs: a folder for each family of hooks, which fetches what [`monitor_ebpf`] asks for and acts on what that
+//! decides, and `maps`, which all of them share with one another and with the daemon.
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
-mod program;
+mod cgroup;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod verifier;
 
 #[cfg(target_arch = "bpf")]
-mod entry {
-    use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
-
-    use crate::program::{counters, request, response};
-
-    /// Let the packet pass.
-    const PASS: i32 = 1;
-
-    /// Requests: packets that arrive at a socket.
-    #[cgroup_skb(ingress)]
-    pub fn rollcall_in(ctx: SkBuffContext) -> i32 {
-        counters::count(counters::REQUEST, request::packet(&ctx));
-        PASS
-    }
-
-    /// Responses: packets that leave a socket.
-    #[cgroup_skb(egress)]
-    pub fn rollcall_out(ctx: SkBuffContext) -> i32 {
-        counters::count(counters::RESPONSE, response::packet(&ctx));
-        PASS
-    }
-
+mod object {
     #[panic_handler]
     fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
         // A panic that survives optimisation makes the verifier reject the program, which is what we want.

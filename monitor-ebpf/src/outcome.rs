@@ -79,14 +79,3 @@ pub struct Counters {
     /// Non-zero while a program counts in `alone`.
     pub busy: u64,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_outcome_has_a_name() {
-        assert_eq!(Outcome::Unreadable as usize + 1, OUTCOMES);
-        assert_eq!(size_of::<Counters>(), (2 * (OUTCOMES + 1) + 1) * 8);
-    }
-}

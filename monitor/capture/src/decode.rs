@@ -54,6 +54,7 @@ fn segment(bytes: &[u8], clock: u64) -> Option<Segment<'_>> {
         connection: ConnectionId(header.connection),
         direction: if response { Direction::Response } else { Direction::Request },
         endpoints: Some(Endpoints { client, server }),
+        cgroup: (header.cgroup != 0).then_some(header.cgroup),
         at: Timestamp(header.at.wrapping_add(clock)),
         seq: header.seq.wrapping_add(header.offset),
         ack: has(FLAG_ACK).then_some(header.ack),

@@ -51,6 +51,10 @@ pub struct Segment<'a> {
     pub direction: Direction,
     /// Both ends. Absent on follow-up segments of a connection whose ends an earlier segment has told.
     pub endpoints: Option<Endpoints>,
+    /// Id of the cgroup v2 that the server's socket belongs to, which is that of the process which made it or the socket that
+    /// it was accepted from: where the process has moved since doesn't matter. Told with the endpoints, on each segment
+    /// that has them; `None` where the source cannot know it, as in capture files.
+    pub cgroup: Option<u64>,
     /// When the source saw it.
     pub at: Timestamp,
     /// TCP sequence number of the first payload byte (of the SYN itself when `syn`; the payload then starts one later).
@@ -101,6 +105,7 @@ impl Segment<'_> {
             connection,
             direction,
             endpoints: None,
+            cgroup: None,
             at,
             seq,
             ack: None,

@@ -5,6 +5,7 @@
 //! file in virtual machines that have nothing else.
 
 mod bodies;
+mod cgroups;
 mod confinement;
 mod counters;
 mod decoys;

@@ -114,6 +114,7 @@ const SERVER: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(10, 98, 0, 1), 8080
 /// With the timestamps that every packet of Linux carries.
 const TCP_HEADER: u16 = 32;
 const SEQ: u32 = 1_000;
+const CGROUP: u64 = 4_242;
 
 /// A request's packet from its TCP header on.
 fn packet(checksum: Checksum) -> Vec<u8> {
@@ -144,15 +145,15 @@ fn header(ring: &mut Vec<u8>, captured: u32, connection: u64) {
     let length = captured - u32::from(TCP_HEADER);
     ring.extend([KIND_SEGMENT, captured].iter().flat_map(|word| word.to_ne_bytes()));
     let at = 1_000_000_000 + ring.len() as u64;
-    ring.extend([connection, at].iter().flat_map(|word| word.to_ne_bytes()));
+    ring.extend([connection, at, CGROUP].iter().flat_map(|word| word.to_ne_bytes()));
     let (offset, sampling) = (0, u32::MAX);
     ring.extend([SEQ, SEQ, length, offset, SEQ, SEQ, sampling].iter().flat_map(|word| word.to_ne_bytes()));
     ring.extend(
         [FLAG_ACK, TCP_HEADER, CLIENT.port(), SERVER.port()].iter().flat_map(|half| half.to_ne_bytes()),
     );
-    ring.extend([0; 4]);
     ring.extend(address(&CLIENT));
     ring.extend(address(&SERVER));
+    ring.extend([0; 12]);
 }
 
 #[cfg(test)]
@@ -172,7 +173,8 @@ mod tests {
                 panic!("the first record is no segment");
             };
             assert_eq!(segment.checksum, found);
-            assert_eq!((segment.data.len(), segment.length, segment.seq), (384, 384, SEQ));
+            assert_eq!((segment.data.len(), segment.length, segment.seq), (368, 368, SEQ));
+            assert_eq!(segment.cgroup, Some(CGROUP));
             assert!(segment.data.starts_with(b"GET /v1/customers/1 "));
             assert_eq!(segment.endpoints.unwrap().client, CLIENT.into());
             let count = consume(&ring, &mut Counting(Arc::default())).unwrap();

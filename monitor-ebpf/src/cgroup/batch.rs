@@ -1,25 +1,29 @@
 //! The starts of response packets, collected a CPU at a time.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns},
+    macros::map,
+    maps::Array,
     programs::SkBuffContext,
 };
 use monitor_ebpf::{
-    outcome::Outcome,
+    packet::Packet,
     record::{BATCH_ENTRIES, Batch, ENTRY_DATA, FLAG_RESPONSE, KIND_BATCH},
 };
 
-use super::{
-    counters,
-    maps::{BATCHES, RING},
-    packet::{Packet, copy},
-    ring::{control, wakeup},
-};
+use super::packet::copy;
+use crate::maps::{RING, control, counters, ring::wakeup};
+
+/// One batch of response entries a CPU. Sized at load.
+#[map]
+static BATCHES: Array<Batch> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Adds the packet's start to this CPU's batch, and hands the batch over when it is full, or at once when the
-/// daemon sleeps. `None` if another program is amid the batch on this CPU: the packet takes the ring.
+/// daemon sleeps. False if there is no room, `None` if another program is amid the batch on this CPU: the packet takes the
+/// ring.
 #[inline(always)]
-pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outcome> {
+pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<bool> {
     // SAFETY: no preconditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     // SAFETY: this CPU's element; `busy` keeps programs out that interrupt one another on the CPU, and the
@@ -33,7 +37,7 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
     set(&mut batch.busy, 1);
     if volatile(&batch.count) as usize >= BATCH_ENTRIES && !hand_over(batch) {
         set(&mut batch.busy, 0);
-        return Some(Outcome::RingFull);
+        return Some(false);
     }
     let number = volatile(&batch.last) + 1;
     let index = volatile(&batch.count) as usize & (BATCH_ENTRIES - 1);
@@ -60,7 +64,7 @@ pub fn add(ctx: &SkBuffContext, packet: &Packet, connection: u64) -> Option<Outc
         hand_over(batch);
     }
     set(&mut batch.busy, 0);
-    Some(Outcome::Submitted)
+    Some(true)
 }
 
 #[inline(always)]

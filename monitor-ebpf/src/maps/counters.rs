@@ -4,7 +4,8 @@ use core::ptr::{from_mut, read_volatile, write_volatile};
 
 use monitor_ebpf::outcome::{Counters, Outcome, Tally};
 
-use super::{maps::COUNTERS, packet::opaque};
+use super::COUNTERS;
+use crate::verifier::opaque;
 
 /// Index of the request direction's counters.
 pub const REQUEST: usize = 0;

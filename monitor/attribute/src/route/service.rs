@@ -239,7 +239,10 @@ impl Settings {
     fn of_service(&self, name: &str) -> Settings {
         let of = |templates: &[Template]| {
             let mine = |template: &&Template| template.service.as_deref().is_none_or(|of| *of == *name);
-            templates.iter().filter(mine).cloned().collect::<Vec<_>>()
+            let mut mine: Vec<Template> = templates.iter().filter(mine).cloned().collect();
+            // Those for this service alone come first.
+            mine.sort_by_key(|template| template.service.is_none());
+            mine
         };
         // A document of another service says nothing about this one.
         let document = self.document.as_deref().and_then(|all| {
@@ -290,11 +293,9 @@ fn never(settings: &Settings, key: HashKey) -> Vec<NeverMatches> {
     let mut never = Vec::new();
     for service in services {
         let rules = settings.of_service(service).rules;
-        for rule in Router::new(Settings { rules, ..Settings::default() }, key).1 {
-            if !never.contains(&rule) {
-                never.push(rule);
-            }
-        }
+        let (_, in_vain) = Router::new(Settings { rules, ..Settings::default() }, key);
+        // A rule for every service may match on another.
+        never.extend(in_vain.into_iter().filter(|rule| split(&rule.template).0 == service));
     }
     never
 }

@@ -144,6 +144,21 @@ fn services_share_the_room_for_routes() {
     assert_eq!([of(":9000"), of(":*")], [8, 8]);
 }
 
+/// A rule for one service comes before one for all, and leaves that to the others.
+#[test]
+fn a_rule_for_a_service_comes_first() {
+    let rules = ["GET /v1/{a}/{b}", ":8001 GET /v1/{c}/{d}", ":8002 GET /a/../b", ":8001 GET /v1/{e}/{f}"];
+    let rules = rules.map(|rule| rule.parse().unwrap()).to_vec();
+    let mut detection = with_routes(&[], route::Settings { rules, ..route::Settings::default() });
+    let never: Vec<_> = detection.never_match().iter().map(|rule| &*rule.template).collect();
+    assert_eq!(never, [":8001 GET /v1/{e}/{f}", ":8002 GET /a/../b"]);
+    for port in [8_001, 8_002] {
+        call_on(&mut detection, port, "/v1/cards/17", 0, &mut Vec::new());
+    }
+    let names: Vec<_> = detection.routes().into_iter().map(|summary| summary.route.to_string()).collect();
+    assert_eq!(names, [":8001 GET /v1/{c}/{d}", ":8002 GET /v1/{a}/{b}"]);
+}
+
 /// A document says what one service has, and nothing about others.
 #[test]
 fn a_document_is_of_one_service() {

@@ -6,7 +6,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Output},
+    process::{Command, Output},
     time::Duration,
 };
 
@@ -365,10 +365,11 @@ impl Daemon {
         Ok(Report { exchanges, alerts, metrics, log, ports, folder })
     }
 
-    /// Kills the daemon as the kernel would, which leaves it no time for anything.
-    pub fn kill(mut self) -> Result<ExitStatus> {
+    /// Kills the daemon as the kernel would, which leaves it no time for anything. Returns the alerts that it had written.
+    pub fn kill(mut self) -> Result<Vec<Value>> {
         self.stopped = true;
-        self.process.stop(Signal::SIGKILL)
+        self.process.stop(Signal::SIGKILL)?;
+        self.alerts()
     }
 
     /// The complete lines of a file of its folder; none while there is no such file.

@@ -54,13 +54,13 @@ fn a_receiver_that_was_down_gets_everything_once_and_in_order() -> Result<()> {
     for number in 0..5 {
         enumerate(server.address(), number)?;
     }
-    let before = wait_for_alerts(&daemon, 0..5)?;
+    wait_for_alerts(&daemon, 0..5)?;
     deadline::until("a failure to connect", || {
         Ok((daemon.metrics()?.sum(FAILURES, &[("sink", "webhook-1")]) > 0.0).then_some(()))
     })?;
     let log = daemon.log();
     ensure!(log.contains(&format!("http://127.0.0.1:{port}")) && !log.contains("geheim"), "{log}");
-    daemon.kill()?;
+    let before = daemon.kill()?;
 
     let daemon = Daemon::start_with(&state, &[server.port()], &arguments)?;
     for number in 5..8 {

@@ -5,7 +5,7 @@
 //! limits, and what is found on them. The full name of a route has its service before it: `:8001 GET /v1/customers/{id}`.
 //! Where no port is known, as in access logs, all is one service, which has no name.
 //!
-//! Nobody who calls can make a service up: ports are the host's, those beyond the [most](MOST) are one service, and all
+//! Nobody who calls can make a service up: ports are the host's, those beyond the 32 that are called first are one service, and all
 //! services share the [room](Settings::most) for learned routes. Names are not learned from traffic: that a name is answered says
 //! nothing where a server answers to any, and nothing that can be seen of its answers tells that from a server which has the
 //! name, but what a client has a hand in. A call under a name that the operator has not told of belongs to the first of its

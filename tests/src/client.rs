@@ -1,9 +1,11 @@
 //! An ordinary client: HTTP/1.1 over the kernel's own TCP.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{IpAddr, Shutdown, SocketAddr, TcpStream},
     os::fd::AsRawFd,
+    sync::{Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -13,6 +15,13 @@ use crate::{
     deadline::{self, patience},
     namespace::ioctl,
 };
+
+/// Whether no connection from an address of choice has had this port yet: comparisons know a connection by its port, and two
+/// addresses may have the same.
+fn is_new(port: u16) -> bool {
+    static PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner).insert(port)
+}
 
 /// A response as it was read.
 #[derive(Clone, Debug)]
@@ -44,12 +53,18 @@ impl Client {
     pub fn connect_from(source: impl Into<IpAddr>, server: impl Into<SocketAddr>) -> Result<Client> {
         let (source, server) = (SocketAddr::new(source.into(), 0), server.into());
         let family = if server.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-        let socket = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(source))
-            .with_context(|| format!("bind to {source}"))?;
-        socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(server))
-            .with_context(|| format!("connect to {server}"))?;
-        Client::over(TcpStream::from(socket))
+        loop {
+            let socket = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+            socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(source))
+                .with_context(|| format!("bind to {source}"))?;
+            let stream = TcpStream::from(socket);
+            if !is_new(stream.local_addr()?.port()) {
+                continue;
+            }
+            socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(server))
+                .with_context(|| format!("connect to {server}"))?;
+            return Client::over(stream);
+        }
     }
 
     /// Speaks over a stream that is already connected.

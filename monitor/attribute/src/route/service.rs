@@ -301,8 +301,16 @@ fn never(settings: &Settings, key: HashKey) -> Vec<NeverMatches> {
 }
 
 /// The full name of a route of a service.
+fn join<'a>(service: &str, route: &'a str) -> Cow<'a, str> {
+    if service.is_empty() { route.into() } else { format!("{service} {route}").into() }
+}
+
+/// The same, shared.
 fn full(service: &str, route: &Arc<str>) -> Arc<str> {
-    if service.is_empty() { Arc::clone(route) } else { format!("{service} {route}").into() }
+    match join(service, route) {
+        Cow::Borrowed(_) => Arc::clone(route),
+        Cow::Owned(name) => name.into(),
+    }
 }
 
 /// The service and the route that a full name is of. No method has a colon.
@@ -321,18 +329,12 @@ pub fn relative<'a>(name: &'a str, beside: &str) -> &'a str {
 
 /// The full name that [`relative`] made `name` of.
 pub fn absolute<'a>(name: &'a str, beside: &str) -> Cow<'a, str> {
-    match (split(name).0, split(beside).0) {
-        ("", service) if !service.is_empty() => format!("{service} {name}").into(),
-        _ => name.into(),
-    }
+    if split(name).0.is_empty() { join(split(beside).0, name) } else { name.into() }
 }
 
 /// The route that stands for all [new](NEW) ones of the service that `route` is of, by their full names.
 pub fn new_of(route: &str) -> Cow<'static, str> {
-    match split(route).0 {
-        "" => NEW.into(),
-        service => format!("{service} {NEW}").into(),
-    }
+    join(split(route).0, NEW)
 }
 
 /// Whether no two of these routes, by their full names, are of different services: to people nothing needs to tell them apart.
@@ -401,8 +403,7 @@ pub mod fields {
     /// Reads it.
     pub fn deserialize<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
         let Fields { service, route } = Fields::<String>::deserialize(deserializer)?;
-        let name = if service.is_empty() { route } else { format!("{service} {route}") };
-        Ok(name.into())
+        Ok(super::join(&service, &route).into_owned().into())
     }
 }
 

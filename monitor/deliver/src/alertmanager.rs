@@ -23,7 +23,7 @@ use told::{Told, tell};
 
 use super::{
     Endpoint, InvalidUrl,
-    courier::{Destination, Problem, Report},
+    destination::{Destination, Problem, Report},
     post::{Answer, Poster},
 };
 

@@ -13,13 +13,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
 
-use super::courier::{Destination, LOCAL, Problem, Report};
+use super::destination::{Destination, LOCAL, Problem, Report};
 use crate::lines::{Error, LineFile, Stats, Stopped};
 
 /// Events in one write.
@@ -58,7 +58,7 @@ impl AlertFile {
         self.file.stats()
     }
 
-    /// Set to have the path opened anew before the next line, once the sink is nudged.
+    /// Set to have the path opened anew before the next line, once the sink is woken.
     pub fn reopen(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.reopen)
     }
@@ -86,6 +86,10 @@ impl Destination for AlertFile {
 
     fn patience(&self) -> Duration {
         LOCAL
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.reopen.load(Relaxed).then(Instant::now)
     }
 
     fn deliver(&mut self, events: &[Arc<Event>]) -> Report {

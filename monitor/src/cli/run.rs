@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use rollcall::{
     api::{Inquiries, Pulse, Setup},
     capture::{self, Attachment, Programs, Stop},
-    checkpoints::{CheckpointFile, Keeper},
+    checkpoints::{CheckpointFile, CheckpointWriter},
     hash::HashKey,
     health::Health,
     ledger::{AckWatch, exposure::Recorder},
@@ -180,9 +180,13 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     engine.output().resume(told, &open_alerts);
     told.iter().for_each(|alert| board.note(alert));
     board.watch(AckWatch::new(&args.state_dir));
-    let keeper =
-        Keeper::start(CheckpointFile::new(&args.state_dir), args.checkpoint_interval, restored, now)?;
-    let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);
+    let writer = CheckpointWriter::start(
+        CheckpointFile::new(&args.state_dir),
+        args.checkpoint_interval,
+        restored,
+        now,
+    )?;
+    let checkpoints = Checkpoints::new(writer, sinks.ledger.handle(), &metrics);
     let options = options(&args, &key);
     let (programs, capture) = privileged.call(move || capture::load(&options))??;
     let health = Arc::new(Health::default());

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rollcall_metrics::Samples;
@@ -52,7 +55,7 @@ pub struct Stats {
     /// Failed attempts to write.
     pub errors: AtomicU64,
     /// Bytes handed over and not yet written.
-    pub queued: AtomicU64,
+    pub queued: Arc<AtomicU64>,
 }
 
 impl Stats {

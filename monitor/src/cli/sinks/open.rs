@@ -55,7 +55,7 @@ impl ReopenAlerts {
     /// Lines that are being written go to the old file, those that come now to the new one.
     pub(crate) fn reopen(&self) {
         self.flag.store(true, Relaxed);
-        self.ledger.nudge();
+        self.ledger.wake_sinks();
     }
 }
 
@@ -119,8 +119,8 @@ impl Sinks {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         let Sinks { ledger, delivery, reopen: _, own: _ } = self;
         // Without a positive answer, sinks deliver from memory.
-        let _ = ledger.handle().barrier().recv_timeout(SETTLE);
-        delivery.finish(&ledger, Instant::now() + LAST_ATTEMPT);
+        let _ = ledger.handle().flush().recv_timeout(SETTLE);
+        delivery.finish(Instant::now() + LAST_ATTEMPT);
         let Err(lost) = ledger.finish(SETTLE) else { return Ok(()) };
         let mut stderr = io::stderr().lock();
         for line in &lost.lines {

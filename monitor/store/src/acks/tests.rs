@@ -17,7 +17,7 @@ fn ledger(directory: &Path, alerts: &[Alert]) -> Ledger {
     for alert in alerts {
         ledger.handle().record(alert);
     }
-    assert!(ledger.handle().barrier().recv().unwrap());
+    assert!(ledger.handle().flush().recv().unwrap());
     ledger
 }
 
@@ -74,7 +74,7 @@ fn who_took_on_a_warning_did_not_take_on_what_is_critical() {
     acknowledge(directory, "a1", &acked("ada", None, 5)).unwrap();
     let tell = |alert: Alert| {
         running.handle().record(&alert);
-        assert!(running.handle().barrier().recv().unwrap());
+        assert!(running.handle().flush().recv().unwrap());
         taken(directory)[0].is_some()
     };
     assert!(tell(severe(Severity::Warning, 2)));
@@ -95,7 +95,7 @@ fn acknowledged_alerts_are_told_when_that_has_changed() {
     acknowledge(directory.path(), "a1", &acked("ada", None, 5)).unwrap();
     assert_eq!(watch.changed(), Some(BTreeSet::from(["a1".to_owned()])));
     running.handle().record(&alert("a1", State::Resolved, 7));
-    assert!(running.handle().barrier().recv().unwrap());
+    assert!(running.handle().flush().recv().unwrap());
     assert_eq!(watch.changed(), Some(BTreeSet::new()));
     running.finish(PATIENCE).unwrap();
 }

@@ -39,6 +39,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("write checkpoint {path}: it knows of alerts that the ledger does not have yet")]
+    Ahead { path: PathBuf },
     #[error("set checkpoint {path} aside")]
     SetAside {
         path: PathBuf,

@@ -10,9 +10,8 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver},
     },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,6 +28,7 @@ use rollcall_detect::{
 use rollcall_engine::detection::Attributed;
 use rollcall_http::Exchange;
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_queue::{End, Left, Pause, Queue, Running};
 
 use super::{
     Objects, Settings,
@@ -51,6 +51,12 @@ const RESERVE: u64 = 1 << 20;
 const BATCH: usize = 32 << 10;
 const DELAY: Duration = Duration::from_millis(100);
 
+/// A disk that failed is tried again this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// One that does not answer when everything is to end is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Decides what is written down.
 #[derive(Debug)]
 pub struct Recorder {
@@ -72,12 +78,10 @@ pub struct Recorder {
     handed_over: Instant,
     /// When what is remembered may be gone through again.
     look_back_at: Instant,
-    /// Bytes that may wait.
-    queue: u64,
-    messages: Sender<Message>,
+    queue: Queue<Message>,
     spare: Receiver<Vec<u8>>,
     stats: Arc<Stats>,
-    thread: JoinHandle<()>,
+    thread: Running<Writer>,
 }
 
 /// An alert that was open when the ledger was closed.
@@ -100,16 +104,18 @@ impl Recorder {
         alerts: Option<Handle>,
     ) -> Result<Recorder, Error> {
         let stats = Arc::<Stats>::default();
-        let (messages, receiver) = mpsc::channel();
         let (used, spare) = mpsc::channel();
         let recent = if settings.objects == Objects::Off { 0 } else { settings.recent };
-        let (objects, sampling, queue) = (settings.objects, settings.sampling, TOUCHES + recent as u64);
-        let (writer, last, open) =
-            Writer::new(directory, settings, key, receiver, used, Arc::clone(&stats), alerts);
-        let thread = thread::Builder::new()
-            .name("exposure".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|source| Error::Thread { source })?;
+        let (objects, sampling) = (settings.objects, settings.sampling);
+        let (writer, last, open) = Writer::new(directory, settings, key, used, Arc::clone(&stats), alerts);
+        let queue = rollcall_queue::Settings {
+            name: "exposure".to_owned(),
+            limit: TOUCHES + recent as u64,
+            used: Arc::clone(&stats.queued),
+            pause: Pause::Fixed(RETRY),
+            last_pause: None,
+        };
+        let thread = Running::start(queue, writer).map_err(|source| Error::Thread { source })?;
         Ok(Recorder {
             key,
             objects,
@@ -125,8 +131,7 @@ impl Recorder {
             found: Vec::new(),
             handed_over: Instant::now(),
             look_back_at: Instant::now(),
-            queue,
-            messages,
+            queue: thread.queue(),
             spare,
             stats,
             thread,
@@ -325,12 +330,12 @@ impl Recorder {
     pub fn finish(mut self) {
         self.look_back();
         self.hand_over();
-        self.stats.stopping.store(true, Ordering::Release);
-        // It is gone only after a panic, of which the next line tells.
-        drop(self.messages);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that writes down what was read panicked");
+        match self.thread.finish(None, PATIENCE) {
+            Ok(Left { work, items, error: _ }) => work.give_up(&items),
+            Err(End::Hangs) => {
+                tracing::error!("the disk does not answer: what was read last is not written down")
+            }
+            Err(End::Panicked) => tracing::error!("the thread that writes down what was read panicked"),
         }
     }
 
@@ -367,7 +372,7 @@ impl Recorder {
     }
 
     fn has_room(&self) -> bool {
-        self.stats.queued.load(Ordering::Relaxed) + (self.batch.len() as u64) < self.queue
+        self.queue.has_room(self.batch.len() as u64 + 1)
     }
 
     fn drop(&mut self, subject: u64) {
@@ -380,10 +385,8 @@ impl Recorder {
         if !self.batch.is_empty() {
             let empty = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
             let full = std::mem::replace(&mut self.batch, empty);
-            let message = Message::Touches(full);
-            self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-            // The thread is gone only after a panic, of which `finish` tells.
-            let _ = self.messages.send(message);
+            // There was room, and the thread is gone only after a panic, of which `finish` tells.
+            self.send(Message::Touches(full));
         }
         if !self.dropped.is_empty() && self.has_room() {
             for (subject, touches) in std::mem::take(&mut self.dropped) {
@@ -392,13 +395,10 @@ impl Recorder {
         }
     }
 
-    /// Sends what is not touches; `false` if far too much waits already.
+    /// Hands a message over; `false` if far too much waits already.
     fn send(&self, message: Message) -> bool {
-        if self.stats.queued.load(Ordering::Relaxed) >= self.queue + RESERVE {
-            return false;
-        }
-        self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-        self.messages.send(message).is_ok()
+        let size = message.size();
+        self.queue.push_beyond(RESERVE, message, size).is_ok()
     }
 
     fn number(&mut self) -> u64 {

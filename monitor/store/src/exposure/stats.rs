@@ -1,6 +1,9 @@
 //! What became of touches, and what is kept of them. Shared between the engine's thread, the ledger's, and the metrics.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use rollcall_metrics::Samples;
 
@@ -29,9 +32,7 @@ pub struct Stats {
     /// Failed attempts to write.
     pub errors: AtomicU64,
     /// Bytes that wait for the writer.
-    pub queued: AtomicU64,
-    /// Nothing more will come.
-    pub(super) stopping: AtomicBool,
+    pub queued: Arc<AtomicU64>,
 }
 
 impl Stats {

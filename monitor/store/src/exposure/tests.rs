@@ -15,6 +15,7 @@ use rollcall_attribute::{
 };
 use rollcall_detect::alert::{Alert, Joined, State};
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_queue::{Left, Pause, Queue};
 use rusqlite::Connection;
 
 use super::{
@@ -271,24 +272,31 @@ fn what_is_too_old_goes_and_the_file_shrinks() {
 
 /// A writer's thread on its own.
 struct Running {
-    messages: mpsc::Sender<Message>,
+    queue: Queue<Message>,
     stats: Arc<Stats>,
-    thread: thread::JoinHandle<()>,
+    thread: rollcall_queue::Running<Writer>,
 }
 
 impl Running {
     fn start(directory: &Path, settings: Settings) -> Running {
         let stats = Arc::<Stats>::default();
-        let (messages, receiver) = mpsc::channel();
         let (used, _spare) = mpsc::channel();
-        let (writer, ..) = Writer::new(directory, settings, key(), receiver, used, Arc::clone(&stats), None);
-        Running { messages, stats, thread: thread::spawn(move || writer.run()) }
+        let (writer, ..) = Writer::new(directory, settings, key(), used, Arc::clone(&stats), None);
+        let settings = rollcall_queue::Settings {
+            name: "exposure".to_owned(),
+            limit: u64::MAX >> 1,
+            used: Arc::clone(&stats.queued),
+            pause: Pause::Fixed(Duration::from_millis(10)),
+            last_pause: None,
+        };
+        let thread = rollcall_queue::Running::start(settings, writer).unwrap();
+        Running { queue: thread.queue(), stats, thread }
     }
 
     fn send(&self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
-            self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-            self.messages.send(message).unwrap();
+            let size = message.size();
+            self.queue.push(message, size).unwrap();
         }
     }
 
@@ -301,8 +309,8 @@ impl Running {
     }
 
     fn stop(self) {
-        drop(self.messages);
-        self.thread.join().unwrap();
+        let Left { work, items, .. } = self.thread.finish(None, Duration::from_secs(20)).unwrap();
+        work.give_up(&items);
         assert_eq!(self.stats.queued.load(Ordering::Relaxed), 0);
     }
 }

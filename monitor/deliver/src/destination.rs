@@ -1,16 +1,15 @@
-//! A sink's thread: takes events off the outbox, and tries each until its destination has it.
+//! Where a sink's events go, and what its thread does: it takes events off the outbox, and tries each until its destination
+//! has it.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
+use rollcall_queue::{Attempt, Waiting, Work};
 use rollcall_store::{Event, Outbox};
 
-use super::{backoff::Backoff, stats::Stats};
-
-/// A destination that does not take events is told about this often.
-const COMPLAIN: Duration = Duration::from_secs(60);
+use super::stats::Stats;
 
 /// The longest that a receiver elsewhere is left alone after failures.
 const REMOTE: Duration = Duration::from_secs(300);
@@ -25,8 +24,7 @@ pub trait Destination: Send {
         1
     }
 
-    /// Delivers events in order. There are none when it only asked to be [called](Destination::due), or when it is to look
-    /// around.
+    /// Delivers events in order. There are none when it only asked to be [called](Destination::due).
     fn deliver(&mut self, events: &[Arc<Event>]) -> Report;
 
     /// The longest to wait after a failure.
@@ -78,86 +76,68 @@ impl Problem {
 }
 
 /// The thread's work.
-pub(super) struct Courier {
+pub(super) struct Deliver {
     label: String,
     destination: Box<dyn Destination>,
     outbox: Outbox,
+    /// The next ones to deliver.
+    events: Vec<Arc<Event>>,
     stats: Arc<Stats>,
-    backoff: Backoff,
-    complained: Option<Instant>,
-    failing: bool,
 }
 
-impl Courier {
+impl Deliver {
     pub(super) fn new(
         label: String,
         destination: Box<dyn Destination>,
         outbox: Outbox,
         stats: Arc<Stats>,
-    ) -> Courier {
-        let backoff = Backoff::new(destination.patience());
-        Courier { label, destination, outbox, stats, backoff, complained: None, failing: false }
+    ) -> Deliver {
+        Deliver { label, destination, outbox, events: Vec::new(), stats }
     }
+}
 
-    /// Until the outbox is closing and nothing is left, or an attempt fails then, or the time is up.
-    pub(super) fn run(mut self) {
-        loop {
-            let events = self.outbox.next(self.destination.batch(), self.destination.due());
-            let closing = self.outbox.closing();
-            if closing.is_some_and(|deadline| events.is_empty() || Instant::now() >= deadline) {
-                return;
-            }
-            let Some(wait) = self.attempt(&events) else { continue };
-            if self.outbox.closing().is_some() {
-                return;
-            }
-            self.outbox.pause(Instant::now() + wait);
+/// What is to be delivered waits in the outbox, and not in the queue.
+impl Work for Deliver {
+    type Item = ();
+    type Error = Problem;
+
+    fn due(&mut self, _: &Waiting<()>, now: Instant) -> Option<Instant> {
+        if self.events.is_empty() {
+            self.events = self.outbox.waiting(self.destination.batch());
         }
+        if self.events.is_empty() { self.destination.due() } else { Some(now) }
     }
 
-    /// Makes one attempt; how long to wait if it has to be made again.
-    fn attempt(&mut self, events: &[Arc<Event>]) -> Option<Duration> {
-        let Report { delivered, problem } = self.destination.deliver(events);
+    fn attempt(&mut self, _: &mut Waiting<()>, _: bool) -> Attempt<Problem> {
+        let events = std::mem::take(&mut self.events);
+        let Report { delivered, problem } = self.destination.deliver(&events);
         let (taken, rest) = events.split_at(delivered.min(events.len()));
         self.outbox.delivered(taken);
         self.stats.delivered.fetch_add(taken.len() as u64, Relaxed);
         match problem {
-            None => {
-                self.recover();
-                None
-            }
-            Some(Problem::Refused { why, events }) => {
+            None => Attempt::Done,
+            Some(problem @ Problem::Refused { events, .. }) => {
                 let refused = &rest[..events.min(rest.len())];
                 self.outbox.delivered(refused);
                 self.stats.refused.fetch_add(refused.len() as u64, Relaxed);
-                self.complain("the receiver refuses alerts, and will not get them", &why);
-                self.backoff.reset();
-                None
+                Attempt::Refused(problem)
             }
-            Some(Problem::NotNow { why, asked }) => {
+            Some(problem @ Problem::NotNow { asked, .. }) => {
                 self.stats.failures.fetch_add(1, Relaxed);
-                self.failing = true;
-                self.complain("alerts cannot be delivered; they wait in the outbox", &why);
-                if !taken.is_empty() {
-                    self.backoff.reset();
-                }
-                Some(self.backoff.next(asked))
+                Attempt::Failed { error: problem, progress: !taken.is_empty(), asked }
             }
         }
     }
 
-    fn recover(&mut self) {
-        self.backoff.reset();
-        if std::mem::take(&mut self.failing) {
-            self.complained = None;
-            tracing::info!(sink = self.label, "alerts are delivered again");
-        }
+    fn complain(&mut self, problem: &Problem) {
+        let (what, why) = match problem {
+            Problem::Refused { why, .. } => ("the receiver refuses alerts, and will not get them", why),
+            Problem::NotNow { why, .. } => ("alerts cannot be delivered; they wait in the outbox", why),
+        };
+        tracing::warn!(sink = self.label, why, "{what}");
     }
 
-    fn complain(&mut self, what: &str, why: &str) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
-            tracing::warn!(sink = self.label, why, "{what}");
-        }
+    fn recovered(&mut self) {
+        tracing::info!(sink = self.label, "alerts are delivered again");
     }
 }

@@ -48,6 +48,8 @@ impl Checkpoints {
     }
 
     fn keep<O: Output>(&mut self, engine: &Engine<O>, now: Timestamp) {
-        self.writer.keep(now, self.ledger.flush(), || engine.checkpoint());
+        let latest = self.ledger.latest();
+        let draft = || engine.checkpoint().map(|draft| draft.up_to(latest));
+        self.writer.keep(now, self.ledger.flush(), draft);
     }
 }

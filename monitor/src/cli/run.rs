@@ -173,10 +173,11 @@ pub(crate) fn run(args: RunArgs) -> Result<Exit, Failure> {
     );
     let board = Arc::clone(&outputs.board);
     let now = Timestamp::now();
-    let told = sinks.ledger.open_alerts();
-    let (detection, restored) = resume::detection(&args.state_dir, &settings.detection, key, told, now);
+    let (detection, restored) =
+        resume::detection(&args.state_dir, &settings.detection, key, &sinks.ledger, now);
     let mut engine = pipeline::resumed(settings.http, detection, outputs);
     let open_alerts = engine.open_alerts();
+    let told = sinks.ledger.open_alerts();
     engine.output().resume(told, &open_alerts);
     told.iter().for_each(|alert| board.note(alert));
     board.watch(AckWatch::new(&args.state_dir));

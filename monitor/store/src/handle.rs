@@ -1,12 +1,13 @@
 //! The way to the ledger's thread: messages that are handed over without waiting, and the account of what became of them.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
     mpsc::{self, Receiver, SyncSender},
 };
 
 use rollcall_detect::alert::Alert;
+use rollcall_model::time::Timestamp;
 use rollcall_queue::Queue;
 
 use super::{outbox::SinkStats, unwritten::Shared};
@@ -17,8 +18,8 @@ pub(super) const WAITING: u64 = 16_384;
 
 /// What the ledger's thread is asked to do.
 pub(super) enum Message {
-    /// To record an event, at once.
-    Event(Box<Alert>),
+    /// To record an event with that number, at once.
+    Event { seq: u64, alert: Box<Alert> },
     /// To take the event with that number off a sink's outbox.
     Delivered { sink: usize, seq: u64 },
     /// To tell whether all that came before is on disk, once that was tried.
@@ -29,7 +30,24 @@ pub(super) enum Message {
 #[derive(Clone, Debug)]
 pub struct Handle {
     queue: Queue<Message>,
+    numbers: Numbers,
     shared: Arc<Shared>,
+}
+
+/// The number that was given to an event last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers(Arc<Mutex<u64>>);
+
+impl Numbers {
+    /// Events from now on have greater numbers than this.
+    pub(super) fn rise(&self, seq: u64) {
+        let mut last = self.lock();
+        *last = (*last).max(seq);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What became of what was handed over. Shared with the metrics.
@@ -60,15 +78,29 @@ impl Stats {
 }
 
 impl Handle {
-    pub(super) fn new(queue: Queue<Message>, shared: Arc<Shared>) -> Handle {
-        Handle { queue, shared }
+    pub(super) fn new(queue: Queue<Message>, numbers: Numbers, shared: Arc<Shared>) -> Handle {
+        Handle { queue, numbers, shared }
     }
 
     /// Records an event in the life of an alert, and has every sink told of it.
     pub fn record(&self, alert: &Alert) {
-        if self.queue.push(Message::Event(Box::new(alert.clone())), 1).is_err() {
+        // Held until it is handed over: they arrive in the order of their numbers.
+        let mut last = self.numbers.lock();
+        // The time makes sure that a number is not used again by a daemon that could not write down that it had been.
+        *last = (*last + 1).max(Timestamp::now().0 / 1_000);
+        if self.queue.push(Message::Event { seq: *last, alert: Box::new(alert.clone()) }, 1).is_err() {
             self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// The number of the latest event that was handed over, or that was in the ledger before.
+    pub fn latest(&self) -> u64 {
+        *self.numbers.lock()
+    }
+
+    /// Events from now on come after the one with that number, of which others know.
+    pub fn go_on_after(&self, seq: u64) {
+        self.numbers.rise(seq);
     }
 
     /// Has everything written that this thread has handed over, now. The answer is whether that is on disk; no answer

@@ -39,6 +39,7 @@ pub use handle::{Handle, Stats};
 pub use open::Reader;
 pub use outbox::{Outbox, SinkStats};
 
+use handle::Numbers;
 use rollcall_detect::alert::Alert;
 use rollcall_queue::{End, Left, Pause, Running, Waker};
 use unwritten::{Shared, Unwritten};
@@ -160,7 +161,9 @@ impl Ledger {
     /// each second; only a thread that can't be had is an error.
     pub fn open(directory: &Path, settings: Settings) -> Result<Ledger, Error> {
         let shared = Arc::new(Shared::new(&settings.sinks));
-        let (writer, open_alerts) = Writer::new(directory, settings.clone(), Arc::clone(&shared));
+        let numbers = Numbers::default();
+        let (writer, open_alerts) =
+            Writer::new(directory, settings.clone(), numbers.clone(), Arc::clone(&shared));
         let queue = rollcall_queue::Settings {
             name: "ledger".to_owned(),
             limit: handle::WAITING,
@@ -169,7 +172,7 @@ impl Ledger {
             last_pause: Some(LAST_RETRY),
         };
         let thread = Running::start(queue, writer).map_err(|source| Error::Thread { source })?;
-        let handle = Handle::new(thread.queue(), Arc::clone(&shared));
+        let handle = Handle::new(thread.queue(), numbers, Arc::clone(&shared));
         Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, thread })
     }
 

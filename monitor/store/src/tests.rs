@@ -164,6 +164,57 @@ fn a_row_tells_the_life_of_an_alert() {
 }
 
 #[test]
+fn what_became_of_alerts_after_an_event_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let lives = [
+        alert("a1", State::Open, 0),
+        alert("b2", State::Open, 1),
+        alert("c3", State::Open, 2),
+        alert("b2", State::Update, 3),
+        alert("a1", State::Resolved, 4),
+    ];
+    let mut numbers = vec![0];
+    for event in &lives {
+        ledger.handle().record(event);
+        numbers.push(ledger.handle().latest());
+    }
+    assert!(on_disk(&ledger));
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    let reader = Reader::open(directory.path()).unwrap();
+    let after = |event: usize| {
+        let (open, over) = reader.after(numbers[event]).unwrap();
+        let line = |alert: &Alert| lives.iter().position(|line| line == alert).unwrap();
+        (open.iter().map(line).collect::<Vec<_>>(), over.into_iter().collect::<Vec<_>>())
+    };
+    let (none, a1): (Vec<String>, _) = (Vec::new(), vec!["a1".to_owned()]);
+    assert_eq!(after(0), (vec![3, 2], a1.clone()));
+    assert_eq!(after(2), (vec![3, 2], a1.clone()));
+    assert_eq!(after(3), (vec![3], a1.clone()));
+    assert_eq!(after(4), (vec![], a1));
+    assert_eq!(after(5), (vec![], none));
+    // Events of an alert that is still open are too many: whoever knows of it or not, it is open.
+    let other = Connection::open(directory.path().join(FILE)).unwrap();
+    other.execute("DELETE FROM alert_events WHERE id = 'c3'", ()).unwrap();
+    assert_eq!(after(5).0, [2]);
+    ledger.finish(PATIENCE).unwrap();
+}
+
+#[test]
+fn an_event_comes_after_those_that_others_know_of_whatever_the_clock_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let known = (Timestamp::now().0 / 1_000) + 3_600_000_000;
+    ledger.handle().go_on_after(known);
+    ledger.handle().record(&alert("a1", State::Open, 0));
+    assert_eq!(ledger.handle().latest(), known + 1);
+    ledger.finish(PATIENCE).unwrap();
+    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    assert_eq!(ledger.handle().latest(), known + 1);
+    ledger.finish(PATIENCE).unwrap();
+}
+
+#[test]
 fn the_oldest_goes_when_too_much_waits() {
     let directory = tempfile::tempdir().unwrap();
     let line = serde_json::to_string(&alert("a0", State::Open, 0)).unwrap().len() as u64;

@@ -7,13 +7,12 @@ use std::{
 };
 
 use rollcall_detect::alert::Alert;
-use rollcall_model::time::Timestamp;
 use rollcall_queue::{Attempt, Waiting, Work};
 
 use super::{
     Error, Event, Settings,
     database::Database,
-    handle::Message,
+    handle::{Message, Numbers},
     unwritten::{Shared, Unwritten},
 };
 
@@ -27,7 +26,7 @@ const BATCH: usize = 1_024;
 pub(super) struct Writer {
     database: Database,
     shared: Arc<Shared>,
-    last_seq: u64,
+    numbers: Numbers,
     /// Who waits for an answer.
     flushes: Vec<SyncSender<bool>>,
     forget_at: Instant,
@@ -35,11 +34,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// A writer of the ledger in `directory`, and the alerts that are open there. Where it can't be opened, that is tried again.
-    pub(super) fn new(directory: &Path, settings: Settings, shared: Arc<Shared>) -> (Writer, Vec<Alert>) {
+    pub(super) fn new(
+        directory: &Path,
+        settings: Settings,
+        numbers: Numbers,
+        shared: Arc<Shared>,
+    ) -> (Writer, Vec<Alert>) {
         let mut writer = Writer {
             database: Database::new(directory, settings, Arc::clone(&shared)),
             shared,
-            last_seq: 0,
+            numbers,
             flushes: Vec::new(),
             forget_at: Instant::now(),
         };
@@ -60,7 +64,7 @@ impl Writer {
     /// Does what a message asks, or notes it.
     fn take(&mut self, message: Message) {
         match message {
-            Message::Event(alert) => self.record(*alert),
+            Message::Event { seq, alert } => self.record(seq, *alert),
             Message::Delivered { sink, seq } => {
                 self.shared.delivered(sink, seq);
                 self.database.delivered(sink, seq);
@@ -69,7 +73,7 @@ impl Writer {
         }
     }
 
-    fn record(&mut self, alert: Alert) {
+    fn record(&mut self, seq: u64, alert: Alert) {
         let line = match serde_json::to_string(&alert) {
             Ok(line) => line,
             Err(error) => {
@@ -78,11 +82,7 @@ impl Writer {
                 return;
             }
         };
-        // The time makes sure that a number is not used again by a daemon that could not write down that it had been.
-        self.last_seq = (self.last_seq + 1).max(Timestamp::now().0 / 1_000);
-        if let Some(Unwritten { event: _, sinks }) =
-            self.shared.push(Event { seq: self.last_seq, alert, line })
-        {
+        if let Some(Unwritten { event: _, sinks }) = self.shared.push(Event { seq, alert, line }) {
             self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
             for sink in sinks {
                 self.shared.stats.sinks[sink].dropped.fetch_add(1, Ordering::Relaxed);
@@ -102,7 +102,7 @@ impl Writer {
 
     fn open(&mut self) -> Result<(), Error> {
         if self.database.open()? {
-            self.last_seq = self.last_seq.max(self.database.last_seq()?);
+            self.numbers.rise(self.database.last_seq()?);
         }
         Ok(())
     }
@@ -114,13 +114,14 @@ impl Work for Writer {
 
     fn arrived(&mut self, waiting: &mut Waiting<Message>) {
         let is_failing = self.shared.is_failing();
-        let before = self.last_seq;
+        let mut has_events = false;
         while is_failing || self.shared.len() < BATCH {
             let Some(message) = waiting.take() else { break };
+            has_events |= matches!(message, Message::Event { .. });
             self.take(message);
         }
         // While nothing can be written, sinks deliver from memory.
-        if is_failing && self.last_seq != before {
+        if is_failing && has_events {
             self.database.account();
             self.shared.wake_sinks();
         }

@@ -928,9 +928,9 @@ fn what_asks_a_daemon_says_why_it_can_not() {
         (
             vec!["--url", "127.0.0.1:9847"],
             2,
-            "rollcall: --url 127.0.0.1:9847: neither http nor https; give http",
+            "rollcall: use --url: it does not begin with http:// or https://; give http",
         ),
-        (vec!["--url", "http://a:b@127.0.0.1:1"], 2, "a password does not belong here; use --user"),
+        (vec!["--url", "http://a:b@127.0.0.1:1"], 2, "a password does not belong there; use --user"),
         (
             vec!["--url", "https://127.0.0.1:1"],
             10,

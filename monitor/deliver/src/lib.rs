@@ -9,8 +9,8 @@
 //! for. URLs may hold secrets: of one, nothing but scheme, host and port is ever logged or counted.
 
 mod alertmanager;
+pub mod client;
 mod destination;
-mod dial;
 mod endpoint;
 mod file;
 mod journal;
@@ -18,6 +18,7 @@ pub mod lines;
 mod own;
 mod post;
 mod stats;
+mod trust;
 mod webhook;
 mod wording;
 
@@ -29,13 +30,15 @@ use std::{
 use tokio::sync::watch;
 
 pub use alertmanager::Alertmanager;
+pub use client::{Client, ClientError};
 pub use destination::{Destination, Problem, Report};
 pub use endpoint::{Endpoint, InvalidUrl};
 pub use file::AlertFile;
 pub use journal::{Journal, MESSAGE_ID, SOCKET as JOURNAL_SOCKET};
 pub use own::OwnCalls;
-pub use post::{ClientError, Poster};
+pub use post::Poster;
 pub use stats::Stats;
+pub use trust::Trust;
 pub use webhook::{Format, Secret, Webhook};
 
 use destination::Deliver;

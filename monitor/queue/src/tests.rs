@@ -51,7 +51,8 @@ struct Disk {
     hangs: Option<Duration>,
     done: Vec<u64>,
     refused: Vec<u64>,
-    attempts: Vec<Instant>,
+    /// When attempts began, and when they ended without success.
+    attempts: Vec<(Instant, Option<Instant>)>,
     complaints: Vec<Instant>,
     recovered: usize,
 }
@@ -82,7 +83,7 @@ impl Work for OnDisk {
     fn attempt(&mut self, waiting: &mut Waiting<u64>, _: bool) -> Attempt<&'static str> {
         let mut disk = self.disk();
         let now = disk.now();
-        disk.attempts.push(now);
+        disk.attempts.push((now, None));
         if let Some(hangs) = disk.hangs.take() {
             disk.now.set(Some(now + hangs));
         }
@@ -93,7 +94,11 @@ impl Work for OnDisk {
                 return Attempt::Refused("not this one");
             }
             match &mut disk.room {
-                Some(0) => return Attempt::Failed { error: "full", progress, asked: None },
+                Some(0) => {
+                    let ended = disk.now();
+                    disk.attempts.last_mut().unwrap().1 = Some(ended);
+                    return Attempt::Failed { error: "full", progress, asked: None };
+                }
                 Some(room) => *room -= 1,
                 None => {}
             }
@@ -162,6 +167,8 @@ struct Model {
     /// What was taken and is not done, in order.
     waiting: VecDeque<(u64, u64)>,
     taken: Vec<u64>,
+    /// Attempts before the end.
+    closed_at: Option<usize>,
 }
 
 impl Model {
@@ -199,6 +206,10 @@ impl Model {
         prop_assert_eq!(queue.used(), self.waiting.iter().map(|(_, size)| size).sum::<u64>());
         prop_assert!(disk.complaints.windows(2).all(|pair| pair[1] - pair[0] >= MINUTE), "once a minute");
         prop_assert!(disk.recovered <= disk.complaints.len());
+        let attempts = &disk.attempts[..self.closed_at.unwrap_or(disk.attempts.len())];
+        for pair in attempts.windows(2) {
+            prop_assert!(pair[0].1.is_none_or(|failed| pair[1].0 >= failed + PAUSE), "{:?}", pair);
+        }
         Ok(())
     }
 }
@@ -218,34 +229,33 @@ proptest! {
                 Step::Disk(room) => scene.disk.disk().room = room,
                 Step::Refuse => scene.disk.disk().refuses = true,
                 Step::Hang(time) => scene.disk.disk().hangs = Some(time),
-                Step::Pass(time) => {
-                    let before = scene.disk.disk().attempts.len();
-                    let since = scene.now();
-                    prop_assert!(!scene.run(since + time));
-                    let disk = scene.disk.disk();
-                    // While it fails, it is tried each second, however much comes.
-                    let most = 3 + (disk.now() - since).as_secs() as usize;
-                    prop_assert!(disk.attempts.len() - before <= most, "{:?}", &disk.attempts[before..]);
-                }
+                Step::Pass(time) => prop_assert!(!scene.run(scene.now() + time)),
             }
+            // Whatever happens has the thread come round.
+            scene.inbox.wake();
+            prop_assert!(!scene.run(scene.now()));
             model.check(&scene.disk.disk(), &scene.queue)?;
         }
         // The end: what can be done is, and the rest is handed back.
         let before = scene.disk.disk().attempts.len();
+        model.closed_at = Some(before);
         let now = scene.now();
         let deadline = now + Duration::from_millis(patience);
         scene.inbox.close(Closing { deadline: Some(deadline) });
         prop_assert!(scene.run(deadline + 2 * MINUTE), "it ends");
         model.check(&scene.disk.disk(), &scene.queue)?;
         let attempts = scene.disk.disk().attempts[before..].to_vec();
-        prop_assert!(attempts.iter().all(|at| *at < deadline), "none begins later");
+        prop_assert!(attempts.iter().all(|(at, _)| *at < deadline), "none begins later");
+        prop_assert!(attempts.windows(2).all(|pair| pair[0].1.is_none_or(|failed| pair[1].0 == failed + LAST_PAUSE)));
+        let last = attempts.last().and_then(|(_, ended)| *ended);
+        prop_assert!(scene.now() <= deadline || last.is_none_or(|last| last == scene.now()), "it waits for nothing");
         let Left { work, items, error } = scene.rounds.left();
         prop_assert!(items.iter().eq(model.waiting.iter().map(|(number, _)| number)));
         prop_assert_eq!(scene.queue.used(), 0);
         prop_assert!(error.is_none() || !items.is_empty());
         if !items.is_empty() && patience > 0 {
             prop_assert!(!attempts.is_empty(), "there was a last attempt");
-            prop_assert_eq!(attempts[0], now, "at once");
+            prop_assert_eq!(attempts[0].0, now, "at once");
             prop_assert!(last_pause.is_some() || work.disk().room == Some(0) || work.disk().now() >= deadline);
         }
     }

@@ -11,7 +11,7 @@ use rollcall_engine::{
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_store::{
     Ledger, Reader,
-    checkpoints::{CheckpointFile, Outcome},
+    checkpoints::{CheckpointFile, Restored},
 };
 
 use super::state::Key;
@@ -27,7 +27,7 @@ pub(super) fn detection(
     key: Key,
     ledger: &Ledger,
     now: Timestamp,
-) -> (Detection, Outcome) {
+) -> (Detection, Restored) {
     let (mut detection, event, outcome) = from_checkpoint(directory, settings, HashKey::new(key), now);
     ledger.handle().go_on_after(event);
     // A ledger that can't be read has been told of by its thread.
@@ -42,11 +42,11 @@ fn from_checkpoint(
     settings: &Settings,
     key: HashKey,
     now: Timestamp,
-) -> (Detection, u64, Outcome) {
+) -> (Detection, u64, Restored) {
     let file = CheckpointFile::new(directory);
     let most = 2 * settings.detector.budget.bytes() as u64 + BESIDE;
     let read = match file.read(most) {
-        Ok(None) => return (Detection::new(settings.clone(), key), 0, Outcome::None),
+        Ok(None) => return (Detection::new(settings.clone(), key), 0, Restored::None),
         Ok(Some(bytes)) => Detection::restore(settings.clone(), key, &bytes, now)
             .map(|(detection, kept)| (detection, kept, checkpoint::event(&bytes)))
             .map_err(|error| (error.name(), error.to_string())),
@@ -59,18 +59,18 @@ fn from_checkpoint(
         }
         Err((name, why)) => {
             set_aside(&file, name, &why, now);
-            (Detection::new(settings.clone(), key), 0, Outcome::SetAside)
+            (Detection::new(settings.clone(), key), 0, Restored::SetAside)
         }
     }
 }
 
-fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Outcome {
+fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Restored {
     let checkpoint = file.path().display();
     match kept {
         Kept { clients: true, routes: true } => {
             let alerts = detection.open_alerts().len();
             tracing::info!(%checkpoint, alerts, "going on from the checkpoint");
-            return Outcome::Whole;
+            return Restored::Whole;
         }
         Kept { clients: false, routes: true } => tracing::warn!(
             %checkpoint,
@@ -81,7 +81,7 @@ fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Outcome {
             "--memory-budget is another than before: what was touched so far, and what is usual, is forgotten"
         ),
     }
-    Outcome::InPart
+    Restored::InPart
 }
 
 /// One line says what happened, and where the checkpoint went.

@@ -9,7 +9,7 @@ use std::{
 use rollcall_queue::{Attempt, Waiting, Work};
 use rollcall_store::{Event, Outbox};
 
-use super::stats::Stats;
+use super::stats::DeliveryStats;
 
 /// The longest that a receiver elsewhere is left alone after failures.
 const REMOTE: Duration = Duration::from_secs(300);
@@ -82,7 +82,7 @@ pub(super) struct Deliver {
     outbox: Outbox,
     /// The next ones to deliver.
     events: Vec<Arc<Event>>,
-    stats: Arc<Stats>,
+    stats: Arc<DeliveryStats>,
 }
 
 impl Deliver {
@@ -90,7 +90,7 @@ impl Deliver {
         label: String,
         destination: Box<dyn Destination>,
         outbox: Outbox,
-        stats: Arc<Stats>,
+        stats: Arc<DeliveryStats>,
     ) -> Deliver {
         Deliver { label, destination, outbox, events: Vec::new(), stats }
     }

@@ -37,14 +37,14 @@ pub use file::AlertFile;
 pub use journal::{Journal, MESSAGE_ID, SOCKET as JOURNAL_SOCKET};
 pub use own::OwnCalls;
 pub use post::Poster;
-pub use stats::Stats;
+pub use stats::DeliveryStats;
 pub use trust::Trust;
 pub use webhook::{Format, Secret, Webhook};
 
 use destination::Deliver;
 use rollcall_metrics::Samples;
-use rollcall_queue::{End, Pause, Running, Settings};
-use rollcall_store::{Ledger, Stats as LedgerStats};
+use rollcall_queue::{End, Pause, QueueSettings, Running};
+use rollcall_store::{Ledger, LedgerStats};
 
 /// Beyond the deadline of the last attempt, a thread that does not end is left to itself: it may be stuck in a pipe that
 /// nobody reads. What it has not delivered is in its outbox.
@@ -72,7 +72,7 @@ pub struct Sink {
 /// The threads of all sinks.
 pub struct Delivery {
     threads: Vec<(String, Running<Deliver>)>,
-    stats: Vec<(String, Arc<Stats>)>,
+    stats: Vec<(String, Arc<DeliveryStats>)>,
     ledger_stats: Arc<LedgerStats>,
     closing: watch::Sender<Option<Instant>>,
 }
@@ -88,8 +88,8 @@ impl Delivery {
         let mut delivery =
             Delivery { threads: Vec::new(), stats: Vec::new(), ledger_stats: ledger.stats(), closing };
         for (index, Sink { label, destination }) in sinks.into_iter().enumerate() {
-            let stats = Arc::<Stats>::default();
-            let settings = Settings {
+            let stats = Arc::<DeliveryStats>::default();
+            let settings = QueueSettings {
                 name: label.clone(),
                 limit: 0,
                 used: Arc::<AtomicU64>::default(),

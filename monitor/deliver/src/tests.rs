@@ -5,7 +5,7 @@ use rollcall_detect::{
     alert::{Alert, Client, Severity, State, VERSION},
 };
 use rollcall_model::time::Timestamp;
-use rollcall_store::{Event, Settings as LedgerSettings};
+use rollcall_store::{Event, LedgerSettings};
 
 use super::*;
 

@@ -80,7 +80,7 @@ impl<E> Attempt<E> {
 
 /// How a queue is set up.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct QueueSettings {
     /// The thread's name.
     pub name: String,
     /// What may wait, in whatever items are measured in.
@@ -123,8 +123,8 @@ impl<W: Work> Running<W> {
     /// # Errors
     ///
     /// If there can't be one more.
-    pub fn start(settings: Settings, work: W) -> io::Result<Running<W>> {
-        let Settings { name, limit, used, pause, last_pause } = settings;
+    pub fn start(settings: QueueSettings, work: W) -> io::Result<Running<W>> {
+        let QueueSettings { name, limit, used, pause, last_pause } = settings;
         let inbox = Arc::new(Inbox::new(limit, used));
         let queue = Queue::new(Arc::clone(&inbox));
         let rounds = Rounds::new(work, inbox.waiting(), pause, last_pause);

@@ -305,7 +305,7 @@ impl Work for Scripted {
 
 fn scripted() -> (Running<Scripted>, mpsc::Receiver<Vec<u64>>, mpsc::Sender<bool>) {
     let ((attempts, attempted), (answer, answers)) = (mpsc::channel(), mpsc::channel());
-    let settings = Settings {
+    let settings = QueueSettings {
         name: "scripted".to_owned(),
         limit: LIMIT,
         used: Arc::default(),
@@ -380,7 +380,7 @@ impl Work for Woken {
 #[test]
 fn whoever_has_the_waker_has_it_look_around() {
     let (work, (attempts, attempted)) = (Arc::<Mutex<u32>>::default(), mpsc::channel());
-    let settings = Settings {
+    let settings = QueueSettings {
         name: "woken".to_owned(),
         limit: 0,
         used: Arc::default(),

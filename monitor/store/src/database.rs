@@ -10,7 +10,7 @@ use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{
-    Error, FILE, Settings, alerts, open,
+    Error, FILE, LedgerSettings, alerts, open,
     outbox::{self, Load},
     schema::SCHEMA,
     unwritten::{Shared, Unwritten},
@@ -23,7 +23,7 @@ const BATCH: usize = 1_024;
 pub(super) struct Database {
     path: PathBuf,
     directory: PathBuf,
-    settings: Settings,
+    settings: LedgerSettings,
     shared: Arc<Shared>,
     connection: Option<Connection>,
     /// By sink, in the order of the settings.
@@ -34,7 +34,7 @@ pub(super) struct Database {
 
 impl Database {
     /// The ledger in `directory`, not open yet.
-    pub(super) fn new(directory: &Path, settings: Settings, shared: Arc<Shared>) -> Database {
+    pub(super) fn new(directory: &Path, settings: LedgerSettings, shared: Arc<Shared>) -> Database {
         Database {
             path: directory.join(FILE),
             directory: directory.to_owned(),

@@ -52,7 +52,7 @@ impl Numbers {
 
 /// What became of what was handed over. Shared with the metrics.
 #[derive(Debug)]
-pub struct Stats {
+pub struct LedgerStats {
     /// Events that wait for the thread.
     pub(super) waiting: Arc<AtomicU64>,
     /// Events that never were recorded, as the ledger had not been writable for long.
@@ -65,9 +65,9 @@ pub struct Stats {
     pub sinks: Vec<SinkStats>,
 }
 
-impl Stats {
-    pub(super) fn new(sinks: usize) -> Stats {
-        Stats {
+impl LedgerStats {
+    pub(super) fn new(sinks: usize) -> LedgerStats {
+        LedgerStats {
             waiting: Arc::default(),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),

@@ -33,9 +33,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use acks::{Ack, AckWatch, Acked, Outcome as AckOutcome, acknowledge};
+pub use acks::{Ack, AckOutcome, AckWatch, Acked, acknowledge};
 pub use alerts::{Event, Row};
-pub use handle::{Handle, Stats};
+pub use handle::{Handle, LedgerStats};
 pub use open::Reader;
 pub use outbox::{Outbox, SinkStats};
 
@@ -62,7 +62,7 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What is kept, and for how long.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LedgerSettings {
     /// Each sink by the name that its entries have in the outbox. Entries of other sinks are dropped.
     pub sinks: Vec<String>,
     /// Bytes of lines that may wait for one sink; beyond them the oldest goes.
@@ -71,9 +71,13 @@ pub struct Settings {
     pub age: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { sinks: Vec::new(), outbox_bytes: 64 << 20, age: Duration::from_secs(400 * 24 * 3600) }
+impl Default for LedgerSettings {
+    fn default() -> LedgerSettings {
+        LedgerSettings {
+            sinks: Vec::new(),
+            outbox_bytes: 64 << 20,
+            age: Duration::from_secs(400 * 24 * 3600),
+        }
     }
 }
 
@@ -140,7 +144,7 @@ pub struct Ledger {
     handle: Handle,
     shared: Arc<Shared>,
     directory: PathBuf,
-    settings: Settings,
+    settings: LedgerSettings,
     open_alerts: Vec<Alert>,
     thread: Running<Writer>,
 }
@@ -159,12 +163,12 @@ pub struct Lost {
 impl Ledger {
     /// Opens the ledger in `directory`, or makes one, and starts its thread. Where that fails for now, it is tried again
     /// each second; only a thread that can't be had is an error.
-    pub fn open(directory: &Path, settings: Settings) -> Result<Ledger, Error> {
+    pub fn open(directory: &Path, settings: LedgerSettings) -> Result<Ledger, Error> {
         let shared = Arc::new(Shared::new(&settings.sinks));
         let numbers = Numbers::default();
         let (writer, open_alerts) =
             Writer::new(directory, settings.clone(), numbers.clone(), Arc::clone(&shared));
-        let queue = rollcall_queue::Settings {
+        let queue = rollcall_queue::QueueSettings {
             name: "ledger".to_owned(),
             limit: handle::WAITING,
             used: Arc::clone(&shared.stats.waiting),
@@ -187,11 +191,11 @@ impl Ledger {
     }
 
     /// What has been counted.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<LedgerStats> {
         Arc::clone(&self.shared.stats)
     }
 
-    /// What the sink with that index in [`Settings::sinks`] has to deliver.
+    /// What the sink with that index in [`LedgerSettings::sinks`] has to deliver.
     pub fn outbox(&self, sink: usize) -> Outbox {
         let name = self.settings.sinks[sink].clone();
         Outbox::new(sink, name, &self.directory, self.handle.clone(), Arc::clone(&self.shared))

@@ -50,8 +50,8 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn sinks(names: &[&str]) -> Settings {
-    Settings { sinks: names.iter().map(|&name| name.to_owned()).collect(), ..Settings::default() }
+fn sinks(names: &[&str]) -> LedgerSettings {
+    LedgerSettings { sinks: names.iter().map(|&name| name.to_owned()).collect(), ..LedgerSettings::default() }
 }
 
 /// A sink, without what it does.
@@ -143,7 +143,7 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
 #[test]
 fn a_row_tells_the_life_of_an_alert() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     for (id, state, second) in
         [("a1", State::Open, 0), ("b2", State::Open, 1), ("a1", State::Update, 2), ("a1", State::Resolved, 3)]
     {
@@ -166,7 +166,7 @@ fn a_row_tells_the_life_of_an_alert() {
 #[test]
 fn what_became_of_alerts_after_an_event_is_known() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     let lives = [
         alert("a1", State::Open, 0),
         alert("b2", State::Open, 1),
@@ -203,13 +203,13 @@ fn what_became_of_alerts_after_an_event_is_known() {
 #[test]
 fn an_event_comes_after_those_that_others_know_of_whatever_the_clock_says() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     let known = (Timestamp::now().0 / 1_000) + 3_600_000_000;
     ledger.handle().go_on_after(known);
     ledger.handle().record(&alert("a1", State::Open, 0));
     assert_eq!(ledger.handle().latest(), known + 1);
     ledger.finish(PATIENCE).unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     assert_eq!(ledger.handle().latest(), known + 1);
     ledger.finish(PATIENCE).unwrap();
 }
@@ -219,7 +219,8 @@ fn the_oldest_goes_when_too_much_waits() {
     let directory = tempfile::tempdir().unwrap();
     let line = serde_json::to_string(&alert("a0", State::Open, 0)).unwrap().len() as u64;
     let ledger =
-        Ledger::open(directory.path(), Settings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) }).unwrap();
+        Ledger::open(directory.path(), LedgerSettings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) })
+            .unwrap();
     for number in 0..5 {
         ledger.handle().record(&alert(&format!("a{number}"), State::Open, 0));
     }
@@ -235,7 +236,7 @@ fn the_oldest_goes_when_too_much_waits() {
 #[test]
 fn only_the_owner_may_read_it() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     ledger.handle().record(&alert("a1", State::Open, 0));
     assert!(on_disk(&ledger));
     let mut seen = 0;
@@ -264,7 +265,7 @@ fn what_is_no_ledger_is_set_aside() {
     };
     let foreign = |path: &Path| Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let torn = |path: &Path| {
-        Ledger::open(path.parent().unwrap(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
+        Ledger::open(path.parent().unwrap(), LedgerSettings::default()).unwrap().finish(PATIENCE).unwrap();
         let mut bytes = fs::read(path).unwrap();
         bytes.truncate(bytes.len() / 2);
         fs::write(path, bytes).unwrap();
@@ -276,7 +277,7 @@ fn what_is_no_ledger_is_set_aside() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE);
         make(&path);
-        let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+        let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
         ledger.handle().record(&alert("a1", State::Open, 0));
         assert!(on_disk(&ledger), "case {number}");
         ledger.finish(PATIENCE).unwrap();
@@ -289,7 +290,7 @@ fn what_is_no_ledger_is_set_aside() {
 fn an_empty_file_becomes_a_ledger() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(FILE), "").unwrap();
-    Ledger::open(directory.path(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
+    Ledger::open(directory.path(), LedgerSettings::default()).unwrap().finish(PATIENCE).unwrap();
     assert!(aside(directory.path()).is_empty());
     assert!(Reader::open(directory.path()).unwrap().alerts().unwrap().is_empty());
 }
@@ -374,7 +375,7 @@ fn what_waits_for_a_sink_that_is_gone_goes() {
 #[test]
 fn old_events_are_forgotten_unless_they_wait() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { age: Duration::ZERO, ..sinks(&["webhook"]) };
+    let settings = LedgerSettings { age: Duration::ZERO, ..sinks(&["webhook"]) };
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
     ledger.handle().record(&alert("a1", State::Open, 0));
     ledger.handle().record(&alert("a1", State::Resolved, 1));

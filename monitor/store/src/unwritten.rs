@@ -11,7 +11,7 @@ use std::{
 
 use rollcall_queue::Waker;
 
-use super::{Event, Stats};
+use super::{Event, LedgerStats};
 
 /// Events that are kept for better times: 8 MiB at 2 KiB each. The oldest gives way.
 const MOST: usize = 4_096;
@@ -20,7 +20,7 @@ const MOST: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    pub(super) stats: Arc<Stats>,
+    pub(super) stats: Arc<LedgerStats>,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ pub(super) struct Unwritten {
 
 impl Shared {
     pub(super) fn new(sinks: &[String]) -> Shared {
-        let stats = Arc::new(Stats::new(sinks.len()));
+        let stats = Arc::new(LedgerStats::new(sinks.len()));
         Shared { state: Mutex::default(), stats }
     }
 

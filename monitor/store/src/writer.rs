@@ -10,7 +10,7 @@ use rollcall_detect::alert::Alert;
 use rollcall_queue::{Attempt, Waiting, Work};
 
 use super::{
-    Error, Event, Settings,
+    Error, Event, LedgerSettings,
     database::Database,
     handle::{Message, Numbers},
     unwritten::{Shared, Unwritten},
@@ -36,7 +36,7 @@ impl Writer {
     /// A writer of the ledger in `directory`, and the alerts that are open there. Where it can't be opened, that is tried again.
     pub(super) fn new(
         directory: &Path,
-        settings: Settings,
+        settings: LedgerSettings,
         numbers: Numbers,
         shared: Arc<Shared>,
     ) -> (Writer, Vec<Alert>) {

@@ -16,11 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rollcall_queue::{Attempt, End, Left, Pause, Running, Settings, Waiting, Work};
+use rollcall_queue::{Attempt, End, Left, Pause, QueueSettings, Running, Waiting, Work};
 
 use super::{
     line_file::{LineFile, Stopped},
-    sink::{Error, Sink, Stats, lines_in},
+    sink::{LogError, LogStats, Sink, lines_in},
 };
 
 /// How long the writer waits before it tries a file again.
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Queue {
     queue: rollcall_queue::Queue<Message>,
     spare: Receiver<Vec<u8>>,
-    stats: Arc<Stats>,
+    stats: Arc<LogStats>,
     /// Lines that were handed over.
     taken: u64,
     path: String,
@@ -61,11 +61,11 @@ impl Reopen {
 
 impl Queue {
     /// Starts the writer of `file`. At most `limit` bytes wait for it.
-    pub fn new(file: LineFile, limit: u64) -> Result<Queue, Error> {
+    pub fn new(file: LineFile, limit: u64) -> Result<Queue, LogError> {
         let path = file.name().to_owned();
         let stats = file.stats();
         let (used, spare) = mpsc::channel();
-        let settings = Settings {
+        let settings = QueueSettings {
             name: "log".to_owned(),
             limit,
             used: Arc::clone(&stats.queued),
@@ -73,7 +73,7 @@ impl Queue {
             last_pause: None,
         };
         let writer = Running::start(settings, Writer { file, written: 0, used })
-            .map_err(|source| Error::Thread { path: path.clone(), source })?;
+            .map_err(|source| LogError::Thread { path: path.clone(), source })?;
         Ok(Queue { queue: writer.queue(), spare, stats, taken: 0, path, writer })
     }
 
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     /// Writes everything, unless the file takes nothing for `patience`.
-    fn finish_within(self, patience: Duration) -> Result<(), Error> {
+    fn finish_within(self, patience: Duration) -> Result<(), LogError> {
         let Queue { queue: _, spare: _, stats, taken, path, writer } = self;
         match writer.finish(None, patience) {
             Ok(Left { work: Writer { mut file, mut written, used: _ }, items, error }) => {
@@ -102,7 +102,7 @@ impl Queue {
                     End::Hangs => "it takes none, and gives no error",
                     End::Panicked => "its writer panicked",
                 };
-                Err(Error::Lost { path, lines, source: Some(io::Error::other(why)) })
+                Err(LogError::Lost { path, lines, source: Some(io::Error::other(why)) })
             }
         }
     }
@@ -125,7 +125,7 @@ impl Sink for Queue {
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<(), Error> {
+    fn finish(self: Box<Self>) -> Result<(), LogError> {
         (*self).finish_within(PATIENCE)
     }
 }

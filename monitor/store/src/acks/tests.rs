@@ -33,15 +33,15 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
     assert!(matches!(acknowledge(directory, "a", &acked("ada", None, 1)), Err(Error::Missing { .. })));
     let running = ledger(directory, &[alert("a1", State::Open, 1), alert("b2", State::Open, 2)]);
     let first = acked("ada", None, 5);
-    assert_eq!(acknowledge(directory, "a1", &first).unwrap(), Outcome::Acked("a1".to_owned()));
+    assert_eq!(acknowledge(directory, "a1", &first).unwrap(), AckOutcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(first.clone()), None]);
     // Again changes nothing; somebody else, or something else to say, does.
     let again = acknowledge(directory, "a", &acked("ada", None, 6)).unwrap();
-    assert_eq!(again, Outcome::Already("a1".to_owned(), first.clone()));
+    assert_eq!(again, AckOutcome::Already("a1".to_owned(), first.clone()));
     running.handle().record(&alert("a1", State::Resolved, 7));
     running.finish(PATIENCE).unwrap();
     let second = acked("bob", Some("the auditor"), 8);
-    assert_eq!(acknowledge(directory, "a", &second).unwrap(), Outcome::Acked("a1".to_owned()));
+    assert_eq!(acknowledge(directory, "a", &second).unwrap(), AckOutcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(second.clone()), None]);
     let reader = Reader::open(directory).unwrap();
     let history: Vec<(u64, String, Acked)> =
@@ -57,10 +57,10 @@ fn ids_that_name_none_or_several_are_not_taken() {
     let directory = directory.path();
     ledger(directory, &[alert("a1", State::Open, 1), alert("a2", State::Open, 2)]).finish(PATIENCE).unwrap();
     let outcome = |id| acknowledge(directory, id, &acked("ada", None, 1)).unwrap();
-    assert_eq!(outcome("b"), Outcome::Unknown);
-    assert_eq!(outcome("a"), Outcome::Ambiguous);
+    assert_eq!(outcome("b"), AckOutcome::Unknown);
+    assert_eq!(outcome("a"), AckOutcome::Ambiguous);
     for pattern in ["%", "_1", "a_"] {
-        assert_eq!(outcome(pattern), Outcome::Unknown);
+        assert_eq!(outcome(pattern), AckOutcome::Unknown);
     }
     assert_eq!(taken(directory), [None, None]);
 }

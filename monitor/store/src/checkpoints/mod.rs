@@ -11,5 +11,5 @@
 mod file;
 mod writer;
 
-pub use file::{CheckpointFile, Error, FILE};
-pub use writer::{CheckpointWriter, Outcome, Stats};
+pub use file::{CheckpointError, CheckpointFile, FILE};
+pub use writer::{CheckpointStats, CheckpointWriter, Restored};

@@ -13,16 +13,16 @@ use std::{
 use rollcall_engine::checkpoint::Draft;
 use rollcall_metrics::Samples;
 use rollcall_model::time::Timestamp;
-use rollcall_queue::{Attempt, End, Pause, Queue, Running, Settings, Waiting, Work};
+use rollcall_queue::{Attempt, End, Pause, Queue, QueueSettings, Running, Waiting, Work};
 
-use super::{CheckpointFile, Error};
+use super::{CheckpointError, CheckpointFile};
 
 /// A disk that does not answer when everything is to end is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was made of the checkpoint at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Restored {
     /// There was none.
     None,
     /// All of it was taken up.
@@ -33,21 +33,21 @@ pub enum Outcome {
     SetAside,
 }
 
-impl Outcome {
+impl Restored {
     fn name(self) -> &'static str {
         match self {
-            Outcome::None => "none",
-            Outcome::Whole => "whole",
-            Outcome::InPart => "in_part",
-            Outcome::SetAside => "set_aside",
+            Restored::None => "none",
+            Restored::Whole => "whole",
+            Restored::InPart => "in_part",
+            Restored::SetAside => "set_aside",
         }
     }
 }
 
 /// How writing goes. Shared between the threads and the metrics. Times in nanoseconds.
 #[derive(Debug)]
-pub struct Stats {
-    restored: Outcome,
+pub struct CheckpointStats {
+    restored: Restored,
     /// As of when what is on disk is.
     as_of: AtomicU64,
     size: AtomicU64,
@@ -58,10 +58,10 @@ pub struct Stats {
     failing: AtomicBool,
 }
 
-impl Stats {
+impl CheckpointStats {
     /// Pushes the metrics.
     pub fn collect(&self, samples: &mut Samples) {
-        let Stats { restored, as_of, size, copying, writing, failures, failing: _ } = self;
+        let CheckpointStats { restored, as_of, size, copying, writing, failures, failing: _ } = self;
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let seconds = |number: &AtomicU64| load(number) as f64 / 1e9;
         samples.push(&rollcall_metrics::CHECKPOINT_TIMESTAMP, &[], seconds(as_of));
@@ -79,7 +79,7 @@ pub struct CheckpointWriter {
     queue: Queue<Job>,
     every: Duration,
     due: Instant,
-    stats: Arc<Stats>,
+    stats: Arc<CheckpointStats>,
     thread: Running<Writer>,
 }
 
@@ -97,11 +97,11 @@ impl CheckpointWriter {
     pub fn start(
         file: CheckpointFile,
         every: Duration,
-        restored: Outcome,
+        restored: Restored,
         now: Timestamp,
-    ) -> Result<CheckpointWriter, Error> {
+    ) -> Result<CheckpointWriter, CheckpointError> {
         let number = || AtomicU64::new(0);
-        let stats = Arc::new(Stats {
+        let stats = Arc::new(CheckpointStats {
             restored,
             as_of: AtomicU64::new(now.0),
             size: number(),
@@ -110,7 +110,7 @@ impl CheckpointWriter {
             failures: number(),
             failing: AtomicBool::new(false),
         });
-        let settings = Settings {
+        let settings = QueueSettings {
             name: "checkpoint".to_owned(),
             limit: 1,
             used: Arc::default(),
@@ -119,12 +119,12 @@ impl CheckpointWriter {
             last_pause: None,
         };
         let writer = Writer { file, stats: Arc::clone(&stats) };
-        let thread = Running::start(settings, writer).map_err(|source| Error::Thread { source })?;
+        let thread = Running::start(settings, writer).map_err(|source| CheckpointError::Thread { source })?;
         Ok(CheckpointWriter { queue: thread.queue(), every, due: Instant::now() + every, stats, thread })
     }
 
     /// How it goes.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<CheckpointStats> {
         Arc::clone(&self.stats)
     }
 
@@ -181,7 +181,7 @@ impl CheckpointWriter {
     }
 }
 
-impl Stats {
+impl CheckpointStats {
     fn fail(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.failing.store(true, Ordering::Relaxed);
@@ -190,18 +190,18 @@ impl Stats {
 
 struct Writer {
     file: CheckpointFile,
-    stats: Arc<Stats>,
+    stats: Arc<CheckpointStats>,
 }
 
 impl Work for Writer {
     type Item = Job;
-    type Error = Error;
+    type Error = CheckpointError;
 
     fn due(&mut self, waiting: &Waiting<Job>, now: Instant) -> Option<Instant> {
         (!waiting.is_empty()).then_some(now)
     }
 
-    fn attempt(&mut self, waiting: &mut Waiting<Job>, _: bool) -> Attempt<Error> {
+    fn attempt(&mut self, waiting: &mut Waiting<Job>, _: bool) -> Attempt<CheckpointError> {
         let Some(Job { draft, at, recorded }) = waiting.first() else { return Attempt::Done };
         let started = Instant::now();
         let written = self.write(draft, recorded);
@@ -220,7 +220,7 @@ impl Work for Writer {
         written.map_or_else(Attempt::failed, |()| Attempt::Done)
     }
 
-    fn complain(&mut self, error: &Error) {
+    fn complain(&mut self, error: &CheckpointError) {
         tracing::error!(
             error = error as &dyn std::error::Error,
             "the checkpoint is not written, and the one before is kept: make room or see to the disk"
@@ -234,10 +234,10 @@ impl Work for Writer {
 
 impl Writer {
     /// Writes the checkpoint, and has it take the place of the one before once the ledger has what it knows of.
-    fn write(&self, draft: &Draft, recorded: &Receiver<bool>) -> Result<(), Error> {
+    fn write(&self, draft: &Draft, recorded: &Receiver<bool>) -> Result<(), CheckpointError> {
         self.file.draft(draft)?;
         if !recorded.recv().unwrap_or(false) {
-            return Err(Error::Ahead { path: self.file.path().to_owned() });
+            return Err(CheckpointError::Ahead { path: self.file.path().to_owned() });
         }
         self.file.replace()
     }

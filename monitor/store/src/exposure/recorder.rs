@@ -31,10 +31,10 @@ use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_queue::{End, Left, Pause, Queue, Running};
 
 use super::{
-    Objects, Settings,
+    ExposureSettings, ObjectMode,
     pending::{Message, NewIncident, NewSubject},
     recent::Recent,
-    stats::{Stats, add},
+    stats::{ExposureStats, add},
     touch::{self, Call},
     watch::{Client, Place, Watch},
     writer::Writer,
@@ -61,7 +61,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Recorder {
     key: HashKey,
-    objects: Objects,
+    objects: ObjectMode,
     sampling: f64,
     recent: Recent,
     watch: Watch,
@@ -80,7 +80,7 @@ pub struct Recorder {
     look_back_at: Instant,
     queue: Queue<Message>,
     spare: Receiver<Vec<u8>>,
-    stats: Arc<Stats>,
+    stats: Arc<ExposureStats>,
     thread: Running<Writer>,
 }
 
@@ -99,16 +99,16 @@ impl Recorder {
     /// the disk has is left to them.
     pub fn open(
         directory: &Path,
-        settings: Settings,
+        settings: ExposureSettings,
         key: HashKey,
         alerts: Option<Handle>,
     ) -> Result<Recorder, Error> {
-        let stats = Arc::<Stats>::default();
+        let stats = Arc::<ExposureStats>::default();
         let (used, spare) = mpsc::channel();
-        let recent = if settings.objects == Objects::Off { 0 } else { settings.recent };
+        let recent = if settings.objects == ObjectMode::Off { 0 } else { settings.recent };
         let (objects, sampling) = (settings.objects, settings.sampling);
         let (writer, last, open) = Writer::new(directory, settings, key, used, Arc::clone(&stats), alerts);
-        let queue = rollcall_queue::Settings {
+        let queue = rollcall_queue::QueueSettings {
             name: "exposure".to_owned(),
             limit: TOUCHES + recent as u64,
             used: Arc::clone(&stats.queued),
@@ -139,12 +139,12 @@ impl Recorder {
     }
 
     /// What is kept of objects.
-    pub fn objects(&self) -> Objects {
+    pub fn objects(&self) -> ObjectMode {
         self.objects
     }
 
     /// What has been counted.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<ExposureStats> {
         Arc::clone(&self.stats)
     }
 
@@ -199,7 +199,7 @@ impl Recorder {
             for place in &found {
                 if !self.has_room() {
                     self.drop(place.subject);
-                } else if is_touch && self.objects != Objects::Off {
+                } else if is_touch && self.objects != ObjectMode::Off {
                     touch::push(&mut self.batch, place.subject, call, keys, objects.iter());
                 } else {
                     touch::push(&mut self.batch, place.subject, call, keys, std::iter::empty());
@@ -278,7 +278,7 @@ impl Recorder {
             opened_at: alert.opened_at,
             counted: counted(alert),
             counted_at: alert.at,
-            samples: if self.objects == Objects::Off { Vec::new() } else { alert.sample_objects.clone() },
+            samples: if self.objects == ObjectMode::Off { Vec::new() } else { alert.sample_objects.clone() },
             first_seen: alert.first_seen,
             sampling: self.sampling,
             lost_at: None,

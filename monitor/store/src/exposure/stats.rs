@@ -8,7 +8,7 @@ use std::sync::{
 use rollcall_metrics::Samples;
 
 #[derive(Debug, Default)]
-pub struct Stats {
+pub struct ExposureStats {
     /// Clients that are watched.
     pub watched: AtomicU64,
     /// Clients of alerts that are not, as too many are.
@@ -35,7 +35,7 @@ pub struct Stats {
     pub queued: Arc<AtomicU64>,
 }
 
-impl Stats {
+impl ExposureStats {
     /// Pushes the metrics.
     pub fn collect(&self, samples: &mut Samples) {
         let get = |value: &AtomicU64| value.load(Ordering::Relaxed);

@@ -14,10 +14,10 @@ use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_queue::{Attempt, Waiting, Work};
 
 use super::{
-    Settings,
+    ExposureSettings,
     pending::{Message, NewIncident, NewSubject, Pending},
     recorder::OpenIncident,
-    stats::{Stats, add},
+    stats::{ExposureStats, add},
     store::Store,
 };
 use crate::{Error, Handle, open};
@@ -34,12 +34,12 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Takes messages and writes.
 pub(super) struct Writer {
     directory: PathBuf,
-    settings: Settings,
+    settings: ExposureSettings,
     store: Option<Store>,
     pending: Pending,
     /// Takes buffers back.
     used: Sender<Vec<u8>>,
-    stats: Arc<Stats>,
+    stats: Arc<ExposureStats>,
     /// They go first.
     alerts: Option<Handle>,
     flush_at: Instant,
@@ -51,10 +51,10 @@ impl Writer {
     /// A writer, the greatest number that its database knows, and the alerts that are open there.
     pub fn new(
         directory: &Path,
-        settings: Settings,
+        settings: ExposureSettings,
         key: HashKey,
         used: Sender<Vec<u8>>,
-        stats: Arc<Stats>,
+        stats: Arc<ExposureStats>,
         alerts: Option<Handle>,
     ) -> (Writer, u64, Vec<OpenIncident>) {
         let mut writer = Writer {

@@ -23,7 +23,7 @@ impl Scene {
         let directory = tempfile::tempdir().unwrap();
         let file = CheckpointFile::new(directory.path());
         let writer =
-            CheckpointWriter::start(file.clone(), EVERY, Outcome::None, Timestamp(5_000_000_000)).unwrap();
+            CheckpointWriter::start(file.clone(), EVERY, Restored::None, Timestamp(5_000_000_000)).unwrap();
         let detection = Detection::new(Settings::default(), HashKey::new([7; 16]));
         Scene { directory, file, detection, writer }
     }
@@ -40,7 +40,7 @@ impl Scene {
     }
 }
 
-fn metric(stats: &Stats, name: &str) -> f64 {
+fn metric(stats: &CheckpointStats, name: &str) -> f64 {
     let metrics = rollcall_metrics::Metrics::new().unwrap();
     let mut samples = Samples::default();
     stats.collect(&mut samples);

@@ -66,7 +66,6 @@ pub(super) struct Blind {
     loss: f64,
     opaque: f64,
     forgotten: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next: Timestamp,
     open: [Option<Open>; CAUSES.len()],
     /// Connections end with the process, and so does what is said of them.
@@ -91,9 +90,7 @@ struct Connections {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Open {
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     first: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last: Timestamp,
     /// What was forgotten, or the connections that were not seen whole, in all.
     count: u64,

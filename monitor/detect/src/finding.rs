@@ -3,10 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rollcall_attribute::client::ClientKey;
-use rollcall_model::{
-    state::shared,
-    time::{Timestamp, nanoseconds},
-};
+use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What a finding says has happened. In the order in which metrics and docs name them.
@@ -96,12 +93,10 @@ pub struct Finding {
     pub phase: Phase,
     pub rule: Rule,
     /// The time of the observation that led to it, or of the end.
-    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     /// Nobody in particular where the rule looks at everybody's calls.
     pub client: Option<ClientKey>,
     /// The route, or [`ANY_ROUTE`].
-    #[serde(with = "shared")]
     pub route: Arc<str>,
     /// The shortest window that passed the threshold.
     pub window: Duration,
@@ -116,10 +111,8 @@ pub struct Finding {
     /// Bytes of answers about objects that were new to the client, where the rule goes by them.
     pub bytes: u64,
     /// The first of the calls that were over the limit together when it began.
-    #[serde(with = "nanoseconds")]
     pub first_seen: Timestamp,
     /// The client's latest call on the route.
-    #[serde(with = "nanoseconds")]
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,

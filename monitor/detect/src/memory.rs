@@ -41,7 +41,6 @@ pub(super) struct Memory {
     previous: Lines,
     /// Bits set in the current generation.
     set: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     /// Generations that were turned.
     pub(super) turned: u64,

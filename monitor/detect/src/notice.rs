@@ -16,11 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use stored::Stored;
 
 use rollcall_attribute::client::ClientKey;
-use rollcall_model::{
-    hash::HashKey,
-    state::shared,
-    time::{Timestamp, nanoseconds},
-};
+use rollcall_model::{hash::HashKey, time::Timestamp};
 
 use super::{Finding, Phase, Rule, client::sample};
 
@@ -51,7 +47,6 @@ struct Noted {
     #[serde(skip)]
     hash: u64,
     rule: Rule,
-    #[serde(with = "shared")]
     route: Arc<str>,
     client: ClientKey,
     address: IpAddr,
@@ -59,9 +54,7 @@ struct Noted {
     objects: Vec<u64>,
     sample: Option<String>,
     calls: u64,
-    #[serde(with = "nanoseconds")]
     first: Timestamp,
-    #[serde(with = "nanoseconds")]
     last: Timestamp,
     begun: bool,
 }

@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use stored::State;
 
 use rollcall_http::exchange::Exchange;
-use rollcall_model::{
-    state::shared,
-    time::{Timestamp, nanoseconds},
-};
+use rollcall_model::time::Timestamp;
 
 use super::{callers::Callers, outcome, service::fields};
 use crate::client::Clients;
@@ -41,7 +38,6 @@ pub enum Origin {
 /// One route.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Route {
-    #[serde(with = "shared")]
     pub(super) name: Arc<str>,
     pub(super) origin: Origin,
     /// Static files.
@@ -74,7 +70,6 @@ pub const NEW: &str = "~new";
 /// A call that may turn out to have touched an object.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Touch {
-    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     pub clients: Clients,
     pub response_bytes: u64,
@@ -97,9 +92,7 @@ pub(super) struct Seen {
     with_objects: u64,
     /// Answered with data though no credential came with the call.
     open: u64,
-    #[serde(with = "nanoseconds")]
     first: Timestamp,
-    #[serde(with = "nanoseconds")]
     last: Timestamp,
     callers: Callers,
 }

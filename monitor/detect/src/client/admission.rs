@@ -58,7 +58,6 @@ pub(super) struct Admission {
     /// Bits set in the filter.
     set: u64,
     /// When they were cleared last.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     /// Times that the sketches were cleared because the filter was half full.
     overflows: u64,

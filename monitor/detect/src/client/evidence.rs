@@ -46,11 +46,9 @@ pub(super) struct Open {
     pub(super) window: usize,
     pub(super) peak: Held,
     /// When the first call counted, by the detector's time, and its number.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) first_seen: Timestamp,
     pub(super) first_call: u32,
     /// The last time that something new spoke for it.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) last_excess: Timestamp,
     /// The shortest window that was over its limit then.
     pub(super) excess_window: usize,

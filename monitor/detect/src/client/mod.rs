@@ -63,9 +63,7 @@ pub(super) struct Tally {
     objects: Objects,
     watch: Watch,
     counters: Counters,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next_sweep: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next_clearing: Timestamp,
 }
 

@@ -37,15 +37,11 @@ pub(super) struct Case {
     /// The limit when it began, and what each second has added since.
     limit: f64,
     per_second: f64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     began: Timestamp,
     /// The number of objects at which it has grown.
     next: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) first_seen: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last_seen: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last_over: Timestamp,
     addresses: Vec<IpAddr>,
     samples: VecDeque<String>,

@@ -39,12 +39,10 @@ pub(super) struct Tuning {
 pub(super) struct Cusum {
     pub(super) rate: Rate,
     level: f64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     leaked: Timestamp,
     settled: bool,
     /// What has come since the level was last zero.
     run: Tally,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     /// What has flowed out since then.
     drained: f64,

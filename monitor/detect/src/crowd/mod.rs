@@ -110,13 +110,10 @@ pub struct Crowd {
     memory: Memory,
     blocks: Blocks,
     desk: Desk,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     now: Timestamp,
     /// The end of the last pause, and the length of all.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     watched_since: Timestamp,
     paused: Duration,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next_sweep: Timestamp,
 }
 

@@ -35,11 +35,9 @@ const STANDSTILL: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Route {
     pub(super) hash: u64,
-    #[serde(with = "rollcall_model::state::shared")]
     pub(super) name: Arc<str>,
     /// Which of the routes in its slot it is.
     pub(super) serial: u16,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     first: Timestamp,
     touches: u64,
     first_touches: u64,

@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 use rollcall_model::{
     hash::HashKey,
     state::{Inconsistent, Names, check},
-    time::{Timestamp, nanoseconds},
+    time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,6 @@ use super::{MOST, Noted, Notices, OPEN_OBJECTS, SWEEP, hash};
 pub struct Stored<'a> {
     noted: Vec<Cow<'a, Noted>>,
     suppressed: u64,
-    #[serde(with = "nanoseconds")]
     next_sweep: Timestamp,
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rollcall_attribute::{client::ClientKey, route::service};
-use rollcall_model::{state::shared, time::Timestamp};
+use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -46,7 +46,6 @@ pub(super) struct Incident {
     /// Of the routes that are not told of by themselves, the most that has been told.
     pub told_of_others: Told,
     pub opened_by: Rule,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub opened_at: Timestamp,
     pub severity: Severity,
     /// Findings that have begun and not ended.
@@ -70,13 +69,12 @@ pub(super) struct Incident {
     /// Of the members that have ended, the one that says most.
     pub ended: Option<Box<Finding>>,
     /// Since when there are no members, if there are none.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub silent_since: Timestamp,
 }
 
 /// A route's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Name(#[serde(with = "shared")] pub Arc<str>);
+pub(super) struct Name(pub Arc<str>);
 
 /// By rule, the most that has been told.
 pub(super) type Told = BTreeMap<Rule, u64>;

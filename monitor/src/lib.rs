@@ -19,7 +19,7 @@ pub use rollcall_detect::{self as detect, alert};
 pub use rollcall_engine as engine;
 pub use rollcall_http as http;
 pub use rollcall_metrics as metrics;
-pub use rollcall_model::{hash, json, percent, state, time};
+pub use rollcall_model::{hash, hex, json, percent, state, time};
 pub use rollcall_replay as replay;
 pub use rollcall_serve::{api, health, web};
 pub use rollcall_store::{self as ledger, checkpoints};

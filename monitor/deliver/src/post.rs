@@ -14,6 +14,7 @@ use hyper::{
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT},
 };
 use hyper_util::rt::TokioIo;
+use rollcall_model::error::with_causes;
 use tokio::{runtime::Runtime, time};
 
 use super::{
@@ -108,7 +109,7 @@ impl Poster {
             tokio::select! {
                 answer = time::timeout(WHOLE, self.send(request)) => match answer {
                     Ok(Ok(answer)) => answer,
-                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", chain(&*error))),
+                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", with_causes(&*error))),
                     Err(_) => not_now(format!("{endpoint}: no answer within {WHOLE:?}")),
                 },
                 () = deadline(&mut closing) => not_now(format!("{endpoint}: no answer before the stop")),
@@ -187,18 +188,6 @@ async fn reason(body: Incoming) -> String {
 
 fn not_now(why: impl Into<String>) -> Answer {
     Answer::NotNow { why: why.into(), asked: None }
-}
-
-/// An error with its causes, none of which tells the URL.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Until the time is up, once the daemon stops.

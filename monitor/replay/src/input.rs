@@ -15,7 +15,7 @@ use std::{
 };
 
 use flate2::bufread::MultiGzDecoder;
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hex, time::Timestamp};
 
 use super::{access_log, error::Error};
 
@@ -232,7 +232,7 @@ pub(super) fn describe(start: &[u8]) -> String {
         [b'B', b'Z', b'h', ..] => "bzip2's mark; unpack it first",
         _ if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
         _ => {
-            let bytes: Vec<_> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let bytes: Vec<_> = start.iter().take(4).map(|&byte| hex::text(&[byte])).collect();
             return format!("the bytes {}", bytes.join(" "));
         }
     };

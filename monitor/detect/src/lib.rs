@@ -6,6 +6,7 @@
 
 pub mod alert;
 mod blind;
+mod bloom;
 pub mod budget;
 mod client;
 mod clock;

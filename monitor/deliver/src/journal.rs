@@ -76,8 +76,8 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_STATE", alert.state.name());
     entry.add("ROLLCALL_SEVERITY", alert.severity.name());
     entry.add("ROLLCALL_RULE", alert.rule.name());
-    entry.add("ROLLCALL_OPENED_BY", alert.opened_by.name());
-    entry.add("ROLLCALL_OPENED_AT", &alert.opened_at.to_string());
+    entry.add("ROLLCALL_OPENED_BY", alert.scope.opened_by.name());
+    entry.add("ROLLCALL_OPENED_AT", &alert.scope.opened_at.to_string());
     entry.add("ROLLCALL_AT", &alert.at.to_string());
     let (service, route) = service::split(&alert.route);
     if !service.is_empty() {
@@ -85,11 +85,11 @@ fn entry(event: &Event, objects: bool) -> Entry {
     }
     entry.add("ROLLCALL_ROUTE", route);
     entry.add("ROLLCALL_WINDOW_S", &alert.window_s.to_string());
-    entry.add("ROLLCALL_LIMIT", &alert.limit.to_string());
-    entry.add("ROLLCALL_DISTINCT", &alert.distinct.to_string());
-    entry.add("ROLLCALL_REQUESTS", &alert.requests.to_string());
-    entry.add("ROLLCALL_CLIENT_COUNT", &alert.client_count.to_string());
-    entry.add("ROLLCALL_ROUTE_COUNT", &alert.route_count.to_string());
+    entry.add("ROLLCALL_LIMIT", &alert.figures.limit.to_string());
+    entry.add("ROLLCALL_DISTINCT", &alert.figures.distinct.to_string());
+    entry.add("ROLLCALL_REQUESTS", &alert.figures.requests.to_string());
+    entry.add("ROLLCALL_CLIENT_COUNT", &alert.scope.client_count.to_string());
+    entry.add("ROLLCALL_ROUTE_COUNT", &alert.scope.route_count.to_string());
     // A field may be there several times: the journal finds an entry by each.
     let names: Vec<_> = alert.all_routes().collect();
     let (mut services, mut routes) = (vec![service], vec![route]);
@@ -103,10 +103,10 @@ fn entry(event: &Event, objects: bool) -> Entry {
             routes.push(route);
         }
     }
-    for client in &alert.clients {
+    for client in &alert.scope.clients {
         entry.add("ROLLCALL_CLIENT", &wording::client(client));
     }
-    for address in &alert.addresses {
+    for address in &alert.figures.addresses {
         entry.add("ROLLCALL_ADDRESS", &address.to_string());
     }
     for signal in &alert.signals {

@@ -1,8 +1,8 @@
 use std::sync::{Mutex, atomic::Ordering::Relaxed};
 
 use rollcall_detect::{
-    Rule,
-    alert::{Alert, Client, Severity, State, VERSION},
+    Figures, Rule,
+    alert::{Alert, Client, Scope, Severity, State, VERSION},
 };
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Event, Settings};
@@ -23,22 +23,26 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         client: client.clone(),
         route: "GET /v1/customers/{id}".into(),
         window_s: 10,
-        limit: 20,
-        distinct: 21 + second,
-        distinct_error: 0,
-        requests: 21 + second,
-        bytes: 0,
-        first_seen: Timestamp(1_790_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["192.0.2.7".parse().unwrap()],
+        figures: Figures {
+            limit: 20,
+            distinct: 21 + second,
+            distinct_error: 0,
+            requests: 21 + second,
+            bytes: 0,
+            first_seen: Timestamp(1_790_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["192.0.2.7".parse().unwrap()],
+        },
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
-        clients: vec![client],
-        client_count: 1,
-        routes: vec!["GET /v1/customers/{id}".to_owned()],
-        route_count: 1,
-        opened_by: Rule::DistinctObjects,
-        opened_at: Timestamp(1_790_000_000_123_456_000),
+        scope: Scope {
+            clients: vec![client],
+            client_count: 1,
+            routes: vec!["GET /v1/customers/{id}".to_owned()],
+            route_count: 1,
+            opened_by: Rule::DistinctObjects,
+            opened_at: Timestamp(1_790_000_000_123_456_000),
+        },
         loss: 0.0,
         keys: Vec::new(),
     }

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Phase, finding::Rule};
+use super::{Figures, Finding, Phase, finding::Rule};
 
 /// A share of requests lost above which figures are unreliable: one in a hundred hides few objects of a walk, and more
 /// is a sign that the ring is too small.
@@ -199,14 +199,13 @@ impl Open {
             client: None,
             route: cause.into(),
             window: PERIOD,
-            limit: 0,
-            distinct: self.count,
-            distinct_error: 0,
-            requests: 0,
-            bytes: 0,
-            first_seen: self.first,
-            last_seen: at,
-            addresses: addresses.to_vec(),
+            figures: Figures {
+                distinct: self.count,
+                first_seen: self.first,
+                last_seen: at,
+                addresses: addresses.to_vec(),
+                ..Figures::default()
+            },
             sample_objects: Vec::new(),
             signals: Vec::new(),
             loss: 0.0,
@@ -237,7 +236,8 @@ mod tests {
             let mut out = Vec::new();
             blind.tick(Timestamp(second * S), Timestamp(second * S), || forgotten, &mut out);
             told.extend(
-                out.iter().map(|found| (second, found.route.to_string(), found.phase, found.distinct)),
+                out.iter()
+                    .map(|found| (second, found.route.to_string(), found.phase, found.figures.distinct)),
             );
         }
         let told: Vec<(u64, &str, Phase, u64)> =
@@ -266,7 +266,7 @@ mod tests {
                 let mut out = Vec::new();
                 blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
                 if let Some(found) = out.first() {
-                    assert_eq!((&*found.route, found.addresses.len()), ("~unseen", 1));
+                    assert_eq!((&*found.route, found.figures.addresses.len()), ("~unseen", 1));
                     told = told.or(Some(second));
                 }
             }
@@ -286,7 +286,7 @@ mod tests {
             blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
             told.extend(out.into_iter().map(|found| {
                 assert_eq!(&*found.route, "~multipath");
-                (second, found.phase, found.distinct, found.addresses.len())
+                (second, found.phase, found.figures.distinct, found.figures.addresses.len())
             }));
         }
         use Phase::{Begins, Ends, Grows};

@@ -379,7 +379,8 @@ impl Detector {
             finding.loss = self.loss;
             if finding.client.is_none() && finding.rule != Rule::Blind {
                 // What looks at everybody goes by the detector's time.
-                for time in [&mut finding.at, &mut finding.first_seen, &mut finding.last_seen] {
+                for time in [&mut finding.at, &mut finding.figures.first_seen, &mut finding.figures.last_seen]
+                {
                     *time = self.state.clock.source(*time);
                 }
             }

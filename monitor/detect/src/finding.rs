@@ -100,9 +100,21 @@ pub struct Finding {
     pub route: Arc<str>,
     /// The shortest window that passed the threshold.
     pub window: Duration,
-    /// That window's limit.
+    pub figures: Figures,
+    /// The latest few of the objects.
+    pub sample_objects: Vec<String>,
+    /// Other rules that agree.
+    pub signals: Vec<Rule>,
+    /// The share of traffic that was lost meanwhile, from 0 to 1.
+    pub loss: f64,
+}
+
+/// What was counted: of a finding, and of an alert as of the finding that it tells of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// The limit of the window.
     pub limit: u32,
-    /// Distinct objects in that window; at the end, the most there were.
+    /// Distinct objects in the window; at the end, the most there were.
     pub distinct: u64,
     /// One standard error of `distinct`; 0 unless calls are sampled.
     pub distinct_error: u64,
@@ -116,10 +128,4 @@ pub struct Finding {
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,
-    /// The latest few of the objects.
-    pub sample_objects: Vec<String>,
-    /// Other rules that agree.
-    pub signals: Vec<Rule>,
-    /// The share of traffic that was lost meanwhile, from 0 to 1.
-    pub loss: f64,
 }

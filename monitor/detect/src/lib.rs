@@ -31,7 +31,7 @@ pub use budget::Budget;
 pub use client::{Busy, Counters as TallyCounters};
 pub use crowd::{Counters as CrowdCounters, Hour};
 pub use detector::{Counters, Detector, Kept, Settings, State};
-pub use finding::{Finding, Phase, Rule};
+pub use finding::{Figures, Finding, Phase, Rule};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};
 pub use notice::Notices;

@@ -18,7 +18,7 @@ pub use stored::Stored;
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{hash::HashKey, time::Timestamp};
 
-use super::{Finding, Phase, Rule, client::sample};
+use super::{Figures, Finding, Phase, Rule, client::sample};
 
 /// Objects that are read without a credential before a door counts as open.
 const OPEN_OBJECTS: usize = 3;
@@ -155,14 +155,14 @@ impl Noted {
             client: Some(self.client),
             route: Arc::clone(&self.route),
             window: Duration::ZERO,
-            limit: 0,
-            distinct: self.objects.len() as u64,
-            distinct_error: 0,
-            requests: self.calls,
-            bytes: 0,
-            first_seen: self.first,
-            last_seen: self.last,
-            addresses: vec![self.address],
+            figures: Figures {
+                distinct: self.objects.len() as u64,
+                requests: self.calls,
+                first_seen: self.first,
+                last_seen: self.last,
+                addresses: vec![self.address],
+                ..Figures::default()
+            },
             sample_objects: self.sample.iter().cloned().collect(),
             signals: Vec::new(),
             loss: 0.0,
@@ -199,7 +199,7 @@ mod tests {
         }
         let mut out = Vec::new();
         notices.tick(Timestamp(26 * 3_600 * S), &mut out);
-        assert_eq!((out.len(), out[0].phase, out[0].requests), (1, Phase::Ends, 5));
+        assert_eq!((out.len(), out[0].phase, out[0].figures.requests), (1, Phase::Ends, 5));
         assert_eq!(
             show(&mut notices, Rule::OpenDoor, "GET /a/{id}", "1", 200_000).len(),
             0,

@@ -57,15 +57,15 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
         .execute(params![
             alert.id,
             alert.route,
-            alert.opened_at.to_string(),
-            alert.opened_by.name(),
+            alert.scope.opened_at.to_string(),
+            alert.scope.opened_by.name(),
             alert.state.name(),
             alert.severity.name(),
             at,
             resolved_at,
             line,
             SEVERITIES,
-            alert.route_count,
+            alert.scope.route_count,
         ])?;
     Ok(())
 }

@@ -1,8 +1,8 @@
 use std::{fs, os::unix::fs::MetadataExt, sync::atomic::Ordering};
 
 use rollcall_detect::{
-    Rule,
-    alert::{Client, Severity, State, VERSION},
+    Figures, Rule,
+    alert::{Client, Scope, Severity, State, VERSION},
 };
 use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -23,22 +23,26 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         client: client.clone(),
         route: "GET /v1/customers/{id}".into(),
         window_s: 10,
-        limit: 20,
-        distinct: 21 + second,
-        distinct_error: 0,
-        requests: 21 + second,
-        bytes: 0,
-        first_seen: Timestamp(1_790_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["192.0.2.7".parse().unwrap()],
+        figures: Figures {
+            limit: 20,
+            distinct: 21 + second,
+            distinct_error: 0,
+            requests: 21 + second,
+            bytes: 0,
+            first_seen: Timestamp(1_790_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["192.0.2.7".parse().unwrap()],
+        },
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
-        clients: vec![client],
-        client_count: 1,
-        routes: vec!["GET /v1/customers/{id}".to_owned()],
-        route_count: 1,
-        opened_by: Rule::DistinctObjects,
-        opened_at: Timestamp(1_790_000_000_123_456_000),
+        scope: Scope {
+            clients: vec![client],
+            client_count: 1,
+            routes: vec!["GET /v1/customers/{id}".to_owned()],
+            route_count: 1,
+            opened_by: Rule::DistinctObjects,
+            opened_at: Timestamp(1_790_000_000_123_456_000),
+        },
         loss: 0.0,
         keys: Vec::new(),
     }
@@ -98,7 +102,7 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
     while arrived.len() < BURST as usize {
         let events = outbox.next(100, soon());
         assert!(!events.is_empty(), "no more than {} arrived", arrived.len());
-        arrived.extend(events.iter().map(|event| event.alert.requests - 21));
+        arrived.extend(events.iter().map(|event| event.alert.figures.requests - 21));
         outbox.delivered(&events);
     }
     assert!(arrived.into_iter().eq(0..BURST));

@@ -22,11 +22,11 @@ pub(super) struct Told {
 
 /// The alert, open until `ends`.
 pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> Told {
-    let opened_with = alert.clients.first().unwrap_or(&alert.client);
+    let opened_with = alert.scope.clients.first().unwrap_or(&alert.client);
     let opened_on = alert.opened_on();
     let (service, route) = service::split(&opened_on);
     let mut labels = BTreeMap::from([
-        ("alertname", wording::camel(alert.opened_by)),
+        ("alertname", wording::camel(alert.scope.opened_by)),
         ("job", "rollcall".to_owned()),
         ("instance", instance.to_owned()),
         ("rollcall_id", alert.id.clone()),
@@ -47,5 +47,5 @@ pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp
     if objects && !alert.sample_objects.is_empty() {
         annotations.insert("objects", alert.sample_objects.join(", "));
     }
-    Told { labels, annotations, starts_at: alert.opened_at, ends_at: ends }
+    Told { labels, annotations, starts_at: alert.scope.opened_at, ends_at: ends }
 }

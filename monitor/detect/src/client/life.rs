@@ -12,7 +12,7 @@ use super::{
     track::Held,
     volume,
 };
-use crate::{Finding, Phase, finding::Rule};
+use crate::{Figures, Finding, Phase, finding::Rule};
 
 /// A finding ends no sooner than this after the last thing that spoke for it, so that a client that pauses for breath is
 /// one alert.
@@ -117,14 +117,16 @@ impl Tally {
             client: Some(pair.client),
             route: pair.route.clone(),
             window: if rule == Rule::Volume { volume::WINDOW } else { context.policy.windows()[open.window] },
-            limit: open.limit,
-            distinct: open.peak.distinct,
-            distinct_error: open.peak.error,
-            requests: u64::from(pair.calls.wrapping_sub(open.first_call)) + 1,
-            bytes: open.bytes,
-            first_seen: context.clock.source(open.first_seen),
-            last_seen: context.clock.source(pair.last),
-            addresses: evidence.addresses(),
+            figures: Figures {
+                limit: open.limit,
+                distinct: open.peak.distinct,
+                distinct_error: open.peak.error,
+                requests: u64::from(pair.calls.wrapping_sub(open.first_call)) + 1,
+                bytes: open.bytes,
+                first_seen: context.clock.source(open.first_seen),
+                last_seen: context.clock.source(pair.last),
+                addresses: evidence.addresses(),
+            },
             sample_objects: evidence.samples(),
             signals,
             loss: 0.0,

@@ -6,7 +6,7 @@ use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{tally::Tally, verdict::Verdict};
-use crate::{Finding, Phase, Rule, client::sample};
+use crate::{Figures, Finding, Phase, Rule, client::sample};
 
 /// Objects and addresses shown in an alert.
 const SHOWN: usize = 10;
@@ -128,14 +128,16 @@ impl Case {
             client: None,
             route: Arc::clone(route),
             window: self.window(),
-            limit: self.limit(),
-            distinct: self.tally.estimate(),
-            distinct_error: self.tally.error(),
-            bytes: 0,
-            requests: self.tally.seen,
-            first_seen: self.first_seen,
-            last_seen: self.last_seen,
-            addresses: self.addresses.clone(),
+            figures: Figures {
+                limit: self.limit(),
+                distinct: self.tally.estimate(),
+                distinct_error: self.tally.error(),
+                requests: self.tally.seen,
+                bytes: 0,
+                first_seen: self.first_seen,
+                last_seen: self.last_seen,
+                addresses: self.addresses.clone(),
+            },
             sample_objects: self.samples.iter().cloned().collect(),
             signals,
             loss: 0.0,

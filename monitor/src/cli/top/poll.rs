@@ -80,8 +80,8 @@ impl Answer {
         }
         for alert in &mut alerts.alerts {
             alert.route = clean(&alert.route);
-            alert.routes.iter_mut().for_each(|route| *route = clean(route));
-            for client in alert.clients.iter_mut().chain([&mut alert.client]) {
+            alert.scope.routes.iter_mut().for_each(|route| *route = clean(route));
+            for client in alert.scope.clients.iter_mut().chain([&mut alert.client]) {
                 client.id = clean(&client.id);
                 client.kind = clean(&client.kind).into();
             }

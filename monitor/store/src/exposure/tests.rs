@@ -13,7 +13,7 @@ use rollcall_attribute::{
     client::{ClientKey, Clients},
     observation::Observation,
 };
-use rollcall_detect::alert::{Alert, Joined, State};
+use rollcall_detect::alert::{Alert, Joined, Scope, State};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rusqlite::Connection;
 
@@ -400,14 +400,10 @@ fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
     let line = |state, number: u64, route_count| {
         let client = rollcall_detect::alert::Client { kind: "peer".into(), id: "0.0.0.1".to_owned() };
         let other = rollcall_detect::alert::Client { kind: "peer".into(), id: "0.0.0.2".to_owned() };
-        Alert {
-            route: route(number),
-            clients: vec![client.clone(), other],
-            client,
-            route_count,
-            sample_objects: Vec::new(),
-            ..alert("00000000000000a1", state, 0)
-        }
+        let alert = alert("00000000000000a1", state, 0);
+        let clients = vec![client.clone(), other];
+        let scope = Scope { clients, route_count, ..alert.scope };
+        Alert { route: route(number), client, scope, sample_objects: Vec::new(), ..alert }
     };
     for number in 0..4 {
         read(&mut recorder, 1, number, "before");

@@ -180,7 +180,7 @@ impl Raised {
             kind: alert.client.kind.to_string(),
             client: alert.client.id.clone(),
             route: alert.route.to_string(),
-            distinct: alert.distinct,
+            distinct: alert.figures.distinct,
             window_s: alert.window_s,
         }
     }

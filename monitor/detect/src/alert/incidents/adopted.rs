@@ -96,19 +96,19 @@ impl Alerts {
 impl Incident {
     /// What `alert` says of one.
     fn adopted(alert: &Alert, now: Timestamp) -> Incident {
-        let clients = alert.clients.iter().filter_map(|client| client.key());
-        let clients = if stands_alone(alert.opened_by) { Vec::new() } else { clients.collect() };
+        let clients = alert.scope.clients.iter().filter_map(|client| client.key());
+        let clients = if stands_alone(alert.scope.opened_by) { Vec::new() } else { clients.collect() };
         let mut incident = Incident {
-            opened_by: alert.opened_by,
-            opened_at: alert.opened_at,
-            client_count: alert.client_count,
+            opened_by: alert.scope.opened_by,
+            opened_at: alert.scope.opened_at,
+            client_count: alert.scope.client_count,
             known: clients.iter().copied().collect(),
             clients,
-            gathers: alert.opened_by.is_notice() && alert.route_count > 1,
+            gathers: alert.scope.opened_by.is_notice() && alert.scope.route_count > 1,
             silent_since: now,
             ..Incident::new(&finding(alert))
         };
-        if !alert.routes.is_empty() {
+        if !alert.scope.routes.is_empty() {
             incident.named = alert.all_routes().map(|route| Name(Arc::from(&*route))).collect();
             incident.routes.extend(incident.named.iter().map(|name| (name.clone(), Told::new())));
         }
@@ -146,14 +146,7 @@ fn finding(alert: &Alert) -> Finding {
         client: alert.client.key().flatten(),
         route: Arc::clone(&alert.route),
         window: Duration::from_secs(alert.window_s),
-        limit: alert.limit,
-        distinct: alert.distinct,
-        distinct_error: alert.distinct_error,
-        requests: alert.requests,
-        bytes: alert.bytes,
-        first_seen: alert.first_seen,
-        last_seen: alert.last_seen,
-        addresses: alert.addresses.clone(),
+        figures: alert.figures.clone(),
         sample_objects: alert.sample_objects.clone(),
         signals: alert.signals.clone(),
         loss: alert.loss,

@@ -10,7 +10,7 @@ use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, Client, Severity, State, VERSION},
+    alert::{Alert, Client, Scope, Severity, State, VERSION},
     {Finding, Rule},
 };
 
@@ -195,7 +195,9 @@ impl Incident {
     pub fn end(&mut self, finding: Finding) {
         self.members = self.members.saturating_sub(1);
         self.severity = self.severity.max(self.severity_of(&finding));
-        let weight = |finding: &Finding| (finding.client.is_some(), finding.distinct, finding.requests);
+        let weight = |finding: &Finding| {
+            (finding.client.is_some(), finding.figures.distinct, finding.figures.requests)
+        };
         let at = finding.at;
         match &mut self.ended {
             Some(ended) if weight(ended) >= weight(&finding) => ended.at = at,
@@ -209,8 +211,8 @@ impl Incident {
         if finding.rule.is_notice() {
             return Severity::Info;
         }
-        let far_over =
-            finding.rule == Rule::DistinctObjects && finding.distinct >= FAR_OVER * u64::from(finding.limit);
+        let far_over = finding.rule == Rule::DistinctObjects
+            && finding.figures.distinct >= FAR_OVER * u64::from(finding.figures.limit);
         let agreed = !finding.signals.is_empty() || self.rules.iter().any(|&rule| rule != finding.rule);
         if far_over || agreed { Severity::Critical } else { Severity::Warning }
     }
@@ -218,30 +220,14 @@ impl Incident {
     /// The line about `finding`.
     pub fn line(&self, id: u64, finding: Finding, state: State) -> Alert {
         // A field that is added to findings must find its place here.
-        let Finding {
-            phase: _,
-            rule,
-            at,
-            client,
-            route,
-            window,
-            limit,
-            distinct,
-            distinct_error,
-            requests,
-            bytes,
-            first_seen,
-            last_seen,
-            addresses,
-            sample_objects,
-            mut signals,
-            loss,
-        } = finding;
+        let Finding { phase: _, rule, at, client, route, window, figures, sample_objects, mut signals, loss } =
+            finding;
         signals.extend(self.rules.iter().filter(|&&found| found != rule));
         signals.sort_unstable();
         signals.dedup();
         // A notice names who showed it; nothing is said about them.
         let clients = if self.clients.is_empty() { &[client] } else { &self.clients[..] };
+        let routes = self.named.iter().map(|Name(name)| service::relative(name, &route).to_owned()).collect();
         Alert {
             v: VERSION,
             id: self::id(id),
@@ -250,24 +236,19 @@ impl Incident {
             rule,
             at,
             client: Client::of(client),
-            routes: self.named.iter().map(|Name(name)| service::relative(name, &route).to_owned()).collect(),
             route,
             window_s: window.as_secs(),
-            limit,
-            distinct,
-            distinct_error,
-            requests,
-            bytes,
-            first_seen,
-            last_seen,
-            addresses,
+            figures,
             sample_objects,
             signals,
-            clients: clients.iter().map(|&client| Client::of(client)).collect(),
-            client_count: self.client_count.max(1),
-            route_count: self.routes.len() as u64,
-            opened_by: self.opened_by,
-            opened_at: self.opened_at,
+            scope: Scope {
+                clients: clients.iter().map(|&client| Client::of(client)).collect(),
+                client_count: self.client_count.max(1),
+                routes,
+                route_count: self.routes.len() as u64,
+                opened_by: self.opened_by,
+                opened_at: self.opened_at,
+            },
             loss,
             keys: self.clients.iter().filter_map(|&client| client).collect(),
         }
@@ -281,5 +262,5 @@ pub(super) fn id(number: u64) -> String {
 
 /// What grows of a finding.
 fn figure(finding: &Finding) -> u64 {
-    if finding.rule == Rule::Volume { finding.bytes } else { finding.distinct }
+    if finding.rule == Rule::Volume { finding.figures.bytes } else { finding.figures.distinct }
 }

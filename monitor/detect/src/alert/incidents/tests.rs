@@ -3,6 +3,7 @@ use std::time::Duration;
 use rollcall_attribute::client::{Credential, CredentialKind};
 
 use super::*;
+use crate::Figures;
 
 fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     let at = Timestamp((1_700_000_000 + seconds) * 1_000_000_000);
@@ -13,14 +14,16 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
         client: Some(ClientKey::Peer("198.51.100.7".parse().unwrap())),
         route: "GET /v1/customers/{id}".into(),
         window: Duration::from_secs(60),
-        limit: 30,
-        distinct,
-        distinct_error: 0,
-        requests: 33,
-        bytes: 0,
-        first_seen: Timestamp(1_700_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["198.51.100.7".parse().unwrap()],
+        figures: Figures {
+            limit: 30,
+            distinct,
+            distinct_error: 0,
+            requests: 33,
+            bytes: 0,
+            first_seen: Timestamp(1_700_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["198.51.100.7".parse().unwrap()],
+        },
         sample_objects: vec!["1030".into(), "ab\"c".into()],
         signals: vec![],
         loss: 0.0,
@@ -80,7 +83,8 @@ fn far_over_the_limit_is_critical() {
 fn ids_depend_on_everything_that_tells_alerts_apart() {
     let id = |finding| alerts(1).alert(finding, &[]).unwrap().id;
     let base = finding(Phase::Begins, 0, 31);
-    assert_eq!(id(base.clone()), id(Finding { distinct: 99, ..base.clone() }));
+    let figures = Figures { distinct: 99, ..base.figures.clone() };
+    assert_eq!(id(base.clone()), id(Finding { figures, ..base.clone() }));
     assert_ne!(id(base.clone()), id(finding(Phase::Begins, 1, 31)));
     let forwarded = ClientKey::Forwarded("198.51.100.7".parse().unwrap());
     assert_ne!(id(base.clone()), id(Finding { client: Some(forwarded), ..base.clone() }));
@@ -106,7 +110,7 @@ pub(super) fn lines(
     findings: &[(Finding, &[ClientKey])],
 ) -> Vec<(String, State, Severity, Rule, u64)> {
     let lines = findings.iter().filter_map(|(finding, callers)| alerts.alert(finding.clone(), callers));
-    lines.map(|line| (line.id, line.state, line.severity, line.rule, line.client_count)).collect()
+    lines.map(|line| (line.id, line.state, line.severity, line.rule, line.scope.client_count)).collect()
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn one_client_over_its_limits_on_many_routes_is_one_alert() {
     assert_eq!((states[0], states.iter().filter(|state| **state == State::Open).count()), (State::Open, 1));
     assert!(told.len() <= 1 + 1 + 15 + 6, "{} lines: the first routes, then each doubling", told.len());
     let last = told.last().unwrap();
-    assert_eq!((last.route_count, last.routes.len(), last.client_count), (512, 16, 2));
+    assert_eq!((last.scope.route_count, last.scope.routes.len(), last.scope.client_count), (512, 16, 2));
     assert_eq!(last.severity, Severity::Warning, "the same rule on another route is no second sign");
     // Who reads on is known by name on each route, whether a line told of it or not.
     let mut watched: BTreeSet<(Arc<str>, ClientKey)> =
@@ -221,8 +225,8 @@ fn a_decoy_on_other_routes_covers_no_walk() {
     // The same client elsewhere is told of, from the first object over the limit on, however much it read before.
     let walk = alerts.alert(begins(1, peer(7)), &[peer(7)]).unwrap();
     assert_eq!((walk.state, &walk.id, &*walk.route), (State::Update, &decoy.id, "GET /v1/customers/{id}"));
-    assert_eq!((walk.route_count, walk.distinct), (2, 31));
-    assert_eq!(alerts.alert(grows(1, 62), &[peer(7)]).map(|line| line.distinct), Some(62));
+    assert_eq!((walk.scope.route_count, walk.figures.distinct), (2, 31));
+    assert_eq!(alerts.alert(grows(1, 62), &[peer(7)]).map(|line| line.figures.distinct), Some(62));
     // Another client is another alert, on these routes as on others; so are all together.
     let mut ids = BTreeSet::from([decoy.id]);
     for finding in
@@ -230,7 +234,7 @@ fn a_decoy_on_other_routes_covers_no_walk() {
     {
         let caller = finding.client.unwrap_or(peer(10));
         let other = alerts.alert(finding, &[caller]).unwrap();
-        assert_eq!((other.state, other.route_count), (State::Open, 1));
+        assert_eq!((other.state, other.scope.route_count), (State::Open, 1));
         assert!(ids.insert(other.id));
     }
     // What everybody does on a route takes in its clients there, and not what they do elsewhere.
@@ -271,7 +275,7 @@ fn notices_about_any_number_of_routes_are_few() {
     assert_eq!(opened.len(), 8 + 1, "the first few by themselves");
     assert_eq!(told.len(), 8 + 1 + 9, "and the others each time that they have doubled");
     let last = told.pop().unwrap();
-    assert_eq!((last.state, last.route_count, last.routes.len()), (State::Update, 512, 16));
+    assert_eq!((last.state, last.scope.route_count, last.scope.routes.len()), (State::Update, 512, 16));
     // Another client and another rule are not covered.
     assert_eq!(alerts.alert(shows(800, peer(8)), &[peer(8)]).unwrap().state, State::Open);
     let other = on(801, found(Phase::Begins, Rule::UnknownRoute, Some(peer(7)), 3));
@@ -325,7 +329,7 @@ fn a_line_names_the_first_clients_and_counts_the_others() {
         told.extend(alerts.alert(begins(peer(7)), &[peer(7), token(n)]));
     }
     let last = told.last().unwrap();
-    assert_eq!((last.clients.len(), last.keys.len(), last.client_count), (16, 16, 64));
+    assert_eq!((last.scope.clients.len(), last.keys.len(), last.scope.client_count), (16, 16, 64));
     assert_eq!(told.len(), 16 + 2, "each of the first sixteen, then at 32 and 64");
     let joined: Vec<Joined> = alerts.joined().collect();
     let named = |client| told.iter().any(|alert| alert.keys.contains(&client));

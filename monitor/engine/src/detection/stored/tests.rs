@@ -173,7 +173,7 @@ fn a_walk_over_names_is_counted_from_its_start_across_a_restart() {
             detection = restarted(&detection, settings(&[], None, 10_000));
         }
     }
-    let most = out.iter().map(|alert| alert.distinct).max();
+    let most = out.iter().map(|alert| alert.figures.distinct).max();
     assert!(most > Some(route::NAMES as u64 / 2), "{most:?}");
 }
 

@@ -37,7 +37,7 @@ fn with_routes(limits: &[&str], routes: route::Settings) -> Detection {
 
 fn opened(out: &[Alert], rule: Rule) -> Vec<(&str, u64)> {
     let opened = out.iter().filter(|alert| alert.rule == rule && alert.state == State::Open);
-    opened.map(|alert| (&*alert.route, alert.distinct)).collect()
+    opened.map(|alert| (&*alert.route, alert.figures.distinct)).collect()
 }
 
 /// Twelve accounts are no walk, on either of two ports; nor are they 24 of one route.
@@ -62,7 +62,7 @@ fn two_ports_are_two_services() {
     assert_eq!(opened(&out, Rule::DistinctObjects), [(":8001 GET /v1/customers/{id}", 21)]);
     // One client that is over its limits on many is one attack. Its line names the others as seen from its own.
     let more = out.last().unwrap();
-    assert_eq!((&*more.route, more.distinct), (":8002 GET /v1/customers/{id}", 21));
+    assert_eq!((&*more.route, more.figures.distinct), (":8002 GET /v1/customers/{id}", 21));
     let line = serde_json::to_value(more).unwrap();
     assert_eq!((&line["service"], &line["route"]), (&":8002".into(), &"GET /v1/customers/{id}".into()));
     assert_eq!(line["routes"], serde_json::json!([":8001 GET /v1/customers/{id}", "GET /v1/customers/{id}"]));
@@ -220,7 +220,7 @@ fn limits_and_routes_name_a_service_or_hold_on_each() {
     let mut told: Vec<_> = out
         .iter()
         .filter(|alert| alert.rule == Rule::DistinctObjects)
-        .map(|alert| (&*alert.route, alert.limit))
+        .map(|alert| (&*alert.route, alert.figures.limit))
         .collect();
     told.sort_unstable();
     told.dedup();
@@ -308,7 +308,7 @@ fn made_up_names_part_no_walk() {
     let told: BTreeSet<_> = out
         .iter()
         .filter(|alert| alert.rule == Rule::DistinctObjects)
-        .map(|alert| (&*alert.route, alert.distinct))
+        .map(|alert| (&*alert.route, alert.figures.distinct))
         .collect();
     assert_eq!(
         told.into_iter().collect::<Vec<_>>(),

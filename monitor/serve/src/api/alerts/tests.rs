@@ -14,22 +14,26 @@ fn alert(id: &str, state: State, severity: Severity, opened: u64) -> Alert {
         client: client.clone(),
         route: "GET /v1/customers/{id}".into(),
         window_s: 10,
-        limit: 20,
-        distinct: 21,
-        distinct_error: 0,
-        requests: 21,
-        bytes: 0,
-        first_seen: Timestamp(opened),
-        last_seen: Timestamp(opened),
-        addresses: Vec::new(),
+        figures: Figures {
+            limit: 20,
+            distinct: 21,
+            distinct_error: 0,
+            requests: 21,
+            bytes: 0,
+            first_seen: Timestamp(opened),
+            last_seen: Timestamp(opened),
+            addresses: Vec::new(),
+        },
         sample_objects: vec!["account-4711".to_owned()],
         signals: Vec::new(),
-        clients: vec![client],
-        client_count: 1,
-        routes: vec!["GET /v1/customers/{id}".to_owned()],
-        route_count: 1,
-        opened_by: Rule::DistinctObjects,
-        opened_at: Timestamp(opened),
+        scope: Scope {
+            clients: vec![client],
+            client_count: 1,
+            routes: vec!["GET /v1/customers/{id}".to_owned()],
+            route_count: 1,
+            opened_by: Rule::DistinctObjects,
+            opened_at: Timestamp(opened),
+        },
         loss: 0.0,
         keys: Vec::new(),
     }
@@ -41,12 +45,14 @@ fn the_board_shows_what_is_open_as_of_its_last_line() {
     board.note(&alert("a", State::Open, Severity::Warning, 1));
     board.note(&alert("b", State::Open, Severity::Info, 2));
     board.note(&alert("c", State::Open, Severity::Warning, 3));
-    board.note(&Alert { distinct: 40, ..alert("a", State::Update, Severity::Critical, 1) });
+    let mut update = alert("a", State::Update, Severity::Critical, 1);
+    update.figures.distinct = 40;
+    board.note(&update);
     board.note(&alert("c", State::Resolved, Severity::Warning, 3));
     let shown = board.alerts(Timestamp(9));
     let ids: Vec<&str> = shown.alerts.iter().map(|alert| alert.id.as_str()).collect();
     assert_eq!((ids, shown.open), (vec!["a", "b"], 2));
-    assert_eq!((shown.alerts[0].distinct, shown.alerts[0].acked), (40, false));
+    assert_eq!((shown.alerts[0].figures.distinct, shown.alerts[0].acked), (40, false));
     assert_eq!(board.count(), [1, 0, 1]);
     // An update of one that was open before the daemon started is as good.
     board.note(&alert("d", State::Update, Severity::Critical, 4));
@@ -73,7 +79,9 @@ fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer_or_is_about_mor
     assert_eq!(tell(alert("a", State::Update, Severity::Critical, 4)), 0);
     rollcall_store::acknowledge(directory.path(), "a", &acked).unwrap();
     assert_eq!(tell(alert("a", State::Update, Severity::Critical, 5)), 1);
-    assert_eq!(tell(Alert { route_count: 2, ..alert("a", State::Update, Severity::Critical, 6) }), 0);
+    let mut further = alert("a", State::Update, Severity::Critical, 6);
+    further.scope.route_count = 2;
+    assert_eq!(tell(further), 0);
     ledger.finish(std::time::Duration::from_secs(20)).unwrap();
 }
 

@@ -80,7 +80,7 @@ impl Outcome {
                 alert.client.kind,
                 alert.client.id,
                 alert.route,
-                alert.distinct,
+                alert.figures.distinct,
                 alert.window_s,
                 alert.sample_objects.join(", ")
             )

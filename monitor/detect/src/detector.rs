@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use restore::Kept;
 
 use rollcall_attribute::{
-    client::{ClientKey, Clients},
+    client::{ClientKey, Clients, MOST_KEYS},
     observation::{Observation, Outcome},
     route::{FEW, NEW, Origin, outcome, service},
 };
@@ -107,8 +107,8 @@ impl Detector {
         let state = State {
             clock: Clock::default(),
             routes: Routes::default(),
-            addresses: Tally::new(sizes, &policy, true, key),
-            credentials: Tally::new(sizes, &policy, false, key),
+            addresses: Tally::new(sizes, &policy, true),
+            credentials: Tally::new(sizes, &policy, false),
             crowd: Crowd::new(budget.crowd()),
             identities: Identities::new(budget.proven()),
             blind: Blind::default(),
@@ -177,7 +177,7 @@ impl Detector {
             }
             return;
         }
-        let mut hashes = [0; client::MOST_KEYS];
+        let mut hashes = [0; MOST_KEYS];
         for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
             *hash = self.key.hash(&client.to_bytes());
         }

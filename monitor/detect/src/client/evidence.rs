@@ -5,7 +5,12 @@ use std::{collections::VecDeque, net::IpAddr};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Fresh, levels::Levels, sequence::Sequence, track::Held};
+use super::{
+    call::{Call, Fresh},
+    levels::Levels,
+    sequence::Sequence,
+    track::Held,
+};
 use crate::{finding::Rule, people::People};
 
 /// Objects shown in an alert, and addresses.

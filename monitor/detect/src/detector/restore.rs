@@ -36,12 +36,12 @@ impl Detector {
         let Settings { policy, budget, bytes_limit } = settings;
         let kept = state.fit(&policy, budget);
         if kept.clients {
-            state.addresses.restore(&policy, key, names)?;
-            state.credentials.restore(&policy, key, names)?;
+            state.addresses.restore(&policy, names)?;
+            state.credentials.restore(&policy, names)?;
         } else {
             let sizes = budget.tally(policy.windows().len());
-            state.addresses = Tally::new(sizes, &policy, true, key);
-            state.credentials = Tally::new(sizes, &policy, false, key);
+            state.addresses = Tally::new(sizes, &policy, true);
+            state.credentials = Tally::new(sizes, &policy, false);
         }
         if kept.routes {
             state.crowd.restore(names);

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Figures, Finding, Phase, finding::Rule};
+use super::{Figures, Finding, Phase, finding::Rule, shown::Addresses};
 
 /// A share of requests lost above which figures are unreliable: one in a hundred hides few objects of a walk, and more
 /// is a sign that the ring is too small.
@@ -28,9 +28,6 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 const PERIOD: Duration = Duration::from_secs(1);
 
 const CAUSES: [&str; 3] = ["~loss", "~opaque", "~overload"];
-
-/// Addresses that a finding names.
-const ADDRESSES: usize = 10;
 
 /// Why some connections were not seen whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +79,7 @@ struct Connections {
     latest: Timestamp,
     /// Of these, how many had been looked at.
     looked_at: u64,
-    addresses: Vec<IpAddr>,
+    addresses: Addresses,
     /// The count at which it is told again.
     next: u64,
     open: Option<Open>,
@@ -111,9 +108,7 @@ impl Blind {
     pub(super) fn unseen(&mut self, why: Unseen, client: IpAddr) {
         let connections = &mut self.unseen[why as usize];
         connections.fresh += 1;
-        if connections.addresses.len() < ADDRESSES && !connections.addresses.contains(&client) {
-            connections.addresses.push(client);
-        }
+        connections.addresses.push(client);
     }
 
     /// Looks at everything once a second. `now` is the detector's time, `at` the source's; `forgotten` tells how many
@@ -137,12 +132,12 @@ impl Blind {
             match open {
                 Some(open) if is_so => (open.last, open.count) = (now, open.count + count),
                 Some(over) if now.since(over.last) >= QUIET => {
-                    out.push(over.finding(cause, Phase::Ends, at, &[]));
+                    out.push(over.finding(cause, Phase::Ends, at, Vec::new()));
                     *open = None;
                 }
                 None if is_so => {
                     let begun = Open { first: at, last: now, count };
-                    out.push(begun.finding(cause, Phase::Begins, at, &[]));
+                    out.push(begun.finding(cause, Phase::Begins, at, Vec::new()));
                     *open = Some(begun);
                 }
                 _ => {}
@@ -182,7 +177,7 @@ impl Connections {
         };
         let open = *self.open.get_or_insert(Open { first: at, last: now, count: fresh });
         self.next = open.count.saturating_mul(2);
-        let finding = open.finding(why.route(), phase, at, &self.addresses);
+        let finding = open.finding(why.route(), phase, at, self.addresses.list());
         if phase == Phase::Ends {
             *self = Connections::default();
         }
@@ -191,7 +186,7 @@ impl Connections {
 }
 
 impl Open {
-    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp, addresses: &[IpAddr]) -> Finding {
+    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp, addresses: Vec<IpAddr>) -> Finding {
         Finding {
             phase,
             rule: Rule::Blind,
@@ -203,7 +198,7 @@ impl Open {
                 distinct: self.count,
                 first_seen: self.first,
                 last_seen: at,
-                addresses: addresses.to_vec(),
+                addresses,
                 ..Figures::default()
             },
             sample_objects: Vec::new(),

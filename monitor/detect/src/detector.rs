@@ -17,13 +17,13 @@ use rollcall_model::{hash::HashKey, time::Timestamp};
 
 use super::{
     Budget, Finding, Phase, Policy, Rule,
+    answers::{Answers, Names},
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally},
     clock::Clock,
     crowd::{self, Crowd, Hour, Lens},
     identities::Identities,
     named::Choice,
-    routes::{Names, Routes},
 };
 
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
@@ -88,7 +88,7 @@ pub struct Detector {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct State {
     clock: Clock,
-    routes: Routes,
+    answers: Answers,
     /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
     addresses: Tally,
     /// Counts by credential.
@@ -106,7 +106,7 @@ impl Detector {
         let sizes = budget.tally(policy.windows().len());
         let state = State {
             clock: Clock::default(),
-            routes: Routes::default(),
+            answers: Answers::default(),
             addresses: Tally::new(sizes, &policy, true),
             credentials: Tally::new(sizes, &policy, false),
             crowd: Crowd::new(budget.crowd()),
@@ -169,7 +169,7 @@ impl Detector {
         }
         let is_new = self.is_new(observation) && !self.policy.has_limits(route);
         let route_hash = self.names.hash(route, self.key);
-        let facts = self.state.routes.call(route_hash, status, response_bytes);
+        let facts = self.state.answers.call(route_hash, status, response_bytes);
         let is_proof = facts.checks_credentials && is_answer(status);
         if objects.is_empty() || !(touches || refused) {
             if is_proof {
@@ -265,7 +265,7 @@ impl Detector {
             return;
         }
         let route_hash = self.names.hash(route, self.key);
-        if self.state.routes.checks_credentials(route_hash) {
+        if self.state.answers.checks_credentials(route_hash) {
             self.prove(clients, self.state.clock.time(*at));
         }
     }

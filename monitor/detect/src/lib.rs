@@ -5,6 +5,7 @@
 //! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
 
 pub mod alert;
+mod answers;
 mod blind;
 mod bloom;
 pub mod budget;
@@ -24,7 +25,7 @@ pub mod partner;
 pub mod peaks;
 mod people;
 pub mod policy;
-mod routes;
+mod shown;
 
 pub use blind::Unseen;
 pub use budget::Budget;

@@ -18,7 +18,7 @@ pub use stored::Stored;
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{hash::HashKey, time::Timestamp};
 
-use super::{Figures, Finding, Phase, Rule, client::sample};
+use super::{Figures, Finding, Phase, Rule, shown::sample};
 
 /// Objects that are read without a credential before a door counts as open.
 const OPEN_OBJECTS: usize = 3;

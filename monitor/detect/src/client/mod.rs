@@ -25,7 +25,6 @@ mod volume;
 pub use self::{busy::Busy, sizes::Counters};
 pub(super) use self::{
     call::{Call, Context},
-    evidence::{number, sample},
     objects::UNIT,
     sizes::Sizes,
     tally::Tally,

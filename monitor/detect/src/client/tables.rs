@@ -568,9 +568,9 @@ impl Tables {
                 bytes: open.bytes,
                 first_seen: context.clock.source(open.first_seen),
                 last_seen: context.clock.source(pair.last),
-                addresses: evidence.addresses(),
+                addresses: evidence.addresses.list(),
             },
-            sample_objects: evidence.samples(),
+            sample_objects: evidence.samples.list(),
             signals,
             loss: 0.0,
         })

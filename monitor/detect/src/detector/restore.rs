@@ -8,7 +8,7 @@ use rollcall_model::{
 };
 
 use super::{Budget, Detector, Settings, State};
-use crate::{client::Tally, crowd::Crowd, identities::Identities, named::Choice, routes::Names};
+use crate::{answers::Names, client::Tally, crowd::Crowd, identities::Identities, named::Choice};
 
 /// Which tables of a state could be taken up. Those of another size, or for other windows, begin anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

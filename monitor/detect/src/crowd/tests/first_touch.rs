@@ -81,7 +81,7 @@ fn benign_days_are_silent() {
             cusum.advance(moment(second), &FRESH, true);
             // Those of a second together, so that each is judged with no time to drain.
             for _ in 0..dice.poisson(daily(second as f64, 5.0)) {
-                let standing = cusum.count(at(second as f64), tally::UNIT, &FRESH);
+                let standing = cusum.count(at(second as f64), estimate::UNIT, &FRESH);
                 assert!(!standing.over, "seed {seed}, second {second}");
             }
         }
@@ -99,7 +99,7 @@ fn who_comes_up_slowly_comes_so_far() {
         }
         cusum.advance(moment(second), &FRESH, true);
         let rate = 1 + 40 * second.saturating_sub(7 * DAY) / DAY;
-        (0..rate).any(|_| cusum.count(at(second as f64), tally::UNIT, &FRESH).over)
+        (0..rate).any(|_| cusum.count(at(second as f64), estimate::UNIT, &FRESH).over)
     });
     let rate = 40 * (found.unwrap() - 7 * DAY) / DAY;
     assert!((5..=25).contains(&rate), "{rate} a second");
@@ -163,7 +163,7 @@ fn a_restart_is_no_silence() {
 fn samples_count_for_more_and_err() {
     let (mut scene, start) = settled();
     for n in 0..2_000 {
-        scene.touch(start as f64 + n as f64 / 5.0, 5_000_000 + n, None, 4 * tally::UNIT);
+        scene.touch(start as f64 + n as f64 / 5.0, 5_000_000 + n, None, 4 * estimate::UNIT);
     }
     let found = scene.found(Rule::FirstTouch, Phase::Begins)[0];
     assert!(

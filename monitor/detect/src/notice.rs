@@ -6,17 +6,17 @@
 //!
 //! There is one finding for each rule and route. It ends when the route has not shown it for a day.
 
-mod stored;
-
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
 use serde::{Deserialize, Serialize};
 
-pub use stored::Stored;
-
 use rollcall_attribute::client::ClientKey;
-use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_model::{
+    hash::HashKey,
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
+};
 
 use super::{Figures, Finding, Phase, Rule, shown::sample};
 
@@ -57,6 +57,14 @@ struct Noted {
     first: Timestamp,
     last: Timestamp,
     begun: bool,
+}
+
+/// [`Notices`], written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stored<'a> {
+    noted: Vec<Cow<'a, Noted>>,
+    suppressed: u64,
+    next_sweep: Timestamp,
 }
 
 /// A call that shows something about its route.
@@ -126,6 +134,40 @@ impl Notices {
             noted.begun = true;
             out.push(noted.finding(Phase::Begins, shown.at));
         }
+    }
+
+    /// What is to be written down.
+    pub fn checkpoint(&self) -> Stored<'_> {
+        let mut noted: Vec<&Noted> = self.noted.iter().collect();
+        noted.sort_by(|a, b| (a.rule, &a.route).cmp(&(b.rule, &b.route)));
+        Stored {
+            noted: noted.into_iter().map(Cow::Borrowed).collect(),
+            suppressed: self.suppressed,
+            next_sweep: self.next_sweep,
+        }
+    }
+
+    /// Notices that go on from `stored` at `now`. Nothing was shown later than that, whatever the clock said then.
+    pub fn restore(
+        key: HashKey,
+        stored: Stored<'_>,
+        now: Timestamp,
+        names: &mut Names,
+    ) -> Result<Notices, Inconsistent> {
+        let Stored { noted, suppressed, next_sweep } = stored;
+        check(noted.len() <= MOST, "too much has been noted")?;
+        let mut table = HashTable::with_capacity(noted.len());
+        for noted in noted {
+            let mut noted = noted.into_owned();
+            check(noted.objects.len() <= OPEN_OBJECTS, "too many objects have been noted")?;
+            noted.route = names.share(&noted.route);
+            noted.last = noted.last.min(now);
+            noted.hash = hash(key, noted.rule, &noted.route);
+            let same = |other: &Noted| (other.rule, &other.route) == (noted.rule, &noted.route);
+            check(table.find(noted.hash, same).is_none(), "a route has been noted twice")?;
+            table.insert_unique(noted.hash, noted, |noted| noted.hash);
+        }
+        Ok(Notices { key, noted: table, suppressed, next_sweep: next_sweep.min(now + SWEEP) })
     }
 
     /// Lets time pass: ends what has not been shown for long.

@@ -576,7 +576,7 @@ fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept
         HashKey::new([1; 16]),
         state,
         now,
-        &mut rollcall_model::state::Names::default(),
+        &mut state::Names::default(),
     )
     .unwrap()
 }

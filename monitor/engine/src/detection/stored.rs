@@ -97,7 +97,7 @@ impl Detection {
         let mut alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
         let (detector, kept) = Detector::restore(limits, key, detector, now, &mut names)?;
         // With the tables, findings are gone.
-        alerts.forsake(
+        alerts.forget_findings(
             |rule, client| match client {
                 _ if rule.is_notice() || rule == Rule::Blind => false,
                 Some(_) => !kept.clients,

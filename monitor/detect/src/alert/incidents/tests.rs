@@ -1,3 +1,5 @@
+mod adopted;
+
 use std::time::Duration;
 
 use rollcall_attribute::client::{Credential, CredentialKind};
@@ -252,7 +254,7 @@ fn an_alert_on_many_routes_is_the_same_after_a_restart() {
     let saved = postcard::to_allocvec(&alerts.checkpoint()).unwrap();
     let stored: Stored<'_> = postcard::from_bytes(&saved).unwrap();
     let key = HashKey::new([3; 16]);
-    let restored = Alerts::restore(10, key, stored, &mut rollcall_model::state::Names::default()).unwrap();
+    let restored = Alerts::restore(10, key, stored, &mut Names::default()).unwrap();
     assert_eq!(postcard::to_allocvec(&restored.checkpoint()).unwrap(), saved);
     // Its memory lost, it goes on by what was told of it.
     let mut adopted = self::alerts(10);

@@ -1,4 +1,4 @@
-use super::{super::tests::*, *};
+use super::*;
 use crate::alert::{Severity, Stored};
 
 fn at(seconds: u64) -> Timestamp {
@@ -70,8 +70,8 @@ fn an_alert_that_nobody_speaks_for_is_resolved_as_it_was_told_last() {
     // A restart meanwhile changes nothing.
     let saved = postcard::to_allocvec(&alerts.checkpoint()).unwrap();
     let stored: Stored<'_> = postcard::from_bytes(&saved).unwrap();
-    let key = rollcall_model::hash::HashKey::new([3; 16]);
-    let mut alerts = Alerts::restore(10, key, stored, &mut rollcall_model::state::Names::default()).unwrap();
+    let key = HashKey::new([3; 16]);
+    let mut alerts = Alerts::restore(10, key, stored, &mut Names::default()).unwrap();
     alerts.reconcile(&told, &none(), at(3_650));
     let resolved = later(&mut alerts, 3_700);
     let expected = Alert { state: State::Resolved, at: at(3_700), ..told[0].clone() };
@@ -134,10 +134,10 @@ fn findings_that_are_known_no_more_leave_an_alert_to_be_found_again() {
         alerts(10),
     );
     alerts.alert(found(Begins, Rule::DistinctObjects, Some(peer(7)), 31), call).unwrap();
-    alerts.forsake(|_, client| client.is_some(), at(100));
+    alerts.forget_findings(|_, client| client.is_some(), at(100));
     alerts.reconcile(std::slice::from_ref(&told), &none(), at(100));
     let again = alerts.alert(found(Begins, Rule::DistinctObjects, Some(peer(7)), 90), call).unwrap();
     assert_eq!((again.state, &again.id), (State::Update, &told.id));
-    alerts.forsake(|_, client| client.is_some(), at(200));
+    alerts.forget_findings(|_, client| client.is_some(), at(200));
     assert_eq!(later(&mut alerts, 3_900).len(), 1);
 }

@@ -2,13 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use rollcall::{
-    http::{Exchange, Limits, Request, Version},
+use rollcall_attribute::{
     object::Objects,
     route::{Attribution, Router, target::Target},
-    stream::{ConnectionId, Endpoints},
-    time::Timestamp,
 };
+use rollcall_http::{Exchange, Limits, Request, Version};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{ConnectionId, Endpoints};
 
 /// A request of these parts. What does not fit into a head is left out.
 pub fn request(method: &[u8], target: &[u8], fields: &[(&str, &[u8])], body: &[u8]) -> Request {

@@ -1,6 +1,6 @@
 //! What always holds of objects and routes, whatever a client wrote.
 
-use rollcall::object::Objects;
+use rollcall_attribute::object::Objects;
 
 /// A route's name: a method, a template of at most 512 octets, and an operation of GraphQL.
 const LONGEST_ROUTE: usize = 640;

@@ -5,11 +5,9 @@
 
 use std::time::Duration;
 
-use rollcall::{
-    http::{Connections, Exchange, Limits, Sink, Unseen},
-    stream::{ConnectionId, Direction, Directive, Segment},
-    time::Timestamp,
-};
+use rollcall_http::{Connections, Exchange, Limits, Sink, Unseen};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{ConnectionId, Direction, Directive, Segment};
 
 use crate::{
     reference::{Answer, Options, Server},

@@ -2,11 +2,9 @@
 
 use std::net::IpAddr;
 
-use rollcall::{
-    http::{Connections, Exchange, Limits, Request, Sink},
-    stream::{ConnectionId, Direction, Directive},
-    time::Timestamp,
-};
+use rollcall_http::{Connections, Exchange, Limits, Request, Sink};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{ConnectionId, Direction, Directive};
 
 use crate::wire::Wire;
 

@@ -1,9 +1,7 @@
 //! One connection as the kernel shows it, with a server whose TCP accepts what is sent in order.
 
-use rollcall::{
-    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment},
-    time::Timestamp,
-};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{Checksum, ConnectionId, Direction, Endpoints, Segment};
 
 /// Where one connection is.
 #[derive(Clone, Debug)]

@@ -6,16 +6,13 @@
 use std::io::{BufReader, Read};
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    replay::{
-        FileFormat, Input,
-        access_log::{Call, Reader},
-    },
-    time::Timestamp,
-};
+use rollcall_engine::detection::{Detection, Settings};
 use rollcall_fuzz::seeds;
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::{
+    FileFormat, Input,
+    access_log::{Call, Reader},
+};
 
 const FORMATS: [FileFormat; 3] = [FileFormat::Combined, FileFormat::Tsv, FileFormat::Json];
 

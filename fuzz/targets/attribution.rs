@@ -5,22 +5,20 @@
 use std::{cell::RefCell, net::IpAddr};
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    alert::Alert,
+use rollcall_attribute::{
     client::{self, Source, Sources},
-    detect::{self, Budget},
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    http::Request,
     object::Names,
     route::{self, Template},
-    time::Timestamp,
 };
+use rollcall_detect::{self as detect, Budget, alert::Alert};
+use rollcall_engine::detection::{Detection, Settings};
 use rollcall_fuzz::{
     calls, check,
     requests::{self, Reported},
     seeds,
 };
+use rollcall_http::Request;
+use rollcall_model::{hash::HashKey, time::Timestamp};
 
 const SEEDS: [&str; 10] = [
     "GET /v1/customers/17?page=2&api_key=k HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer eyJhbGciOiJIUzI1NiJ9.\

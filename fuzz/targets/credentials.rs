@@ -6,11 +6,9 @@ use std::net::IpAddr;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    client::{ClientKey, Lenses, Settings, Source, Sources},
-    hash::HashKey,
-};
+use rollcall_attribute::client::{ClientKey, Lenses, Settings, Source, Sources};
 use rollcall_fuzz::{calls, seeds};
+use rollcall_model::hash::HashKey;
 
 /// `Authorization`, `Cookie`, an API key and the query, a line each.
 const SEEDS: [&str; 8] = [

@@ -8,19 +8,15 @@
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    alert::Alert,
-    detect::{self, Budget},
-    engine::{
-        Engine, Output, Settings,
-        detection::{self, Attributed},
-    },
-    hash::HashKey,
-    http::{Exchange, Limits},
-    stream::{self, Checksum, Direction, Segment},
-    time::Timestamp,
+use rollcall_detect::{self as detect, Budget, alert::Alert};
+use rollcall_engine::{
+    Engine, Output, Settings,
+    detection::{self, Attributed},
 };
 use rollcall_fuzz::{check, seeds, wire::Wire};
+use rollcall_http::{Exchange, Limits};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_stream::{self as stream, Checksum, Direction, Segment};
 
 const SEEDS: [&str; 10] = [
     "qGET /v1/customers/17 HTTP/1.1\r\nHost: x\r\n\r\n|aHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok|s|F|f",

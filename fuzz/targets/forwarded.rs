@@ -5,11 +5,9 @@
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    client::{Lenses, Settings},
-    hash::HashKey,
-};
+use rollcall_attribute::client::{Lenses, Settings};
 use rollcall_fuzz::{calls, seeds};
+use rollcall_model::hash::HashKey;
 
 const SEEDS: [&str; 8] = [
     "6.6.6.6",

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::object::{
+use rollcall_attribute::object::{
     Content, Names, Objects, Reader, Serves,
     graphql::{self, Events},
 };

@@ -5,8 +5,8 @@
 use std::fmt;
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::json::{self, End, Scanner, Text, Token, Value};
 use rollcall_fuzz::seeds;
+use rollcall_model::json::{self, End, Scanner, Text, Token, Value};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 const SEEDS: [&str; 8] = [

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::object::{Content, Names, Objects, Reader, Serves, multipart::Fields};
+use rollcall_attribute::object::{Content, Names, Objects, Reader, Serves, multipart::Fields};
 use rollcall_fuzz::{check, seeds};
 
 const SEEDS: [&str; 5] = [

@@ -5,11 +5,9 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    hash::HashKey,
-    route::{Router, Settings, Template, TemplateError, openapi},
-};
+use rollcall_attribute::route::{Router, Settings, Template, TemplateError, openapi};
 use rollcall_fuzz::{calls, seeds};
+use rollcall_model::hash::HashKey;
 
 const SEEDS: [&str; 5] = [
     "openapi: 3.0.3\nservers:\n- url: https://{host}/v1\n  variables: {host: {default: x}}\npaths:\n  /customers/{id}:\n    \

@@ -5,12 +5,10 @@
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    hash::HashKey,
-    http::Limits,
-    route::{Router, Settings, Template},
-};
+use rollcall_attribute::route::{Router, Settings, Template};
 use rollcall_fuzz::{calls, check, seeds};
+use rollcall_http::Limits;
+use rollcall_model::hash::HashKey;
 
 const SEEDS: [&str; 12] = [
     "/v1/customers/17",
@@ -144,7 +142,7 @@ fn reordered(query: &[u8]) -> Option<Vec<u8>> {
     let name = |parameter: &&[u8]| {
         let mut name = Vec::new();
         let end = parameter.iter().position(|&byte| byte == b'=').unwrap_or(parameter.len());
-        rollcall::percent::decode(&parameter[..end], &mut name);
+        rollcall_model::percent::decode(&parameter[..end], &mut name);
         name.make_ascii_lowercase();
         name
     };
@@ -163,7 +161,7 @@ fn reordered(query: &[u8]) -> Option<Vec<u8>> {
 
 fn has_graphql(path: &[u8]) -> bool {
     let mut octets = Vec::new();
-    rollcall::percent::decode(path, &mut octets);
+    rollcall_model::percent::decode(path, &mut octets);
     octets.make_ascii_lowercase();
     octets.windows(3).any(|window| window == b"gql") || octets.windows(7).any(|window| window == b"graphql")
 }

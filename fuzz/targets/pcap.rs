@@ -5,12 +5,10 @@
 use std::io::{self, Read};
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    http::{Connections, Limits},
-    replay::Reader,
-    time::Timestamp,
-};
 use rollcall_fuzz::{requests::Record, seeds};
+use rollcall_http::{Connections, Limits};
+use rollcall_model::time::Timestamp;
+use rollcall_replay::Reader;
 
 const WORDS: [&str; 8] = [
     "\n\r\r\n",

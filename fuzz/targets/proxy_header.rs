@@ -3,11 +3,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::http::Limits;
 use rollcall_fuzz::{
     requests::{self, Reported},
     seeds,
 };
+use rollcall_http::Limits;
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const WORDS: [&str; 18] = [

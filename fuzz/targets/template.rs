@@ -3,11 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rollcall::{
-    hash::HashKey,
-    route::{Router, Settings, Template},
-};
+use rollcall_attribute::route::{Router, Settings, Template};
 use rollcall_fuzz::{calls, seeds};
+use rollcall_model::hash::HashKey;
 
 const SEEDS: [&str; 8] = [
     "GET /v1/customers/{account}/**",

@@ -15,7 +15,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rollcall::{ledger::Reader, route::service::split};
+use rollcall_attribute::route::service::split;
+use rollcall_store::Reader;
 use rollcall_tests::{Client, Daemon, Nginx, bpf, daemon::State, deadline, random::Random};
 use serde_json::Value;
 

@@ -16,8 +16,8 @@ use rollcall_tests::{
     Call, Client, Daemon, Metrics, MiniServer, Nginx, Report, bpf,
     client::request,
     daemon::{self, BLOCK_DENSITY, DISTINCT_OBJECTS, OPEN_DOOR, SEQUENTIAL_WALK},
-    deadline, metrics, port, program,
-    program::Running,
+    deadline, metrics, port,
+    program::{self, Running},
 };
 use serde_json::Value;
 

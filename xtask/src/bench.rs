@@ -111,7 +111,7 @@ fn prepare(workspace: &Workspace, options: &Options) -> Result<Vec<(&'static str
     }
     if options.has(ATTRIBUTION) {
         let mut build = build::host_cargo(workspace, Linkage::Dynamic, "bench")?;
-        build.args(["--no-run", "--package", "rollcall", "--bench", ATTRIBUTION]);
+        build.args(["--no-run", "--package", "rollcall-engine", "--bench", ATTRIBUTION]);
         variables.push(("ROLLCALL_ATTRIBUTION_BENCH", cargo::executable(&mut build, ATTRIBUTION)?));
     }
     if options.has(ROUTES) {

@@ -74,6 +74,16 @@ impl Stop {
         // Fails only when the counter is full: then a stop has been asked for, and often.
         let _ = self.0.write(1);
     }
+
+    /// Waits for so long; whether it has been asked for.
+    pub(super) fn wait(&self, patience: Duration) -> std::io::Result<bool> {
+        let mut descriptors = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut descriptors, PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::Error::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 /// The daemon's side of the programs' maps.

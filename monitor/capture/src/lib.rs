@@ -1,5 +1,5 @@
 //! The kernel as a source of segments: loads the programs, attaches them, and turns their records into
-//! [`Segment`](rollcall_stream::Segment)s. The only module that knows aya.
+//! [`Segment`](rollcall_stream::Segment)s. The only crate that knows aya. Where there is no kernel to ask, [`Fed`] stands in.
 //!
 //! Nothing is pinned: the attachment belongs to file descriptors of this process, so that the kernel undoes it
 //! when the process ends, however it ends.
@@ -11,6 +11,7 @@ mod cgroup;
 mod checksum;
 pub mod decode;
 mod error;
+mod fed;
 mod mapped;
 mod others;
 mod programs;
@@ -20,6 +21,7 @@ mod statistics;
 pub use capture::{Capture, Consumer, Stop, go_ahead};
 pub use cgroup::cgroup2_root;
 pub use error::Error;
+pub use fed::{Fed, Take};
 pub use others::attached;
 pub use programs::{Attachment, MINIMUM_KERNEL, Options, Programs, load, maps_by_descriptor, probe};
 pub use runs::{Measuring, Runs};

@@ -34,22 +34,29 @@ impl DirectionStatistics {
 /// Reads the counters at any time, from any thread. Programs go on counting meanwhile: a reading may lack packets of
 /// the moment, and the next one has them. No figure ever goes back.
 pub struct Statistics {
-    counters: PerCpuArray<MapData, [[u64; WORDS]; 2]>,
+    /// None where no programs are.
+    counters: Option<PerCpuArray<MapData, [[u64; WORDS]; 2]>>,
     /// The last reading, in case that the kernel refuses one: to begin at zero again would look like a restart.
     last: Mutex<[DirectionStatistics; 2]>,
 }
 
 impl Statistics {
     pub(super) fn new(counters: PerCpuArray<MapData, [[u64; WORDS]; 2]>) -> Self {
-        Self { counters, last: Mutex::default() }
+        Self { counters: Some(counters), last: Mutex::default() }
+    }
+
+    /// Of no programs: all is 0.
+    pub fn none() -> Self {
+        Self { counters: None, last: Mutex::default() }
     }
 
     /// Requests and responses.
     pub fn read(&self) -> [DirectionStatistics; 2] {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.counters.get(&0, 0) {
-            Ok(values) => *last = sum(values.iter()),
-            Err(error) => tracing::error!("the programs' counters cannot be read: {error}"),
+        match self.counters.as_ref().map(|counters| counters.get(&0, 0)) {
+            None => {}
+            Some(Ok(values)) => *last = sum(values.iter()),
+            Some(Err(error)) => tracing::error!("the programs' counters cannot be read: {error}"),
         }
         *last
     }

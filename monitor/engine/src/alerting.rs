@@ -10,8 +10,9 @@ use rollcall_attribute::{
     route::Origin,
 };
 use rollcall_detect::{
+    self, Busy, Detector, Finding, Hour, Notices, Peaks, Rule, Unseen,
     alert::{self, Alert, Alerts, Joined},
-    {self, Busy, Detector, Finding, Hour, Notices, Peaks, Rule, Unseen, notice::Shown},
+    notice::Shown,
 };
 use rollcall_model::{hash::HashKey, time::Timestamp};
 

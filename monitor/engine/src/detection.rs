@@ -12,8 +12,8 @@ use rollcall_attribute::{
     route::{self, NeverMatches, Summary},
 };
 use rollcall_detect::{
+    self, Busy, Peaks, Unseen,
     alert::{self, Alert, Joined},
-    {self, Busy, Peaks, Unseen},
 };
 use rollcall_http::exchange::Exchange;
 use rollcall_model::{hash::HashKey, time::Timestamp};

@@ -19,8 +19,8 @@ use rollcall_attribute::{
     route::{NeverMatches, Summary},
 };
 use rollcall_detect::{
+    Busy, Peaks, Unseen,
     alert::{Alert, Joined},
-    {Busy, Peaks, Unseen},
 };
 use rollcall_http::{Connections, Exchange, Sink};
 use rollcall_model::{hash::HashKey, time::Timestamp};

@@ -1,5 +1,6 @@
 //! Recordings as a source of what the engine evaluates, at the recorded times.
 //!
+//! [`Replay`] takes what is read to an engine.
 //! [`Input`] opens a file, unpacks it and tells what it is. Access logs give exchanges ([`access_log`]). Captures, pcap and
 //! pcapng, give segments, in the file's order: `file` reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
 //! is: which connection, and which of its ends is the server. [`Reader`] drives the three, with bounded memory,
@@ -8,6 +9,7 @@
 
 pub mod access_log;
 mod connection;
+mod drive;
 mod error;
 mod file;
 mod format;
@@ -18,6 +20,7 @@ mod packet;
 use std::path::Path;
 
 use connection::Connections;
+pub use drive::Replay;
 pub use error::Error;
 use format::Frame;
 pub use input::{FileFormat, Input};

@@ -1,7 +1,7 @@
 //! What no form gives away is learned from traffic: names of people in paths.
 
 use anyhow::{Context, Result, bail};
-use rollcall::route::NAMES;
+use rollcall_attribute::route::NAMES;
 use rollcall_tests::daemon::DISTINCT_OBJECTS;
 use serde_json::json;
 

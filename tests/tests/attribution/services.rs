@@ -4,7 +4,10 @@ use std::{net::Ipv4Addr, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use rollcall_tests::{
-    Client, Daemon, Nginx, client::request, daemon, daemon::DISTINCT_OBJECTS, deadline, program,
+    Client, Daemon, Nginx,
+    client::request,
+    daemon::{self, DISTINCT_OBJECTS},
+    deadline, program,
 };
 use serde_json::{Value, json};
 

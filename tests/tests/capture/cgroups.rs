@@ -10,11 +10,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rollcall::{
-    capture::{self, Consumer, Options, Stop},
-    stream::{ConnectionId, Direction, Directive, Segment},
-    time::Timestamp,
-};
+use rollcall_capture::{self as capture, Consumer, Options, Stop};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{ConnectionId, Direction, Directive, Segment};
 use rollcall_tests::bpf;
 
 const REQUEST: &[u8] = b"GET /v1/customers/1 HTTP/1.1\r\nHost: a\r\n\r\n";

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs};
 
 use anyhow::{Context, Result, ensure};
-use rollcall::capture;
+use rollcall_capture as capture;
 use rollcall_tests::{
     Client, Daemon, MiniServer, bpf, deadline, port,
     privileges::{BPF, Capability, DAC_OVERRIDE, NET_ADMIN, PERFMON},

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use rollcall::capture::{self, Measuring, Options};
+use rollcall_capture::{self as capture, Measuring, Options};
 use rollcall_tests::{Behaviour, Client, Daemon, MiniServer, Namespace, deadline, port, veth};
 
 use super::customer;

@@ -3,12 +3,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, ensure};
-use rollcall::{
-    alert::{Alert, Severity, State},
-    delivery::{self, Destination, Endpoint, Poster},
-    ledger::Event,
-    time::Timestamp,
-};
+use rollcall_deliver::{self as delivery, Destination, Endpoint, Poster};
+use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_model::time::Timestamp;
+use rollcall_store::Event;
 use rollcall_tests::{Alertmanager, Client, Daemon, MiniServer, daemon::DISTINCT_OBJECTS};
 use serde_json::Value;
 

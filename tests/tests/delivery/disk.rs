@@ -3,7 +3,8 @@
 use std::fs::OpenOptions;
 
 use anyhow::{Result, ensure};
-use rollcall::{alert::Alert, ledger::Reader};
+use rollcall_detect::alert::Alert;
+use rollcall_store::Reader;
 use rollcall_tests::{Daemon, MiniServer, Receiver, daemon::State, deadline, disk};
 
 use super::{LIMIT, enumerate, wait_for_alerts};

@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use rollcall::{
-    delivery::{Destination, Journal, MESSAGE_ID},
-    ledger::Event,
-};
+use rollcall_deliver::{Destination, Journal, MESSAGE_ID};
+use rollcall_store::Event;
 use rollcall_tests::{Daemon, Journald, MiniServer, daemon::DISTINCT_OBJECTS};
 
 use super::{LIMIT, enumerate, some_alert, wait_for_alerts};

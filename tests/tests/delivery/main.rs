@@ -12,7 +12,8 @@ use std::{
 };
 
 use anyhow::Result;
-use rollcall::{alert::Alert, time::Timestamp};
+use rollcall_detect::alert::Alert;
+use rollcall_model::time::Timestamp;
 use rollcall_tests::{Client, Daemon, daemon::DISTINCT_OBJECTS, deadline, random::Random};
 use serde_json::Value;
 

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use rollcall::ledger::Reader;
+use rollcall_store::Reader;
 use rollcall_tests::{Daemon, MiniServer, daemon::State, deadline};
 
 use super::{LIMIT, enumerate};

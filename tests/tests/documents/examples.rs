@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use anyhow::{Context, Result, ensure};
-use rollcall::alert::Alert;
+use rollcall_detect::alert::Alert;
 use rollcall_tests::program;
 use serde_json::Value;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rollcall::metrics;
+use rollcall_metrics as metrics;
 use rollcall_tests::{daemon, prometheus, selector};
 
 use super::{

@@ -3,10 +3,8 @@
 use std::{net::Ipv4Addr, path::PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use rollcall::{
-    ledger::{self, AckOutcome, Acked},
-    time::Timestamp,
-};
+use rollcall_model::time::Timestamp;
+use rollcall_store::{self as ledger, AckOutcome, Acked};
 use rollcall_tests::{Browser, Client, Daemon, MiniServer, client::request, daemon::State};
 
 const WALKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);

@@ -571,14 +571,7 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
 }
 
 fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
-    Detector::restore(
-        settings,
-        HashKey::new([1; 16]),
-        state,
-        now,
-        &mut state::Names::default(),
-    )
-    .unwrap()
+    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut state::Names::default()).unwrap()
 }
 
 #[test]

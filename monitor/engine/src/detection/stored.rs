@@ -10,8 +10,9 @@ use rollcall_attribute::{
     route::service::{self, Services},
 };
 use rollcall_detect::{
+    self, Detector, Kept, Notices, Rule,
     alert::{self, Alert, Alerts},
-    {self, Detector, Kept, Notices, Rule, notice},
+    notice,
 };
 use rollcall_model::{
     hash::HashKey,

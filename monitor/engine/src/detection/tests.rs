@@ -5,8 +5,8 @@ mod services;
 use std::net::SocketAddr;
 
 use rollcall_detect::{
+    Budget, Rule,
     alert::{Severity, State},
-    {Budget, Rule},
 };
 use rollcall_http::{Limits, Request};
 use rollcall_stream::{ConnectionId, Endpoints};

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use rollcall::capture::Measuring;
+use rollcall_capture::Measuring;
 use rollcall_tests::{
     Daemon, bpf, daemon, metrics,
     process::{self, Memory},

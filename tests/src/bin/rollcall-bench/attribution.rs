@@ -1,16 +1,15 @@
 //! What it costs to tell who called what, for each request: time, by the Criterion program
-//! `monitor/benches/attribution.rs`, and memory of learned routes.
+//! `monitor/engine/benches/attribution.rs`, and memory of learned routes.
 
 use std::{env, fs, net::Ipv4Addr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
-use rollcall::{
+use rollcall_attribute::{
     client::{self, Lenses},
-    hash::HashKey,
-    replay::access_log::Call,
     route::{self, Attribution, Router, Touch, target::Target},
-    time::Timestamp,
 };
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::access_log::Call;
 use serde_json::Value;
 
 use crate::{
@@ -62,7 +61,7 @@ pub(crate) fn measure(time: Duration) -> Result<Section> {
         title: "Attribution of a call",
         method: format!(
             "Who sent a request, its route, and its objects: what is done for each before anything is counted \
-             (`monitor/benches/attribution.rs`, by Criterion, {} s each). Requests differ in client and account; what \
+             (`monitor/engine/benches/attribution.rs`, by Criterion, {} s each). Requests differ in client and account; what \
              can be learned has been learned. Memory is the allocator's own account, for templates of five segments \
              of which two are identifiers.",
             time.as_secs()

@@ -10,12 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use nix::time::{ClockId, clock_gettime};
-use rollcall::{
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    replay::access_log::Call,
-    time::Timestamp,
-};
+use rollcall_engine::detection::{Detection, Settings};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::access_log::Call;
 use rollcall_tests::random::Random;
 
 use crate::{

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use rollcall_tests::{Daemon, Metrics, deadline, metrics, process, process::Memory};
+use rollcall_tests::{
+    Daemon, Metrics, deadline, metrics,
+    process::{self, Memory},
+};
 
 use crate::{
     interrupt, paced,

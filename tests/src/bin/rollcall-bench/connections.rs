@@ -6,8 +6,7 @@ use anyhow::{Result, bail, ensure};
 use rollcall_tests::{
     Daemon, Nginx,
     nginx::{API, Log, Server, Setup},
-    process,
-    process::Memory,
+    process::{self, Memory},
     status::Status,
 };
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use rollcall::capture::{Measuring, Runs};
+use rollcall_capture::{Measuring, Runs};
 
 use crate::{
     interrupt,

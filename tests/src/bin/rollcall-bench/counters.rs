@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rollcall::capture::Measuring;
+use rollcall_capture::Measuring;
 use rollcall_tests::{
     Namespace, Nginx, deadline,
     nginx::{API, Log, Server, Setup},

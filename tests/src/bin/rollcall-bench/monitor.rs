@@ -10,17 +10,15 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use monitor_ebpf::outcome::Outcome;
-use rollcall::{
-    alert::Alert,
-    capture::{
-        self, Attachment, Consumer, DirectionStatistics, Error, Options, Programs, Runs, Statistics, Stop,
-    },
-    engine::{Engine, Output, Settings, detection::Attributed},
-    hash::HashKey,
-    http::Exchange,
-    stream::{ConnectionId, Directive, Segment},
-    time::Timestamp,
+use rollcall_capture::{
+    self as capture, Attachment, Consumer, DirectionStatistics, Error, Options, Programs, Runs, Statistics,
+    Stop,
 };
+use rollcall_detect::alert::Alert;
+use rollcall_engine::{Engine, Output, Settings, detection::Attributed};
+use rollcall_http::Exchange;
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_stream::{ConnectionId, Directive, Segment};
 
 /// A capture that runs on a thread of its own until dropped. Attached only between [`Monitor::attach`] and
 /// [`Monitor::detach`].

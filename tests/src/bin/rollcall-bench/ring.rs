@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use monitor_ebpf::record::{FLAG_ACK, KIND_SEGMENT, SegmentHeader};
-use rollcall::capture::{
+use rollcall_capture::{
     Consumer,
     decode::{self, Record},
 };
@@ -159,7 +159,7 @@ fn header(ring: &mut Vec<u8>, captured: u32, connection: u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rollcall::stream;
+    use rollcall_stream as stream;
 
     #[test]
     fn the_ring_is_full_of_requests_as_the_kernel_writes_them() {

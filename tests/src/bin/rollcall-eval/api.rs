@@ -15,7 +15,7 @@ use nix::{
     sys::wait::{WaitStatus, waitpid},
     unistd::{ForkResult, fork},
 };
-use rollcall::time::Timestamp;
+use rollcall_model::time::Timestamp;
 
 use crate::{
     attack::{Attack, SHAPES, Shape},

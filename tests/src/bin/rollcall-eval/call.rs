@@ -2,11 +2,9 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use rollcall::{
-    http::{Limits, Request, Version},
-    replay::access_log,
-    time::Timestamp,
-};
+use rollcall_http::{Limits, Request, Version};
+use rollcall_model::time::Timestamp;
+use rollcall_replay::access_log;
 
 /// One call, with the truth about it.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,17 +9,18 @@ use std::{
 };
 
 use anyhow::Result;
-use rollcall::{
-    alert::{Alert, Severity, State},
+use rollcall_attribute::{
     client::{self, ClientKey, Clients, Credential, CredentialKind, Lenses},
-    detect::{self, Budget, Detector, Finding, LimitRule, Partner, PartnerKey, Phase, Policy, Rule},
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    http::exchange::{Exchange, Request},
     observation::Observation,
-    stream::{ConnectionId, Endpoints},
-    time::Timestamp,
 };
+use rollcall_detect::{
+    self as detect, Budget, Detector, Finding, LimitRule, Partner, PartnerKey, Phase, Policy, Rule,
+    alert::{Alert, Severity, State},
+};
+use rollcall_engine::detection::{Detection, Settings};
+use rollcall_http::exchange::{Exchange, Request};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_stream::{ConnectionId, Endpoints};
 use serde::{Deserialize, Serialize};
 
 use crate::{call::Call, world};

@@ -86,7 +86,7 @@ fn check_digit(mut number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use rollcall::object::identifier;
+    use rollcall_attribute::object::identifier;
 
     use super::*;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rollcall::replay::{Input, access_log::Reader};
+use rollcall_replay::{Input, access_log::Reader};
 
 use crate::{
     api,

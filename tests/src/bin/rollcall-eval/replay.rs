@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rollcall::time::Timestamp;
+use rollcall_model::time::Timestamp;
 
 use crate::{
     attack::{Attack, Strike},

@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::Result;
 use clap::ValueEnum;
-use rollcall::{observation::Observation, time::Timestamp};
+use rollcall_attribute::observation::Observation;
+use rollcall_model::time::Timestamp;
 use rollcall_tests::random::{Random, Shuffled};
 
 use crate::{

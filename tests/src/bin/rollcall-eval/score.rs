@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use rollcall::{client::ClientKey, detect::finding::ANY_ROUTE, time::Timestamp};
+use rollcall_attribute::client::ClientKey;
+use rollcall_detect::finding::ANY_ROUTE;
+use rollcall_model::time::Timestamp;
 
 use crate::{
     engine::{Raised, Seen},

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use rollcall::observation::Observation;
+use rollcall_attribute::observation::Observation;
 use rollcall_tests::random::Random;
 
 use crate::{

@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use rollcall::{
-    alert::Alert,
-    engine::{Engine, Output, Settings, detection::Attributed},
-    hash::HashKey,
-    http::Exchange,
-    stream::{Checksum, ConnectionId, Direction, Endpoints, Segment},
-    time::Timestamp,
-};
+use rollcall_detect::alert::Alert;
+use rollcall_engine::{Engine, Output, Settings, detection::Attributed};
+use rollcall_http::Exchange;
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_stream::{Checksum, ConnectionId, Direction, Endpoints, Segment};
 
 use super::{Cost, cpu_time};
 

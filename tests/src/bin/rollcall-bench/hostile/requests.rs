@@ -4,16 +4,13 @@ use std::io::Write as _;
 
 use anyhow::Result;
 use flate2::{Compression, write::GzEncoder};
-use rollcall::{
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    http::{
-        Limits,
-        exchange::{Exchange, Request, Version},
-    },
-    stream::{ConnectionId, Endpoints},
-    time::Timestamp,
+use rollcall_engine::detection::{Detection, Settings};
+use rollcall_http::{
+    Limits,
+    exchange::{Exchange, Request, Version},
 };
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_stream::{ConnectionId, Endpoints};
 
 use super::{Cost, cpu_time};
 

@@ -8,17 +8,16 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rollcall::{
-    alert::{self, Alert},
+use rollcall_attribute::{
     client::{self, ClientKey, Clients, Lenses},
-    engine::detection::Attributed,
-    hash::HashKey,
-    http::Exchange,
-    ledger::exposure::{Recorder, Settings, Stats},
     object::Objects,
-    replay::access_log::Call,
-    time::Timestamp,
 };
+use rollcall_detect::alert::{self, Alert};
+use rollcall_engine::detection::Attributed;
+use rollcall_http::Exchange;
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::access_log::Call;
+use rollcall_store::exposure::{Recorder, Settings, Stats};
 use rollcall_tests::random::Random;
 
 /// Tables are keyed; with a fixed key, figures can be had again.

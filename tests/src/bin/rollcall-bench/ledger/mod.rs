@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rollcall::ledger::exposure::{FILE, Settings};
+use rollcall_store::exposure::{FILE, Settings};
 use rollcall_tests::{daemon, process};
 
 use self::feed::Feed;

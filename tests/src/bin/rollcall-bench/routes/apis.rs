@@ -6,10 +6,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rollcall::{
-    hash::HashKey,
-    route::{self, Attribution, Router, target::Target},
-};
+use rollcall_attribute::route::{self, Attribution, Router, target::Target};
+use rollcall_model::hash::HashKey;
 use rollcall_tests::random::Random;
 
 use super::{

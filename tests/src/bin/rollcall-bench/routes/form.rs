@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use rollcall::object::identifier;
+use rollcall_attribute::object::identifier;
 use rollcall_tests::random::Random;
 use serde_json::Value;
 

@@ -7,16 +7,13 @@ use std::{
 };
 
 use anyhow::Result;
-use rollcall::{
-    alert::{Alert, Severity, State},
-    engine::detection::{Detection, Settings},
-    hash::HashKey,
-    replay::{
-        Input,
-        access_log::{Call, Reader},
-    },
-    route::{OTHER, Summary},
-    time::Timestamp,
+use rollcall_attribute::route::{OTHER, Summary};
+use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_engine::detection::{Detection, Settings};
+use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::{
+    Input,
+    access_log::{Call, Reader},
 };
 
 use crate::report::Figure;

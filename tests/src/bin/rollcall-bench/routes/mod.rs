@@ -143,7 +143,7 @@ fn notes(apis: &[apis::Outcome]) -> Vec<String> {
         format!(
             "Words in one place become values when there are more than {} of them. Values below that stay words, each \
              with a route of its own: that is where learned routes beyond the operations come from.",
-            rollcall::route::NAMES
+            rollcall_attribute::route::NAMES
         ),
     ];
     if let Some(slowest) = apis.iter().max_by_key(|api| api.longest) {

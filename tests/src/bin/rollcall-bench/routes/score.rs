@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, ops::AddAssign, sync::Arc};
 
-use rollcall::{object::Objects, route::OTHER};
+use rollcall_attribute::{object::Objects, route::OTHER};
 
 use super::form::Told;
 

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use rollcall::route::{Template, openapi};
+use rollcall_attribute::route::{Template, openapi};
 use serde_json::Value;
 
 use super::form::{Form, Ids};

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use rollcall::{replay::access_log::Call, time::Timestamp};
+use rollcall_model::time::Timestamp;
+use rollcall_replay::access_log::Call;
 use rollcall_tests::random::Random;
 
 use super::{

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rollcall::time::Timestamp;
+use rollcall_model::time::Timestamp;
 use rollcall_tests::random::{Random, Shuffled};
 
 use super::{How, Order, Shape, Who};

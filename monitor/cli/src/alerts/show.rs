@@ -1,0 +1,164 @@
+//! How alerts, and what happens to them, look.
+//!
+//! Routes and clients may come from whoever calls the watched API: nothing that a terminal would obey is printed.
+
+use std::io;
+
+use rollcall_detect::{
+    Figures,
+    alert::{Alert, Client},
+};
+use rollcall_model::time::Timestamp;
+use rollcall_store::{Ack, Acked, Row};
+use serde::Serialize;
+
+use crate::top::text::clean;
+
+const HEADS: [&str; 9] =
+    ["ID", "STATE", "SEVERITY", "SINCE", "CLIENT", "ROUTE", "DISTINCT", "RULES", "ACKNOWLEDGED"];
+
+/// The column of numbers.
+const DISTINCT: usize = 6;
+
+/// Alerts with their heads, without a newline at the end.
+pub(super) fn table(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no alerts".to_owned();
+    }
+    let mut cells = vec![HEADS.map(str::to_owned)];
+    cells.extend(rows.iter().map(|Row { alert, resolved_at, acked }| {
+        [
+            alert.id.clone(),
+            if resolved_at.is_some() { "resolved" } else { "open" }.to_owned(),
+            alert.severity.name().to_owned(),
+            seconds(alert.scope.opened_at),
+            clients(alert),
+            routes(alert),
+            alert.figures.distinct.to_string(),
+            rules(alert),
+            acked.as_ref().map_or_else(|| "-".to_owned(), acknowledged),
+        ]
+    }));
+    let width = |at: usize| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
+    let lines = cells.iter().map(|row| {
+        let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
+            DISTINCT => format!("{cell:>width$}"),
+            _ => format!("{cell:width$}"),
+        });
+        shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// An alert as a line of JSON, with who took it on.
+pub(super) fn json(row: &Row) -> io::Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        #[serde(flatten)]
+        alert: &'a Alert,
+        acked: Option<Taken<'a>>,
+    }
+    let acked = row.acked.as_ref().map(Taken::of);
+    Ok(serde_json::to_string(&Line { alert: &row.alert, acked })?)
+}
+
+/// What happened to an alert, in a line.
+pub(super) fn event(alert: &Alert) -> String {
+    let Alert { id, state, severity, at, figures: Figures { distinct, limit, .. }, window_s, .. } = alert;
+    let route = clean(&alert.route);
+    let found = match limit {
+        0 => format!("{distinct}"),
+        limit => format!("{distinct} over {limit} in {window_s} s"),
+    };
+    format!(
+        "{}  {id}  {:8}  {:8}  {}  {route}  {}: {found}",
+        seconds(*at),
+        state.name(),
+        severity.name(),
+        client(&alert.client),
+        alert.rule.name(),
+    )
+}
+
+/// That somebody took an alert on, in a line.
+pub(super) fn ack(Ack { seq: _, id, acked }: &Ack) -> String {
+    format!("{}  {id}  acked     by {}", seconds(acked.at), acknowledged(acked))
+}
+
+/// The same as a line of JSON.
+pub(super) fn ack_json(Ack { seq: _, id, acked }: &Ack) -> io::Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        v: u32,
+        id: &'a str,
+        state: &'static str,
+        acked: Taken<'a>,
+    }
+    let line = Line { v: rollcall_detect::alert::VERSION, id, state: "acked", acked: Taken::of(acked) };
+    Ok(serde_json::to_string(&line)?)
+}
+
+/// Who took an alert on, in JSON.
+#[derive(Serialize)]
+struct Taken<'a> {
+    at: Timestamp,
+    by: &'a str,
+    note: Option<&'a str>,
+}
+
+impl Taken<'_> {
+    fn of(Acked { at, by, note }: &Acked) -> Taken<'_> {
+        Taken { at: *at, by, note: note.as_deref() }
+    }
+}
+
+fn acknowledged(Acked { at: _, by, note }: &Acked) -> String {
+    match note {
+        Some(note) => format!("{} ({})", clean(by), clean(note)),
+        None => clean(by),
+    }
+}
+
+/// The first client, and how many more there are.
+fn clients(alert: &Alert) -> String {
+    let first = alert.scope.clients.first().unwrap_or(&alert.client);
+    match alert.scope.client_count {
+        0 | 1 => client(first),
+        more => format!("{} and {} more", client(first), more - 1),
+    }
+}
+
+/// The route that it opened on, and how many more there are.
+fn routes(alert: &Alert) -> String {
+    match alert.other_routes() {
+        0 => clean(&alert.opened_on()),
+        more => format!("{} and {more} more", clean(&alert.opened_on())),
+    }
+}
+
+fn client(Client { kind, id }: &Client) -> String {
+    if kind == "all" { "everybody".to_owned() } else { format!("{} {}", clean(kind), clean(id)) }
+}
+
+/// What found it: first what opened it.
+fn rules(alert: &Alert) -> String {
+    let mut rules = vec![alert.scope.opened_by, alert.rule];
+    rules.extend(&alert.signals);
+    let mut names: Vec<&str> = Vec::new();
+    for rule in rules {
+        if !names.contains(&rule.name()) {
+            names.push(rule.name());
+        }
+    }
+    names.join(" ")
+}
+
+/// To the second, as people write it.
+fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    format!("{}Z", text.get(..19).unwrap_or(&text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! `rollcall tune`: limits that would have stayed silent on recorded traffic.
+//!
+//! The recording goes through the engine as in `replay`, and beside the detectors stands an exact count of the most objects
+//! that any client had (`detect::peaks`). What comes of it is a [`Report`], printed by `text` or as JSON.
+
+mod nice;
+mod raised;
+mod report;
+mod text;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use raised::Raised;
+use report::Report;
+use rollcall_daemon::state::{self, Key};
+use rollcall_detect::{Peaks, peaks::Bounds};
+use rollcall_engine::Engine;
+use rollcall_model::hash::HashKey;
+use rollcall_replay::Replay;
+
+use super::{
+    attribution,
+    exit::{Exit, Failure},
+    logging,
+    options::{EngineArgs, LogArgs},
+    progress::{Beside, Progress},
+    recorded::RecordedArgs,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    recorded: RecordedArgs,
+
+    #[command(flatten)]
+    engine: EngineArgs,
+
+    /// How much more than ever seen a client may have before a suggested limit is passed.
+    #[arg(
+        long,
+        env = "ROLLCALL_MARGIN",
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u32).range(0..=1_000),
+        default_value_t = 50
+    )]
+    margin: u32,
+
+    /// How to print the suggestions.
+    #[arg(long, env = "ROLLCALL_OUTPUT", value_enum, default_value_t = Form::Text)]
+    output: Form,
+
+    /// Directory with the key of a daemon, with which its hashes of credentials can be compared [default: none; a
+    /// constant key].
+    #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    Text,
+    Json,
+}
+
+/// Reads every file as `replay` does, and prints what follows from those that could be read.
+pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
+    let TuneArgs { recorded, engine, margin, output, state_dir, log } = args;
+    logging::start(&log);
+    let settings = engine.settings()?;
+    let key = match &state_dir {
+        Some(directory) => state::shared(directory)?,
+        None => Key::default(),
+    };
+    let policy = settings.detection.detector.policy.clone();
+    let progress = Progress::on_terminal(false);
+    let raised = Beside::new(Raised::default(), progress.clone());
+    let mut replay = Replay::new(engine.ports.clone(), Engine::new(settings, HashKey::new(key), raised));
+    attribution::warn_of(replay.engine().never_match());
+    replay.engine().keep_peaks(Peaks::new(policy.clone(), Bounds::default(), HashKey::new(key)));
+    let read = recorded.read(&mut replay, &progress);
+    let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
+    for line in read.summary(&counters, routes) {
+        eprintln!("{line}");
+    }
+    let raised = replay.engine().output().output.clone();
+    if raised.exchanges > 0
+        && let Some(peaks) = replay.engine().peaks()
+    {
+        let report = Report::new(peaks, &policy, &raised, margin);
+        let text = match output {
+            Form::Text => text::of(&report),
+            Form::Json => serde_json::to_string_pretty(&report).context("write the suggestions")? + "\n",
+        };
+        io::stdout().write_all(text.as_bytes()).context("print the suggestions")?;
+    }
+    Failure::all(read.failures)
+}

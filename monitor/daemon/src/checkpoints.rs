@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rollcall_engine::{Engine, Output, detection::Counters};
+use rollcall_engine::{Engine, Output, detection::DetectionCounters};
 use rollcall_metrics::Metrics;
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Handle, checkpoints::Keeper};
@@ -12,7 +12,7 @@ pub(super) struct Checkpoints {
     keeper: Keeper,
     ledger: Handle,
     /// What had been counted when the latest one was made.
-    counted: Option<Counters>,
+    counted: Option<DetectionCounters>,
 }
 
 impl Checkpoints {

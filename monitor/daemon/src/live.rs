@@ -83,7 +83,7 @@ impl Live {
         {
             let (figures, statistics) = (Arc::clone(&figures), Arc::clone(&statistics));
             let (ring_size, sampling) = (setup.ring_size, setup.sampling);
-            // Counters go on from the checkpoint; what scrapes them expects them to begin with the process.
+            // EngineCounters go on from the checkpoint; what scrapes them expects them to begin with the process.
             let mut before = Samples::default();
             let resumed = Figures { engine: engine.counters(), ..Figures::default() };
             show(&resumed, &Default::default(), &mut before);
@@ -185,7 +185,7 @@ impl Live {
     ///
     /// Without named ports, protocols that are no HTTP are nobody's concern: only what may hide calls counts, TLS and
     /// HTTP/2, and what the programs have set aside for its first bytes. Where the daemon's own pages are such, nothing does.
-    fn traffic(&mut self, packets: &DirectionStatistics, http: &http::Counters) -> Traffic {
+    fn traffic(&mut self, packets: &DirectionStatistics, http: &http::HttpCounters) -> Traffic {
         let count = |outcomes: &[Outcome]| outcomes.iter().map(|&outcome| packets.count(outcome)).sum();
         let traffic = Traffic {
             requests: self.engine.output().served(),

@@ -9,7 +9,7 @@ use std::{io, os::unix::net::UnixDatagram, path::PathBuf, sync::Arc, time::Durat
 
 use entry::Entry;
 use rollcall_attribute::route::service;
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_store::Event;
 
 use super::{
@@ -123,7 +123,7 @@ fn entry(event: &Event, objects: bool) -> Entry {
 /// As syslog counts: 2 critical, 4 warning, 5 notice, 6 informational.
 fn priority(alert: &Alert) -> &'static str {
     match (alert.state, alert.severity) {
-        (State::Resolved, Severity::Critical | Severity::Warning) => "5",
+        (AlertState::Resolved, Severity::Critical | Severity::Warning) => "5",
         (_, Severity::Critical) => "2",
         (_, Severity::Warning) => "4",
         (_, Severity::Info) => "6",
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_entry_says_how_bad_it_is_and_names_no_object_unasked() {
-        let mut alert = alert("a1", State::Open, 0);
+        let mut alert = alert("a1", AlertState::Open, 0);
         alert.sample_objects = vec!["the-object".to_owned()];
         let event = Event { seq: 17, alert, line: String::new() };
         let text = |objects| String::from_utf8(entry(&event, objects).into_bytes()).unwrap();

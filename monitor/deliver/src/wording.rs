@@ -4,7 +4,7 @@ use std::{borrow::Cow, iter};
 
 use rollcall_detect::{
     Rule,
-    alert::{Alert, Client, State},
+    alert::{Alert, AlertState, Client},
 };
 
 /// One sentence: who did what, where, and how much of it. Names no object.
@@ -54,9 +54,9 @@ pub(super) fn sentence(alert: &Alert) -> String {
 /// The sentence, and that it is news or no longer so.
 pub(super) fn headline(alert: &Alert) -> String {
     match alert.state {
-        State::Open => sentence(alert),
-        State::Update => format!("update: {}", sentence(alert)),
-        State::Resolved => format!("resolved: {}", sentence(alert)),
+        AlertState::Open => sentence(alert),
+        AlertState::Update => format!("update: {}", sentence(alert)),
+        AlertState::Resolved => format!("resolved: {}", sentence(alert)),
     }
 }
 
@@ -185,12 +185,12 @@ mod tests {
 
     #[test]
     fn a_sentence_says_who_did_what() {
-        let mut alert = alert("a1", State::Open, 0);
+        let mut alert = alert("a1", AlertState::Open, 0);
         assert_eq!(
             headline(&alert),
             "192.0.2.7 touched 21 different objects of GET /v1/customers/{id} within 10 s; 20 are in order"
         );
-        alert.state = State::Resolved;
+        alert.state = AlertState::Resolved;
         alert.rule = Rule::Volume;
         alert.figures.bytes = 300 << 20;
         alert.client = Client { kind: "credential".into(), id: "bearer:3f2a".to_owned() };
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn no_sentence_and_no_detail_names_an_object() {
-        let mut alert = alert("a1", State::Update, 0);
+        let mut alert = alert("a1", AlertState::Update, 0);
         alert.sample_objects = vec!["the-object".to_owned()];
         for rule in Rule::ALL {
             alert.rule = rule;
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn details_name_what_is_more() {
-        let mut alert = alert("a1", State::Update, 0);
+        let mut alert = alert("a1", AlertState::Update, 0);
         alert.scope.client_count = 7;
         alert.signals = vec![Rule::SequentialWalk, Rule::DistinctObjects];
         let details = details(&alert);
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn an_alert_about_many_routes_says_so() {
-        let mut alert = alert("a1", State::Update, 0);
+        let mut alert = alert("a1", AlertState::Update, 0);
         alert.route = "GET /c".into();
         (alert.scope.routes, alert.scope.route_count) = (vec!["GET /a".to_owned(), "GET /c".to_owned()], 768);
         let named = ("routes", "GET /c, GET /a and 766 more routes".to_owned());

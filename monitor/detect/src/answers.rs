@@ -86,18 +86,18 @@ fn logarithm(number: u64) -> f32 {
 
 /// The hashes of the routes' names, for those that came lately: names are shared, and told apart by where they lie.
 #[derive(Debug)]
-pub(super) struct Names([Option<(Arc<str>, u64)>; NAMES]);
+pub(super) struct RouteHashes([Option<(Arc<str>, u64)>; NAMES]);
 
-/// Names that are remembered, of routes that are called the most.
+/// RouteHashes that are remembered, of routes that are called the most.
 const NAMES: usize = 64;
 
-impl Default for Names {
-    fn default() -> Names {
-        Names([const { None }; NAMES])
+impl Default for RouteHashes {
+    fn default() -> RouteHashes {
+        RouteHashes([const { None }; NAMES])
     }
 }
 
-impl Names {
+impl RouteHashes {
     /// The keyed hash of a name.
     pub(super) fn hash(&mut self, name: &Arc<str>, key: HashKey) -> u64 {
         // As long as a name is held here, nothing else can lie where it does.
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn names_are_hashed_as_if_anew() {
         let key = HashKey::new([4; 16]);
-        let mut names = Names::default();
+        let mut names = RouteHashes::default();
         for n in 0..500 {
             let name: Arc<str> = format!("GET /{}", n % 100).into();
             assert_eq!(names.hash(&name, key), key.hash(name.as_bytes()));

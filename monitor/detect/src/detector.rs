@@ -17,7 +17,7 @@ use rollcall_model::{
 
 use super::{
     Budget, Finding, Phase, Policy, Rule,
-    answers::{Answers, Names},
+    answers::{Answers, RouteHashes},
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally},
     clock::Clock,
@@ -32,7 +32,7 @@ const LEAST_VOLUME: u64 = 4_096;
 
 /// How detection is set up.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DetectorSettings {
     pub policy: Policy,
     pub budget: Budget,
     /// Bytes of answers about new objects that a client may take from a route within an hour.
@@ -40,15 +40,15 @@ pub struct Settings {
 }
 
 /// The default limits, in 64 MiB, and 256 MiB of answers: more than people look at, less than a dump of accounts.
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
+impl Default for DetectorSettings {
+    fn default() -> DetectorSettings {
+        DetectorSettings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
     }
 }
 
 /// What the detector counts. All but the last few only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct DetectorCounters {
     /// Observations taken in.
     pub observations: u64,
     /// Of these, calls without an object.
@@ -60,9 +60,9 @@ pub struct Counters {
     /// Times that the source's clock was set back.
     pub clock_set_back: u64,
     /// Of both families of client keys.
-    pub tally: client::Counters,
+    pub tally: client::TallyCounters,
     /// Of routes.
-    pub crowd: crowd::Counters,
+    pub crowd: crowd::CrowdCounters,
     /// Bytes that the tables take, fixed at the start.
     pub bytes: u64,
 }
@@ -74,19 +74,19 @@ pub struct Detector {
     policy: Policy,
     bytes_limit: u64,
     loss: f64,
-    names: Names,
+    names: RouteHashes,
     /// The objects of the call that is being taken in.
     choice: Choice,
     /// [`NEW`] of the service whose turn it was last.
     new: Arc<str>,
     /// The least limit.
     least: u32,
-    state: State,
+    state: DetectorState,
 }
 
 /// What a detector has learned from observations: all that has to be kept for another to go on where it was.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct State {
+pub struct DetectorState {
     clock: Clock,
     answers: Answers,
     /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
@@ -96,7 +96,7 @@ pub struct State {
     crowd: Crowd,
     identities: Identities,
     blind: Blind,
-    counters: Counters,
+    counters: DetectorCounters,
 }
 
 /// Which tables of a state could be taken up. Those of another size, or for other windows, begin anew.
@@ -110,10 +110,10 @@ pub struct Kept {
 
 impl Detector {
     /// A detector as `settings` say; `key` keys every table.
-    pub fn new(settings: Settings, key: HashKey) -> Detector {
-        let Settings { policy, budget, bytes_limit } = settings;
+    pub fn new(settings: DetectorSettings, key: HashKey) -> Detector {
+        let DetectorSettings { policy, budget, bytes_limit } = settings;
         let sizes = budget.tally(policy.windows().len());
-        let state = State {
+        let state = DetectorState {
             clock: Clock::default(),
             answers: Answers::default(),
             addresses: Tally::new(sizes, &policy, true),
@@ -121,7 +121,7 @@ impl Detector {
             crowd: Crowd::new(budget.crowd()),
             identities: Identities::new(budget.proven()),
             blind: Blind::default(),
-            counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
+            counters: DetectorCounters { bytes: budget.bytes() as u64, ..DetectorCounters::default() },
         };
         Detector {
             key,
@@ -129,27 +129,27 @@ impl Detector {
             policy,
             bytes_limit,
             loss: 0.0,
-            names: Names::default(),
+            names: RouteHashes::default(),
             choice: Choice::new(key),
             new: NEW.into(),
             state,
         }
     }
 
-    /// A detector that goes on at `now` where the one was that had come to `state`, under the same key. Settings may have
+    /// A detector that goes on at `now` where the one was that had come to `state`, under the same key. DetectorSettings may have
     /// changed since: new limits hold from now on; with other windows, or another budget, tables begin anew.
     ///
     /// # Errors
     ///
     /// If the state is not one that a detector comes to.
     pub fn restore(
-        settings: Settings,
+        settings: DetectorSettings,
         key: HashKey,
-        mut state: State,
+        mut state: DetectorState,
         now: Timestamp,
         names: &mut state::Names,
     ) -> Result<(Detector, Kept), Inconsistent> {
-        let Settings { policy, budget, bytes_limit } = settings;
+        let DetectorSettings { policy, budget, bytes_limit } = settings;
         let kept = state.fit(&policy, budget);
         if kept.clients {
             state.addresses.restore(&policy, names)?;
@@ -169,14 +169,14 @@ impl Detector {
         }
         state.counters.bytes = budget.bytes() as u64;
         state.clock.resume(now);
-        let (names, choice) = (Names::default(), Choice::new(key));
+        let (names, choice) = (RouteHashes::default(), Choice::new(key));
         let (new, least) = (NEW.into(), policy.least());
         let detector = Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, state };
         Ok((detector, kept))
     }
 
     /// All that has to be kept for another detector to go on from here.
-    pub fn state(&self) -> &State {
+    pub fn state(&self) -> &DetectorState {
         &self.state
     }
 
@@ -241,7 +241,7 @@ impl Detector {
         let is_partner = self.is_partner(clients, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
-        let State { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
         address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
@@ -334,7 +334,7 @@ impl Detector {
         let start = out.len();
         let route_hash = self.names.hash(route, self.key);
         self.choice.first(objects, client::weight(sampling));
-        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, .. } = &mut self.state;
         let call = Call {
             at,
             now: clock.time(at),
@@ -371,7 +371,7 @@ impl Detector {
 
     /// The clients that have touched most on a route, `most` at most: for people to look at.
     pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
-        let State { clock, addresses, credentials, .. } = &self.state;
+        let DetectorState { clock, addresses, credentials, .. } = &self.state;
         let now = clock.time(now);
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         let mut all = addresses.busiest(now, context, most);
@@ -386,9 +386,9 @@ impl Detector {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
-        let State { clock, addresses, credentials, crowd, counters, .. } = &self.state;
-        Counters {
+    pub fn counters(&self) -> DetectorCounters {
+        let DetectorState { clock, addresses, credentials, crowd, counters, .. } = &self.state;
+        DetectorCounters {
             clock_set_back: clock.set_back(),
             tally: addresses.counters().with(credentials.counters()),
             crowd: crowd.counters(),
@@ -397,7 +397,7 @@ impl Detector {
     }
 
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        let State { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
         self.policy.advance(clock.source(now));
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         addresses.tick(now, context, out);
@@ -415,7 +415,7 @@ impl Detector {
 
     /// Whether a partner made the call: from its address, or with its credential if that has proved good.
     fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
-        let State { identities, .. } = &mut self.state;
+        let DetectorState { identities, .. } = &mut self.state;
         let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
         self.policy.has_partner(clients.by_address())
             || self.policy.has_partner(clients.by_credential())
@@ -447,7 +447,7 @@ impl Detector {
     }
 }
 
-impl State {
+impl DetectorState {
     /// What of it fits the settings.
     fn fit(&self, policy: &Policy, budget: Budget) -> Kept {
         let sizes = budget.tally(policy.windows().len());

@@ -29,9 +29,9 @@ mod shown;
 
 pub use blind::Unseen;
 pub use budget::Budget;
-pub use client::{Busy, Counters as TallyCounters};
-pub use crowd::{Counters as CrowdCounters, Hour};
-pub use detector::{Counters, Detector, Kept, Settings, State};
+pub use client::{Busy, TallyCounters};
+pub use crowd::{CrowdCounters, Hour};
+pub use detector::{Detector, DetectorCounters, DetectorSettings, DetectorState, Kept};
 pub use finding::{Figures, Finding, Phase, Rule};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};

@@ -61,7 +61,7 @@ struct Noted {
 
 /// [`Notices`], written down.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Stored<'a> {
+pub struct StoredNotices<'a> {
     noted: Vec<Cow<'a, Noted>>,
     suppressed: u64,
     next_sweep: Timestamp,
@@ -137,10 +137,10 @@ impl Notices {
     }
 
     /// What is to be written down.
-    pub fn checkpoint(&self) -> Stored<'_> {
+    pub fn checkpoint(&self) -> StoredNotices<'_> {
         let mut noted: Vec<&Noted> = self.noted.iter().collect();
         noted.sort_by(|a, b| (a.rule, &a.route).cmp(&(b.rule, &b.route)));
-        Stored {
+        StoredNotices {
             noted: noted.into_iter().map(Cow::Borrowed).collect(),
             suppressed: self.suppressed,
             next_sweep: self.next_sweep,
@@ -150,11 +150,11 @@ impl Notices {
     /// Notices that go on from `stored` at `now`. Nothing was shown later than that, whatever the clock said then.
     pub fn restore(
         key: HashKey,
-        stored: Stored<'_>,
+        stored: StoredNotices<'_>,
         now: Timestamp,
         names: &mut Names,
     ) -> Result<Notices, Inconsistent> {
-        let Stored { noted, suppressed, next_sweep } = stored;
+        let StoredNotices { noted, suppressed, next_sweep } = stored;
         check(noted.len() <= MOST, "too much has been noted")?;
         let mut table = HashTable::with_capacity(noted.len());
         for noted in noted {

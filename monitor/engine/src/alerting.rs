@@ -31,14 +31,14 @@ pub struct Alerting {
 
 /// What alerting counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub detector: rollcall_detect::Counters,
-    pub alerts: alert::Counters,
+pub struct AlertingCounters {
+    pub detector: rollcall_detect::DetectorCounters,
+    pub alerts: alert::AlertCounters,
 }
 
 impl Alerting {
     /// Alerting as `settings` say; `key` keys every table that traffic fills.
-    pub fn new(settings: rollcall_detect::Settings, key: HashKey) -> Alerting {
+    pub fn new(settings: rollcall_detect::DetectorSettings, key: HashKey) -> Alerting {
         let (notices, alerts) = (Notices::new(key), Alerts::new(OPEN_ALERTS, key));
         Alerting::with(Detector::new(settings, key), notices, alerts)
     }
@@ -135,10 +135,10 @@ impl Alerting {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> AlertingCounters {
         let mut alerts = self.alerts.counters();
         alerts.suppressed += self.notices.suppressed();
-        Counters { detector: self.detector.counters(), alerts }
+        AlertingCounters { detector: self.detector.counters(), alerts }
     }
 
     /// A call counts.

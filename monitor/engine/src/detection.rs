@@ -25,7 +25,7 @@ use super::{alerting::Alerting, attributor::Attributor};
 pub struct Settings {
     pub clients: client::Settings,
     pub routes: route::Settings,
-    pub detector: rollcall_detect::Settings,
+    pub detector: rollcall_detect::DetectorSettings,
 }
 
 /// Attribution, detection and alerts.
@@ -49,11 +49,11 @@ pub struct Attributed<'a> {
 
 /// What every part counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub clients: client::Counters,
-    pub routes: route::Counters,
-    pub detector: rollcall_detect::Counters,
-    pub alerts: alert::Counters,
+pub struct DetectionCounters {
+    pub clients: client::ClientCounters,
+    pub routes: route::RouteCounters,
+    pub detector: rollcall_detect::DetectorCounters,
+    pub alerts: alert::AlertCounters,
 }
 
 impl Detection {
@@ -166,9 +166,9 @@ impl Detection {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> DetectionCounters {
         let (made, taken) = (self.attributor.counters(), self.alerting.counters());
-        Counters {
+        DetectionCounters {
             clients: made.clients,
             routes: made.routes,
             detector: taken.detector,

@@ -54,9 +54,9 @@ pub struct Settings {
 
 /// What every part counts.
 #[derive(Clone, Debug, Default)]
-pub struct Counters {
-    pub http: rollcall_http::Counters,
-    pub detection: detection::Counters,
+pub struct EngineCounters {
+    pub http: rollcall_http::HttpCounters,
+    pub detection: detection::DetectionCounters,
 }
 
 /// Connections, and detection behind them.
@@ -196,8 +196,11 @@ impl<O: Output> Engine<O> {
     }
 
     /// What has been counted.
-    pub fn counters(&mut self) -> Counters {
-        Counters { http: self.connections.counters().clone(), detection: self.behind.detection.counters() }
+    pub fn counters(&mut self) -> EngineCounters {
+        EngineCounters {
+            http: self.connections.counters().clone(),
+            detection: self.behind.detection.counters(),
+        }
     }
 
     /// Where it writes to.

@@ -5,7 +5,7 @@ use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
 
 use super::{
     connection::Connection,
-    counters::{Counters, Unexplained},
+    counters::{HttpCounters, Unexplained},
     exchange::Exchange,
     limits::Limits,
     requests::Shared,
@@ -88,10 +88,10 @@ impl Connections {
     }
 
     /// What has happened so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> HttpCounters {
         let pending_bytes = self.shared.pool.charged() as u64;
         let mut stream = *self.streams.counters();
         stream.buffered_bytes += self.shared.unparsed as u64;
-        Counters { stream, pending_bytes, ..self.shared.counters.clone() }
+        HttpCounters { stream, pending_bytes, ..self.shared.counters.clone() }
     }
 }

@@ -20,7 +20,7 @@ mod requests;
 mod responses;
 
 pub use connections::{Connections, Sink, Unseen};
-pub use counters::{Counters, Unexplained};
+pub use counters::{HttpCounters, Unexplained};
 pub use exchange::{Exchange, Header, Request, Version};
 pub use limits::Limits;
 

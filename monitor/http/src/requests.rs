@@ -15,7 +15,7 @@ use self::{
     tail::Tail,
 };
 use super::{
-    counters::{Counters, Unexplained},
+    counters::{HttpCounters, Unexplained},
     framing::{Body, BodyFields, Chunk, Chunked},
     head::{self, Head},
     limits::Limits,
@@ -38,7 +38,7 @@ const KEPT_IN_NEED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) counters: Counters,
+    pub(super) counters: HttpCounters,
     pub(super) pool: Pool,
     pub(super) buffers: buffers::Pool,
     /// Bytes held that may yet be read otherwise.

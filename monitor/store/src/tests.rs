@@ -2,7 +2,7 @@ use std::{fs, os::unix::fs::MetadataExt, sync::atomic::Ordering};
 
 use rollcall_detect::{
     Figures, Rule,
-    alert::{Client, Scope, Severity, State, VERSION},
+    alert::{AlertState, Client, Scope, Severity, VERSION},
 };
 use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::*;
 
 /// An alert like others.
-pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
+pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
     let at = Timestamp(1_790_000_000_123_456_000) + Duration::from_secs(second);
     let client = Client { kind: "peer".into(), id: "192.0.2.7".to_owned() };
     Alert {
@@ -68,7 +68,7 @@ fn an_event_is_on_disk_before_a_sink_has_it_and_stays_until_it_is_delivered() {
     let settings = sinks(&["file", "webhook"]);
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
     let (mut file, mut webhook) = (ledger.outbox(0), ledger.outbox(1));
-    let opened = alert("a1", State::Open, 0);
+    let opened = alert("a1", AlertState::Open, 0);
     ledger.handle().record(&opened);
     let events = file.next(10, soon());
     assert_eq!((events.len(), &events[0].alert), (1, &opened));
@@ -96,7 +96,7 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
     let ledger = Ledger::open(directory.path(), sinks(&["webhook"])).unwrap();
     let mut outbox = ledger.outbox(0);
     for number in 0..BURST {
-        ledger.handle().record(&alert("a1", State::Update, number));
+        ledger.handle().record(&alert("a1", AlertState::Update, number));
     }
     let mut arrived = Vec::new();
     while arrived.len() < BURST as usize {
@@ -116,17 +116,20 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
 fn a_row_tells_the_life_of_an_alert() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
-    for (id, state, second) in
-        [("a1", State::Open, 0), ("b2", State::Open, 1), ("a1", State::Update, 2), ("a1", State::Resolved, 3)]
-    {
+    for (id, state, second) in [
+        ("a1", AlertState::Open, 0),
+        ("b2", AlertState::Open, 1),
+        ("a1", AlertState::Update, 2),
+        ("a1", AlertState::Resolved, 3),
+    ] {
         ledger.handle().record(&alert(id, state, second));
     }
     assert!(on_disk(&ledger));
     let reader = Reader::open(directory.path()).unwrap();
-    assert_eq!(reader.open_alerts().unwrap(), [alert("b2", State::Open, 1)]);
+    assert_eq!(reader.open_alerts().unwrap(), [alert("b2", AlertState::Open, 1)]);
     let rows = reader.alerts().unwrap();
     assert_eq!(rows.iter().map(|row| row.alert.id.as_str()).collect::<Vec<_>>(), ["a1", "b2"]);
-    assert_eq!(rows[0].alert, alert("a1", State::Resolved, 3));
+    assert_eq!(rows[0].alert, alert("a1", AlertState::Resolved, 3));
     assert_eq!(rows[0].resolved_at, Some(rows[0].alert.at));
     let events = reader.events_after(0, 10).unwrap();
     assert_eq!(events.len(), 4);
@@ -138,11 +141,11 @@ fn a_row_tells_the_life_of_an_alert() {
 #[test]
 fn the_oldest_goes_when_too_much_waits() {
     let directory = tempfile::tempdir().unwrap();
-    let line = serde_json::to_string(&alert("a0", State::Open, 0)).unwrap().len() as u64;
+    let line = serde_json::to_string(&alert("a0", AlertState::Open, 0)).unwrap().len() as u64;
     let ledger =
         Ledger::open(directory.path(), Settings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) }).unwrap();
     for number in 0..5 {
-        ledger.handle().record(&alert(&format!("a{number}"), State::Open, 0));
+        ledger.handle().record(&alert(&format!("a{number}"), AlertState::Open, 0));
     }
     assert!(on_disk(&ledger));
     let ids: Vec<_> = ledger.outbox(0).next(10, soon()).iter().map(|event| event.alert.id.clone()).collect();
@@ -157,7 +160,7 @@ fn the_oldest_goes_when_too_much_waits() {
 fn only_the_owner_may_read_it() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     let mut seen = 0;
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -198,7 +201,7 @@ fn what_is_no_ledger_is_set_aside() {
         let path = directory.path().join(FILE);
         make(&path);
         let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
-        ledger.handle().record(&alert("a1", State::Open, 0));
+        ledger.handle().record(&alert("a1", AlertState::Open, 0));
         assert!(on_disk(&ledger), "case {number}");
         ledger.finish(PATIENCE).unwrap();
         assert_eq!(aside(directory.path()).len(), 1, "case {number}");
@@ -220,7 +223,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file"])).unwrap();
     let mut outbox = ledger.outbox(0);
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     let events = outbox.next(10, soon());
     outbox.delivered(&events);
     assert!(on_disk(&ledger));
@@ -233,7 +236,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     let schema: i64 = other.pragma_query_value(None, "schema_version", |row| row.get(0)).unwrap();
     other.pragma_update(None, "schema_version", schema + 1).unwrap();
     drop(other);
-    ledger.handle().record(&alert("b2", State::Open, 1));
+    ledger.handle().record(&alert("b2", AlertState::Open, 1));
     let events = outbox.next(10, soon());
     assert_eq!(events[0].alert.id, "b2");
     outbox.delivered(&events);
@@ -242,7 +245,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
         assert!(Instant::now() < deadline, "no new ledger was begun");
     }
     assert_eq!(ledger.stats().set_aside.load(Ordering::Relaxed), 1);
-    ledger.handle().record(&alert("c3", State::Open, 2));
+    ledger.handle().record(&alert("c3", AlertState::Open, 2));
     assert_eq!(outbox.next(10, soon())[0].alert.id, "c3");
     let ids: Vec<_> = Reader::open(directory.path())
         .unwrap()
@@ -264,7 +267,7 @@ fn a_ledger_that_cannot_be_written_silences_nobody() {
     // Somebody holds the database: as long as that lasts, and SQLite waits for it, nothing can be written.
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     let events = outbox.next(10, soon());
     assert_eq!(events[0].alert.id, "a1");
     outbox.delivered(&events);
@@ -303,7 +306,7 @@ fn work_that_the_database_refuses_holds_up_nobody() {
     for number in [12, 13, 14] {
         ledger.handle().work(Box::new(Rows(number, lost.clone())));
     }
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     assert_eq!(given_up.try_iter().collect::<Vec<_>>(), [13]);
     let reader = Reader::open(directory.path()).unwrap();
@@ -317,7 +320,7 @@ fn work_that_the_database_refuses_holds_up_nobody() {
 fn what_waits_for_a_sink_that_is_gone_goes() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     ledger.finish(PATIENCE).unwrap();
     Ledger::open(directory.path(), sinks(&["file"])).unwrap().finish(PATIENCE).unwrap();
@@ -332,8 +335,8 @@ fn old_events_are_forgotten_unless_they_wait() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings { age: Duration::ZERO, ..sinks(&["webhook"]) };
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
-    ledger.handle().record(&alert("a1", State::Resolved, 1));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Resolved, 1));
     let mut outbox = ledger.outbox(0);
     assert!(on_disk(&ledger));
     let events = outbox.next(1, soon());
@@ -343,7 +346,7 @@ fn old_events_are_forgotten_unless_they_wait() {
     assert!(on_disk(&ledger));
     let reader = Reader::open(directory.path()).unwrap();
     let left = reader.events_after(0, 10).unwrap();
-    assert_eq!(left.iter().map(|event| event.alert.state).collect::<Vec<_>>(), [State::Resolved]);
+    assert_eq!(left.iter().map(|event| event.alert.state).collect::<Vec<_>>(), [AlertState::Resolved]);
     ledger.outbox(0).delivered(&left.into_iter().map(Arc::new).collect::<Vec<_>>());
     ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), settings).unwrap();

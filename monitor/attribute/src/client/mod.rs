@@ -93,14 +93,14 @@ pub struct Clients {
 
 /// What could not be attributed as claimed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct ClientCounters {
     /// Calls from trusted proxies whose forwarded address named nobody, or can't be told: they count as the proxy's own.
     pub refused_chains: u64,
     /// Credentials beyond the few that count of one call.
     pub credentials_dropped: u64,
 }
 
-impl Counters {
+impl ClientCounters {
     /// Takes in one call.
     pub fn count(&mut self, clients: &Clients) {
         self.refused_chains += u64::from(clients.refused_chain);

@@ -115,7 +115,7 @@ pub struct Attribution {
 
 /// What has been counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct RouteCounters {
     /// Routes learned.
     pub routes: u64,
     /// Calls that got [`OTHER`], because there were too many routes or the template was too long.
@@ -268,8 +268,8 @@ impl Router {
     }
 
     /// How many routes there are, what did not fit, and what could not be read.
-    pub fn counters(&self) -> Counters {
-        Counters {
+    pub fn counters(&self) -> RouteCounters {
+        RouteCounters {
             routes: self.learned.used().iter().sum::<usize>() as u64,
             overflowed: self.learned.overflowed(),
             bodies: self.bodies,

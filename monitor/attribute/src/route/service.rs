@@ -21,7 +21,7 @@ use rollcall_model::hash::HashKey;
 pub use stored::State;
 
 use super::{
-    Attribution, Counters, NEW, NeverMatches, RouteId, Router, Settings, Summary, Template,
+    Attribution, NEW, NeverMatches, RouteCounters, RouteId, Router, Settings, Summary, Template,
     target::{self, Target},
 };
 
@@ -190,10 +190,10 @@ impl Services {
     }
 
     /// What the routers have counted.
-    pub fn counters(&self) -> Counters {
-        let mut counters = Counters::default();
+    pub fn counters(&self) -> RouteCounters {
+        let mut counters = RouteCounters::default();
         for service in &self.all {
-            let Counters { routes, overflowed, bodies } = service.router.counters();
+            let RouteCounters { routes, overflowed, bodies } = service.router.counters();
             counters.routes += routes;
             counters.overflowed += overflowed;
             counters.bodies.read += bodies.read;

@@ -41,7 +41,7 @@ use rollcall_model::{
     time::Timestamp,
 };
 
-use super::{Alert, Severity, State};
+use super::{Alert, AlertState, Severity};
 use crate::{Finding, Phase, Rule};
 
 /// Members are tracked up to so many for each incident that may be open. Those beyond still join, and end unnoticed.
@@ -72,7 +72,7 @@ pub struct Alerts {
     /// Incidents without members: see the [module](self).
     silent: BTreeSet<u64>,
     capacity: usize,
-    counters: Counters,
+    counters: AlertCounters,
     joined: Vec<Joined>,
 }
 
@@ -106,9 +106,9 @@ struct Joins {
 
 /// [`Alerts`], written down.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Stored<'a> {
+pub struct StoredAlerts<'a> {
     incidents: Vec<Incidents<'a>>,
-    counters: Counters,
+    counters: AlertCounters,
 }
 
 /// An incident with all that leads to it, on which routes.
@@ -124,7 +124,7 @@ struct Incidents<'a> {
 
 /// What became of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct AlertCounters {
     /// Findings that have begun, by rule, in the order of [`Rule::ALL`].
     pub findings: [u64; Rule::ALL.len()],
     /// Alerts, by the rule that opened them, and by severity.
@@ -137,7 +137,7 @@ pub struct Counters {
     pub open: [u64; 3],
 }
 
-impl Counters {
+impl AlertCounters {
     /// Alerts opened about clients, by whatever rule.
     pub fn about_clients(&self) -> u64 {
         self.opened.iter().flat_map(|opened| &opened[Severity::Warning as usize..]).sum()
@@ -162,7 +162,7 @@ impl Alerts {
             gathering: BTreeMap::new(),
             silent: BTreeSet::new(),
             capacity,
-            counters: Counters::default(),
+            counters: AlertCounters::default(),
             joined: Vec::new(),
         }
     }
@@ -201,7 +201,7 @@ impl Alerts {
             && let Some(incident) = self.incidents.get(&id)
             && (alert.is_none() || !incident.clients.contains(&Some(client)))
         {
-            let line = Box::new(incident.line(id, would_tell, State::Update));
+            let line = Box::new(incident.line(id, would_tell, AlertState::Update));
             self.joined.push(Joined { client, line });
         }
         if let Some(alert) = alert.as_ref().filter(|_| opens) {
@@ -221,12 +221,12 @@ impl Alerts {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> AlertCounters {
         let mut open = [0; 3];
         for incident in self.incidents.values() {
             open[incident.severity as usize] += 1;
         }
-        Counters { open, ..self.counters }
+        AlertCounters { open, ..self.counters }
     }
 
     /// The incident that a finding without one belongs to.
@@ -308,10 +308,10 @@ impl Alerts {
     fn report(&mut self, id: u64, finding: Finding, has_new_client: bool) -> Option<Alert> {
         let incident = self.incidents.get_mut(&id)?;
         let state = match incident.take(&finding, has_new_client) {
-            News::Opened => State::Open,
+            News::Opened => AlertState::Open,
             News::More => {
                 self.counters.updated += 1;
-                State::Update
+                AlertState::Update
             }
             News::Nothing => return None,
         };
@@ -329,7 +329,7 @@ impl Alerts {
         let mut incident = self.close(id)?;
         self.counters.resolved += 1;
         let ended = incident.ended.take()?;
-        Some(incident.line(id, *ended, State::Resolved))
+        Some(incident.line(id, *ended, AlertState::Resolved))
     }
 
     /// Takes out an incident without members.
@@ -393,7 +393,7 @@ impl Alerts {
             self.counters.resolved += 1;
             // Without it nobody was told of the alert.
             if let Some(ended) = incident.ended.take() {
-                out.push(incident.line(id, Finding { at: now, ..*ended }, State::Resolved));
+                out.push(incident.line(id, Finding { at: now, ..*ended }, AlertState::Resolved));
             }
         }
     }
@@ -427,7 +427,7 @@ impl Alerts {
     }
 
     /// What is to be written down.
-    pub fn checkpoint(&self) -> Stored<'_> {
+    pub fn checkpoint(&self) -> StoredAlerts<'_> {
         let mut members = BTreeMap::<u64, Vec<_>>::new();
         for ((rule, client, route), id) in &self.members {
             members.entry(*id).or_default().push((*rule, *client, Name(Arc::clone(route))));
@@ -447,7 +447,7 @@ impl Alerts {
             leads: leads.remove(&id).unwrap_or_default(),
             homes: homes.remove(&id).unwrap_or_default(),
         });
-        Stored { incidents: incidents.collect(), counters: self.counters }
+        StoredAlerts { incidents: incidents.collect(), counters: self.counters }
     }
 
     /// The alerts that `stored` says are open. If more are than `capacity`, all stay, for whoever was told that one opened
@@ -455,10 +455,10 @@ impl Alerts {
     pub fn restore(
         capacity: usize,
         key: HashKey,
-        stored: Stored<'_>,
+        stored: StoredAlerts<'_>,
         names: &mut Names,
     ) -> Result<Alerts, Inconsistent> {
-        let Stored { incidents, counters } = stored;
+        let StoredAlerts { incidents, counters } = stored;
         let mut alerts = Alerts { counters, ..Alerts::new(capacity, key) };
         for Incidents { id, incident, members, leads, homes } in incidents {
             let mut incident = incident.into_owned();

@@ -10,7 +10,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use incidents::{Alerts, Counters, Joined, ROUTES_COUNTED, Stored};
+pub use incidents::{AlertCounters, Alerts, Joined, ROUTES_COUNTED, StoredAlerts};
 
 use rollcall_attribute::{
     client::ClientKey,
@@ -30,7 +30,7 @@ pub struct Alert {
     pub v: u32,
     /// The same for all events of one alert.
     pub id: String,
-    pub state: State,
+    pub state: AlertState,
     pub severity: Severity,
     pub rule: Rule,
     pub at: Timestamp,
@@ -90,19 +90,19 @@ impl Alert {
 /// Where in its life an alert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum AlertState {
     Open,
     Update,
     Resolved,
 }
 
-impl State {
+impl AlertState {
     /// As in the JSON.
     pub fn name(self) -> &'static str {
         match self {
-            State::Open => "open",
-            State::Update => "update",
-            State::Resolved => "resolved",
+            AlertState::Open => "open",
+            AlertState::Update => "update",
+            AlertState::Resolved => "resolved",
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{bloom, mix::place};
 /// Bits of a line for the filter: six words of the eight that a cache line has.
 const FILTER_BITS: u64 = 6 * 64;
 
-/// Counters of four bits in the other two.
+/// TallyCounters of four bits in the other two.
 const COUNTERS: u64 = 32;
 
 /// Bits of a pair in the filter: at half full, one in sixteen that is new looks known.
@@ -32,7 +32,7 @@ const PAIR_BITS: u32 = 4;
 /// one object, which is not in it.
 const OBJECT_BITS: u32 = 7;
 
-/// Counters of a pair in the sketch.
+/// TallyCounters of a pair in the sketch.
 const ROWS: u32 = 4;
 
 /// The most that a counter of four bits holds.

@@ -22,7 +22,7 @@ mod tally;
 mod track;
 mod volume;
 
-pub use self::{busy::Busy, sizes::Counters};
+pub use self::{busy::Busy, sizes::TallyCounters};
 pub(super) use self::{
     call::{Call, Context},
     objects::UNIT,

@@ -39,7 +39,7 @@ impl Sizes {
 
 /// What a tally counts. All but the last five only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct TallyCounters {
     /// Observations of clients that had touched too little to get a place: counted by the sketches alone.
     pub not_admitted: u64,
     /// Pairs forgotten before their time because a table was full, by how much they had touched: less than a quarter of
@@ -64,10 +64,10 @@ pub struct Counters {
     pub admission: u64,
 }
 
-impl Counters {
+impl TallyCounters {
     /// With those of another tally.
-    pub(crate) fn with(self, other: Counters) -> Counters {
-        Counters {
+    pub(crate) fn with(self, other: TallyCounters) -> TallyCounters {
+        TallyCounters {
             not_admitted: self.not_admitted + other.not_admitted,
             evicted_idle: self.evicted_idle + other.evicted_idle,
             evicted_busy: self.evicted_busy + other.evicted_busy,

@@ -21,7 +21,7 @@ use super::{
     judge::{Verdict, held, is_near, reads_firsts},
     objects::{NONE, Node, Objects},
     pairs::{self, Missed, Pair, Pairs},
-    sizes::{Counters, Sizes},
+    sizes::{Sizes, TallyCounters},
     track::{Held, Window},
     volume,
 };
@@ -80,7 +80,7 @@ pub(super) struct Tables {
     pairs: Pairs,
     objects: Objects,
     watch: Watch,
-    counters: Counters,
+    counters: TallyCounters,
 }
 
 /// A key's place on a route, as far as a call has looked for it.
@@ -104,7 +104,7 @@ impl Tables {
             pairs: Pairs::new(sizes.pairs, lengths),
             objects: Objects::new(sizes.objects),
             watch: Watch::default(),
-            counters: Counters::default(),
+            counters: TallyCounters::default(),
         }
     }
 
@@ -275,8 +275,8 @@ impl Tables {
     }
 
     /// What has been counted.
-    pub(super) fn counters(&self) -> Counters {
-        Counters {
+    pub(super) fn counters(&self) -> TallyCounters {
+        TallyCounters {
             pairs: self.pairs.len() as u64,
             objects: self.objects.len() as u64,
             sketches_cleared: self.admission.overflows(),

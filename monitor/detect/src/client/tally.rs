@@ -13,7 +13,7 @@ use super::{
     busy::Busy,
     call::{Call, Context, Fresh},
     judge,
-    sizes::{Counters, Sizes},
+    sizes::{Sizes, TallyCounters},
     tables::{Place, SWEEP, Tables},
 };
 use crate::{Finding, Policy};
@@ -177,7 +177,7 @@ impl Tally {
     }
 
     /// What has been counted.
-    pub(crate) fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> TallyCounters {
         self.tables.counters()
     }
 

@@ -77,7 +77,7 @@ pub enum Lens {
 
 /// What is held and what has been given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct CrowdCounters {
     /// Routes with a history.
     pub routes: u64,
     /// Routes that lost it.
@@ -224,8 +224,8 @@ impl Crowd {
     }
 
     /// What is held and what has been given up.
-    pub fn counters(&self) -> Counters {
-        Counters {
+    pub fn counters(&self) -> CrowdCounters {
+        CrowdCounters {
             routes: self.routes.len() as u64,
             route_evictions: self.routes.evicted,
             blocks: self.blocks.held,

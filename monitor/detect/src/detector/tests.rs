@@ -36,10 +36,10 @@ impl<'a> Call<'a> {
     }
 }
 
-fn settings(limits: &[&str], partners: &[&str], budget: usize) -> Settings {
+fn settings(limits: &[&str], partners: &[&str], budget: usize) -> DetectorSettings {
     let limits: Vec<LimitRule> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     let partners: Vec<Partner> = partners.iter().map(|partner| partner.parse().unwrap()).collect();
-    Settings {
+    DetectorSettings {
         policy: Policy::new(&limits, &partners).unwrap(),
         budget: Budget::new(budget),
         bytes_limit: 256 << 20,
@@ -47,7 +47,7 @@ fn settings(limits: &[&str], partners: &[&str], budget: usize) -> Settings {
 }
 
 impl Scene {
-    fn with(settings: Settings) -> Scene {
+    fn with(settings: DetectorSettings) -> Scene {
         Scene {
             detector: Detector::new(settings, HashKey::new([1; 16])),
             route: "GET /v1/customers/{id}".into(),
@@ -570,7 +570,7 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
     }
 }
 
-fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
+fn restored(settings: DetectorSettings, state: DetectorState, now: Timestamp) -> (Detector, Kept) {
     Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut state::Names::default()).unwrap()
 }
 
@@ -582,7 +582,7 @@ fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
     let held = |settings| {
         let (detector, kept) =
             restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
-        let Counters { observations, tally, crowd, .. } = detector.counters();
+        let DetectorCounters { observations, tally, crowd, .. } = detector.counters();
         assert_eq!(observations, 10);
         ((kept.clients, tally.objects > 0), (kept.routes, crowd.routes))
     };

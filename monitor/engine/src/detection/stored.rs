@@ -27,7 +27,7 @@ use crate::checkpoint::{self, Draft, RestoreError};
 /// [`Detection`], written down. Whoever changes what this holds, at any depth, raises [`checkpoint::FORMAT`].
 #[derive(Debug, Serialize, Deserialize)]
 struct State<'a, D> {
-    counted: client::Counters,
+    counted: client::ClientCounters,
     /// Written down because a restart must not be the moment at which a client's own header is believed, or its calls are
     /// the proxy's.
     writers: Cow<'a, client::Writers>,
@@ -36,9 +36,9 @@ struct State<'a, D> {
     /// A reference to it when it is written.
     detector: D,
     #[serde(borrow)]
-    notices: notice::Stored<'a>,
+    notices: notice::StoredNotices<'a>,
     #[serde(borrow)]
-    alerts: alert::Stored<'a>,
+    alerts: alert::StoredAlerts<'a>,
 }
 
 impl Detection {
@@ -83,7 +83,7 @@ impl Detection {
     fn resume(
         settings: Settings,
         key: HashKey,
-        state: State<'_, rollcall_detect::State>,
+        state: State<'_, rollcall_detect::DetectorState>,
         now: Timestamp,
     ) -> Result<(Detection, Kept), Inconsistent> {
         let Settings { clients, routes, detector: limits } = settings;

@@ -9,7 +9,7 @@ use std::{
 use rollcall_attribute::route::service::{self, fields};
 use rollcall_detect::{
     Figures, Rule,
-    alert::{Alert, Client, Scope, Severity, State},
+    alert::{Alert, AlertState, Client, Scope, Severity},
 };
 use rollcall_model::time::Timestamp;
 use rollcall_store::AckWatch;
@@ -69,7 +69,7 @@ pub struct OpenAlert {
 impl Board {
     /// Notes the next line of an alert.
     pub fn note(&self, alert: &Alert) {
-        let shown = (alert.state != State::Resolved).then(|| OpenAlert::from(alert));
+        let shown = (alert.state != AlertState::Resolved).then(|| OpenAlert::from(alert));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut shown) = shown else {
             open.remove(&alert.id);

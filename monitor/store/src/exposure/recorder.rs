@@ -24,7 +24,7 @@ use rollcall_attribute::{
 };
 use rollcall_detect::{
     Rule,
-    alert::{Alert, Joined, State},
+    alert::{Alert, AlertState, Joined},
 };
 use rollcall_engine::detection::Attributed;
 use rollcall_http::Exchange;
@@ -222,7 +222,7 @@ impl Recorder {
         if alert.rule.is_notice() || alert.scope.opened_by == Rule::Blind {
             return;
         }
-        if alert.state == State::Resolved {
+        if alert.state == AlertState::Resolved {
             if let Some(incidents) = self.incidents.remove(&alert.id) {
                 // What was remembered of it is still to be looked for, and what waits goes first.
                 self.look_back();

@@ -13,7 +13,7 @@ use rollcall_attribute::{
     client::{ClientKey, Clients},
     observation::Observation,
 };
-use rollcall_detect::alert::{Alert, Joined, Scope, State};
+use rollcall_detect::alert::{Alert, AlertState, Joined, Scope};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rusqlite::Connection;
 
@@ -409,12 +409,12 @@ fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
         read(&mut recorder, 1, number, "before");
         read(&mut recorder, 2, number, "not-its-own");
     }
-    recorder.alert(&line(State::Open, 0, 1));
-    recorder.alert(&line(State::Update, 1, 2));
+    recorder.alert(&line(AlertState::Open, 0, 1));
+    recorder.alert(&line(AlertState::Update, 1, 2));
     // Of the third no line tells; of the fourth nothing was found.
-    recorder.joined(&Joined { client: peer(1), line: Box::new(line(State::Update, 2, 3)) });
+    recorder.joined(&Joined { client: peer(1), line: Box::new(line(AlertState::Update, 2, 3)) });
     (0..4).for_each(|number| read(&mut recorder, 1, number, "after"));
-    recorder.alert(&line(State::Resolved, 1, 3));
+    recorder.alert(&line(AlertState::Resolved, 1, 3));
     (0..4).for_each(|number| read(&mut recorder, 1, number, "too late"));
     recorder.finish();
     let reader = Reader::open(directory.path()).unwrap();

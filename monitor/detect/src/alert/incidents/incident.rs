@@ -11,7 +11,7 @@ use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, Client, Scope, Severity, State, VERSION},
+    alert::{Alert, AlertState, Client, Scope, Severity, VERSION},
     {Finding, Phase, Rule, notice},
 };
 
@@ -260,7 +260,7 @@ impl Incident {
     }
 
     /// The line about `finding`.
-    pub fn line(&self, id: u64, finding: Finding, state: State) -> Alert {
+    pub fn line(&self, id: u64, finding: Finding, state: AlertState) -> Alert {
         // A field that is added to findings must find its place here.
         let Finding { phase: _, rule, at, client, route, window, figures, sample_objects, mut signals, loss } =
             finding;

@@ -31,12 +31,12 @@ fn call_from(
 fn with_routes(limits: &[&str], routes: route::Settings) -> Detection {
     let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     let policy = detect::Policy::new(&limits, &[]).unwrap();
-    let detector = detect::Settings { policy, ..detect::Settings::default() };
+    let detector = detect::DetectorSettings { policy, ..detect::DetectorSettings::default() };
     Detection::new(Settings { routes, detector, ..Settings::default() }, HashKey::new([5; 16]))
 }
 
 fn opened(out: &[Alert], rule: Rule) -> Vec<(&str, u64)> {
-    let opened = out.iter().filter(|alert| alert.rule == rule && alert.state == State::Open);
+    let opened = out.iter().filter(|alert| alert.rule == rule && alert.state == AlertState::Open);
     opened.map(|alert| (&*alert.route, alert.figures.distinct)).collect()
 }
 

@@ -8,7 +8,7 @@ mod entry;
 use std::{io, os::unix::net::UnixDatagram, path::PathBuf, sync::Arc, time::Duration};
 
 use entry::Entry;
-use rollcall_attribute::route::service;
+use rollcall_attribute::route::full_name;
 use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_store::Event;
 
@@ -79,7 +79,7 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_OPENED_BY", alert.scope.opened_by.name());
     entry.add("ROLLCALL_OPENED_AT", &alert.scope.opened_at.to_string());
     entry.add("ROLLCALL_AT", &alert.at.to_string());
-    let (service, route) = service::split(&alert.route);
+    let (service, route) = full_name::split(&alert.route);
     if !service.is_empty() {
         entry.add("ROLLCALL_SERVICE", service);
     }
@@ -93,7 +93,7 @@ fn entry(event: &Event, objects: bool) -> Entry {
     // A field may be there several times: the journal finds an entry by each.
     let names: Vec<_> = alert.all_routes().collect();
     let (mut services, mut routes) = (vec![service], vec![route]);
-    for (service, route) in names.iter().map(|name| service::split(name)) {
+    for (service, route) in names.iter().map(|name| full_name::split(name)) {
         if !services.contains(&service) {
             entry.add("ROLLCALL_SERVICE", service);
             services.push(service);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use rollcall_attribute::{
     client::{ClientKey, Clients, MOST_KEYS},
     observation::{Observation, Outcome},
-    route::{FEW, NEW, Origin, outcome, service},
+    route::{FEW, NEW, Origin, full_name, outcome},
 };
 use rollcall_model::{
     hash::HashKey,
@@ -291,7 +291,7 @@ impl Detector {
         }
         // What went over a limit is told already.
         if is_new && touches && !is_partner && out.len() == start {
-            let new = service::new_of(route);
+            let new = full_name::new_of(route);
             if *self.new != *new {
                 self.new = new.into();
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rollcall_attribute::route::service;
+use rollcall_attribute::route::full_name;
 use rollcall_detect::alert::Alert;
 use rollcall_model::time::Timestamp;
 use serde::Serialize;
@@ -24,7 +24,7 @@ pub(super) struct Told {
 pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> Told {
     let opened_with = alert.scope.clients.first().unwrap_or(&alert.client);
     let opened_on = alert.opened_on();
-    let (service, route) = service::split(&opened_on);
+    let (service, route) = full_name::split(&opened_on);
     let mut labels = BTreeMap::from([
         ("alertname", wording::camel(alert.scope.opened_by)),
         ("job", "rollcall".to_owned()),

@@ -14,7 +14,7 @@ pub use incidents::{AlertCounters, Alerts, Joined, ROUTES_COUNTED, StoredAlerts}
 
 use rollcall_attribute::{
     client::ClientKey,
-    route::service::{self, fields},
+    route::full_name::{self, fields},
 };
 use rollcall_model::time::Timestamp;
 
@@ -78,7 +78,7 @@ impl Alert {
 
     /// The full names of `routes`.
     pub fn all_routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.scope.routes.iter().map(|name| service::absolute(name, &self.route))
+        self.scope.routes.iter().map(|name| full_name::absolute(name, &self.route))
     }
 
     /// How many routes it is about beside the one that the line is about.

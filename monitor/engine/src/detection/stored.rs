@@ -32,7 +32,7 @@ struct State<'a, D> {
     /// the proxy's.
     writers: Cow<'a, client::Writers>,
     #[serde(borrow)]
-    services: service::State<'a>,
+    services: service::StoredServices<'a>,
     /// A reference to it when it is written.
     detector: D,
     #[serde(borrow)]

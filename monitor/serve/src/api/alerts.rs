@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rollcall_attribute::route::service::{self, fields};
+use rollcall_attribute::route::full_name::{self, fields};
 use rollcall_detect::{
     Figures, Rule,
     alert::{Alert, AlertState, Client, Scope, Severity},
@@ -153,13 +153,13 @@ impl OpenAlerts {
 
 impl OpenAlert {
     fn is_on(&self, route: &str) -> bool {
-        self.scope.routes.iter().any(|name| service::absolute(name, &self.route) == route)
+        self.scope.routes.iter().any(|name| full_name::absolute(name, &self.route) == route)
     }
 
     /// Has it tell of another of its routes.
     fn move_to(&mut self, route: &str) {
         for name in &mut self.scope.routes {
-            *name = service::relative(&service::absolute(name, &self.route), route).to_owned();
+            *name = full_name::relative(&full_name::absolute(name, &self.route), route).to_owned();
         }
         route.clone_into(&mut self.route);
     }

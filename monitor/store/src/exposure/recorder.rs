@@ -20,7 +20,7 @@ use rollcall_attribute::{
     client::ClientKey,
     object,
     observation::Observation,
-    route::{outcome, service},
+    route::{full_name, outcome},
 };
 use rollcall_detect::{
     Rule,
@@ -174,7 +174,7 @@ impl Recorder {
         let call = Call { at: exchange.at, status: exchange.status };
         self.take(call, is_touch, attributed.route, attributed.client_keys(), attributed.objects);
         if attributed.is_new {
-            let new = service::new_of(attributed.route);
+            let new = full_name::new_of(attributed.route);
             self.take(call, is_touch, &new, attributed.client_keys(), attributed.objects);
         }
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rollcall_attribute::{client::ClientKey, route::service};
+use rollcall_attribute::{client::ClientKey, route::full_name};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -269,7 +269,8 @@ impl Incident {
         signals.dedup();
         // A notice names who showed it; nothing is said about them.
         let clients = if self.clients.is_empty() { &[client] } else { &self.clients[..] };
-        let routes = self.named.iter().map(|Name(name)| service::relative(name, &route).to_owned()).collect();
+        let routes =
+            self.named.iter().map(|Name(name)| full_name::relative(name, &route).to_owned()).collect();
         Alert {
             v: VERSION,
             id: self::id(id),

@@ -288,7 +288,7 @@ fn services_outlive_a_restart() {
         detection.complete(&exchange, &mut Vec::new());
     };
     let told = |detection: &Detection| {
-        let name = |summary: &Summary| service::split(&summary.route).0.to_owned();
+        let name = |summary: &Summary| route::full_name::split(&summary.route).0.to_owned();
         detection.routes().iter().map(name).collect::<Vec<_>>()
     };
     let mut detection = Detection::new(named(&names), HashKey::new(KEY));

@@ -133,8 +133,11 @@ fn services_share_the_room_for_routes() {
     }
     let routes = detection.counters().routes.routes;
     assert!(routes > full.routes && routes <= 2 * most as u64, "{routes}");
-    let services: BTreeSet<String> =
-        detection.routes().iter().map(|summary| route::service::split(&summary.route).0.to_owned()).collect();
+    let services: BTreeSet<String> = detection
+        .routes()
+        .iter()
+        .map(|summary| route::full_name::split(&summary.route).0.to_owned())
+        .collect();
     assert_eq!(services.len(), 33);
     assert!(services.contains(":9000") && services.contains(":*") && !services.contains(":9099"));
     let of = |service: &str| {

@@ -22,7 +22,7 @@ use rollcall_detect::{
     Busy, Peaks, Unseen,
     alert::{Alert, Joined},
 };
-use rollcall_http::{Connections, Exchange, Sink};
+use rollcall_http::{Connections, Exchange, ExchangeSink};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
 
@@ -225,7 +225,7 @@ impl<O: Output> Behind<O> {
     }
 }
 
-impl<O: Output> Sink for Behind<O> {
+impl<O: Output> ExchangeSink for Behind<O> {
     fn call(&mut self, exchange: &Exchange<'_>) {
         if self.output.is_own(&exchange.endpoints) {
             return;

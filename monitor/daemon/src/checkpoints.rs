@@ -45,6 +45,6 @@ impl Checkpoints {
     }
 
     fn keep<O: Output>(&mut self, engine: &Engine<O>, now: Timestamp) {
-        self.keeper.keep(now, self.ledger.barrier(), || engine.checkpoint());
+        self.keeper.keep(now, self.ledger.barrier(), || engine.detection().checkpoint());
     }
 }

@@ -121,7 +121,7 @@ impl Live {
 
     /// Routes of the configuration that no call can ever be on.
     pub(super) fn never_match(&self) -> &[NeverMatches] {
-        self.engine.never_match()
+        self.engine.detection().never_match()
     }
 
     /// Until `stop`; then detaches, evaluates what had been captured, and writes everything. Whatever was lost of it.
@@ -161,11 +161,11 @@ impl Live {
         let lost = figures::lost(&requests, &counters.http);
         let exchanges = counters.http.exchanges;
         let loss = self.loss.of(lost, exchanges);
-        self.engine.set_loss(loss);
+        self.engine.detection_mut().set_loss(loss);
         let traffic = self.traffic(&requests, &counters.http);
         let sight = self.sights.note(self.has_ports, traffic);
         self.sight = sight;
-        self.engine.set_opaque(sight.opaque().filter(|_| sight.is_blind()).unwrap_or(0.0));
+        self.engine.detection_mut().set_opaque(sight.opaque().filter(|_| sight.is_blind()).unwrap_or(0.0));
         let tally = counters.detection.detector.tally;
         self.pulse.beat(Vitals {
             at: now,
@@ -214,7 +214,7 @@ impl Live {
         let engine = self.engine.counters();
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures {
             engine,
-            calls: self.engine.calls_by_service(),
+            calls: self.engine.detection().calls_by_service(),
             ring_bytes,
             responses_lost,
             multipath: self.multipath,
@@ -230,7 +230,7 @@ impl Consumer for Live {
 
     fn multipath(&mut self, ends: &Endpoints) {
         self.multipath += 1;
-        self.engine.unseen(Unseen::Multipath, ends.client.ip());
+        self.engine.detection_mut().unseen(Unseen::Multipath, ends.client.ip());
     }
 
     fn settle(&mut self, upto: Timestamp) {
@@ -246,10 +246,10 @@ impl Consumer for Live {
         self.engine.output().tick();
         let engine = &mut self.engine;
         self.routes.answer(&self.inquiries.routes, now, || {
-            Routes::new(now, engine.counters().detection.routes.overflowed, engine.routes())
+            Routes::new(now, engine.counters().detection.routes.overflowed, engine.detection().routes())
         });
         self.clients.answer(&self.inquiries.clients, now, || {
-            Clients::new(now, engine.windows(), engine.busiest(now, Clients::MOST))
+            Clients::new(now, engine.detection().windows(), engine.detection().busiest(now, Clients::MOST))
         });
         self.checkpoints.turn(&mut self.engine, now);
     }

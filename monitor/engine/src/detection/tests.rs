@@ -1,5 +1,6 @@
 mod credentials;
 mod observations;
+mod restored;
 mod services;
 
 use std::net::SocketAddr;

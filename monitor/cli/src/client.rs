@@ -1,5 +1,4 @@
-//! The daemon that runs somewhere, as `rollcall routes` and `rollcall top` ask it: over its web server, with TLS and a
-//! password where that wants them.
+//! The client of a daemon that runs somewhere, for `rollcall routes` and `rollcall top`: they ask its web server.
 
 use std::{
     fmt, fs,
@@ -10,27 +9,16 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use clap::Args;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{
-    Request, StatusCode, Uri,
-    client::conn::http1,
-    header::{AUTHORIZATION, HOST, HeaderValue},
-};
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time,
-};
-use tokio_rustls::TlsConnector;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use rollcall_deliver::{Client as HttpClient, ClientError, Endpoint, OwnCalls, Trust, client::Answer};
+use tokio::time;
 
 use super::{
     exit::{Exit, Failure},
-    tls, values,
+    values,
 };
 
 /// The daemon answers within a second or two, unless it hangs.
@@ -53,7 +41,7 @@ pub(crate) struct ClientArgs {
 
     /// URL of the daemon, in place of its address: https://HOST:PORT where it speaks TLS.
     #[arg(long, env = "ROLLCALL_URL", value_name = "URL")]
-    url: Option<Uri>,
+    url: Option<String>,
 
     /// Certificates to trust with https: of the authority, or the daemon's own.
     #[arg(long, env = "ROLLCALL_CA_FILE", value_name = "FILE")]
@@ -76,56 +64,50 @@ pub(crate) struct ClientArgs {
     password_file: Option<PathBuf>,
 }
 
-/// Where the daemon is, and how to speak to it.
+/// Asks one daemon.
 #[derive(Clone)]
-pub(crate) struct Client {
-    host: String,
-    port: u16,
-    /// What stands before each path.
-    prefix: String,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
-    authorization: Option<HeaderValue>,
-}
+pub(crate) struct Client(HttpClient);
 
 impl ClientArgs {
-    /// The daemon that the flags name.
+    /// The client of the daemon that the flags name.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let (host, port, prefix, encrypted) = match &self.url {
-            Some(url) => parts(url).with_context(|| format!("--url {url}")).map_err(|error| {
-                Failure::new(Exit::Usage, error).advise("give http://HOST:PORT or https://HOST:PORT")
-            })?,
-            None => {
-                let address = reachable(self.address);
-                (address.ip().to_string(), address.port(), String::new(), false)
-            }
-        };
+        let mut endpoint = self.endpoint().map_err(|error| {
+            Failure::new(Exit::Usage, error).advise("give http://HOST:PORT or https://HOST:PORT")
+        })?;
         let file = |error| Failure::new(Exit::Config, error).advise("check the file and its permissions");
-        let tls = if encrypted { Some(self.connector(&host).map_err(file)?) } else { None };
-        let authorization = self.authorization().map_err(file)?;
-        Ok(Client { host, port, prefix, tls, authorization })
+        if let Some((user, path)) = self.user.as_ref().zip(self.password_file.as_deref()) {
+            let password = read(path).map_err(file)?;
+            endpoint = endpoint.with_password(user, password.trim_end_matches(['\r', '\n']));
+        }
+        let trust = self.trust(&endpoint).map_err(file)?;
+        match HttpClient::new(endpoint, &trust, Arc::<OwnCalls>::default()) {
+            Ok(client) => Ok(Client(client)),
+            Err(error @ ClientError::Certificates { .. }) => Err(file(error.into())),
+            Err(error) => Err(error.into()),
+        }
     }
 
-    fn connector(&self, host: &str) -> anyhow::Result<(TlsConnector, ServerName<'static>)> {
-        let Some(authority) = &self.ca_file else {
-            bail!("https needs --ca-file, which says whose certificates to trust");
+    fn endpoint(&self) -> anyhow::Result<Endpoint> {
+        let Some(url) = &self.url else {
+            return Ok(Endpoint::parse(&format!("http://{}", reachable(self.address)))?);
         };
-        let own = self.cert_file.as_deref().zip(self.key_file.as_deref());
-        let config: Arc<ClientConfig> = tls::client(authority, own)?;
-        let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let name = ServerName::try_from(name)
-            .with_context(|| format!("{host} is no name that a certificate has"))?;
-        Ok((TlsConnector::from(config), name))
+        let endpoint = Endpoint::parse(url).context("use --url")?;
+        if endpoint.has_password() {
+            bail!("use --url: a password does not belong there; use --user and --password-file");
+        }
+        Ok(endpoint)
     }
 
-    fn authorization(&self) -> anyhow::Result<Option<HeaderValue>> {
-        let Some((user, file)) = self.user.as_ref().zip(self.password_file.as_deref()) else {
-            return Ok(None);
-        };
-        let password = read(file)?;
-        let pair = format!("{user}:{}", password.trim_end_matches(['\r', '\n']));
-        let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+    /// The system's authorities are not asked: a daemon's certificate is rarely theirs, and whoever has one of them has all.
+    fn trust(&self, endpoint: &Endpoint) -> anyhow::Result<Trust> {
+        let own = self.cert_file.clone().zip(self.key_file.clone());
+        match &self.ca_file {
+            Some(authority) => Ok(Trust::File { authority: authority.clone(), own }),
+            None if endpoint.is_encrypted() => {
+                bail!("https needs --ca-file, which says whose certificates to trust")
+            }
+            None => Ok(Trust::System),
+        }
     }
 }
 
@@ -139,47 +121,19 @@ impl Client {
     }
 
     async fn ask(&self, path: &str) -> anyhow::Result<Bytes> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, self.port)).await?;
-        match &self.tls {
-            Some((connector, name)) => {
-                let stream = connector.connect(name.clone(), stream).await.context("shake hands")?;
-                self.ask_over(stream, path).await
-            }
-            None => self.ask_over(stream, path).await,
-        }
-    }
-
-    async fn ask_over(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        path: &str,
-    ) -> anyhow::Result<Bytes> {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(connection);
-        let mut request = Request::get(format!("{}{path}", self.prefix)).header(HOST, self.authority());
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let response = sender.send_request(request.body(Empty::<Bytes>::new())?).await?;
-        match response.status() {
-            StatusCode::OK => {
-                let body = Limited::new(response.into_body(), LONGEST_ANSWER).collect().await;
-                Ok(body.map_err(|error| anyhow!("read its answer: {error}"))?.to_bytes())
-            }
+        let Client(client) = self;
+        let endpoint = client.endpoint().join(path)?;
+        let request = Request::get(endpoint.target()).body(Full::default())?;
+        let Answer { status, body, .. } =
+            client.send(request, LONGEST_ANSWER).await.map_err(anyhow::Error::from_boxed)?;
+        match status {
+            StatusCode::OK => body.context("read its answer: it broke off, or is too long"),
             StatusCode::NOT_FOUND => bail!("it has no {path}: it is no Rollcall, or another version"),
             StatusCode::UNAUTHORIZED => bail!("it asks for --user and --password-file, or others than these"),
-            StatusCode::BAD_REQUEST if self.tls.is_none() => {
+            StatusCode::BAD_REQUEST if !endpoint.is_encrypted() => {
                 bail!("it answered 400: it may want --url https://…")
             }
             status => bail!("it answered {status}"),
-        }
-    }
-
-    fn authority(&self) -> String {
-        match self.host.parse::<Ipv6Addr>() {
-            Ok(address) => format!("[{address}]:{}", self.port),
-            Err(_) => format!("{}:{}", self.host, self.port),
         }
     }
 }
@@ -187,7 +141,11 @@ impl Client {
 /// Host and port.
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.authority())
+        let endpoint = self.0.endpoint();
+        match endpoint.host() {
+            address if address.contains(':') => write!(f, "[{address}]:{}", endpoint.port()),
+            name => write!(f, "{name}:{}", endpoint.port()),
+        }
     }
 }
 
@@ -202,22 +160,6 @@ pub(super) fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("read {}", path.display()))
 }
 
-/// Host, port, what stands before each path, and whether it is encrypted.
-fn parts(url: &Uri) -> anyhow::Result<(String, u16, String, bool)> {
-    let encrypted = match url.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        _ => bail!("neither http nor https"),
-    };
-    let authority = url.authority().context("no host")?;
-    if authority.as_str().contains('@') {
-        bail!("a password does not belong here; use --user and --password-file");
-    }
-    let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
-    let prefix = url.path().trim_end_matches('/').to_owned();
-    Ok((authority.host().to_owned(), port, prefix, encrypted))
-}
-
 /// Where a daemon can be reached that listens on `address`.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -230,6 +172,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches as _;
+
     use super::*;
 
     #[test]
@@ -243,16 +187,22 @@ mod tests {
 
     #[test]
     fn urls() {
+        let client = |url: &str| {
+            let args = ["top", "--url", url].into_iter().chain(["--ca-file", "/etc/hostname"]);
+            let command = ClientArgs::augment_args(clap::Command::new("top"));
+            ClientArgs::from_arg_matches(&command.get_matches_from(args)).unwrap().endpoint()
+        };
         for (url, expected) in [
-            ("https://api.example:9847", ("api.example", 9847, "", true)),
-            ("https://api.example/rollcall/", ("api.example", 443, "/rollcall", true)),
-            ("http://127.0.0.1:1/", ("127.0.0.1", 1, "", false)),
+            ("https://api.example:9847", ("api.example", 9847, "/", true)),
+            ("https://api.example/rollcall/", ("api.example", 443, "/rollcall/", true)),
+            ("http://127.0.0.1:1/", ("127.0.0.1", 1, "/", false)),
         ] {
-            let (host, port, prefix, encrypted) = parts(&url.parse().unwrap()).unwrap();
-            assert_eq!((host.as_str(), port, prefix.as_str(), encrypted), expected);
+            let endpoint = client(url).unwrap();
+            let found = (endpoint.host(), endpoint.port(), endpoint.target(), endpoint.is_encrypted());
+            assert_eq!(found, expected);
         }
         for url in ["api.example:9847", "ftp://x", "https://a:b@x", "/"] {
-            assert!(url.parse().is_ok_and(|url| parts(&url).is_err()), "{url}");
+            assert!(client(url).is_err(), "{url}");
         }
     }
 }

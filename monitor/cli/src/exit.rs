@@ -244,6 +244,9 @@ impl From<delivery::ClientError> for Failure {
             delivery::ClientError::Certificates { .. } => {
                 "install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE"
             }
+            delivery::ClientError::Proxy { .. } => {
+                "give the proxy as http://HOST:PORT, or have NO_PROXY name the server"
+            }
         };
         Failure::new(Exit::Host, error).advise(advice)
     }

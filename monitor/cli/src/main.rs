@@ -19,7 +19,6 @@ mod routes;
 mod run;
 mod service;
 mod sinks;
-mod tls;
 mod top;
 mod tune;
 mod values;

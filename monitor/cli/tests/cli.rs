@@ -46,6 +46,14 @@ fn outcome(command: &mut Command) -> (i32, String, String) {
     (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
+/// `run` looks at nothing else before it knows that it may load programs.
+fn as_root() {
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test starts the daemon, or gives a directory away: run it as root"
+    );
+}
+
 struct Scratch(tempfile::TempDir);
 
 impl Scratch {
@@ -747,6 +755,7 @@ fn a_full_disk_under_the_exchange_log() {
 
 #[test]
 fn an_address_in_use() {
+    as_root();
     let scratch = Scratch::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -765,7 +774,7 @@ fn an_address_in_use() {
 
 #[test]
 fn a_state_directory_of_another_user() {
-    assert!(nix::unistd::geteuid().is_root(), "this test gives a directory away, which needs root");
+    as_root();
     let scratch = Scratch::new();
     let state = scratch.path("state");
     fs::create_dir(&state).unwrap();
@@ -783,6 +792,7 @@ fn a_state_directory_of_another_user() {
 
 #[test]
 fn a_state_directory_that_others_may_read() {
+    as_root();
     let scratch = Scratch::new();
     let state = scratch.path("state");
     let run =
@@ -805,6 +815,7 @@ fn a_state_directory_that_others_may_read() {
 
 #[test]
 fn a_corrupt_key() {
+    as_root();
     let scratch = Scratch::new();
     let state = scratch.path("state");
     let run =
@@ -917,9 +928,9 @@ fn what_asks_a_daemon_says_why_it_can_not() {
         (
             vec!["--url", "127.0.0.1:9847"],
             2,
-            "rollcall: --url 127.0.0.1:9847: neither http nor https; give http",
+            "rollcall: use --url: it does not begin with http:// or https://; give http",
         ),
-        (vec!["--url", "http://a:b@127.0.0.1:1"], 2, "a password does not belong here; use --user"),
+        (vec!["--url", "http://a:b@127.0.0.1:1"], 2, "a password does not belong there; use --user"),
         (
             vec!["--url", "https://127.0.0.1:1"],
             10,

@@ -1,6 +1,6 @@
-//! Where alerts are posted to: a URL, of which nothing that may be secret is ever shown.
+//! A server that the operator names: a URL, of which nothing that may be secret is ever shown.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::{
@@ -10,7 +10,7 @@ use hyper::{
 };
 use rollcall_model::percent;
 
-/// Not a URL that alerts can be posted to. Does not tell the URL.
+/// Not a URL of a web server. Does not tell the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     #[error("it is no URL")]
@@ -41,7 +41,7 @@ impl Endpoint {
             Some((user, host)) => (Some(user), host),
             None => (None, authority.as_str()),
         };
-        let authorization = user.map(basic).transpose()?;
+        let authorization = user.map(decoded).transpose()?;
         let host = host.parse::<Authority>().map_err(|_| InvalidUrl::Malformed)?;
         if host.host().is_empty() {
             return Err(InvalidUrl::Host);
@@ -51,8 +51,13 @@ impl Endpoint {
         Ok(Endpoint { uri, authorization })
     }
 
+    /// The same, asked as `user` with `password` (RFC 7617).
+    pub fn with_password(self, user: &str, password: &str) -> Endpoint {
+        Endpoint { authorization: basic(format!("{user}:{password}").as_bytes()).ok(), ..self }
+    }
+
     /// The same with `path` behind its own.
-    pub(super) fn join(&self, path: &str) -> Result<Endpoint, InvalidUrl> {
+    pub fn join(&self, path: &str) -> Result<Endpoint, InvalidUrl> {
         let mut parts = self.uri.clone().into_parts();
         let path = format!("{}{path}", self.uri.path().trim_end_matches('/'));
         parts.path_and_query =
@@ -61,23 +66,57 @@ impl Endpoint {
         Ok(Endpoint { uri, authorization: self.authorization.clone() })
     }
 
+    /// The path and query, as a request to its own server names it.
+    pub fn target(&self) -> &str {
+        self.uri.path_and_query().map_or("/", PathAndQuery::as_str)
+    }
+
+    /// A name or an address, without brackets.
+    pub fn host(&self) -> &str {
+        unbracketed(self.uri.host().unwrap_or_default())
+    }
+
+    /// The port that it names, or that of its scheme.
+    pub fn port(&self) -> u16 {
+        self.uri.port_u16().unwrap_or(if self.is_encrypted() { 443 } else { 80 })
+    }
+
+    /// Whether user and password are known.
+    pub fn has_password(&self) -> bool {
+        self.authorization.is_some()
+    }
+
+    /// Whether it is an address of this host that no other can have.
+    pub(super) fn is_here(&self) -> bool {
+        self.host() == "localhost" || self.host().parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// Whether it is `https`.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub fn is_encrypted(&self) -> bool {
         self.uri.scheme() == Some(&Scheme::HTTPS)
     }
 }
 
 /// The header for `user:password`, each percent-encoded as in a URL.
-fn basic(user: &str) -> Result<HeaderValue, InvalidUrl> {
+fn decoded(user: &str) -> Result<HeaderValue, InvalidUrl> {
     let (name, password) = user.split_once(':').unwrap_or((user, ""));
     let mut pair = Vec::new();
     percent::decode(name.as_bytes(), &mut pair);
     pair.push(b':');
     percent::decode(password.as_bytes(), &mut pair);
+    basic(&pair)
+}
+
+fn basic(pair: &[u8]) -> Result<HeaderValue, InvalidUrl> {
     let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
         .map_err(|_| InvalidUrl::Malformed)?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// An address of IPv6 stands in brackets in a URL, and nowhere else.
+pub(super) fn unbracketed(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl fmt::Display for Endpoint {

@@ -10,8 +10,8 @@
 
 mod alertmanager;
 mod backoff;
+pub mod client;
 mod courier;
-mod dial;
 mod endpoint;
 mod file;
 mod journal;
@@ -19,6 +19,7 @@ pub mod lines;
 mod own;
 mod post;
 mod stats;
+mod trust;
 mod webhook;
 mod wording;
 
@@ -31,13 +32,15 @@ use std::{
 use tokio::sync::watch;
 
 pub use alertmanager::Alertmanager;
+pub use client::{Client, ClientError};
 pub use courier::{Destination, Problem, Report};
 pub use endpoint::{Endpoint, InvalidUrl};
 pub use file::AlertFile;
 pub use journal::{Journal, MESSAGE_ID, SOCKET as JOURNAL_SOCKET};
 pub use own::OwnCalls;
-pub use post::{ClientError, Poster};
+pub use post::Poster;
 pub use stats::Stats;
+pub use trust::Trust;
 pub use webhook::{Format, Secret, Webhook};
 
 use courier::Courier;

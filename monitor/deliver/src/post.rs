@@ -1,26 +1,17 @@
 //! Posting to a web server, within bounds: of time, of what is read of its answer, and of what is taken for a success.
-//!
-//! Each request has a connection of its own: alerts are rare, and one that is kept open is one that may have been closed.
-//! Redirects are not followed, since what is posted, and its signature, are for whom the operator named.
 
-use std::{error::Error, io, pin::pin, str, sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::{
-    Request, Response, StatusCode,
-    body::{Body, Incoming},
-    client::conn::http1,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, RETRY_AFTER, USER_AGENT},
+    Request, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
-use hyper_util::rt::TokioIo;
 use rollcall_model::error::with_causes;
 use tokio::{runtime::Runtime, time};
 
-use super::{
-    Closing, Endpoint, OwnCalls,
-    dial::{self, Dialer},
-};
+use super::{Client, ClientError, Closing, Endpoint, OwnCalls, Trust, client};
 
 /// The answer is there by then.
 const WHOLE: Duration = Duration::from_secs(10);
@@ -33,23 +24,6 @@ const ANSWER: usize = 4 << 10;
 
 /// What is told of it.
 const REASON: usize = 200;
-
-/// The client can't be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    #[error("start the runtime of {endpoint}")]
-    Runtime {
-        endpoint: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("read this system's certificates, to post to {endpoint}")]
-    Certificates {
-        endpoint: String,
-        #[source]
-        source: io::Error,
-    },
-}
 
 /// What the server made of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -70,8 +44,7 @@ pub(super) enum Answer {
 pub struct Poster {
     /// None only while it is dropped.
     runtime: Option<Runtime>,
-    dialer: Dialer,
-    endpoint: Endpoint,
+    client: Client,
     /// Bodies of refusals are told.
     reasons: bool,
     closing: Closing,
@@ -85,9 +58,8 @@ impl Poster {
             .enable_all()
             .build()
             .map_err(|source| ClientError::Runtime { endpoint: endpoint.to_string(), source })?;
-        let dialer = Dialer::new(&endpoint, own)
-            .map_err(|source| ClientError::Certificates { endpoint: endpoint.to_string(), source })?;
-        Ok(Poster { runtime: Some(runtime), dialer, endpoint, reasons: false, closing })
+        let client = Client::new(endpoint, &Trust::System, own)?;
+        Ok(Poster { runtime: Some(runtime), client, reasons: false, closing })
     }
 
     /// Tells the reasons that answers give. Not for URLs with a secret: some servers repeat them.
@@ -104,7 +76,7 @@ impl Poster {
             Err(error) => return Answer::Refused { why: format!("make the request: {error}") },
         };
         let mut closing = self.closing.clone();
-        let endpoint = &self.endpoint;
+        let endpoint = self.client.endpoint();
         runtime.block_on(async {
             tokio::select! {
                 answer = time::timeout(WHOLE, self.send(request)) => match answer {
@@ -118,31 +90,20 @@ impl Poster {
     }
 
     fn request(&self, headers: HeaderMap, body: Vec<u8>) -> hyper::http::Result<Request<Full<Bytes>>> {
-        let Endpoint { uri, authorization } = &self.endpoint;
-        let mut request = Request::post(dial::target(uri))
-            .header(HOST, uri.authority().map_or("", |authority| authority.as_str()))
+        let mut request = Request::post(self.client.endpoint().target())
             .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, concat!("rollcall/", env!("CARGO_PKG_VERSION")))
             .body(Full::from(body))?;
-        if let Some(authorization) = authorization {
-            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
-        }
         request.headers_mut().extend(headers);
         Ok(request)
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, Box<dyn Error + Send + Sync>> {
-        let stream = TokioIo::new(self.dialer.dial().await?);
-        let (mut sender, connection) = http1::handshake(stream).await?;
-        let mut exchange = pin!(async {
-            let response = sender.send_request(request).await?;
-            Ok(judge(response, self.reasons).await)
-        });
-        tokio::select! {
-            answer = &mut exchange => answer,
-            // Whatever it ended with, the exchange tells.
-            _ = connection => exchange.await,
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer, client::Failed> {
+        let client::Answer { status, headers, body } = self.client.send(request, ANSWER).await?;
+        if status.is_success() {
+            return Ok(Answer::Taken);
         }
+        let reason = body.filter(|_| self.reasons).map(|body| reason(&body)).unwrap_or_default();
+        Ok(failure(status, &headers, &reason))
     }
 }
 
@@ -153,16 +114,6 @@ impl Drop for Poster {
             runtime.shutdown_background();
         }
     }
-}
-
-/// What an answer means.
-async fn judge(response: Response<Incoming>, reasons: bool) -> Answer {
-    let (head, body) = response.into_parts();
-    if head.status.is_success() {
-        return Answer::Taken;
-    }
-    let reason = if reasons { reason(body).await } else { String::new() };
-    failure(head.status, &head.headers, &reason)
 }
 
 /// What a status that is no success means.
@@ -177,12 +128,8 @@ fn failure(status: StatusCode, headers: &HeaderMap, reason: &str) -> Answer {
 }
 
 /// The beginning of the answer's body, fit to be logged.
-async fn reason(body: Incoming) -> String {
-    if body.is_end_stream() {
-        return String::new();
-    }
-    let Ok(body) = Limited::new(body, ANSWER).collect().await else { return String::new() };
-    let text = String::from_utf8_lossy(&body.to_bytes()).trim().chars().take(REASON).collect::<String>();
+fn reason(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body).trim().chars().take(REASON).collect::<String>();
     if text.is_empty() { text } else { format!(" ({})", text.escape_debug()) }
 }
 

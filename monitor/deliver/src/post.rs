@@ -1,6 +1,6 @@
 //! Posting to a web server, within bounds: of time, of what is read of its answer, and of what is taken for a success.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;

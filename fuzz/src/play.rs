@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use rollcall_http::{Connections, Exchange, Limits, Sink, Unseen};
+use rollcall_http::{Connections, Exchange, ExchangeSink, Limits, Unseen};
 use rollcall_model::time::Timestamp;
 use rollcall_stream::{ConnectionId, Direction, Directive, Segment};
 
@@ -51,7 +51,7 @@ impl Record {
     }
 }
 
-impl Sink for Record {
+impl ExchangeSink for Record {
     fn call(&mut self, _: &Exchange<'_>) {}
 
     fn exchange(&mut self, exchange: &Exchange<'_>) {

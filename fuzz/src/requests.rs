@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use rollcall_http::{Connections, Exchange, Limits, Request, Sink};
+use rollcall_http::{Connections, Exchange, ExchangeSink, Limits, Request};
 use rollcall_model::time::Timestamp;
 use rollcall_stream::{ConnectionId, Direction, Directive};
 
@@ -24,7 +24,7 @@ pub struct Record {
     pub all: Vec<Reported>,
 }
 
-impl Sink for Record {
+impl ExchangeSink for Record {
     fn call(&mut self, _: &Exchange<'_>) {
         self.calls += 1;
     }

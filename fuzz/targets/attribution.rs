@@ -97,7 +97,7 @@ fn detection(with_rules: bool) -> Detection {
     }
     let clients =
         client::Settings { credentials: Sources::new(sources).unwrap(), ..client::Settings::default() };
-    let detector = detect::Settings { budget: Budget::new(0), ..Default::default() };
+    let detector = detect::DetectorSettings { budget: Budget::new(0), ..Default::default() };
     Detection::new(Settings { clients, routes, detector }, HashKey::new([5; 16]))
 }
 

@@ -114,7 +114,7 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     let Some((&first, data)) = data.split_first() else { return };
     let http = limits(first & 1 != 0);
     let detection = detection::Settings {
-        detector: detect::Settings { budget: Budget::new(0), ..Default::default() },
+        detector: detect::DetectorSettings { budget: Budget::new(0), ..Default::default() },
         ..detection::Settings::default()
     };
     let (buffered, pending, most) = (http.stream.buffered as u64, http.pending as u64, http.stream.connections as u64);

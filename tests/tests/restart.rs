@@ -15,7 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rollcall_attribute::route::service::split;
+use rollcall_attribute::route::full_name::split;
 use rollcall_store::Reader;
 use rollcall_tests::{Client, Daemon, Nginx, bpf, daemon::State, deadline, random::Random};
 use serde_json::Value;

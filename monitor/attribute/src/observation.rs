@@ -16,10 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use wire::DecodeError;
 
 use rollcall_http::exchange::ExchangeId;
-use rollcall_model::{
-    state::shared,
-    time::{Timestamp, nanoseconds},
-};
+use rollcall_model::time::Timestamp;
 
 use crate::{
     client::{self, ClientKey, Clients},
@@ -34,14 +31,12 @@ pub struct Observation {
     /// The exchange that it is of; `None` where that is long over.
     pub exchange: Option<ExchangeId>,
     /// When the call was made.
-    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     /// Everyone it can be attributed to, and how each credential was shown.
     #[serde(with = "client::whole")]
     pub clients: Clients,
     /// The full name of the route: its service, and its template with its method, `:8001 GET /v1/customers/{id}`. See
     /// [`crate::route::service`].
-    #[serde(with = "shared")]
     pub route: Arc<str>,
     /// What is known of the route.
     pub known: Known,
@@ -62,7 +57,6 @@ pub enum Stage {
     /// counts it.
     Recalled {
         /// The time of the call by which it became known.
-        #[serde(with = "nanoseconds")]
         by: Timestamp,
     },
     /// The call has been observed, and its exchange is complete now.

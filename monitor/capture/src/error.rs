@@ -4,6 +4,7 @@ use std::{error, io};
 
 use aya::{EbpfError, maps::MapError, programs::ProgramError};
 use nix::errno::Errno;
+use rollcall_model::error::causes;
 
 /// An error of the loader, of whichever of its types.
 pub type Cause = Box<dyn error::Error + Send + Sync>;
@@ -81,8 +82,7 @@ impl From<MapError> for Error {
 /// Whether the kernel said EPERM: bpf(2) does for a lack of capabilities. EACCES is the verifier's word for what a program
 /// may not do, and that of security modules.
 fn is_for_lack_of_privileges(error: &(dyn error::Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes
+    causes(error)
         .find_map(|cause| cause.downcast_ref::<io::Error>())
         .is_some_and(|error| error.raw_os_error() == Some(Errno::EPERM as i32))
 }

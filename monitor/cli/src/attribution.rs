@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use rollcall_attribute::{
     client::{self, ForwardedHeader, Source, SourceError, Sources, TrustedProxies},
     object::{Names, ObjectParam},
-    route::{self, NeverMatches, Served, Template, TemplateError, openapi, service},
+    route::{self, NeverMatches, Served, Template, TemplateError, full_name, openapi, service},
 };
 
 use super::{
@@ -179,7 +179,7 @@ impl AttributionArgs {
         for path in &self.documents {
             let templates = document.get_or_insert_default();
             match path.to_str().and_then(|text| text.split_once('=')) {
-                Some((service, path)) if service::is_name(service) => {
+                Some((service, path)) if full_name::is_name(service) => {
                     let of_service = |template: Template| template.of_service(service);
                     templates.extend(read_document(Path::new(path))?.into_iter().map(of_service));
                 }

@@ -1,7 +1,7 @@
 //! The flags that say what is too much.
 
 use clap::Args;
-use rollcall_detect::{Budget, LimitRule, Partner, Policy, Settings};
+use rollcall_detect::{Budget, DetectorSettings, LimitRule, Partner, Policy};
 
 use super::{
     exit::{Exit, Failure},
@@ -59,10 +59,10 @@ pub(crate) struct DetectionArgs {
 }
 
 impl DetectionArgs {
-    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+    pub(crate) fn settings(&self) -> Result<DetectorSettings, Failure> {
         let policy = Policy::new(&self.limits, &self.partners)
             .map_err(|error| Failure::new(Exit::Usage, error).advise("see --limit in --help"))?;
         let budget = Budget::new(usize::try_from(self.memory_budget).unwrap_or(usize::MAX));
-        Ok(Settings { policy, budget, bytes_limit: self.limit_bytes })
+        Ok(DetectorSettings { policy, budget, bytes_limit: self.limit_bytes })
     }
 }

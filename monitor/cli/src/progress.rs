@@ -12,7 +12,7 @@ use std::{
 };
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rollcall_detect::alert::{Alert, State};
+use rollcall_detect::alert::{Alert, AlertState};
 use rollcall_engine::{Output, detection::Attributed};
 use rollcall_http::Exchange;
 use rollcall_replay::Input;
@@ -110,7 +110,7 @@ impl Progress {
 
     fn alert(&self, alert: &Alert) {
         if let Some(shown) = &self.0
-            && alert.state == State::Open
+            && alert.state == AlertState::Open
         {
             shown.borrow_mut().alerts += 1;
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use rollcall_engine::{Counters, Output};
+use rollcall_engine::{EngineCounters, Output};
 use rollcall_model::time::Timestamp;
 use rollcall_replay::{self as replay, FileFormat, Input, Replay, access_log};
 
@@ -118,7 +118,7 @@ fn in_order(files: &[PathBuf], format: Option<FileFormat>) -> (Vec<&Path>, Optio
 impl Recorded {
     /// What is to be printed on stderr: a line for captures and one for access logs, as far as there were any. Nothing read
     /// and an error to tell: the error is the summary.
-    pub(crate) fn summary(&self, counters: &Counters, routes: usize) -> Vec<String> {
+    pub(crate) fn summary(&self, counters: &EngineCounters, routes: usize) -> Vec<String> {
         let alerts = counters.detection.alerts;
         let raised = format!("{} alerts, {} notices", alerts.about_clients(), alerts.about_routes());
         let mut lines = Vec::new();

@@ -55,9 +55,9 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Failure> {
     let outputs =
         Beside::new(Outputs::direct(&outputs.alert_file, outputs.exchange_log.as_deref())?, progress.clone());
     let mut replay = Replay::new(engine.ports.clone(), Engine::new(settings, HashKey::new(key), outputs));
-    attribution::warn_of(replay.engine().never_match());
+    attribution::warn_of(replay.engine().detection().never_match());
     let mut read = recorded.read(&mut replay, &progress);
-    let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
+    let (counters, routes) = (replay.engine().counters(), replay.engine().detection().routes().len());
     let lost = replay.into_output().output.finish();
     for line in read.summary(&counters, routes) {
         eprintln!("{line}");

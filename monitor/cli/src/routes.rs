@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use rollcall_attribute::route::service::{self, fields};
+use rollcall_attribute::route::full_name::{self, fields};
 use serde::Deserialize;
 
 use super::{
@@ -101,8 +101,8 @@ fn table(answer: &Answer, all: bool) -> String {
     let mut rows: Vec<&Row> = answer.routes.iter().filter(answered).collect();
     rows.sort_by(|a, b| b.calls.cmp(&a.calls).then_with(|| a.route.cmp(&b.route)));
     // Of a service that is the only one there is nothing to tell it from.
-    let one = service::is_one(answer.routes.iter().map(|row| &*row.route));
-    let name = |row: &Row| if one { service::split(&row.route).1.to_owned() } else { row.route.clone() };
+    let one = full_name::is_one(answer.routes.iter().map(|row| &*row.route));
+    let name = |row: &Row| if one { full_name::split(&row.route).1.to_owned() } else { row.route.clone() };
     let hidden = answer.routes.len() - rows.len();
     let mut cells = vec![heads.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rollcall_engine::{Engine, Output, detection::Counters};
+use rollcall_engine::{Engine, Output, detection::DetectionCounters};
 use rollcall_metrics::Metrics;
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Handle, checkpoints::CheckpointWriter};
@@ -12,7 +12,7 @@ pub(super) struct Checkpoints {
     writer: CheckpointWriter,
     ledger: Handle,
     /// What had been counted when the latest one was made.
-    counted: Option<Counters>,
+    counted: Option<DetectionCounters>,
 }
 
 impl Checkpoints {
@@ -46,7 +46,7 @@ impl Checkpoints {
 
     fn keep<O: Output>(&mut self, engine: &Engine<O>, now: Timestamp) {
         let latest = self.ledger.latest();
-        let draft = || engine.checkpoint().map(|draft| draft.up_to(latest));
+        let draft = || engine.detection().checkpoint().map(|draft| draft.up_to(latest));
         self.writer.keep(now, self.ledger.flush(), draft);
     }
 }

@@ -106,7 +106,7 @@ impl Daemon {
         let (detection, restored) =
             resume::detection(&config.state_directory, &config.engine.detection, key, &sinks.ledger, now);
         let mut engine = Engine::with(config.engine.http, detection, outputs);
-        let open_alerts = engine.open_alerts();
+        let open_alerts = engine.detection().open_alerts();
         let told = sinks.ledger.open_alerts();
         engine.output().resume(told, &open_alerts);
         told.iter().for_each(|alert| board.note(alert));

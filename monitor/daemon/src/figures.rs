@@ -6,7 +6,7 @@ use monitor_ebpf::outcome::Outcome;
 use rollcall_attribute::{client, route};
 use rollcall_capture::DirectionStatistics;
 use rollcall_detect::{self as detect, CrowdCounters, Rule, TallyCounters, alert};
-use rollcall_engine::{Counters, detection};
+use rollcall_engine::{EngineCounters, detection};
 use rollcall_http as http;
 use rollcall_metrics::{self as metrics, Samples};
 use rollcall_stream as stream;
@@ -14,7 +14,7 @@ use rollcall_stream as stream;
 /// What the capture thread last told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Figures {
-    pub engine: Counters,
+    pub engine: EngineCounters,
     /// Calls of each service.
     pub calls: Vec<(Arc<str>, u64)>,
     /// Bytes that the last look at the ring found.
@@ -29,7 +29,7 @@ pub(super) struct Figures {
 
 /// Requests known to be lost, as they were missed on the way here or as the server answered them; and packets that may have
 /// been some: those whose headers can't be read, and those of connections for which the kernel had no memory.
-pub(super) fn lost(requests: &DirectionStatistics, http: &http::Counters) -> u64 {
+pub(super) fn lost(requests: &DirectionStatistics, http: &http::HttpCounters) -> u64 {
     let packets = [Outcome::Unreadable, Outcome::NoMemory].map(|outcome| requests.count(outcome));
     let answered = |why: http::Unexplained| http.unexplained[why as usize];
     let hidden = http::Unexplained::HIDDEN.map(answered).iter().sum::<u64>();
@@ -57,8 +57,8 @@ pub(super) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
     }
 }
 
-fn show_http(counters: &http::Counters, samples: &mut Samples) {
-    let http::Counters {
+fn show_http(counters: &http::HttpCounters, samples: &mut Samples) {
+    let http::HttpCounters {
         stream,
         exchanges,
         unconfirmed,
@@ -88,7 +88,7 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
         responses_missed,
         pending_bytes,
     } = *counters;
-    let stream::Counters {
+    let stream::StreamCounters {
         conflicts,
         checksum_invalid,
         implausible,
@@ -145,11 +145,11 @@ fn show_http(counters: &http::Counters, samples: &mut Samples) {
     samples.push(&metrics::HTTP_LISTENER_EXPIRED, &[], listener_expired);
 }
 
-fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
-    let detection::Counters {
-        routes: route::Counters { routes, overflowed, bodies: route::Bodies { read, cut, opaque } },
+fn show_detection(counters: &detection::DetectionCounters, samples: &mut Samples) {
+    let detection::DetectionCounters {
+        routes: route::RouteCounters { routes, overflowed, bodies: route::Bodies { read, cut, opaque } },
         detector:
-            detect::Counters {
+            detect::DetectorCounters {
                 observations,
                 without_object,
                 refused,
@@ -181,8 +181,8 @@ fn show_detection(counters: &detection::Counters, samples: &mut Samples) {
                         admission,
                     },
             },
-        clients: client::Counters { refused_chains, credentials_dropped },
-        alerts: alert::Counters { findings, opened, updated: _, resolved: _, suppressed, open },
+        clients: client::ClientCounters { refused_chains, credentials_dropped },
+        alerts: alert::AlertCounters { findings, opened, updated: _, resolved: _, suppressed, open },
     } = *counters;
     samples.push_each(
         &metrics::DETECTOR_OBSERVATIONS,

@@ -83,7 +83,7 @@ impl Live {
         {
             let (figures, statistics) = (Arc::clone(&figures), Arc::clone(&statistics));
             let (ring_size, sampling) = (setup.ring_size, setup.sampling);
-            // Counters go on from the checkpoint; what scrapes them expects them to begin with the process.
+            // EngineCounters go on from the checkpoint; what scrapes them expects them to begin with the process.
             let mut before = Samples::default();
             let resumed = Figures { engine: engine.counters(), ..Figures::default() };
             show(&resumed, &Default::default(), &mut before);
@@ -121,7 +121,7 @@ impl Live {
 
     /// Routes of the configuration that no call can ever be on.
     pub(super) fn never_match(&self) -> &[NeverMatches] {
-        self.engine.never_match()
+        self.engine.detection().never_match()
     }
 
     /// Until `stop`; then detaches, evaluates what had been captured, and writes everything. Whatever was lost of it.
@@ -161,11 +161,11 @@ impl Live {
         let lost = figures::lost(&requests, &counters.http);
         let exchanges = counters.http.exchanges;
         let loss = self.loss.of(lost, exchanges);
-        self.engine.set_loss(loss);
+        self.engine.detection_mut().set_loss(loss);
         let traffic = self.traffic(&requests, &counters.http);
         let sight = self.sights.note(self.has_ports, traffic);
         self.sight = sight;
-        self.engine.set_opaque(sight.opaque().filter(|_| sight.is_blind()).unwrap_or(0.0));
+        self.engine.detection_mut().set_opaque(sight.opaque().filter(|_| sight.is_blind()).unwrap_or(0.0));
         let tally = counters.detection.detector.tally;
         self.pulse.beat(Vitals {
             at: now,
@@ -185,7 +185,7 @@ impl Live {
     ///
     /// Without named ports, protocols that are no HTTP are nobody's concern: only what may hide calls counts, TLS and
     /// HTTP/2, and what the programs have set aside for its first bytes. Where the daemon's own pages are such, nothing does.
-    fn traffic(&mut self, packets: &DirectionStatistics, http: &http::Counters) -> Traffic {
+    fn traffic(&mut self, packets: &DirectionStatistics, http: &http::HttpCounters) -> Traffic {
         let count = |outcomes: &[Outcome]| outcomes.iter().map(|&outcome| packets.count(outcome)).sum();
         let traffic = Traffic {
             requests: self.engine.output().served(),
@@ -214,7 +214,7 @@ impl Live {
         let engine = self.engine.counters();
         *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Figures {
             engine,
-            calls: self.engine.calls_by_service(),
+            calls: self.engine.detection().calls_by_service(),
             ring_bytes,
             responses_lost,
             multipath: self.multipath,
@@ -230,7 +230,7 @@ impl Consumer for Live {
 
     fn multipath(&mut self, ends: &Endpoints) {
         self.multipath += 1;
-        self.engine.unseen(Unseen::Multipath, ends.client.ip());
+        self.engine.detection_mut().unseen(Unseen::Multipath, ends.client.ip());
     }
 
     fn settle(&mut self, upto: Timestamp) {
@@ -246,10 +246,10 @@ impl Consumer for Live {
         self.engine.output().tick();
         let engine = &mut self.engine;
         self.routes.answer(&self.inquiries.routes, now, || {
-            Routes::new(now, engine.counters().detection.routes.overflowed, engine.routes())
+            Routes::new(now, engine.counters().detection.routes.overflowed, engine.detection().routes())
         });
         self.clients.answer(&self.inquiries.clients, now, || {
-            Clients::new(now, engine.windows(), engine.busiest(now, Clients::MOST))
+            Clients::new(now, engine.detection().windows(), engine.detection().busiest(now, Clients::MOST))
         });
         self.checkpoints.turn(&mut self.engine, now);
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
 
-use rollcall_attribute::{observation::Observation, route::service};
+use rollcall_attribute::{observation::Observation, route::full_name};
 use rollcall_deliver::{
     OwnCalls,
     lines::{AlertLog, ExchangeLog, LineFile, LogError, LogStats, Queue, Record, Reopen},
@@ -155,7 +155,7 @@ impl Output for Outputs {
             log.write(&Record {
                 exchange,
                 // Of the service the port is in it already.
-                route: service::split(attributed.route).1,
+                route: full_name::split(attributed.route).1,
                 objects: attributed.objects,
                 clients: attributed.client_keys(),
             });

@@ -20,6 +20,7 @@ use nix::{
     libc::O_NOFOLLOW,
     unistd::geteuid,
 };
+use rollcall_model::hex;
 use rollcall_store::{self as ledger, checkpoints, exposure};
 
 /// The file of the key.
@@ -245,15 +246,14 @@ fn write(draft: &Path) -> io::Result<()> {
 }
 
 fn encode(key: &Key) -> String {
-    key.iter().map(|byte| format!("{byte:02x}")).chain(["\n".to_owned()]).collect()
+    hex::text(key) + "\n"
 }
 
 fn decode(text: &[u8]) -> Option<Key> {
     let digits: &[u8; 32] = text.strip_suffix(b"\n").unwrap_or(text).try_into().ok()?;
     let mut key = Key::default();
     for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        let value = |digit: u8| char::from(digit).to_digit(16);
-        *byte = u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok()?;
+        *byte = hex::octet(pair[0], pair[1])?;
     }
     Some(key)
 }

@@ -17,7 +17,7 @@ use std::{
 
 use hyper::header::HeaderMap;
 use postable::{PostableAlert, postable};
-use rollcall_detect::alert::{Alert, State};
+use rollcall_detect::alert::{Alert, AlertState};
 use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
 
@@ -92,15 +92,15 @@ impl Alertmanager {
                 None => self.open.get(&alert.id),
             };
             let since = match alert.state {
-                State::Open => Some(now),
-                State::Update | State::Resolved => before.and_then(|before| before.since),
+                AlertState::Open => Some(now),
+                AlertState::Update | AlertState::Resolved => before.and_then(|before| before.since),
             };
             if let Some(Firing { alert: before, .. }) = before
                 && before.severity != alert.severity
             {
                 told.insert((before.id.clone(), before.severity), self.tell(before, now));
             }
-            let (ends, firing) = if alert.state == State::Resolved {
+            let (ends, firing) = if alert.state == AlertState::Resolved {
                 (since.map_or(alert.at, |since| alert.at.max(since + LASTS)), None)
             } else {
                 (now + LASTS, Some(Firing { alert: alert.clone(), since }))

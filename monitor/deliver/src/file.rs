@@ -152,11 +152,11 @@ mod tests {
 
     use super::*;
     use crate::tests::alert;
-    use rollcall_detect::alert::State;
+    use rollcall_detect::alert::AlertState;
 
     fn events(count: u64) -> Vec<Arc<Event>> {
         let event = |number| {
-            let alert = alert("a1", State::Update, number);
+            let alert = alert("a1", AlertState::Update, number);
             Arc::new(Event { seq: 1 + number, line: serde_json::to_string(&alert).unwrap(), alert })
         };
         (0..count).map(event).collect()

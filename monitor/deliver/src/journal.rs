@@ -8,8 +8,8 @@ mod entry;
 use std::{io, os::unix::net::UnixDatagram, path::PathBuf, sync::Arc, time::Duration};
 
 use entry::Entry;
-use rollcall_attribute::route::service;
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_attribute::route::full_name;
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_store::Event;
 
 use super::{
@@ -76,24 +76,24 @@ fn entry(event: &Event, objects: bool) -> Entry {
     entry.add("ROLLCALL_STATE", alert.state.name());
     entry.add("ROLLCALL_SEVERITY", alert.severity.name());
     entry.add("ROLLCALL_RULE", alert.rule.name());
-    entry.add("ROLLCALL_OPENED_BY", alert.opened_by.name());
-    entry.add("ROLLCALL_OPENED_AT", &alert.opened_at.to_string());
+    entry.add("ROLLCALL_OPENED_BY", alert.scope.opened_by.name());
+    entry.add("ROLLCALL_OPENED_AT", &alert.scope.opened_at.to_string());
     entry.add("ROLLCALL_AT", &alert.at.to_string());
-    let (service, route) = service::split(&alert.route);
+    let (service, route) = full_name::split(&alert.route);
     if !service.is_empty() {
         entry.add("ROLLCALL_SERVICE", service);
     }
     entry.add("ROLLCALL_ROUTE", route);
     entry.add("ROLLCALL_WINDOW_S", &alert.window_s.to_string());
-    entry.add("ROLLCALL_LIMIT", &alert.limit.to_string());
-    entry.add("ROLLCALL_DISTINCT", &alert.distinct.to_string());
-    entry.add("ROLLCALL_REQUESTS", &alert.requests.to_string());
-    entry.add("ROLLCALL_CLIENT_COUNT", &alert.client_count.to_string());
-    entry.add("ROLLCALL_ROUTE_COUNT", &alert.route_count.to_string());
+    entry.add("ROLLCALL_LIMIT", &alert.figures.limit.to_string());
+    entry.add("ROLLCALL_DISTINCT", &alert.figures.distinct.to_string());
+    entry.add("ROLLCALL_REQUESTS", &alert.figures.requests.to_string());
+    entry.add("ROLLCALL_CLIENT_COUNT", &alert.scope.client_count.to_string());
+    entry.add("ROLLCALL_ROUTE_COUNT", &alert.scope.route_count.to_string());
     // A field may be there several times: the journal finds an entry by each.
     let names: Vec<_> = alert.all_routes().collect();
     let (mut services, mut routes) = (vec![service], vec![route]);
-    for (service, route) in names.iter().map(|name| service::split(name)) {
+    for (service, route) in names.iter().map(|name| full_name::split(name)) {
         if !services.contains(&service) {
             entry.add("ROLLCALL_SERVICE", service);
             services.push(service);
@@ -103,10 +103,10 @@ fn entry(event: &Event, objects: bool) -> Entry {
             routes.push(route);
         }
     }
-    for client in &alert.clients {
+    for client in &alert.scope.clients {
         entry.add("ROLLCALL_CLIENT", &wording::client(client));
     }
-    for address in &alert.addresses {
+    for address in &alert.figures.addresses {
         entry.add("ROLLCALL_ADDRESS", &address.to_string());
     }
     for signal in &alert.signals {
@@ -123,7 +123,7 @@ fn entry(event: &Event, objects: bool) -> Entry {
 /// As syslog counts: 2 critical, 4 warning, 5 notice, 6 informational.
 fn priority(alert: &Alert) -> &'static str {
     match (alert.state, alert.severity) {
-        (State::Resolved, Severity::Critical | Severity::Warning) => "5",
+        (AlertState::Resolved, Severity::Critical | Severity::Warning) => "5",
         (_, Severity::Critical) => "2",
         (_, Severity::Warning) => "4",
         (_, Severity::Info) => "6",
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_entry_says_how_bad_it_is_and_names_no_object_unasked() {
-        let mut alert = alert("a1", State::Open, 0);
+        let mut alert = alert("a1", AlertState::Open, 0);
         alert.sample_objects = vec!["the-object".to_owned()];
         let event = Event { seq: 17, alert, line: String::new() };
         let text = |objects| String::from_utf8(entry(&event, objects).into_bytes()).unwrap();

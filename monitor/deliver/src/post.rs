@@ -1,6 +1,6 @@
 //! Posting to a web server, within bounds: of time, of what is read of its answer, and of what is taken for a success.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -8,6 +8,7 @@ use hyper::{
     Request, StatusCode,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
+use rollcall_model::error::with_causes;
 use tokio::{runtime::Runtime, time};
 
 use super::{Client, ClientError, Closing, Endpoint, OwnCalls, Trust, client};
@@ -80,7 +81,7 @@ impl Poster {
             tokio::select! {
                 answer = time::timeout(WHOLE, self.send(request)) => match answer {
                     Ok(Ok(answer)) => answer,
-                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", chain(&*error))),
+                    Ok(Err(error)) => not_now(format!("{endpoint}: {}", with_causes(&*error))),
                     Err(_) => not_now(format!("{endpoint}: no answer within {WHOLE:?}")),
                 },
                 () = deadline(&mut closing) => not_now(format!("{endpoint}: no answer before the stop")),
@@ -134,18 +135,6 @@ fn reason(body: &[u8]) -> String {
 
 fn not_now(why: impl Into<String>) -> Answer {
     Answer::NotNow { why: why.into(), asked: None }
-}
-
-/// An error with its causes, none of which tells the URL.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 /// Until the time is up, once the daemon stops.

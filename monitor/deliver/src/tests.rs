@@ -1,8 +1,8 @@
 use std::sync::{Mutex, atomic::Ordering::Relaxed, mpsc};
 
 use rollcall_detect::{
-    Rule,
-    alert::{Alert, Client, Severity, State, VERSION},
+    Figures, Rule,
+    alert::{Alert, AlertState, Client, Scope, Severity, VERSION},
 };
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Event, LedgerSettings};
@@ -10,7 +10,7 @@ use rollcall_store::{Event, LedgerSettings};
 use super::*;
 
 /// An alert like others.
-pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
+pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
     let at = Timestamp(1_790_000_000_123_456_000) + Duration::from_secs(second);
     let client = Client { kind: "peer".into(), id: "192.0.2.7".to_owned() };
     Alert {
@@ -23,22 +23,26 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         client: client.clone(),
         route: "GET /v1/customers/{id}".into(),
         window_s: 10,
-        limit: 20,
-        distinct: 21 + second,
-        distinct_error: 0,
-        requests: 21 + second,
-        bytes: 0,
-        first_seen: Timestamp(1_790_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["192.0.2.7".parse().unwrap()],
+        figures: Figures {
+            limit: 20,
+            distinct: 21 + second,
+            distinct_error: 0,
+            requests: 21 + second,
+            bytes: 0,
+            first_seen: Timestamp(1_790_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["192.0.2.7".parse().unwrap()],
+        },
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
-        clients: vec![client],
-        client_count: 1,
-        routes: vec!["GET /v1/customers/{id}".to_owned()],
-        route_count: 1,
-        opened_by: Rule::DistinctObjects,
-        opened_at: Timestamp(1_790_000_000_123_456_000),
+        scope: Scope {
+            clients: vec![client],
+            client_count: 1,
+            routes: vec!["GET /v1/customers/{id}".to_owned()],
+            route_count: 1,
+            opened_by: Rule::DistinctObjects,
+            opened_at: Timestamp(1_790_000_000_123_456_000),
+        },
         loss: 0.0,
         keys: Vec::new(),
     }
@@ -112,7 +116,7 @@ fn waiting(directory: &tempfile::TempDir) -> Vec<String> {
 fn events_arrive_in_order_once_the_receiver_is_back() {
     let stage = stage(vec![Answer::Takes, Answer::Fails, Answer::Fails, Answer::Refuses]);
     for id in ["a1", "b2", "c3"] {
-        stage.ledger.handle().record(&alert(id, State::Open, 0));
+        stage.ledger.handle().record(&alert(id, AlertState::Open, 0));
     }
     for _ in 0..5 {
         stage.attempted.recv_timeout(PATIENCE).unwrap();
@@ -130,7 +134,7 @@ fn events_arrive_in_order_once_the_receiver_is_back() {
 fn a_stop_makes_one_attempt_more_and_leaves_the_rest_to_the_next_start() {
     let stage = stage((0..100).map(|_| Answer::Fails).collect());
     for id in ["a1", "b2"] {
-        stage.ledger.handle().record(&alert(id, State::Open, 0));
+        stage.ledger.handle().record(&alert(id, AlertState::Open, 0));
     }
     stage.attempted.recv_timeout(PATIENCE).unwrap();
     let started = Instant::now();
@@ -170,10 +174,10 @@ fn a_receiver_that_hangs_holds_up_neither_others_nor_the_stop() {
         },
     ];
     let delivery = Delivery::start(sinks, &ledger, watch::channel(None).0).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     attempted.recv_timeout(PATIENCE).unwrap();
     for id in ["b2", "c3"] {
-        ledger.handle().record(&alert(id, State::Open, 0));
+        ledger.handle().record(&alert(id, AlertState::Open, 0));
     }
     while script.lock().unwrap().taken.len() < 3 {
         quick.recv_timeout(PATIENCE).unwrap();

@@ -91,10 +91,10 @@ fn headers(event: &Event, secret: Option<&Secret>, at: Timestamp, body: &[u8]) -
 mod tests {
     use super::*;
     use crate::tests::alert;
-    use rollcall_detect::alert::State;
+    use rollcall_detect::alert::AlertState;
 
     fn event() -> Event {
-        let alert = alert("4c5162c3863df409", State::Open, 0);
+        let alert = alert("4c5162c3863df409", AlertState::Open, 0);
         Event { seq: 17, line: serde_json::to_string(&alert).unwrap(), alert }
     }
 

@@ -4,16 +4,16 @@ use std::{borrow::Cow, iter};
 
 use rollcall_detect::{
     Rule,
-    alert::{Alert, Client, State},
+    alert::{Alert, AlertState, Client},
 };
 
 /// One sentence: who did what, where, and how much of it. Names no object.
 pub(super) fn sentence(alert: &Alert) -> String {
-    let (who, route, distinct) = (who(&alert.client), &alert.route, alert.distinct);
+    let (who, route, distinct) = (who(&alert.client), &alert.route, alert.figures.distinct);
     let window = span(alert.window_s);
     match alert.rule {
         Rule::DistinctObjects => {
-            let limit = alert.limit;
+            let limit = alert.figures.limit;
             format!(
                 "{who} touched {distinct} different objects of {route} within {window}; {limit} are in order"
             )
@@ -28,7 +28,7 @@ pub(super) fn sentence(alert: &Alert) -> String {
             format!("{who} touched {distinct} objects of {route} that nobody had touched in days")
         }
         Rule::Volume => {
-            format!("{who} took {} of new objects from {route} within an hour", size(alert.bytes))
+            format!("{who} took {} of new objects from {route} within an hour", size(alert.figures.bytes))
         }
         Rule::BlockDensity => {
             format!("{who}: {route} is walked through, block after block: {distinct} objects")
@@ -54,9 +54,9 @@ pub(super) fn sentence(alert: &Alert) -> String {
 /// The sentence, and that it is news or no longer so.
 pub(super) fn headline(alert: &Alert) -> String {
     match alert.state {
-        State::Open => sentence(alert),
-        State::Update => format!("update: {}", sentence(alert)),
-        State::Resolved => format!("resolved: {}", sentence(alert)),
+        AlertState::Open => sentence(alert),
+        AlertState::Update => format!("update: {}", sentence(alert)),
+        AlertState::Resolved => format!("resolved: {}", sentence(alert)),
     }
 }
 
@@ -65,15 +65,21 @@ pub(super) fn details(alert: &Alert) -> Vec<(&'static str, String)> {
     let mut details = vec![
         ("route", alert.route.to_string()),
         ("clients", clients(alert)),
-        ("since", alert.opened_at.to_string()),
-        ("calls", format!("{} from {} to {}", alert.requests, alert.first_seen, alert.last_seen)),
+        ("since", alert.scope.opened_at.to_string()),
+        (
+            "calls",
+            format!(
+                "{} from {} to {}",
+                alert.figures.requests, alert.figures.first_seen, alert.figures.last_seen
+            ),
+        ),
         ("found by", rules(alert)),
     ];
     if alert.other_routes() > 0 {
-        details.insert(1, ("routes", routes(alert, alert.routes.len())));
+        details.insert(1, ("routes", routes(alert, alert.scope.routes.len())));
     }
-    if !alert.addresses.is_empty() {
-        details.push(("addresses", join(&alert.addresses)));
+    if !alert.figures.addresses.is_empty() {
+        details.push(("addresses", join(&alert.figures.addresses)));
     }
     if alert.loss > 0.0 {
         details.push(("requests lost", format!("{:.1} %: figures may be higher", alert.loss * 100.0)));
@@ -105,8 +111,8 @@ fn who(client: &Client) -> String {
 }
 
 fn clients(alert: &Alert) -> String {
-    let named = alert.clients.iter().map(client).collect::<Vec<_>>();
-    let others = alert.client_count.saturating_sub(named.len() as u64);
+    let named = alert.scope.clients.iter().map(client).collect::<Vec<_>>();
+    let others = alert.scope.client_count.saturating_sub(named.len() as u64);
     let named = named.join(", ");
     if others == 0 { named } else { format!("{named} and {others} more") }
 }
@@ -115,7 +121,7 @@ fn clients(alert: &Alert) -> String {
 fn routes(alert: &Alert, most: usize) -> String {
     let others = alert.all_routes().filter(|route| **route != *alert.route);
     let named: Vec<_> = iter::once(Cow::Borrowed(&*alert.route)).chain(others).take(most.max(1)).collect();
-    let more = alert.route_count.saturating_sub(named.len() as u64);
+    let more = alert.scope.route_count.saturating_sub(named.len() as u64);
     let named = named.join(", ");
     match more {
         0 => named,
@@ -125,7 +131,7 @@ fn routes(alert: &Alert, most: usize) -> String {
 }
 
 fn rules(alert: &Alert) -> String {
-    let mut rules = vec![alert.opened_by];
+    let mut rules = vec![alert.scope.opened_by];
     for rule in [alert.rule].iter().chain(&alert.signals) {
         if !rules.contains(rule) {
             rules.push(*rule);
@@ -140,13 +146,13 @@ fn blind(alert: &Alert) -> String {
         "~opaque" => "silence means nothing: most of the traffic can't be read".to_owned(),
         "~multipath" => format!(
             "{} connections send over several paths at once (MPTCP), and are not seen whole; from {}",
-            alert.distinct,
-            join(&alert.addresses)
+            alert.figures.distinct,
+            join(&alert.figures.addresses)
         ),
         "~unseen" => format!(
             "{} requests were answered that could not be seen, and may hide a walk; from {}",
-            alert.distinct,
-            join(&alert.addresses)
+            alert.figures.distinct,
+            join(&alert.figures.addresses)
         ),
         _ => "silence means nothing: clients near a limit had to be forgotten".to_owned(),
     }
@@ -179,14 +185,14 @@ mod tests {
 
     #[test]
     fn a_sentence_says_who_did_what() {
-        let mut alert = alert("a1", State::Open, 0);
+        let mut alert = alert("a1", AlertState::Open, 0);
         assert_eq!(
             headline(&alert),
             "192.0.2.7 touched 21 different objects of GET /v1/customers/{id} within 10 s; 20 are in order"
         );
-        alert.state = State::Resolved;
+        alert.state = AlertState::Resolved;
         alert.rule = Rule::Volume;
-        alert.bytes = 300 << 20;
+        alert.figures.bytes = 300 << 20;
         alert.client = Client { kind: "credential".into(), id: "bearer:3f2a".to_owned() };
         assert_eq!(
             headline(&alert),
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn no_sentence_and_no_detail_names_an_object() {
-        let mut alert = alert("a1", State::Update, 0);
+        let mut alert = alert("a1", AlertState::Update, 0);
         alert.sample_objects = vec!["the-object".to_owned()];
         for rule in Rule::ALL {
             alert.rule = rule;
@@ -208,8 +214,8 @@ mod tests {
 
     #[test]
     fn details_name_what_is_more() {
-        let mut alert = alert("a1", State::Update, 0);
-        alert.client_count = 7;
+        let mut alert = alert("a1", AlertState::Update, 0);
+        alert.scope.client_count = 7;
         alert.signals = vec![Rule::SequentialWalk, Rule::DistinctObjects];
         let details = details(&alert);
         assert!(details.contains(&("clients", "peer:192.0.2.7 and 6 more".to_owned())), "{details:?}");
@@ -222,9 +228,9 @@ mod tests {
 
     #[test]
     fn an_alert_about_many_routes_says_so() {
-        let mut alert = alert("a1", State::Update, 0);
+        let mut alert = alert("a1", AlertState::Update, 0);
         alert.route = "GET /c".into();
-        (alert.routes, alert.route_count) = (vec!["GET /a".to_owned(), "GET /c".to_owned()], 768);
+        (alert.scope.routes, alert.scope.route_count) = (vec!["GET /a".to_owned(), "GET /c".to_owned()], 768);
         let named = ("routes", "GET /c, GET /a and 766 more routes".to_owned());
         assert!(details(&alert).contains(&named), "{:?}", details(&alert));
         alert.rule = Rule::OpenDoor;

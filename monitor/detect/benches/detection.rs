@@ -16,7 +16,7 @@ use rollcall_attribute::{
     object::Objects,
     observation::{Observation, Outcome},
 };
-use rollcall_detect::{Detector, Finding, Settings};
+use rollcall_detect::{Detector, DetectorSettings, Finding};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 
 /// Observations that are made, and measured, together.
@@ -197,7 +197,7 @@ struct Scene {
 impl Scene {
     fn new() -> Scene {
         Scene {
-            detector: Detector::new(Settings::default(), HashKey::new([7; 16])),
+            detector: Detector::new(DetectorSettings::default(), HashKey::new([7; 16])),
             route: Arc::from("GET /v1/customers/{id}"),
             findings: Vec::new(),
         }

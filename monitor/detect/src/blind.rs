@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Finding, Phase, finding::Rule};
+use super::{Figures, Finding, Phase, finding::Rule, shown::Addresses};
 
 /// A share of requests lost above which figures are unreliable: one in a hundred hides few objects of a walk, and more
 /// is a sign that the ring is too small.
@@ -28,9 +28,6 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 const PERIOD: Duration = Duration::from_secs(1);
 
 const CAUSES: [&str; 3] = ["~loss", "~opaque", "~overload"];
-
-/// Addresses that a finding names.
-const ADDRESSES: usize = 10;
 
 /// Why some connections were not seen whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +63,6 @@ pub(super) struct Blind {
     loss: f64,
     opaque: f64,
     forgotten: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next: Timestamp,
     open: [Option<Open>; CAUSES.len()],
     /// Connections end with the process, and so does what is said of them.
@@ -83,7 +79,7 @@ struct Connections {
     latest: Timestamp,
     /// Of these, how many had been looked at.
     looked_at: u64,
-    addresses: Vec<IpAddr>,
+    addresses: Addresses,
     /// The count at which it is told again.
     next: u64,
     open: Option<Open>,
@@ -91,9 +87,7 @@ struct Connections {
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Open {
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     first: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last: Timestamp,
     /// What was forgotten, or the connections that were not seen whole, in all.
     count: u64,
@@ -114,9 +108,7 @@ impl Blind {
     pub(super) fn unseen(&mut self, why: Unseen, client: IpAddr) {
         let connections = &mut self.unseen[why as usize];
         connections.fresh += 1;
-        if connections.addresses.len() < ADDRESSES && !connections.addresses.contains(&client) {
-            connections.addresses.push(client);
-        }
+        connections.addresses.push(client);
     }
 
     /// Looks at everything once a second. `now` is the detector's time, `at` the source's; `forgotten` tells how many
@@ -140,12 +132,12 @@ impl Blind {
             match open {
                 Some(open) if is_so => (open.last, open.count) = (now, open.count + count),
                 Some(over) if now.since(over.last) >= QUIET => {
-                    out.push(over.finding(cause, Phase::Ends, at, &[]));
+                    out.push(over.finding(cause, Phase::Ends, at, Vec::new()));
                     *open = None;
                 }
                 None if is_so => {
                     let begun = Open { first: at, last: now, count };
-                    out.push(begun.finding(cause, Phase::Begins, at, &[]));
+                    out.push(begun.finding(cause, Phase::Begins, at, Vec::new()));
                     *open = Some(begun);
                 }
                 _ => {}
@@ -185,7 +177,7 @@ impl Connections {
         };
         let open = *self.open.get_or_insert(Open { first: at, last: now, count: fresh });
         self.next = open.count.saturating_mul(2);
-        let finding = open.finding(why.route(), phase, at, &self.addresses);
+        let finding = open.finding(why.route(), phase, at, self.addresses.list());
         if phase == Phase::Ends {
             *self = Connections::default();
         }
@@ -194,7 +186,7 @@ impl Connections {
 }
 
 impl Open {
-    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp, addresses: &[IpAddr]) -> Finding {
+    fn finding(&self, cause: &'static str, phase: Phase, at: Timestamp, addresses: Vec<IpAddr>) -> Finding {
         Finding {
             phase,
             rule: Rule::Blind,
@@ -202,14 +194,13 @@ impl Open {
             client: None,
             route: cause.into(),
             window: PERIOD,
-            limit: 0,
-            distinct: self.count,
-            distinct_error: 0,
-            requests: 0,
-            bytes: 0,
-            first_seen: self.first,
-            last_seen: at,
-            addresses: addresses.to_vec(),
+            figures: Figures {
+                distinct: self.count,
+                first_seen: self.first,
+                last_seen: at,
+                addresses,
+                ..Figures::default()
+            },
             sample_objects: Vec::new(),
             signals: Vec::new(),
             loss: 0.0,
@@ -240,7 +231,8 @@ mod tests {
             let mut out = Vec::new();
             blind.tick(Timestamp(second * S), Timestamp(second * S), || forgotten, &mut out);
             told.extend(
-                out.iter().map(|found| (second, found.route.to_string(), found.phase, found.distinct)),
+                out.iter()
+                    .map(|found| (second, found.route.to_string(), found.phase, found.figures.distinct)),
             );
         }
         let told: Vec<(u64, &str, Phase, u64)> =
@@ -269,7 +261,7 @@ mod tests {
                 let mut out = Vec::new();
                 blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
                 if let Some(found) = out.first() {
-                    assert_eq!((&*found.route, found.addresses.len()), ("~unseen", 1));
+                    assert_eq!((&*found.route, found.figures.addresses.len()), ("~unseen", 1));
                     told = told.or(Some(second));
                 }
             }
@@ -289,7 +281,7 @@ mod tests {
             blind.tick(Timestamp(second * S), Timestamp(second * S), || 0, &mut out);
             told.extend(out.into_iter().map(|found| {
                 assert_eq!(&*found.route, "~multipath");
-                (second, found.phase, found.distinct, found.addresses.len())
+                (second, found.phase, found.figures.distinct, found.figures.addresses.len())
             }));
         }
         use Phase::{Begins, Ends, Grows};

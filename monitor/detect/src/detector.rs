@@ -1,29 +1,29 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
-mod restore;
-
 use std::{net::IpAddr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use restore::Kept;
-
 use rollcall_attribute::{
-    client::{ClientKey, Clients},
+    client::{ClientKey, Clients, MOST_KEYS},
     observation::{Observation, Outcome},
-    route::{FEW, NEW, Origin, outcome, service},
+    route::{FEW, NEW, Origin, full_name, outcome},
 };
-use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_model::{
+    hash::HashKey,
+    state::{self, Inconsistent},
+    time::Timestamp,
+};
 
 use super::{
     Budget, Finding, Phase, Policy, Rule,
+    answers::{Answers, RouteHashes},
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally},
     clock::Clock,
     crowd::{self, Crowd, Hour, Lens},
     identities::Identities,
     named::Choice,
-    routes::{Names, Routes},
 };
 
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
@@ -32,7 +32,7 @@ const LEAST_VOLUME: u64 = 4_096;
 
 /// How detection is set up.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct DetectorSettings {
     pub policy: Policy,
     pub budget: Budget,
     /// Bytes of answers about new objects that a client may take from a route within an hour.
@@ -40,15 +40,15 @@ pub struct Settings {
 }
 
 /// The default limits, in 64 MiB, and 256 MiB of answers: more than people look at, less than a dump of accounts.
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
+impl Default for DetectorSettings {
+    fn default() -> DetectorSettings {
+        DetectorSettings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 }
     }
 }
 
 /// What the detector counts. All but the last few only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct DetectorCounters {
     /// Observations taken in.
     pub observations: u64,
     /// Of these, calls without an object.
@@ -60,9 +60,9 @@ pub struct Counters {
     /// Times that the source's clock was set back.
     pub clock_set_back: u64,
     /// Of both families of client keys.
-    pub tally: client::Counters,
+    pub tally: client::TallyCounters,
     /// Of routes.
-    pub crowd: crowd::Counters,
+    pub crowd: crowd::CrowdCounters,
     /// Bytes that the tables take, fixed at the start.
     pub bytes: u64,
 }
@@ -74,21 +74,21 @@ pub struct Detector {
     policy: Policy,
     bytes_limit: u64,
     loss: f64,
-    names: Names,
+    names: RouteHashes,
     /// The objects of the call that is being taken in.
     choice: Choice,
     /// [`NEW`] of the service whose turn it was last.
     new: Arc<str>,
     /// The least limit.
     least: u32,
-    state: State,
+    state: DetectorState,
 }
 
 /// What a detector has learned from observations: all that has to be kept for another to go on where it was.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct State {
+pub struct DetectorState {
     clock: Clock,
-    routes: Routes,
+    answers: Answers,
     /// Counts by address. In tables of its own, so that nobody pushes it out with made-up credentials.
     addresses: Tally,
     /// Counts by credential.
@@ -96,23 +96,32 @@ pub struct State {
     crowd: Crowd,
     identities: Identities,
     blind: Blind,
-    counters: Counters,
+    counters: DetectorCounters,
+}
+
+/// Which tables of a state could be taken up. Those of another size, or for other windows, begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// What each client has touched.
+    pub clients: bool,
+    /// What everybody has, and what is usual on each route.
+    pub routes: bool,
 }
 
 impl Detector {
     /// A detector as `settings` say; `key` keys every table.
-    pub fn new(settings: Settings, key: HashKey) -> Detector {
-        let Settings { policy, budget, bytes_limit } = settings;
+    pub fn new(settings: DetectorSettings, key: HashKey) -> Detector {
+        let DetectorSettings { policy, budget, bytes_limit } = settings;
         let sizes = budget.tally(policy.windows().len());
-        let state = State {
+        let state = DetectorState {
             clock: Clock::default(),
-            routes: Routes::default(),
-            addresses: Tally::new(sizes, &policy, true, key),
-            credentials: Tally::new(sizes, &policy, false, key),
+            answers: Answers::default(),
+            addresses: Tally::new(sizes, &policy, true),
+            credentials: Tally::new(sizes, &policy, false),
             crowd: Crowd::new(budget.crowd()),
             identities: Identities::new(budget.proven()),
             blind: Blind::default(),
-            counters: Counters { bytes: budget.bytes() as u64, ..Counters::default() },
+            counters: DetectorCounters { bytes: budget.bytes() as u64, ..DetectorCounters::default() },
         };
         Detector {
             key,
@@ -120,11 +129,55 @@ impl Detector {
             policy,
             bytes_limit,
             loss: 0.0,
-            names: Names::default(),
+            names: RouteHashes::default(),
             choice: Choice::new(key),
             new: NEW.into(),
             state,
         }
+    }
+
+    /// A detector that goes on at `now` where the one was that had come to `state`, under the same key. DetectorSettings may have
+    /// changed since: new limits hold from now on; with other windows, or another budget, tables begin anew.
+    ///
+    /// # Errors
+    ///
+    /// If the state is not one that a detector comes to.
+    pub fn restore(
+        settings: DetectorSettings,
+        key: HashKey,
+        mut state: DetectorState,
+        now: Timestamp,
+        names: &mut state::Names,
+    ) -> Result<(Detector, Kept), Inconsistent> {
+        let DetectorSettings { policy, budget, bytes_limit } = settings;
+        let kept = state.fit(&policy, budget);
+        if kept.clients {
+            state.addresses.restore(&policy, names)?;
+            state.credentials.restore(&policy, names)?;
+        } else {
+            let sizes = budget.tally(policy.windows().len());
+            state.addresses = Tally::new(sizes, &policy, true);
+            state.credentials = Tally::new(sizes, &policy, false);
+        }
+        if kept.routes {
+            state.crowd.restore(names);
+        } else {
+            state.crowd = Crowd::new(budget.crowd());
+        }
+        if !state.identities.fits(budget.proven()) {
+            state.identities = Identities::new(budget.proven());
+        }
+        state.counters.bytes = budget.bytes() as u64;
+        state.clock.resume(now);
+        let (names, choice) = (RouteHashes::default(), Choice::new(key));
+        let (new, least) = (NEW.into(), policy.least());
+        let detector = Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, state };
+        Ok((detector, kept))
+    }
+
+    /// All that has to be kept for another detector to go on from here.
+    pub fn state(&self) -> &DetectorState {
+        &self.state
     }
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for findings from now on.
@@ -169,7 +222,7 @@ impl Detector {
         }
         let is_new = self.is_new(observation) && !self.policy.has_limits(route);
         let route_hash = self.names.hash(route, self.key);
-        let facts = self.state.routes.call(route_hash, status, response_bytes);
+        let facts = self.state.answers.call(route_hash, status, response_bytes);
         let is_proof = facts.checks_credentials && is_answer(status);
         if objects.is_empty() || !(touches || refused) {
             if is_proof {
@@ -177,7 +230,7 @@ impl Detector {
             }
             return;
         }
-        let mut hashes = [0; client::MOST_KEYS];
+        let mut hashes = [0; MOST_KEYS];
         for (hash, client) in hashes.iter_mut().zip(clients.keys()) {
             *hash = self.key.hash(&client.to_bytes());
         }
@@ -188,7 +241,7 @@ impl Detector {
         let is_partner = self.is_partner(clients, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
-        let State { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
         address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
@@ -238,7 +291,7 @@ impl Detector {
         }
         // What went over a limit is told already.
         if is_new && touches && !is_partner && out.len() == start {
-            let new = service::new_of(route);
+            let new = full_name::new_of(route);
             if *self.new != *new {
                 self.new = new.into();
             }
@@ -265,7 +318,7 @@ impl Detector {
             return;
         }
         let route_hash = self.names.hash(route, self.key);
-        if self.state.routes.checks_credentials(route_hash) {
+        if self.state.answers.checks_credentials(route_hash) {
             self.prove(clients, self.state.clock.time(*at));
         }
     }
@@ -281,7 +334,7 @@ impl Detector {
         let start = out.len();
         let route_hash = self.names.hash(route, self.key);
         self.choice.first(objects, client::weight(sampling));
-        let State { clock, addresses, credentials, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, .. } = &mut self.state;
         let call = Call {
             at,
             now: clock.time(at),
@@ -318,7 +371,7 @@ impl Detector {
 
     /// The clients that have touched most on a route, `most` at most: for people to look at.
     pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
-        let State { clock, addresses, credentials, .. } = &self.state;
+        let DetectorState { clock, addresses, credentials, .. } = &self.state;
         let now = clock.time(now);
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         let mut all = addresses.busiest(now, context, most);
@@ -333,9 +386,9 @@ impl Detector {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
-        let State { clock, addresses, credentials, crowd, counters, .. } = &self.state;
-        Counters {
+    pub fn counters(&self) -> DetectorCounters {
+        let DetectorState { clock, addresses, credentials, crowd, counters, .. } = &self.state;
+        DetectorCounters {
             clock_set_back: clock.set_back(),
             tally: addresses.counters().with(credentials.counters()),
             crowd: crowd.counters(),
@@ -344,7 +397,7 @@ impl Detector {
     }
 
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        let State { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
         self.policy.advance(clock.source(now));
         let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
         addresses.tick(now, context, out);
@@ -362,7 +415,7 @@ impl Detector {
 
     /// Whether a partner made the call: from its address, or with its credential if that has proved good.
     fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
-        let State { identities, .. } = &mut self.state;
+        let DetectorState { identities, .. } = &mut self.state;
         let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
         self.policy.has_partner(clients.by_address())
             || self.policy.has_partner(clients.by_credential())
@@ -379,7 +432,8 @@ impl Detector {
             finding.loss = self.loss;
             if finding.client.is_none() && finding.rule != Rule::Blind {
                 // What looks at everybody goes by the detector's time.
-                for time in [&mut finding.at, &mut finding.first_seen, &mut finding.last_seen] {
+                for time in [&mut finding.at, &mut finding.figures.first_seen, &mut finding.figures.last_seen]
+                {
                     *time = self.state.clock.source(*time);
                 }
             }
@@ -389,6 +443,17 @@ impl Detector {
                 finding.signals.sort();
                 finding.signals.dedup();
             }
+        }
+    }
+}
+
+impl DetectorState {
+    /// What of it fits the settings.
+    fn fit(&self, policy: &Policy, budget: Budget) -> Kept {
+        let sizes = budget.tally(policy.windows().len());
+        Kept {
+            clients: self.addresses.fits(sizes, policy, true) && self.credentials.fits(sizes, policy, false),
+            routes: self.crowd.fits(budget.crowd()),
         }
     }
 }

@@ -3,10 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rollcall_attribute::client::ClientKey;
-use rollcall_model::{
-    state::shared,
-    time::{Timestamp, nanoseconds},
-};
+use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What a finding says has happened. In the order in which metrics and docs name them.
@@ -96,18 +93,28 @@ pub struct Finding {
     pub phase: Phase,
     pub rule: Rule,
     /// The time of the observation that led to it, or of the end.
-    #[serde(with = "nanoseconds")]
     pub at: Timestamp,
     /// Nobody in particular where the rule looks at everybody's calls.
     pub client: Option<ClientKey>,
     /// The route, or [`ANY_ROUTE`].
-    #[serde(with = "shared")]
     pub route: Arc<str>,
     /// The shortest window that passed the threshold.
     pub window: Duration,
-    /// That window's limit.
+    pub figures: Figures,
+    /// The latest few of the objects.
+    pub sample_objects: Vec<String>,
+    /// Other rules that agree.
+    pub signals: Vec<Rule>,
+    /// The share of traffic that was lost meanwhile, from 0 to 1.
+    pub loss: f64,
+}
+
+/// What was counted: of a finding, and of an alert as of the finding that it tells of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// The limit of the window.
     pub limit: u32,
-    /// Distinct objects in that window; at the end, the most there were.
+    /// Distinct objects in the window; at the end, the most there were.
     pub distinct: u64,
     /// One standard error of `distinct`; 0 unless calls are sampled.
     pub distinct_error: u64,
@@ -116,17 +123,9 @@ pub struct Finding {
     /// Bytes of answers about objects that were new to the client, where the rule goes by them.
     pub bytes: u64,
     /// The first of the calls that were over the limit together when it began.
-    #[serde(with = "nanoseconds")]
     pub first_seen: Timestamp,
     /// The client's latest call on the route.
-    #[serde(with = "nanoseconds")]
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,
-    /// The latest few of the objects.
-    pub sample_objects: Vec<String>,
-    /// Other rules that agree.
-    pub signals: Vec<Rule>,
-    /// The share of traffic that was lost meanwhile, from 0 to 1.
-    pub loss: f64,
 }

@@ -5,7 +5,9 @@
 //! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
 
 pub mod alert;
+mod answers;
 mod blind;
+mod bloom;
 pub mod budget;
 mod client;
 mod clock;
@@ -23,14 +25,14 @@ pub mod partner;
 pub mod peaks;
 mod people;
 pub mod policy;
-mod routes;
+mod shown;
 
 pub use blind::Unseen;
 pub use budget::Budget;
-pub use client::{Busy, Counters as TallyCounters};
-pub use crowd::{Counters as CrowdCounters, Hour};
-pub use detector::{Counters, Detector, Kept, Settings, State};
-pub use finding::{Finding, Phase, Rule};
+pub use client::{Busy, TallyCounters};
+pub use crowd::{CrowdCounters, Hour};
+pub use detector::{Detector, DetectorCounters, DetectorSettings, DetectorState, Kept};
+pub use finding::{Figures, Finding, Phase, Rule};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};
 pub use notice::Notices;

@@ -13,11 +13,14 @@ use rollcall_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::mix::place;
+use super::{bloom, mix::place};
 
 /// Bits set for an object. Five hold 2.9 million objects in a generation of 3 MiB; with four it would be 4 million, but
 /// one new object in eight would pass for known when both are half full.
 const BITS: u32 = 5;
+
+/// Bits of a line.
+const LINE_BITS: u64 = 512;
 
 /// A generation's age: what nobody touches for one to two weeks is touched by nobody.
 const LIFE: Duration = Duration::from_secs(7 * 86_400);
@@ -41,7 +44,6 @@ pub(super) struct Memory {
     previous: Lines,
     /// Bits set in the current generation.
     set: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     /// Generations that were turned.
     pub(super) turned: u64,
@@ -71,7 +73,7 @@ impl Memory {
 
     /// Whether the object with this hash is known.
     pub(super) fn knows(&self, hash: u64) -> bool {
-        let known = |lines: &Lines| lines.line(hash).is_some_and(|line| line.lacks(hash) == 0);
+        let known = |lines: &Lines| lines.line(hash).is_some_and(|line| bloom::has(&line.words, hash, BITS));
         known(&self.current) || known(&self.previous)
     }
 
@@ -80,16 +82,16 @@ impl Memory {
         if self.since == Timestamp::default() {
             self.since = now;
         }
-        let half = self.current.0.len() as u64 * u64::from(Line::BITS) / 2;
+        let half = self.current.0.len() as u64 * LINE_BITS / 2;
         if self.set >= half || now.since(self.since) >= LIFE {
             std::mem::swap(&mut self.current, &mut self.previous);
             self.current.0.fill(Line::default());
             (self.set, self.since) = (0, now);
             self.turned += 1;
         }
-        let lacked = self.current.line_mut(hash).map_or(0, |line| line.add(hash));
-        self.set += u64::from(lacked);
-        lacked == 0 || self.previous.line(hash).is_some_and(|line| line.lacks(hash) == 0)
+        let lacked = self.current.line_mut(hash).map_or(0, |line| bloom::add(&mut line.words, hash, BITS));
+        self.set += lacked;
+        lacked == 0 || self.previous.line(hash).is_some_and(|line| bloom::has(&line.words, hash, BITS))
     }
 }
 
@@ -101,33 +103,6 @@ impl Lines {
     fn line_mut(&mut self, hash: u64) -> Option<&mut Line> {
         let count = self.0.len();
         self.0.get_mut(place(hash, count))
-    }
-}
-
-impl Line {
-    const BITS: u32 = 512;
-
-    /// The object's bits, from the lower bits of its hash; the line comes from the upper ones.
-    fn places(hash: u64) -> impl Iterator<Item = (usize, u64)> {
-        (0..BITS).map(move |n| {
-            let bit = (hash >> (9 * n)) & 511;
-            ((bit >> 6) as usize, 1 << (bit & 63))
-        })
-    }
-
-    /// How many of the object's bits are not set.
-    fn lacks(&self, hash: u64) -> u32 {
-        Line::places(hash).filter(|&(word, bit)| self.words[word] & bit == 0).count() as u32
-    }
-
-    /// Sets the object's bits; returns how many were not set.
-    fn add(&mut self, hash: u64) -> u32 {
-        let mut lacked = 0;
-        for (word, bit) in Line::places(hash) {
-            lacked += u32::from(self.words[word] & bit == 0);
-            self.words[word] |= bit;
-        }
-        lacked
     }
 }
 

@@ -81,8 +81,20 @@ impl Choice {
 }
 
 fn named(key: HashKey, at: usize, object: &str, weight: u32) -> Named {
-    let number = super::client::number(object);
+    let number = number(object);
     Named { at: at as u32, hash: key.hash(object.as_bytes()), number, weight, is_first: false }
+}
+
+/// The number in an object like `1042`, `cust-1042` or `7/1042`: the digits at its end, if letters at most and
+/// a separator stand before them.
+fn number(object: &str) -> Option<u64> {
+    let last = object.rsplit('/').next().unwrap_or(object);
+    let digits =
+        last.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(['-', '_', ':', '+']);
+    if digits.len() > 18 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
 }
 
 /// The places of the objects that count among `hashes`, each once: first [`ONE_BY_ONE`], then a sample of one in two to the
@@ -159,6 +171,23 @@ mod tests {
 
     fn weight(named: &[Named]) -> f64 {
         named.iter().map(|named| f64::from(named.weight) / f64::from(UNIT)).sum()
+    }
+
+    #[test]
+    fn the_number_stands_at_the_end() {
+        for (object, expected) in [
+            ("1042", Some(1042)),
+            ("cust-001042", Some(1042)),
+            ("7/1042", Some(1042)),
+            ("order:5", Some(5)),
+            ("3f2a9c01-x", None),
+            ("page=2", None),
+            ("alice", None),
+            ("1234567890123456789", None),
+            ("", None),
+        ] {
+            assert_eq!(number(object), expected, "{object}");
+        }
     }
 
     #[test]

@@ -6,23 +6,19 @@
 //!
 //! There is one finding for each rule and route. It ends when the route has not shown it for a day.
 
-mod stored;
-
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, sync::Arc, time::Duration};
 
 use hashbrown::{HashTable, hash_table::Entry};
 use serde::{Deserialize, Serialize};
 
-pub use stored::Stored;
-
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
     hash::HashKey,
-    state::shared,
-    time::{Timestamp, nanoseconds},
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
 };
 
-use super::{Finding, Phase, Rule, client::sample};
+use super::{Figures, Finding, Phase, Rule, shown::sample};
 
 /// Objects that are read without a credential before a door counts as open.
 const OPEN_OBJECTS: usize = 3;
@@ -51,7 +47,6 @@ struct Noted {
     #[serde(skip)]
     hash: u64,
     rule: Rule,
-    #[serde(with = "shared")]
     route: Arc<str>,
     client: ClientKey,
     address: IpAddr,
@@ -59,11 +54,17 @@ struct Noted {
     objects: Vec<u64>,
     sample: Option<String>,
     calls: u64,
-    #[serde(with = "nanoseconds")]
     first: Timestamp,
-    #[serde(with = "nanoseconds")]
     last: Timestamp,
     begun: bool,
+}
+
+/// [`Notices`], written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredNotices<'a> {
+    noted: Vec<Cow<'a, Noted>>,
+    suppressed: u64,
+    next_sweep: Timestamp,
 }
 
 /// A call that shows something about its route.
@@ -135,6 +136,40 @@ impl Notices {
         }
     }
 
+    /// What is to be written down.
+    pub fn checkpoint(&self) -> StoredNotices<'_> {
+        let mut noted: Vec<&Noted> = self.noted.iter().collect();
+        noted.sort_by(|a, b| (a.rule, &a.route).cmp(&(b.rule, &b.route)));
+        StoredNotices {
+            noted: noted.into_iter().map(Cow::Borrowed).collect(),
+            suppressed: self.suppressed,
+            next_sweep: self.next_sweep,
+        }
+    }
+
+    /// Notices that go on from `stored` at `now`. Nothing was shown later than that, whatever the clock said then.
+    pub fn restore(
+        key: HashKey,
+        stored: StoredNotices<'_>,
+        now: Timestamp,
+        names: &mut Names,
+    ) -> Result<Notices, Inconsistent> {
+        let StoredNotices { noted, suppressed, next_sweep } = stored;
+        check(noted.len() <= MOST, "too much has been noted")?;
+        let mut table = HashTable::with_capacity(noted.len());
+        for noted in noted {
+            let mut noted = noted.into_owned();
+            check(noted.objects.len() <= OPEN_OBJECTS, "too many objects have been noted")?;
+            noted.route = names.share(&noted.route);
+            noted.last = noted.last.min(now);
+            noted.hash = hash(key, noted.rule, &noted.route);
+            let same = |other: &Noted| (other.rule, &other.route) == (noted.rule, &noted.route);
+            check(table.find(noted.hash, same).is_none(), "a route has been noted twice")?;
+            table.insert_unique(noted.hash, noted, |noted| noted.hash);
+        }
+        Ok(Notices { key, noted: table, suppressed, next_sweep: next_sweep.min(now + SWEEP) })
+    }
+
     /// Lets time pass: ends what has not been shown for long.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
         if now < self.next_sweep {
@@ -162,14 +197,14 @@ impl Noted {
             client: Some(self.client),
             route: Arc::clone(&self.route),
             window: Duration::ZERO,
-            limit: 0,
-            distinct: self.objects.len() as u64,
-            distinct_error: 0,
-            requests: self.calls,
-            bytes: 0,
-            first_seen: self.first,
-            last_seen: self.last,
-            addresses: vec![self.address],
+            figures: Figures {
+                distinct: self.objects.len() as u64,
+                requests: self.calls,
+                first_seen: self.first,
+                last_seen: self.last,
+                addresses: vec![self.address],
+                ..Figures::default()
+            },
             sample_objects: self.sample.iter().cloned().collect(),
             signals: Vec::new(),
             loss: 0.0,
@@ -206,7 +241,7 @@ mod tests {
         }
         let mut out = Vec::new();
         notices.tick(Timestamp(26 * 3_600 * S), &mut out);
-        assert_eq!((out.len(), out[0].phase, out[0].requests), (1, Phase::Ends, 5));
+        assert_eq!((out.len(), out[0].phase, out[0].figures.requests), (1, Phase::Ends, 5));
         assert_eq!(
             show(&mut notices, Rule::OpenDoor, "GET /a/{id}", "1", 200_000).len(),
             0,

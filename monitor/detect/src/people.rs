@@ -40,9 +40,7 @@ pub(super) struct People {
     /// The place of the latest.
     latest: usize,
     /// When it began, and its latest object came.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     began: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last: Timestamp,
     /// People whose turns are no longer among the latest.
     left: Callers,

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use rollcall_attribute::{client::ClientKey, route::service};
+use rollcall_attribute::{client::ClientKey, route::full_name};
 use rollcall_model::time::Timestamp;
 
 use super::{
@@ -126,14 +126,16 @@ impl Policy {
 
     /// The services that limits name.
     pub fn services(&self) -> impl Iterator<Item = &str> {
-        let services =
-            self.routes.keys().map(|name| if service::is_name(name) { name } else { service::split(name).0 });
+        let services = self
+            .routes
+            .keys()
+            .map(|name| if full_name::is_name(name) { name } else { full_name::split(name).0 });
         services.filter(|service| !service.is_empty())
     }
 
     /// Whether there are limits for `route` alone, by its full name.
     pub(super) fn has_limits(&self, route: &str) -> bool {
-        self.routes.contains_key(route) || self.routes.contains_key(service::split(route).1)
+        self.routes.contains_key(route) || self.routes.contains_key(full_name::split(route).1)
     }
 
     /// The limits that apply to a client on a route.
@@ -155,7 +157,7 @@ impl Policy {
         if self.routes.is_empty() {
             return None;
         }
-        let (service, route) = service::split(name);
+        let (service, route) = full_name::split(name);
         // Where several of these have limits, the first has them all.
         [name, route, service].iter().find_map(|name| self.routes.get(*name)).copied()
     }
@@ -170,15 +172,15 @@ impl Policy {
             own.entry(name).or_insert_with(|| Rules::new(false)).add(window, rule)?;
         }
         let (services, routes): (Vec<&str>, Vec<&str>) =
-            own.keys().copied().partition(|name| service::is_name(name));
-        let everywhere = routes.iter().copied().filter(|name| service::split(name).0.is_empty());
+            own.keys().copied().partition(|name| full_name::is_name(name));
+        let everywhere = routes.iter().copied().filter(|name| full_name::split(name).0.is_empty());
         let pairs =
             everywhere.flat_map(|route| services.iter().map(move |service| format!("{service} {route}")));
         let names: BTreeSet<String> = own.keys().map(|&name| name.to_owned()).chain(pairs).collect();
         for name in names {
             let everyone = &self.rows[0];
             let mut rules = Rules { timed: Vec::new(), ..everyone.clone() };
-            let (service, route) = service::split(&name);
+            let (service, route) = full_name::split(&name);
             let layers = if service.is_empty() { vec![&*name] } else { vec![&*name, route, service] };
             for layer in layers.iter().filter_map(|layer| own.get(layer)) {
                 rules.timed.extend_from_slice(&layer.timed);

@@ -14,7 +14,7 @@ use rollcall_attribute::{
     object::Objects,
     observation::{Observation, Outcome},
 };
-use rollcall_detect::{Budget, Detector, Policy, Settings};
+use rollcall_detect::{Budget, Detector, DetectorSettings, Policy};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 
 struct Counting;
@@ -42,7 +42,8 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn detection_in_steady_state_allocates_nothing() {
-    let settings = Settings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 };
+    let settings =
+        DetectorSettings { policy: Policy::default(), budget: Budget::default(), bytes_limit: 256 << 20 };
     let key = HashKey::new([1; 16]);
     let mut detector = Detector::new(settings, key);
     let route: Arc<str> = "GET /v1/customers/{id}".into();

@@ -2,7 +2,7 @@
 //!
 //! It takes observations from wherever they come, in the order in which they were made.
 
-use std::{collections::BTreeSet, net::IpAddr, vec};
+use std::{collections::BTreeSet, vec};
 
 use rollcall_attribute::{
     client::ClientKey,
@@ -10,7 +10,7 @@ use rollcall_attribute::{
     route::Origin,
 };
 use rollcall_detect::{
-    self, Busy, Detector, Finding, Hour, Notices, Peaks, Rule, Unseen,
+    self, Detector, Finding, Notices, Peaks, Rule,
     alert::{self, Alert, Alerts, Joined},
     notice::Shown,
 };
@@ -31,14 +31,14 @@ pub struct Alerting {
 
 /// What alerting counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub detector: rollcall_detect::Counters,
-    pub alerts: alert::Counters,
+pub struct AlertingCounters {
+    pub detector: rollcall_detect::DetectorCounters,
+    pub alerts: alert::AlertCounters,
 }
 
 impl Alerting {
     /// Alerting as `settings` say; `key` keys every table that traffic fills.
-    pub fn new(settings: rollcall_detect::Settings, key: HashKey) -> Alerting {
+    pub fn new(settings: rollcall_detect::DetectorSettings, key: HashKey) -> Alerting {
         let (notices, alerts) = (Notices::new(key), Alerts::new(OPEN_ALERTS, key));
         Alerting::with(Detector::new(settings, key), notices, alerts)
     }
@@ -56,6 +56,16 @@ impl Alerting {
     /// The peaks, if they are kept.
     pub fn peaks(&self) -> Option<&Peaks> {
         self.peaks.as_ref()
+    }
+
+    /// What observations are handed to.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    /// The same, to tell it of what is no observation.
+    pub fn detector_mut(&mut self) -> &mut Detector {
+        &mut self.detector
     }
 
     /// Takes in one observation and appends the alerts that it leads to.
@@ -94,51 +104,16 @@ impl Alerting {
         self.alerts.tick(now, out);
     }
 
-    /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
-    pub fn set_loss(&mut self, loss: f64) {
-        self.detector.set_loss(loss);
-    }
-
-    /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
-    pub fn set_opaque(&mut self, share: f64) {
-        self.detector.set_opaque(share);
-    }
-
-    /// Takes note of a connection of `client` that is not seen whole.
-    pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
-        self.detector.unseen(why, client);
-    }
-
-    /// The limits in force.
-    pub fn policy(&self) -> &rollcall_detect::Policy {
-        self.detector.policy()
-    }
-
-    /// Whether an observation counts for [`rollcall_attribute::route::NEW`] too.
-    pub fn is_new(&self, observation: &Observation) -> bool {
-        self.detector.is_new(observation)
-    }
-
-    /// What the running hour has brought on a route; `None` if it is not followed.
-    pub fn hour(&self, route: &str) -> Option<Hour> {
-        self.detector.hour(route)
-    }
-
-    /// The clients that have touched most on a route, `most` at most.
-    pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
-        self.detector.busiest(now, most)
-    }
-
     /// The ids of the alerts that are open.
     pub fn open_alerts(&self) -> BTreeSet<String> {
         self.alerts.open()
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> AlertingCounters {
         let mut alerts = self.alerts.counters();
         alerts.suppressed += self.notices.suppressed();
-        Counters { detector: self.detector.counters(), alerts }
+        AlertingCounters { detector: self.detector.counters(), alerts }
     }
 
     /// A call counts.

@@ -25,7 +25,7 @@ use super::held::{Held, HeldCalls};
 pub struct Attributor {
     key: HashKey,
     pub(super) lenses: Lenses,
-    pub(super) counted: client::Counters,
+    pub(super) counted: client::ClientCounters,
     services: Services,
     never: Vec<NeverMatches>,
     attribution: Attribution,
@@ -41,9 +41,9 @@ pub struct Attributor {
 
 /// What attribution counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub clients: client::Counters,
-    pub routes: route::Counters,
+pub struct AttributorCounters {
+    pub clients: client::ClientCounters,
+    pub routes: route::RouteCounters,
 }
 
 impl Attributor {
@@ -61,7 +61,7 @@ impl Attributor {
         Attributor {
             key,
             lenses: Lenses::new(clients, key),
-            counted: client::Counters::default(),
+            counted: client::ClientCounters::default(),
             services,
             never,
             attribution: Attribution::default(),
@@ -156,8 +156,8 @@ impl Attributor {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
-        Counters { clients: self.counted, routes: self.services.counters() }
+    pub fn counters(&self) -> AttributorCounters {
+        AttributorCounters { clients: self.counted, routes: self.services.counters() }
     }
 
     /// Memory of calls whose exchanges are under way.

@@ -1,31 +1,42 @@
 //! From exchanges to alerts: the half of the engine that knows clients, routes and accounts. What makes observations
 //! ([`Attributor`]) and what takes them ([`Alerting`]), joined.
 
-mod stored;
-
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration, vec};
+use std::{borrow::Cow, collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration, vec};
 
 use rollcall_attribute::{
     client::{self, ClientKey, Clients},
     object::Objects,
     observation::Observation,
-    route::{self, NeverMatches, Summary},
+    route::{
+        self, NeverMatches, Summary,
+        service::{self, Services},
+    },
 };
 use rollcall_detect::{
-    self, Busy, Peaks, Unseen,
-    alert::{self, Alert, Joined},
+    self, Busy, Detector, Kept, Notices, Peaks, Rule, Unseen,
+    alert::{self, Alert, Alerts, Joined},
+    notice,
 };
 use rollcall_http::exchange::Exchange;
-use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_model::{
+    hash::HashKey,
+    state::{Inconsistent, Names},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
 
-use super::{alerting::Alerting, attributor::Attributor};
+use super::{
+    alerting::{Alerting, OPEN_ALERTS},
+    attributor::Attributor,
+    checkpoint::{self, Draft, RestoreError},
+};
 
 /// How detection is set up.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub clients: client::Settings,
     pub routes: route::Settings,
-    pub detector: rollcall_detect::Settings,
+    pub detector: rollcall_detect::DetectorSettings,
 }
 
 /// Attribution, detection and alerts.
@@ -49,11 +60,29 @@ pub struct Attributed<'a> {
 
 /// What every part counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub clients: client::Counters,
-    pub routes: route::Counters,
-    pub detector: rollcall_detect::Counters,
-    pub alerts: alert::Counters,
+pub struct DetectionCounters {
+    pub clients: client::ClientCounters,
+    pub routes: route::RouteCounters,
+    pub detector: rollcall_detect::DetectorCounters,
+    pub alerts: alert::AlertCounters,
+}
+
+/// [`Detection`], written down. Settings are not: those of now hold. Nor is what only saves time, such as what tokens claim, or
+/// what is handed on within one call. Connections that are under way end with the process. Whoever changes what this holds, at any depth, raises [`checkpoint::FORMAT`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored<'a, D> {
+    counted: client::ClientCounters,
+    /// Written down because a restart must not be the moment at which a client's own header is believed, or its calls are
+    /// the proxy's.
+    writers: Cow<'a, client::Writers>,
+    #[serde(borrow)]
+    services: service::StoredServices<'a>,
+    /// A reference to it when it is written.
+    detector: D,
+    #[serde(borrow)]
+    notices: notice::StoredNotices<'a>,
+    #[serde(borrow)]
+    alerts: alert::StoredAlerts<'a>,
 }
 
 impl Detection {
@@ -65,6 +94,77 @@ impl Detection {
             attributor: Attributor::new(clients, routes, key),
             alerting: Alerting::new(detector, key),
         }
+    }
+
+    /// All that a detection with the same key needs to go on as this one would, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told in the format, which is a defect.
+    pub fn checkpoint(&self) -> io::Result<Draft> {
+        let state = Stored {
+            counted: self.attributor.counted,
+            writers: Cow::Borrowed(self.attributor.lenses.writers()),
+            services: self.attributor.services().checkpoint(),
+            detector: self.alerting.detector.state(),
+            notices: self.alerting.notices.checkpoint(),
+            alerts: self.alerting.alerts.checkpoint(),
+        };
+        Draft::of(&state, self.key)
+    }
+
+    /// Detection that goes on at `now` from `checkpoint`, under `settings`, which may have changed: see [`Services::restore`]
+    /// and [`Detector::restore`].
+    ///
+    /// # Errors
+    ///
+    /// If it is no checkpoint, not whole, not what was written, or of another format or key.
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        checkpoint: &[u8],
+        now: Timestamp,
+    ) -> Result<(Detection, Kept), RestoreError> {
+        let state = checkpoint::read(checkpoint, key)?;
+        Ok(Detection::resume(settings, key, state, now)?)
+    }
+
+    /// Goes by what others were told of alerts: see [`Alerts::reconcile`].
+    pub fn reconcile(&mut self, told: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
+        self.alerting.alerts.reconcile(told, resolved, now);
+    }
+
+    fn resume(
+        settings: Settings,
+        key: HashKey,
+        state: Stored<'_, rollcall_detect::DetectorState>,
+        now: Timestamp,
+    ) -> Result<(Detection, Kept), Inconsistent> {
+        let Settings { clients, routes, detector: limits } = settings;
+        let Stored { counted, writers, services, detector, notices, alerts } = state;
+        let writers = writers.into_owned();
+        if !writers.is_sound() {
+            return Err(Inconsistent("more proxies than are remembered"));
+        }
+        let mut names = Names::default();
+        let services = Services::restore(routes, key, services, &mut names)?;
+        let notices = Notices::restore(key, notices, now, &mut names)?;
+        let mut alerts = Alerts::restore(OPEN_ALERTS, key, alerts, &mut names)?;
+        let (detector, kept) = Detector::restore(limits, key, detector, now, &mut names)?;
+        // With the tables, findings are gone.
+        alerts.forget_findings(
+            |rule, client| match client {
+                _ if rule.is_notice() || rule == Rule::Blind => false,
+                Some(_) => !kept.clients,
+                None => !kept.routes,
+            },
+            now,
+        );
+        let mut attributor = Attributor::with(clients, services, key);
+        attributor.lenses.resume(writers);
+        attributor.counted = counted;
+        let alerting = Alerting::with(detector, notices, alerts);
+        Ok((Detection { key, attributor, alerting }, kept))
     }
 
     /// Has the next exchanges attributed to `keys`, which are those that they were recorded with.
@@ -110,7 +210,7 @@ impl Detection {
     pub fn complete(&mut self, exchange: &Exchange<'_>, out: &mut Vec<Alert>) -> Attributed<'_> {
         let observation = self.attributor.complete(exchange);
         self.alerting.take(observation, out);
-        let is_new = self.alerting.is_new(observation);
+        let is_new = self.alerting.detector().is_new(observation);
         let Observation { route, objects, clients, .. } = observation;
         Attributed { route, objects, clients: *clients, is_new }
     }
@@ -122,24 +222,24 @@ impl Detection {
 
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
-        self.alerting.set_loss(loss);
+        self.alerting.detector_mut().set_loss(loss);
     }
 
     /// Sets the share of traffic on the watched ports that can't be read, from 0 to 1.
     pub fn set_opaque(&mut self, share: f64) {
-        self.alerting.set_opaque(share);
+        self.alerting.detector_mut().set_opaque(share);
     }
 
     /// Takes note of a connection of `client` that is not seen whole.
     pub fn unseen(&mut self, why: Unseen, client: IpAddr) {
-        self.alerting.unseen(why, client);
+        self.alerting.detector_mut().unseen(why, client);
     }
 
     /// Every route that has been called.
     pub fn routes(&self) -> Vec<Summary> {
         let mut routes = self.attributor.services().summaries();
         for summary in &mut routes {
-            let hour = self.alerting.hour(&summary.route).unwrap_or_default();
+            let hour = self.alerting.detector().hour(&summary.route).unwrap_or_default();
             (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
         }
         routes
@@ -152,12 +252,12 @@ impl Detection {
 
     /// The clients that have touched most on a route, `most` at most.
     pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
-        self.alerting.busiest(now, most)
+        self.alerting.detector().busiest(now, most)
     }
 
     /// The windows that objects are counted in, shortest first.
     pub fn windows(&self) -> &[Duration] {
-        self.alerting.policy().windows()
+        self.alerting.detector().policy().windows()
     }
 
     /// The ids of the alerts that are open.
@@ -166,9 +266,9 @@ impl Detection {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> DetectionCounters {
         let (made, taken) = (self.attributor.counters(), self.alerting.counters());
-        Counters {
+        DetectionCounters {
             clients: made.clients,
             routes: made.routes,
             detector: taken.detector,

@@ -1,48 +1,15 @@
 //! All connections: from segments to exchanges.
 
 use rollcall_model::time::Timestamp;
-use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
+use rollcall_stream::Segment;
 
 use super::{
     connection::Connection,
-    counters::{Counters, Unexplained},
-    exchange::Exchange,
+    counters::HttpCounters,
     limits::Limits,
     requests::Shared,
+    sink::{Context, ExchangeSink},
 };
-
-/// What becomes of the exchanges.
-pub trait Sink {
-    /// A request whose status is known, or that has waited for it long enough. Exactly once a request, as soon
-    /// as it is confirmed that the server accepted it.
-    fn call(&mut self, exchange: &Exchange<'_>);
-
-    /// A request with its response as complete as it will get. Exactly once a request, after [`Sink::call`].
-    fn exchange(&mut self, exchange: &Exchange<'_>);
-
-    /// The server answered a request that was not seen.
-    fn unseen(&mut self, _unseen: &Unseen) {}
-
-    /// Advice for the source: what of the connection is worth capturing.
-    fn directive(&mut self, connection: ConnectionId, directive: Directive);
-}
-
-/// An answer of HTTP/1 for which no request waited: proof of a call that nothing else is known of.
-#[derive(Clone, Copy, Debug)]
-pub struct Unseen {
-    /// `None` if no segment has told them.
-    pub endpoints: Option<Endpoints>,
-    /// When the answer was seen.
-    pub at: Timestamp,
-    pub status: Option<u16>,
-    pub why: Unexplained,
-}
-
-/// What is at hand while a connection is served.
-pub(super) struct Context<'a> {
-    pub(super) shared: &'a mut Shared,
-    pub(super) sink: &'a mut dyn Sink,
-}
 
 /// All connections, from segments to exchanges. Deterministic: the same segments and calls of
 /// [`Connections::settle`] give the same exchanges.
@@ -67,18 +34,18 @@ impl Connections {
     }
 
     /// Takes one segment.
-    pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut impl Sink) {
+    pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut impl ExchangeSink) {
         self.streams.segment(segment, &mut Context { shared: &mut self.shared, sink });
     }
 
     /// Puts late responses in order, reports what is overdue, and forgets what is over. To be called by the
     /// source each time that everything which had been captured has been handed in.
-    pub fn settle(&mut self, now: Timestamp, sink: &mut impl Sink) {
+    pub fn settle(&mut self, now: Timestamp, sink: &mut impl ExchangeSink) {
         self.streams.settle(now, &mut Context { shared: &mut self.shared, sink });
     }
 
     /// Reports everything that is known: the source has ended, or the daemon stops.
-    pub fn finish(&mut self, now: Timestamp, sink: &mut impl Sink) {
+    pub fn finish(&mut self, now: Timestamp, sink: &mut impl ExchangeSink) {
         self.streams.finish(now, &mut Context { shared: &mut self.shared, sink });
     }
 
@@ -88,10 +55,10 @@ impl Connections {
     }
 
     /// What has happened so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> HttpCounters {
         let pending_bytes = self.shared.pool.charged() as u64;
         let mut stream = *self.streams.counters();
         stream.buffered_bytes += self.shared.unparsed as u64;
-        Counters { stream, pending_bytes, ..self.shared.counters.clone() }
+        HttpCounters { stream, pending_bytes, ..self.shared.counters.clone() }
     }
 }

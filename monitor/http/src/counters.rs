@@ -34,9 +34,9 @@ impl Unexplained {
 
 /// Counts since the start, but for the gauges at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// What happened below: see [`rollcall_stream::Counters`].
-    pub stream: rollcall_stream::Counters,
+pub struct HttpCounters {
+    /// What happened below: see [`rollcall_stream::StreamCounters`].
+    pub stream: rollcall_stream::StreamCounters,
     /// Requests reported, each once.
     pub exchanges: u64,
     /// Requests that nothing showed the server to have accepted, dropped when their connection ended.

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, ops::Range};
 
-use rollcall_model::time::{Timestamp, nanoseconds};
+use rollcall_model::time::Timestamp;
 use rollcall_stream::{ConnectionId, Endpoints};
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,6 @@ pub struct Exchange<'a> {
 pub struct ExchangeId {
     connection: u64,
     start: u64,
-    #[serde(with = "nanoseconds")]
     at: Timestamp,
 }
 

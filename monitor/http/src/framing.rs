@@ -1,6 +1,8 @@
 //! Where a message ends: Content-Length and chunked transfer coding (RFC 9112, sections 6 and 7).
 
-use super::{exchange::Version, recognition::is_token};
+use rollcall_model::{hex, token::is_token};
+
+use super::exchange::Version;
 
 /// What the header fields say of the body's length.
 #[derive(Clone, Copy, Debug, Default)]
@@ -162,7 +164,7 @@ impl Chunked {
                     at += take;
                     continue;
                 }
-                ChunkState::Size => match (byte as char).to_digit(16) {
+                ChunkState::Size => match hex::value(byte) {
                     // Any number of zeros may stand in front.
                     Some(digit) if self.left >> 56 == 0 => {
                         self.left = self.left * 16 + u64::from(digit);

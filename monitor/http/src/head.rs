@@ -2,10 +2,12 @@
 
 use std::{mem::MaybeUninit, ops::Range};
 
+use rollcall_model::token::is_token;
+
 use super::{
     exchange::{Header, Request, Version},
     framing::{Body, BodyFields, is_named},
-    recognition::{is_blank, is_token, names_version, split_version, trim_blanks},
+    recognition::{is_blank, names_version, split_version, trim_blanks},
 };
 
 /// Header fields that the strict parser has room for. More than browsers and gateways send; heads with more go

@@ -18,11 +18,13 @@ mod proxy_header;
 mod recognition;
 mod requests;
 mod responses;
+mod sink;
 
-pub use connections::{Connections, Sink, Unseen};
-pub use counters::{Counters, Unexplained};
+pub use connections::Connections;
+pub use counters::{HttpCounters, Unexplained};
 pub use exchange::{Exchange, Header, Request, Version};
 pub use limits::Limits;
+pub use sink::{ExchangeSink, Unseen};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Is it HTTP? The answer from a connection's first bytes, however few.
 
+use rollcall_model::token::is_token;
+
 /// The preface of HTTP/2 (RFC 9113, section 3.4), as far as it looks like a request line.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
 
@@ -161,28 +163,6 @@ pub(super) fn trim_blanks(line: &[u8]) -> &[u8] {
     let start = line.iter().take_while(|&&byte| is_blank(byte)).count();
     let end = line.iter().rev().take_while(|&&byte| is_blank(byte)).count();
     line.get(start..line.len() - end).unwrap_or_default()
-}
-
-/// `tchar` of RFC 9110, section 5.6.2.
-pub(super) fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod tail;
 
 use std::collections::VecDeque;
 
+use rollcall_model::token::is_token;
 use rollcall_stream::{buffers, reassembly::Origin};
 
 use self::{
@@ -14,7 +15,7 @@ use self::{
     tail::Tail,
 };
 use super::{
-    counters::{Counters, Unexplained},
+    counters::{HttpCounters, Unexplained},
     framing::{Body, BodyFields, Chunk, Chunked},
     head::{self, Head},
     limits::Limits,
@@ -37,7 +38,7 @@ const KEPT_IN_NEED: usize = 4096;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) limits: Limits,
-    pub(super) counters: Counters,
+    pub(super) counters: HttpCounters,
     pub(super) pool: Pool,
     pub(super) buffers: buffers::Pool,
     /// Bytes held that may yet be read otherwise.
@@ -658,5 +659,5 @@ fn keep(kept: &mut Vec<u8>, data: &[u8], limit: usize) {
 /// there. Servers take targets of any form, and lines of other protocols are shorter.
 fn line_is_plausible(line: &[u8]) -> bool {
     let method = line.split(|&byte| byte == b' ').next().unwrap_or_default();
-    !method.is_empty() && method.iter().all(|&byte| recognition::is_token(byte))
+    !method.is_empty() && method.iter().all(|&byte| is_token(byte))
 }

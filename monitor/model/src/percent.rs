@@ -3,6 +3,8 @@
 //! Canonical text is printable ASCII. Octets that don't print, and those that the caller reserves as they would read
 //! as something else, stay encoded, in capitals.
 
+use crate::hex;
+
 /// Letters, digits and marks that mean nothing in paths and queries.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
@@ -15,23 +17,6 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
-const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-
-/// What a hexadecimal digit is worth; [`NO_DIGIT`] for other octets.
-const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        let digit = DIGITS[value as usize];
-        values[digit as usize] = value;
-        values[digit.to_ascii_lowercase() as usize] = value;
-        value += 1;
-    }
-    values
-};
-
-const NO_DIGIT: u8 = 0xFF;
-
 /// Whether canonical text has `byte` as it is, wherever it stands.
 pub const fn is_plain(byte: u8) -> bool {
     PLAIN[byte as usize]
@@ -42,7 +27,7 @@ pub fn push(text: &mut String, byte: u8, reserved: &[u8]) {
     if byte.is_ascii_graphic() && !reserved.contains(&byte) {
         text.push(char::from(byte));
     } else {
-        let [high, low] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+        let [high, low] = hex::digits(byte).map(|digit| digit.to_ascii_uppercase());
         text.extend([b'%', high, low].map(char::from));
     }
 }
@@ -58,12 +43,11 @@ pub fn push_plain(text: &mut String, rest: &mut &[u8]) {
 
 /// Takes the first octet off `rest`: `%31` is one octet. The flag tells whether it was encoded.
 pub fn next(rest: &mut &[u8]) -> Option<(u8, bool)> {
-    if let [b'%', high, low, tail @ ..] = *rest {
-        let [high, low] = [high, low].map(|digit| VALUES[usize::from(*digit)]);
-        if high != NO_DIGIT && low != NO_DIGIT {
-            *rest = tail;
-            return Some((high << 4 | low, true));
-        }
+    if let [b'%', high, low, tail @ ..] = *rest
+        && let Some(octet) = hex::octet(*high, *low)
+    {
+        *rest = tail;
+        return Some((octet, true));
     }
     let (&first, tail) = rest.split_first()?;
     *rest = tail;

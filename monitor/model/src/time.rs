@@ -59,29 +59,22 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Timestamps to the nanosecond, for what reads them back; people get [`Timestamp`]'s own form.
-pub mod nanoseconds {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Timestamp;
-
-    pub fn serialize<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-        time.0.serialize(serializer)
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
-        u64::deserialize(deserializer).map(Timestamp)
-    }
-}
-
+/// For people as it is displayed; in what only Rollcall reads to the nanosecond.
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        if serializer.is_human_readable() {
+            serializer.collect_str(self)
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
 impl<'de> serde::Deserialize<'de> for Timestamp {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        if !deserializer.is_human_readable() {
+            return u64::deserialize(deserializer).map(Timestamp);
+        }
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
     }

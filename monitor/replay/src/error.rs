@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::FileFormat;
+use super::file_format::FileFormat;
 
 /// A recording that can't be read, or not to its end. Everything before the damage has been delivered.
 #[derive(Debug, thiserror::Error)]

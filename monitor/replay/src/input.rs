@@ -15,9 +15,9 @@ use std::{
 };
 
 use flate2::bufread::MultiGzDecoder;
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hex, time::Timestamp};
 
-use super::{access_log, error::Error};
+use super::{access_log, error::Error, file_format::FileFormat};
 
 /// Bytes read from a file at once, packed and unpacked.
 const BUFFER: usize = 128 * 1024;
@@ -28,30 +28,6 @@ const START: usize = 128 * 1024;
 
 /// As many bytes tell a capture.
 const MAGIC: usize = 4;
-
-/// What a recording is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileFormat {
-    /// A capture, pcap or pcapng.
-    Pcap,
-    /// An access log in the combined or the common format of Apache and nginx.
-    Combined,
-    /// An access log of columns parted by tabs, which the first line names.
-    Tsv,
-    /// An access log of one JSON object a line.
-    Json,
-}
-
-impl fmt::Display for FileFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FileFormat::Pcap => "pcap",
-            FileFormat::Combined => "combined",
-            FileFormat::Tsv => "tsv",
-            FileFormat::Json => "json",
-        })
-    }
-}
 
 /// A recording, opened and unpacked.
 pub struct Input {
@@ -232,7 +208,7 @@ pub(super) fn describe(start: &[u8]) -> String {
         [b'B', b'Z', b'h', ..] => "bzip2's mark; unpack it first",
         _ if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
         _ => {
-            let bytes: Vec<_> = start.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let bytes: Vec<_> = start.iter().take(4).map(|&byte| hex::text(&[byte])).collect();
             return format!("the bytes {}", bytes.join(" "));
         }
     };

@@ -12,6 +12,7 @@ mod connection;
 mod drive;
 mod error;
 mod file;
+mod file_format;
 mod format;
 mod input;
 mod link;
@@ -22,10 +23,10 @@ use std::path::Path;
 use connection::Connections;
 pub use drive::Replay;
 pub use error::Error;
+pub use file_format::FileFormat;
 use format::Frame;
-pub use input::{FileFormat, Input};
-use link::Link;
-use packet::Skip;
+pub use input::Input;
+use link::{Link, Skip};
 use rollcall_stream::Segment;
 
 /// Reads captures one after the other, as if they were one: connections go on from file to file.

@@ -2,8 +2,6 @@
 //!
 //! Numbers and layouts: <https://www.tcpdump.org/linktypes.html>.
 
-use super::packet::Skip;
-
 /// A link layer that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
@@ -17,6 +15,16 @@ pub(super) enum Link {
     LinuxSll2,
     /// BSD and macOS loopback: an address family in four bytes, in the host's byte order or the network's.
     Loopback,
+}
+
+/// Why a packet gives no segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Skip {
+    NotIp,
+    NotTcp,
+    Fragment,
+    CutShort,
+    Malformed,
 }
 
 /// How many VLAN tags are looked through. Two are usual (IEEE 802.1ad), more are found in carriers' networks.

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use etherparse::{IpNumber, LaxIpSlice, err::ip::LaxHeaderSliceError};
 use rollcall_stream::urgent_byte;
 
-use super::link::Link;
+use super::link::{Link, Skip};
 
 /// One TCP segment with its addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,16 +26,6 @@ pub(super) struct Packet<'a> {
     pub length: u32,
     /// Those of them that were captured, from the first on.
     pub data: &'a [u8],
-}
-
-/// Why a packet gives no segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Skip {
-    NotIp,
-    NotTcp,
-    Fragment,
-    CutShort,
-    Malformed,
 }
 
 /// The TCP header without options (RFC 9293, section 3.1).

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollcall_detect::alert::{Alert, State};
+use rollcall_detect::alert::{Alert, AlertState};
 use rollcall_model::time::Timestamp;
 use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, TransactionBehavior, params, types::FromSqlError,
@@ -44,7 +44,7 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
         .prepare_cached("INSERT OR IGNORE INTO alert_events (seq, id, line) VALUES (?1, ?2, ?3)")?
         .execute(params![seq, alert.id, line])?;
     let at = alert.at.to_string();
-    let resolved_at = (alert.state == State::Resolved).then_some(&at);
+    let resolved_at = (alert.state == AlertState::Resolved).then_some(&at);
     connection
         .prepare_cached(
             "INSERT INTO alerts (id, route, opened_at, opened_by, state, severity, updated_at, resolved_at, line)
@@ -57,15 +57,15 @@ pub(super) fn record(connection: &Connection, event: &Event) -> rusqlite::Result
         .execute(params![
             alert.id,
             alert.route,
-            alert.opened_at.to_string(),
-            alert.opened_by.name(),
+            alert.scope.opened_at.to_string(),
+            alert.scope.opened_by.name(),
             alert.state.name(),
             alert.severity.name(),
             at,
             resolved_at,
             line,
             SEVERITIES,
-            alert.route_count,
+            alert.scope.route_count,
         ])?;
     Ok(())
 }

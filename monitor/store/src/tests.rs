@@ -5,8 +5,8 @@ use std::{
 };
 
 use rollcall_detect::{
-    Rule,
-    alert::{Client, Severity, State, VERSION},
+    Figures, Rule,
+    alert::{AlertState, Client, Scope, Severity, VERSION},
 };
 use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, params};
@@ -14,7 +14,7 @@ use rusqlite::{Connection, params};
 use super::*;
 
 /// An alert like others.
-pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
+pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
     let at = Timestamp(1_790_000_000_123_456_000) + Duration::from_secs(second);
     let client = Client { kind: "peer".into(), id: "192.0.2.7".to_owned() };
     Alert {
@@ -27,22 +27,26 @@ pub(crate) fn alert(id: &str, state: State, second: u64) -> Alert {
         client: client.clone(),
         route: "GET /v1/customers/{id}".into(),
         window_s: 10,
-        limit: 20,
-        distinct: 21 + second,
-        distinct_error: 0,
-        requests: 21 + second,
-        bytes: 0,
-        first_seen: Timestamp(1_790_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["192.0.2.7".parse().unwrap()],
+        figures: Figures {
+            limit: 20,
+            distinct: 21 + second,
+            distinct_error: 0,
+            requests: 21 + second,
+            bytes: 0,
+            first_seen: Timestamp(1_790_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["192.0.2.7".parse().unwrap()],
+        },
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
-        clients: vec![client],
-        client_count: 1,
-        routes: vec!["GET /v1/customers/{id}".to_owned()],
-        route_count: 1,
-        opened_by: Rule::DistinctObjects,
-        opened_at: Timestamp(1_790_000_000_123_456_000),
+        scope: Scope {
+            clients: vec![client],
+            client_count: 1,
+            routes: vec!["GET /v1/customers/{id}".to_owned()],
+            route_count: 1,
+            opened_by: Rule::DistinctObjects,
+            opened_at: Timestamp(1_790_000_000_123_456_000),
+        },
         loss: 0.0,
         keys: Vec::new(),
     }
@@ -96,7 +100,7 @@ fn an_event_is_on_disk_before_a_sink_has_it_and_stays_until_it_is_delivered() {
     let settings = sinks(&["file", "webhook"]);
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
     let (mut file, mut webhook) = (Sink::new(&ledger, 0), Sink::new(&ledger, 1));
-    let opened = alert("a1", State::Open, 0);
+    let opened = alert("a1", AlertState::Open, 0);
     ledger.handle().record(&opened);
     let events = file.next(10);
     assert_eq!((events.len(), &events[0].alert), (1, &opened));
@@ -124,13 +128,13 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
     let ledger = Ledger::open(directory.path(), sinks(&["webhook"])).unwrap();
     let mut outbox = Sink::new(&ledger, 0);
     for number in 0..BURST {
-        ledger.handle().record(&alert("a1", State::Update, number));
+        ledger.handle().record(&alert("a1", AlertState::Update, number));
     }
     let mut arrived = Vec::new();
     while arrived.len() < BURST as usize {
         let events = outbox.next(100);
         assert!(!events.is_empty(), "no more than {} arrived", arrived.len());
-        arrived.extend(events.iter().map(|event| event.alert.requests - 21));
+        arrived.extend(events.iter().map(|event| event.alert.figures.requests - 21));
         outbox.delivered(&events);
     }
     assert!(arrived.into_iter().eq(0..BURST));
@@ -144,17 +148,20 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
 fn a_row_tells_the_life_of_an_alert() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
-    for (id, state, second) in
-        [("a1", State::Open, 0), ("b2", State::Open, 1), ("a1", State::Update, 2), ("a1", State::Resolved, 3)]
-    {
+    for (id, state, second) in [
+        ("a1", AlertState::Open, 0),
+        ("b2", AlertState::Open, 1),
+        ("a1", AlertState::Update, 2),
+        ("a1", AlertState::Resolved, 3),
+    ] {
         ledger.handle().record(&alert(id, state, second));
     }
     assert!(on_disk(&ledger));
     let reader = Reader::open(directory.path()).unwrap();
-    assert_eq!(reader.open_alerts().unwrap(), [alert("b2", State::Open, 1)]);
+    assert_eq!(reader.open_alerts().unwrap(), [alert("b2", AlertState::Open, 1)]);
     let rows = reader.alerts().unwrap();
     assert_eq!(rows.iter().map(|row| row.alert.id.as_str()).collect::<Vec<_>>(), ["a1", "b2"]);
-    assert_eq!(rows[0].alert, alert("a1", State::Resolved, 3));
+    assert_eq!(rows[0].alert, alert("a1", AlertState::Resolved, 3));
     assert_eq!(rows[0].resolved_at, Some(rows[0].alert.at));
     let events = reader.events_after(0, 10).unwrap();
     assert_eq!(events.len(), 4);
@@ -168,11 +175,11 @@ fn what_became_of_alerts_after_an_event_is_known() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     let lives = [
-        alert("a1", State::Open, 0),
-        alert("b2", State::Open, 1),
-        alert("c3", State::Open, 2),
-        alert("b2", State::Update, 3),
-        alert("a1", State::Resolved, 4),
+        alert("a1", AlertState::Open, 0),
+        alert("b2", AlertState::Open, 1),
+        alert("c3", AlertState::Open, 2),
+        alert("b2", AlertState::Update, 3),
+        alert("a1", AlertState::Resolved, 4),
     ];
     let mut numbers = vec![0];
     for event in &lives {
@@ -206,7 +213,7 @@ fn an_event_comes_after_those_that_others_know_of_whatever_the_clock_says() {
     let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     let known = (Timestamp::now().0 / 1_000) + 3_600_000_000;
     ledger.handle().go_on_after(known);
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert_eq!(ledger.handle().latest(), known + 1);
     ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
@@ -217,12 +224,12 @@ fn an_event_comes_after_those_that_others_know_of_whatever_the_clock_says() {
 #[test]
 fn the_oldest_goes_when_too_much_waits() {
     let directory = tempfile::tempdir().unwrap();
-    let line = serde_json::to_string(&alert("a0", State::Open, 0)).unwrap().len() as u64;
+    let line = serde_json::to_string(&alert("a0", AlertState::Open, 0)).unwrap().len() as u64;
     let ledger =
         Ledger::open(directory.path(), LedgerSettings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) })
             .unwrap();
     for number in 0..5 {
-        ledger.handle().record(&alert(&format!("a{number}"), State::Open, 0));
+        ledger.handle().record(&alert(&format!("a{number}"), AlertState::Open, 0));
     }
     assert!(on_disk(&ledger));
     let ids: Vec<_> = Sink::new(&ledger, 0).next(10).iter().map(|event| event.alert.id.clone()).collect();
@@ -237,7 +244,7 @@ fn the_oldest_goes_when_too_much_waits() {
 fn only_the_owner_may_read_it() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     let mut seen = 0;
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -278,7 +285,7 @@ fn what_is_no_ledger_is_set_aside() {
         let path = directory.path().join(FILE);
         make(&path);
         let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
-        ledger.handle().record(&alert("a1", State::Open, 0));
+        ledger.handle().record(&alert("a1", AlertState::Open, 0));
         assert!(on_disk(&ledger), "case {number}");
         ledger.finish(PATIENCE).unwrap();
         assert_eq!(aside(directory.path()).len(), 1, "case {number}");
@@ -300,7 +307,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file"])).unwrap();
     let mut outbox = Sink::new(&ledger, 0);
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     let events = outbox.next(10);
     outbox.delivered(&events);
     assert!(on_disk(&ledger));
@@ -313,7 +320,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     let schema: i64 = other.pragma_query_value(None, "schema_version", |row| row.get(0)).unwrap();
     other.pragma_update(None, "schema_version", schema + 1).unwrap();
     drop(other);
-    ledger.handle().record(&alert("b2", State::Open, 1));
+    ledger.handle().record(&alert("b2", AlertState::Open, 1));
     let events = outbox.next(10);
     assert_eq!(events[0].alert.id, "b2");
     outbox.delivered(&events);
@@ -322,7 +329,7 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
         assert!(Instant::now() < deadline, "no new ledger was begun");
     }
     assert_eq!(ledger.stats().set_aside.load(Ordering::Relaxed), 1);
-    ledger.handle().record(&alert("c3", State::Open, 2));
+    ledger.handle().record(&alert("c3", AlertState::Open, 2));
     assert_eq!(outbox.next(10)[0].alert.id, "c3");
     let ids: Vec<_> = Reader::open(directory.path())
         .unwrap()
@@ -344,7 +351,7 @@ fn a_ledger_that_cannot_be_written_silences_nobody() {
     // Somebody holds the database: as long as that lasts, and SQLite waits for it, nothing can be written.
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     let events = outbox.next(10);
     assert_eq!(events[0].alert.id, "a1");
     outbox.delivered(&events);
@@ -362,7 +369,7 @@ fn a_ledger_that_cannot_be_written_silences_nobody() {
 fn what_waits_for_a_sink_that_is_gone_goes() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     ledger.finish(PATIENCE).unwrap();
     Ledger::open(directory.path(), sinks(&["file"])).unwrap().finish(PATIENCE).unwrap();
@@ -377,8 +384,8 @@ fn old_events_are_forgotten_unless_they_wait() {
     let directory = tempfile::tempdir().unwrap();
     let settings = LedgerSettings { age: Duration::ZERO, ..sinks(&["webhook"]) };
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
-    ledger.handle().record(&alert("a1", State::Open, 0));
-    ledger.handle().record(&alert("a1", State::Resolved, 1));
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
+    ledger.handle().record(&alert("a1", AlertState::Resolved, 1));
     let mut outbox = Sink::new(&ledger, 0);
     assert!(on_disk(&ledger));
     let events = outbox.next(1);
@@ -388,7 +395,7 @@ fn old_events_are_forgotten_unless_they_wait() {
     assert!(on_disk(&ledger));
     let reader = Reader::open(directory.path()).unwrap();
     let left = reader.events_after(0, 10).unwrap();
-    assert_eq!(left.iter().map(|event| event.alert.state).collect::<Vec<_>>(), [State::Resolved]);
+    assert_eq!(left.iter().map(|event| event.alert.state).collect::<Vec<_>>(), [AlertState::Resolved]);
     ledger.outbox(0).delivered(&left.into_iter().map(Arc::new).collect::<Vec<_>>());
     ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), settings).unwrap();

@@ -43,7 +43,7 @@ impl Default for Limits {
 
 /// Counts since the start, but for the gauges at the end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct StreamCounters {
     /// Segments for whose bytes TCP had other ones: an attempt to show the monitor what the server does not see.
     pub conflicts: u64,
     /// Segments with a wrong checksum, which TCP drops.
@@ -91,7 +91,7 @@ impl Pool {
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
     pub(super) limits: Limits,
-    pub(super) counters: Counters,
+    pub(super) counters: StreamCounters,
     /// Bytes held.
     pub(super) buffered: usize,
     /// Counts the calls of `settle`.

@@ -10,7 +10,7 @@ use rollcall_model::time::Timestamp;
 
 use super::{
     Checksum, Direction, Segment,
-    buffers::{Buffers, Counters, Limits},
+    buffers::{Buffers, Limits, StreamCounters},
     connection::{Connection, Settled},
     protocol::{Beginning, Protocol, Standing},
     sequence::first,
@@ -203,7 +203,7 @@ impl<P: Standing> Connections<P> {
     }
 
     /// What has happened so far.
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &StreamCounters {
         &self.buffers.counters
     }
 

@@ -14,7 +14,7 @@ pub mod segment;
 pub mod sequence;
 mod table;
 
-pub use buffers::{Counters, Limits};
+pub use buffers::{Limits, StreamCounters};
 pub use connections::Connections;
 pub use multipath::Multipath;
 pub use protocol::Protocol;

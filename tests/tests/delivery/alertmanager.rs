@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use anyhow::{Context, Result, ensure};
 use rollcall_deliver::{self as delivery, Destination, Endpoint, Poster};
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
 use rollcall_tests::{Alertmanager, Client, Daemon, MiniServer, daemon::DISTINCT_OBJECTS};
@@ -77,11 +77,11 @@ fn an_alertmanager_follows_an_alert_to_its_end() -> Result<()> {
     manager.wait_for("the alert as it was", |alerts| severities(alerts) == ["warning"])?;
 
     let now = Timestamp::now();
-    let worse = Alert { severity: Severity::Critical, state: State::Update, at: now, ..opened };
+    let worse = Alert { severity: Severity::Critical, state: AlertState::Update, at: now, ..opened };
     deliver(&mut sink, worse.clone())?;
     manager.wait_for("the alert, and worse", |alerts| severities(alerts) == ["critical"])?;
 
-    deliver(&mut sink, Alert { state: State::Resolved, at: Timestamp::now(), ..worse })?;
+    deliver(&mut sink, Alert { state: AlertState::Resolved, at: Timestamp::now(), ..worse })?;
     manager.wait_for("no alert", <[Value]>::is_empty)?;
     ensure!(sink.due().is_none(), "what is over is not told again");
     Ok(())

@@ -3,7 +3,7 @@
 use rollcall_http::exchange::Request;
 use serde::{Deserialize, Serialize};
 
-use super::{forwarded::ForwardedHeader, key::CredentialKind, source::Sources};
+use super::{header::ForwardedHeader, key::CredentialKind, source::Sources};
 
 /// What a field is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ mod cookie;
 mod credentials;
 mod fields;
 pub mod forwarded;
+mod header;
 mod key;
 mod keys;
 mod source;
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use credentials::Shown;
 pub use fields::Traits;
-pub use forwarded::ForwardedHeader;
+pub use header::{ForwardedHeader, ForwardedHeaderError};
 pub use key::KEY_BYTES;
 pub use key::{ClientKey, Credential, CredentialKind};
 pub use source::{Source, SourceError, Sources};
@@ -40,7 +41,7 @@ pub use writers::Writers;
 
 use credentials::Credentials;
 use fields::{Field, Fields};
-use forwarded::ForwardedHeaders;
+use header::ForwardedHeaders;
 use keys::Keys;
 use rollcall_http::exchange::Exchange;
 use rollcall_model::hash::HashKey;
@@ -93,14 +94,14 @@ pub struct Clients {
 
 /// What could not be attributed as claimed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct ClientCounters {
     /// Calls from trusted proxies whose forwarded address named nobody, or can't be told: they count as the proxy's own.
     pub refused_chains: u64,
     /// Credentials beyond the few that count of one call.
     pub credentials_dropped: u64,
 }
 
-impl Counters {
+impl ClientCounters {
     /// Takes in one call.
     pub fn count(&mut self, clients: &Clients) {
         self.refused_chains += u64::from(clients.refused_chain);

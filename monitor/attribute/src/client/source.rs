@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use rollcall_model::token::is_token;
+
 use super::key::CredentialKind;
 
 /// Fields that hold API keys and tokens by convention.
@@ -88,8 +90,7 @@ impl FromStr for Source {
         if name.is_empty() {
             return Err(SourceError::Unnamed(text.to_owned()));
         }
-        // `tchar` of RFC 9110, section 5.6.2.
-        let wrong = name.chars().find(|&c| !c.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(c));
+        let wrong = name.chars().find(|&c| !u8::try_from(c).is_ok_and(is_token));
         let token = || match wrong {
             Some(wrong) => Err(SourceError::Name(text.to_owned(), wrong)),
             None => Ok(name.to_owned()),

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::forwarded::ForwardedHeader;
+use super::header::ForwardedHeader;
 
 /// Proxies that are remembered. When there are more, the one that has been silent longest is forgotten.
 const MOST: usize = 1_024;

@@ -1,13 +1,12 @@
 //! Whose account: the objects of a call.
 //!
 //! They stand in the path (the router finds those), in the query, and in the body as far as it was captured: forms,
-//! JSON, GraphQL (`operation`). Which parameters hold objects is told by their names ([`names`]); what is found
+//! JSON, GraphQL (`reader`). Which parameters hold objects is told by their names ([`names`]); what is found
 //! becomes objects in one canonical spelling (`parameters`, `value`).
 //!
 //! All of this is text that a client wrote, cut off at a cap, so nothing here fails: what can't be read is passed over,
 //! and how far a body could be read is told ([`Body`]).
 
-mod body;
 mod coding;
 mod content;
 pub mod graphql;
@@ -15,18 +14,15 @@ pub mod identifier;
 pub mod multipart;
 pub mod names;
 mod number;
-mod operation;
 mod parameters;
-mod query;
 mod reader;
 pub mod spelling;
 mod value;
 
-pub use body::Body;
 pub use content::Content;
 pub use names::{Names, ObjectParam, ObjectParamError};
 pub use parameters::Objects;
-pub use reader::{Reader, Serves};
+pub use reader::{Body, Reader, Serves};
 
 /// The one spelling of an identifier, as people write it down.
 pub fn canonical(text: &str) -> String {

@@ -1,12 +1,17 @@
 //! Finds the parameters of a call that hold objects, in its query and its body.
 
+mod body;
+mod operation;
+mod query;
+
 use std::collections::BTreeMap;
 
+pub use body::Body;
+
+use self::operation::Operation;
 use super::{
-    body::Body,
     content::Content,
     names::{Holds, Names},
-    operation::Operation,
     parameters::{Objects, Parameters},
 };
 
@@ -24,10 +29,10 @@ const WORK_SENT: u32 = 2;
 const WORK_ALWAYS: u32 = 64;
 
 /// To tell what a name means.
-pub(super) const NAME: u32 = 4;
+const NAME: u32 = 4;
 
 /// To bring a value into its one spelling.
-pub(super) const VALUE: u32 = 4;
+const VALUE: u32 = 4;
 
 /// What a path serves, as far as it tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,24 +48,24 @@ pub struct Serves {
 /// A reader with its buffers. Filled again for each call.
 #[derive(Debug, Default)]
 pub struct Reader {
-    pub(super) names: Names,
+    names: Names,
     pub parameters: Parameters,
     /// Only names that the operator gave count: a rule says which part of the path is the object.
-    pub(super) given_only: bool,
-    pub(super) serves: Serves,
-    pub(super) operation: Operation,
+    given_only: bool,
+    serves: Serves,
+    operation: Operation,
     /// Texts of operations that were there.
-    pub(super) documents: usize,
+    documents: usize,
     /// There are more variables than `variables` has room for.
-    pub(super) has_more_variables: bool,
+    has_more_variables: bool,
     /// Variables of GraphQL that hold objects or places in lists. One that is used for both holds objects.
-    pub(super) variables: BTreeMap<Box<[u8]>, Holds>,
+    variables: BTreeMap<Box<[u8]>, Holds>,
     /// What is left of [`WORK`].
-    pub(super) work: u32,
+    work: u32,
     /// How far a text had been read when the work was spent.
-    pub(super) reached: usize,
-    pub(super) decoded: Vec<u8>,
-    pub(super) document: Vec<u8>,
+    reached: usize,
+    decoded: Vec<u8>,
+    document: Vec<u8>,
 }
 
 impl Reader {
@@ -120,7 +125,7 @@ impl Reader {
     }
 
     /// Takes `units` of [`WORK`]. False if there are not as many left.
-    pub(super) fn spend(&mut self, units: u32) -> bool {
+    fn spend(&mut self, units: u32) -> bool {
         let left = self.work.checked_sub(units);
         self.work = left.unwrap_or(0);
         left.is_some()
@@ -128,13 +133,13 @@ impl Reader {
 
     /// Leaves no more work than what can come out of `sent` compressed octets takes if people wrote it, so that little that was
     /// sent does not take much to read.
-    pub(super) fn limit_work(&mut self, sent: usize) {
+    fn limit_work(&mut self, sent: usize) {
         let fits = u32::try_from(sent).unwrap_or(WORK).saturating_mul(WORK_SENT);
         self.work = self.work.min(fits.saturating_add(WORK_ALWAYS));
     }
 
     /// No work is left.
-    pub(super) fn is_spent(&self) -> bool {
+    fn is_spent(&self) -> bool {
         self.work == 0
     }
 

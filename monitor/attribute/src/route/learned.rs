@@ -3,7 +3,8 @@
 //! Identifiers of a known form are taken out of a path before it comes here ([`super::shape`]), so the first call of a
 //! route already has its object. What no form gives away shows by its number: where answered paths differ in one
 //! segment by more than [`NAMES`] words, these are values, `{name}` stands for them, and the routes that there were
-//! become one, that of identifiers in this place among them. The latest calls of each have been kept ([`Routes::remember`]); they are handed on as calls of the new
+//! become one, that of identifiers in this place among them: every route that goes through one of them is taken out of the tree
+//! and put in again; it may meet others there, which makes one of them, and may crowd the next place. The latest calls of each have been kept ([`Routes::remember`]); they are handed on as calls of the new
 //! route ([`Learned::recalled`]), so that those who made them have no head start.
 //!
 //! Which routes there are depends on which paths were called, not on the order. Nothing here grows without bound: room
@@ -12,17 +13,19 @@
 //! What finds no room is [`OTHER`](super::OTHER), and counted; room is made, if it can be, where most words stand in one
 //! place.
 
-mod stored;
-mod unify;
-
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 
-pub(super) use stored::State;
-
-use rollcall_model::hash::HashKey;
+use rollcall_model::{
+    hash::HashKey,
+    state::{Inconsistent, check},
+};
 
 use super::{
     path::CanonicalPath,
@@ -129,6 +132,16 @@ pub struct Recalled {
     pub route: RouteId,
     pub object: String,
     pub touch: Touch,
+}
+
+/// [`Learned`], written down. Where words are crowded, what has moved and what is recalled is seen to within the call that
+/// brings it up, so none of it is left between calls.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StoredLearned<'a> {
+    nodes: Cow<'a, [Node]>,
+    /// The next number to be given out comes last.
+    free: Cow<'a, [u32]>,
+    overflowed: u64,
 }
 
 impl Learned {
@@ -327,6 +340,281 @@ impl Learned {
     fn end_of_way(&mut self) -> &mut Node {
         let node = self.way.last().copied().unwrap_or_default();
         &mut self.nodes[node as usize]
+    }
+
+    /// The way just gone is that of an answered path: its words count.
+    fn answered(&mut self) {
+        let last = self.way.len().saturating_sub(2);
+        for at in 0..self.way.len().saturating_sub(1) {
+            let (parent, child) = (self.way[at], self.way[at + 1]);
+            let place = if at == last { Place::Last } else { Place::Amid };
+            if std::mem::replace(&mut self.nodes[child as usize].answered[place as usize], true) {
+                continue;
+            }
+            let node = &mut self.nodes[parent as usize];
+            if node.children.iter().any(|(key, other)| *other == child && is_word(key)) {
+                node.words[place as usize] += 1;
+                if node.words[place as usize] == NAMES + 1 {
+                    self.crowded.push_back((parent, place));
+                }
+            }
+        }
+    }
+
+    /// Has the place with the most words unified.
+    fn make_room(&mut self) {
+        let places = self.nodes.iter().enumerate().flat_map(|(node, of)| {
+            [Place::Last, Place::Amid]
+                .map(|place| (of.words[place as usize], node, place, of.names[place as usize]))
+        });
+        let most = places.filter(|&(.., names)| !names).max_by_key(|&(words, node, ..)| (words, node));
+        if let Some((words, node, place, _)) = most
+            && words >= NAMES_IN_NEED
+        {
+            self.crowded.push_back((node as u32, place));
+        }
+    }
+
+    /// Makes one of the routes that differ in nothing but a value.
+    fn unify(&mut self, routes: &mut Routes) {
+        while let Some((node, place)) = self.crowded.pop_front() {
+            if std::mem::replace(&mut self.nodes[node as usize].names[place as usize], true) {
+                continue;
+            }
+            let children = self.nodes[node as usize].children.iter();
+            let values: Vec<u32> =
+                children.filter(|(key, _)| is_value(key)).map(|(_, child)| *child).collect();
+            let mut moved = Vec::new();
+            for child in &values {
+                match place {
+                    Place::Last => moved.append(&mut self.nodes[*child as usize].ends),
+                    Place::Amid => {
+                        for (_, below) in std::mem::take(&mut self.nodes[*child as usize].children) {
+                            self.clear(below, &mut moved);
+                        }
+                        let emptied = &mut self.nodes[*child as usize];
+                        (emptied.words, emptied.names) = ([0; 2], [false; 2]);
+                    }
+                }
+                self.nodes[*child as usize].answered[place as usize] = false;
+            }
+            self.prune(node);
+            for end in moved {
+                self.place(end, routes);
+            }
+        }
+        self.recall();
+    }
+
+    /// Calls of routes that have moved become calls of the routes that these are now. Only once nothing is crowded any
+    /// more: until then a route may move again, or become part of another.
+    fn recall(&mut self) {
+        for Moved { name, end, touches } in std::mem::take(&mut self.moved) {
+            let object = self.go(&mut keys(&name)).join("/");
+            let Some(end) = self.end_of_way().end(&end.method, end.operation.as_deref()) else { continue };
+            let route = end.route;
+            let recalled = |touch| Recalled { route, object: object.clone(), touch };
+            self.recalled.extend(touches.into_iter().map(recalled));
+        }
+        // In the order of time, whatever the order of routes was.
+        self.recalled.sort_by_key(|recalled| recalled.touch.at);
+    }
+
+    /// Takes the ends out of a node and what is below it, and frees the nodes.
+    fn clear(&mut self, node: u32, ends: &mut Vec<End>) {
+        let Node { children, ends: mut mine, .. } = std::mem::take(&mut self.nodes[node as usize]);
+        ends.append(&mut mine);
+        for (_, child) in children {
+            self.clear(child, ends);
+        }
+        self.crowded.retain(|(crowded, _)| *crowded != node);
+        self.free.push(node);
+    }
+
+    /// Frees the values of a node that lead nowhere any more.
+    fn prune(&mut self, node: u32) {
+        let mut children = std::mem::take(&mut self.nodes[node as usize].children);
+        children.retain(|(key, child)| {
+            let Node { children, ends, .. } = &self.nodes[*child as usize];
+            let kept = !is_value(key) || !children.is_empty() || !ends.is_empty();
+            if !kept {
+                self.nodes[*child as usize] = Node::default();
+                self.crowded.retain(|(crowded, _)| crowded != child);
+                self.free.push(*child);
+            }
+            kept
+        });
+        self.nodes[node as usize].children = children;
+    }
+
+    /// Finds the new place of a route, where there may be one already.
+    fn place(&mut self, end: End, routes: &mut Routes) {
+        let route = end.route;
+        let mut keys = keys(&routes.get(route).name);
+        self.go(&mut keys);
+        let hash = routes.get(route).hash;
+        if let Ok(entry) = self.index.find_entry(hash, |&(_, other)| other == route) {
+            entry.remove();
+        }
+        let known = self.end_of_way().end(&end.method, end.operation.as_deref()).map(|end| end.route);
+        let proof = routes.get(route).proof;
+        let touches = std::mem::take(&mut routes.get_mut(route).recent);
+        if !touches.is_empty() {
+            let name = Arc::clone(&routes.get(route).name);
+            self.moved.push(Moved { name, end: end.clone(), touches });
+        }
+        match known {
+            Some(known) => {
+                if let Some(removed) = routes.merge_into(known, route) {
+                    let Route { seen, proof, .. } = removed;
+                    self.used[proof as usize] -= 1;
+                    routes.get_mut(known).seen.merge(&seen);
+                    // Two that were counted are one now, so there is room.
+                    if routes.get(known).proof < proof {
+                        self.raise(known, proof, routes);
+                    }
+                }
+            }
+            None => {
+                let name = name(&end.method, &keys, end.operation.as_deref());
+                if let Some(seen) = routes.take_over(&name) {
+                    routes.get_mut(route).seen.merge(&seen);
+                }
+                routes.get_mut(route).name = name.into();
+                self.end_of_way().ends.push(end);
+            }
+        }
+        if proof > Proof::Refused {
+            self.answered();
+        }
+    }
+
+    /// What has been learned, to be written down.
+    pub(super) fn checkpoint(&self) -> StoredLearned<'_> {
+        StoredLearned {
+            nodes: Cow::Borrowed(&self.nodes),
+            free: Cow::Borrowed(&self.free),
+            overflowed: self.overflowed,
+        }
+    }
+
+    /// What `state` says has been learned of `routes`.
+    pub(super) fn restore(
+        most: usize,
+        key: HashKey,
+        state: StoredLearned<'_>,
+        routes: &Routes,
+    ) -> Result<Learned, Inconsistent> {
+        let StoredLearned { nodes, free, overflowed } = state;
+        let (nodes, free) = (nodes.into_owned(), free.into_owned());
+        let learned = Learned { nodes, free, overflowed, ..Learned::new(most, key) };
+        let known = learned.check(routes)?;
+        let mut learned = learned;
+        for route in known {
+            let (name, hash) = (routes.name(route), routes.get(route).hash);
+            if !keys(name).iter().any(|key| key == shape::NAME) {
+                learned.index.insert_unique(hash, (hash, route), |&(hash, _)| hash);
+            }
+            learned.used[routes.get(route).proof as usize] += 1;
+        }
+        Ok(learned)
+    }
+
+    /// Takes out routes that are `gone`, and ways that lead nowhere without them.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<RouteId>, routes: &Routes) {
+        if gone.is_empty() {
+            return;
+        }
+        self.index.retain(|(_, route)| !gone.contains(route));
+        self.used = [0; 3];
+        for node in &mut self.nodes {
+            node.ends.retain(|end| !gone.contains(&end.route));
+            for end in &node.ends {
+                self.used[routes.get(end.route).proof as usize] += 1;
+            }
+        }
+        self.clear_dead_ends(0);
+    }
+
+    /// If the `services`, which have learned as many routes as `all` says, have no room for so many: keeps the share that is
+    /// this one's, of those that were called last.
+    pub(super) fn trim(&mut self, all: [usize; 3], services: usize, routes: &mut Routes) {
+        let share = |proof: usize| {
+            let (room, used) = (self.room[proof], self.used[proof]);
+            if all[proof] > room + services * (room / SHARE) { used * room / all[proof] } else { used }
+        };
+        let mut surplus = std::array::from_fn::<_, 3, _>(|proof| self.used[proof] - share(proof));
+        let mut known: Vec<RouteId> =
+            self.nodes.iter().flat_map(|node| node.ends.iter().map(|end| end.route)).collect();
+        known.sort_by_key(|&route| (routes.last_seen(route), route));
+        let gone = known.into_iter().filter(|&route| {
+            let surplus = &mut surplus[routes.get(route).proof as usize];
+            let goes = *surplus > 0;
+            *surplus -= usize::from(goes);
+            goes
+        });
+        let gone: BTreeSet<RouteId> = gone.collect();
+        self.forget(&gone, routes);
+        for route in gone {
+            routes.remove(route);
+        }
+    }
+
+    fn clear_dead_ends(&mut self, node: u32) {
+        let mut children = std::mem::take(&mut self.nodes[node as usize].children);
+        children.retain(|(key, child)| {
+            self.clear_dead_ends(*child);
+            let Node { children, ends, answered, .. } = &self.nodes[*child as usize];
+            if !children.is_empty() || !ends.is_empty() {
+                return true;
+            }
+            let answered = *answered;
+            if is_word(key) {
+                for (words, answered) in self.nodes[node as usize].words.iter_mut().zip(answered) {
+                    *words = words.saturating_sub(usize::from(answered));
+                }
+            }
+            self.nodes[*child as usize] = Node::default();
+            self.free.push(*child);
+            false
+        });
+        self.nodes[node as usize].children = children;
+    }
+
+    /// Checks that the nodes are one tree with what is free left over, and its ends learned routes, and returns these.
+    fn check(&self, routes: &Routes) -> Result<Vec<RouteId>, Inconsistent> {
+        let count = self.nodes.len();
+        check((1..=u32::MAX as usize).contains(&count), "there is no place for routes to begin")?;
+        let mut reached = vec![false; count];
+        reached[0] = true;
+        let mut ahead = vec![(0_u32, 0)];
+        let mut ends = Vec::new();
+        let mut reach = |node: u32| {
+            let reached = reached.get_mut(node as usize).ok_or(Inconsistent("a way leads to no place"))?;
+            check(!std::mem::replace(reached, true), "two ways lead to one place")
+        };
+        while let Some((node, depth)) = ahead.pop() {
+            let node = &self.nodes[node as usize];
+            check(depth <= LONGEST, "a way is too long")?;
+            check(node.children.is_sorted_by(|(a, _), (b, _)| a < b), "ways are out of order")?;
+            check(node.words.iter().all(|&words| words <= u32::MAX as usize), "there are too many words")?;
+            for &(_, child) in &node.children {
+                reach(child)?;
+                ahead.push((child, depth + 1));
+            }
+            ends.extend(node.ends.iter().map(|end| end.route));
+        }
+        for &free in &self.free {
+            reach(free)?;
+            let Node { children, ends, .. } = &self.nodes[free as usize];
+            check(children.is_empty() && ends.is_empty(), "a place is free, and is not")?;
+        }
+        check(reached.iter().all(|reached| *reached), "no way leads to a place")?;
+        let is_learned = |&route: &RouteId| routes.exists(route) && routes.origin(route) == Origin::Learned;
+        check(ends.iter().all(is_learned), "a way ends in no learned route")?;
+        ends.sort_unstable();
+        check(ends.is_sorted_by(|a, b| a < b), "two ways end in one route")?;
+        Ok(ends)
     }
 }
 

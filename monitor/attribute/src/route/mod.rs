@@ -13,6 +13,7 @@
 
 mod callers;
 mod declared;
+pub mod full_name;
 mod learned;
 mod locale;
 pub mod openapi;
@@ -21,31 +22,34 @@ pub mod path;
 mod routes;
 pub mod service;
 mod shape;
-mod stored;
 mod suffix;
 pub mod target;
 mod template;
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 pub use callers::Callers;
 pub use declared::NeverMatches;
+pub use full_name::NEW;
 pub use learned::{NAMES, Recalled};
-pub use routes::{FEW, NEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use routes::{FEW, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
 pub use service::Served;
-pub use stored::State;
 pub use template::{Template, TemplateError};
 
 use rollcall_http::exchange::Exchange;
-use rollcall_model::{hash::HashKey, percent};
+use rollcall_model::{
+    hash::HashKey,
+    percent,
+    state::{self, Inconsistent, check},
+};
 
 use self::{
     declared::Declared,
-    learned::{Call, Learned, MAX_TEMPLATE},
+    learned::{Call, Learned, MAX_TEMPLATE, StoredLearned},
     path::CanonicalPath,
-    routes::{Proof, Route},
+    routes::{Proof, Route, StoredRoutes},
     shape::{Kind, Shape},
     suffix::Suffix,
     target::Target,
@@ -115,7 +119,7 @@ pub struct Attribution {
 
 /// What has been counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct RouteCounters {
     /// Routes learned.
     pub routes: u64,
     /// Calls that got [`OTHER`], because there were too many routes or the template was too long.
@@ -131,6 +135,18 @@ pub struct Bodies {
     /// What came behind the cap did not count.
     pub cut: u64,
     pub opaque: u64,
+}
+
+/// [`Router`], written down. What the operator or a document declares comes from the settings of now, which may have changed;
+/// what was learned, and what has been seen of every route, comes from here: see [`routes`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredRouter<'a> {
+    #[serde(borrow)]
+    routes: StoredRoutes<'a>,
+    #[serde(borrow)]
+    learned: StoredLearned<'a>,
+    special: Vec<RouteId>,
+    bodies: Bodies,
 }
 
 impl Router {
@@ -166,6 +182,40 @@ impl Router {
             }
         }
         (router, never)
+    }
+
+    /// What is to be written down, between calls.
+    pub fn checkpoint(&self) -> StoredRouter<'_> {
+        StoredRouter {
+            routes: self.routes.checkpoint(),
+            learned: self.learned.checkpoint(),
+            special: self.special.iter().map(|&(.., route)| route).collect(),
+            bodies: self.bodies,
+        }
+    }
+
+    /// A router as `settings` say that goes on from `state`, and the rules that can never match. Leaves each name of a
+    /// route once in `names`.
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        state: StoredRouter<'_>,
+        names: &mut state::Names,
+    ) -> Result<(Router, Vec<NeverMatches>), Inconsistent> {
+        let StoredRouter { routes, learned, special, bodies } = state;
+        let mut routes = Routes::restore(key, routes, names)?;
+        let mut learned = Learned::restore(settings.most, key, learned, &routes)?;
+        let special = special.into_iter().map(|route| read_special(route, &routes));
+        let special = special.collect::<Result<Vec<_>, _>>()?;
+        let gone = routes.settle(&declared(&settings), settings.most);
+        learned.forget(&gone, &routes);
+        let (router, never) = Router::with(settings, learned, routes);
+        Ok((Router { special, bodies, ..router }, never))
+    }
+
+    /// Keeps what there is room for, where all `services` have learned as many routes as `all` says.
+    fn trim(&mut self, all: [usize; 3], services: usize) {
+        self.learned.trim(all, services, &mut self.routes);
     }
 
     /// Finds the route and objects of a request to `target`. If it `learn`s, the call counts: its route may be new.
@@ -268,8 +318,8 @@ impl Router {
     }
 
     /// How many routes there are, what did not fit, and what could not be read.
-    pub fn counters(&self) -> Counters {
-        Counters {
+    pub fn counters(&self) -> RouteCounters {
+        RouteCounters {
             routes: self.learned.used().iter().sum::<usize>() as u64,
             overflowed: self.learned.overflowed(),
             bodies: self.bodies,
@@ -395,6 +445,39 @@ impl Router {
 /// others share one.
 fn label(method: &[u8]) -> &'static str {
     METHODS.into_iter().find(|known| known.as_bytes() == method).unwrap_or(OTHER_METHOD)
+}
+
+/// Method and target of a route whose target is no path.
+fn read_special(
+    route: RouteId,
+    routes: &Routes,
+) -> Result<(&'static str, &'static str, RouteId), Inconsistent> {
+    let why = "a route is not that of a target that is no path";
+    check(routes.exists(route) && routes.origin(route) == Origin::Learned, why)?;
+    let (method, target) = routes.name(route).split_once(' ').ok_or(Inconsistent(why))?;
+    let known = [Target::Authority, Target::Asterisk].into_iter().filter_map(Target::name);
+    let name = known.into_iter().find(|name| *name == target).ok_or(Inconsistent(why))?;
+    Ok((label(method.as_bytes()), name, route))
+}
+
+/// The names of routes that `settings` declare, at once or when they are called, with their origins.
+fn declared(settings: &Settings) -> BTreeMap<String, Vec<Origin>> {
+    let mut declared: BTreeMap<String, Vec<Origin>> = BTreeMap::new();
+    let rules = settings.rules.iter().map(|rule| (Origin::Rule, rule));
+    let document = settings.document.iter().flatten().map(|template| (Origin::Openapi, template));
+    for (origin, template) in rules.chain(document).filter(|(_, template)| template.never().is_none()) {
+        let methods: &[&str] = match &template.method {
+            Some(method) => &[method],
+            None => &METHODS,
+        };
+        for method in methods {
+            let origins = declared.entry(format!("{method} {}", template.path)).or_default();
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
+    }
+    declared
 }
 
 /// A declared route that was hit.

@@ -11,26 +11,24 @@
 //! name, but what a client has a hand in. A call under a name that the operator has not told of belongs to the first of its
 //! port, so that made-up names part a walk into none.
 
-mod stored;
-
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use rollcall_http::exchange::Exchange;
-use rollcall_model::hash::HashKey;
-
-pub use stored::State;
+use rollcall_model::{
+    hash::HashKey,
+    state::{Inconsistent, Names, check},
+};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Attribution, Counters, NEW, NeverMatches, RouteId, Router, Settings, Summary, Template,
+    Attribution, NeverMatches, RouteCounters, RouteId, Router, Settings, StoredRouter, Summary, Template,
+    full_name::{self, REST, full, is_host, split},
     target::{self, Target},
 };
 
 /// Ports that are told apart. All beyond are one service, [`REST`], so that a host on which any number of programs listen takes
 /// no more memory.
 const MOST: usize = 32;
-
-/// The service of ports beyond the [most](MOST).
-const REST: &str = ":*";
 
 /// Names that can be served.
 pub const MOST_SERVED: usize = 64;
@@ -93,12 +91,60 @@ pub struct ServiceRoute {
     pub route: RouteId,
 }
 
+/// [`Services`], written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredServices<'a>(#[serde(borrow)] Vec<(Cow<'a, str>, StoredRouter<'a>)>);
+
 impl Services {
     /// No service yet: routers are as `settings` say. Beside it the rules that can never match.
     pub fn new(mut settings: Settings, key: HashKey) -> (Services, Vec<NeverMatches>) {
         let never = never(&settings, key);
         settings.services.truncate(MOST_SERVED);
         (Services { settings, key, places: Vec::new(), all: Vec::new(), learned: [0; 3] }, never)
+    }
+
+    /// What is to be written down, between calls.
+    pub fn checkpoint(&self) -> StoredServices<'_> {
+        StoredServices(self.all.iter().map(|of| (Cow::Borrowed(&*of.name), of.router.checkpoint())).collect())
+    }
+
+    /// Services as `settings` say that go on from `state`, and the rules that can never match. Leaves each full name of a
+    /// route once in `names`.
+    pub fn restore(
+        settings: Settings,
+        key: HashKey,
+        StoredServices(state): StoredServices<'_>,
+        names: &mut Names,
+    ) -> Result<(Services, Vec<NeverMatches>), Inconsistent> {
+        let (mut services, never) = Services::new(settings, key);
+        for (name, router) in state {
+            check(name.is_empty() || full_name::is_name(&name), "a service has no name")?;
+            // What its name was, or that it had none, may have changed: then nobody calls it any more.
+            let Some(place) = services.settings.place_of(&name) else { continue };
+            check(!services.places.contains(&place), "a service is there twice")?;
+            let is_port = matches!(place, Place::Port(_));
+            check(!is_port || services.ports() < MOST, "there are too many services")?;
+            let (router, _) = Router::restore(services.settings.of_service(&name), key, router, names)?;
+            services.places.push(place);
+            services.all.push(Service { name: name.into(), router, calls: 0, names: Vec::new() });
+        }
+        let (learned, count) = (services.learned_routes(), services.all.len());
+        for service in &mut services.all {
+            service.router.trim(learned, count);
+            service.share_names(names);
+        }
+        services.learned = services.learned_routes();
+        Ok((services, never))
+    }
+
+    fn learned_routes(&self) -> [usize; 3] {
+        let mut learned = [0; 3];
+        for service in &self.all {
+            for (all, of) in learned.iter_mut().zip(service.router.learned_routes()) {
+                *all += of;
+            }
+        }
+        learned
     }
 
     /// Finds the route and objects of a request to `target`, as [`Router::attribute`] does.
@@ -190,10 +236,10 @@ impl Services {
     }
 
     /// What the routers have counted.
-    pub fn counters(&self) -> Counters {
-        let mut counters = Counters::default();
+    pub fn counters(&self) -> RouteCounters {
+        let mut counters = RouteCounters::default();
         for service in &self.all {
-            let Counters { routes, overflowed, bodies } = service.router.counters();
+            let RouteCounters { routes, overflowed, bodies } = service.router.counters();
             counters.routes += routes;
             counters.overflowed += overflowed;
             counters.bodies.read += bodies.read;
@@ -205,6 +251,19 @@ impl Services {
 }
 
 impl Service {
+    fn share_names(&mut self, names: &mut Names) {
+        if self.name.is_empty() {
+            return;
+        }
+        let routes: Vec<_> = self.router.routes().ids().collect();
+        for route in routes {
+            let full = names.share(self.full_name(route));
+            if let Some(Some([_, known])) = self.names.get_mut(route.0 as usize) {
+                *known = full;
+            }
+        }
+    }
+
     fn full_name(&mut self, route: RouteId) -> &Arc<str> {
         let short = self.router.routes().name(route);
         if self.name.is_empty() {
@@ -300,66 +359,6 @@ fn never(settings: &Settings, key: HashKey) -> Vec<NeverMatches> {
     never
 }
 
-/// The full name of a route of a service.
-fn join<'a>(service: &str, route: &'a str) -> Cow<'a, str> {
-    if service.is_empty() { route.into() } else { format!("{service} {route}").into() }
-}
-
-/// The same, shared.
-fn full(service: &str, route: &Arc<str>) -> Arc<str> {
-    match join(service, route) {
-        Cow::Borrowed(_) => Arc::clone(route),
-        Cow::Owned(name) => name.into(),
-    }
-}
-
-/// The service and the route that a full name is of. No method has a colon.
-pub fn split(name: &str) -> (&str, &str) {
-    match name.split_once(' ') {
-        Some((service, route)) if is_name(service) => (service, route),
-        _ => ("", name),
-    }
-}
-
-/// The full name of a route as seen from the service of `beside`: without its own if it is the same.
-pub fn relative<'a>(name: &'a str, beside: &str) -> &'a str {
-    let (service, route) = split(name);
-    if service == split(beside).0 { route } else { name }
-}
-
-/// The full name that [`relative`] made `name` of.
-pub fn absolute<'a>(name: &'a str, beside: &str) -> Cow<'a, str> {
-    if split(name).0.is_empty() { join(split(beside).0, name) } else { name.into() }
-}
-
-/// The route that stands for all [new](NEW) ones of the service that `route` is of, by their full names.
-pub fn new_of(route: &str) -> Cow<'static, str> {
-    join(split(route).0, NEW)
-}
-
-/// Whether no two of these routes, by their full names, are of different services: to people nothing needs to tell them apart.
-pub fn is_one<'a>(routes: impl Iterator<Item = &'a str>) -> bool {
-    let mut services = routes.map(|route| split(route).0).filter(|service| !service.is_empty());
-    let first = services.next();
-    services.all(|service| Some(service) == first)
-}
-
-/// Whether a word names a service, and no method.
-pub fn is_name(word: &str) -> bool {
-    let Some((host, port)) = word.rsplit_once(':') else { return false };
-    if word == REST {
-        return true;
-    }
-    let is_port = port.parse::<u16>().is_ok_and(|number| number != 0 && number.to_string() == port);
-    is_port && (host.is_empty() || is_host(host))
-}
-
-/// Whether a text is a host name, as services have it.
-fn is_host(text: &str) -> bool {
-    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
-    (1..=253).contains(&text.len()) && text.bytes().all(is_label) && !text.ends_with('.')
-}
-
 impl FromStr for Served {
     type Err = ServedError;
 
@@ -379,63 +378,9 @@ impl fmt::Display for Served {
     }
 }
 
-/// The full name of a route, written as two fields: `service`, if it has one, and `route`.
-pub mod fields {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    struct Fields<T: AsRef<str>> {
-        #[serde(default, skip_serializing_if = "is_empty")]
-        service: T,
-        route: T,
-    }
-
-    fn is_empty(service: &impl AsRef<str>) -> bool {
-        service.as_ref().is_empty()
-    }
-
-    /// Writes a full name.
-    pub fn serialize<S: Serializer>(name: &impl AsRef<str>, serializer: S) -> Result<S::Ok, S::Error> {
-        let (service, route) = super::split(name.as_ref());
-        Fields { service, route }.serialize(serializer)
-    }
-
-    /// Reads it.
-    pub fn deserialize<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<T, D::Error> {
-        let Fields { service, route } = Fields::<String>::deserialize(deserializer)?;
-        Ok(super::join(&service, &route).into_owned().into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_full_name_has_a_service_or_none() {
-        for (service, route) in [
-            (":8001", "GET /v1/customers/{id}"),
-            (":*", "~other"),
-            ("shop.example.com:80", "GET /"),
-            ("", "GET /v1/a b"),
-            ("", "~new"),
-            ("", ""),
-        ] {
-            assert_eq!(split(&full(service, &route.into())), (service, route));
-        }
-        for name in [
-            "GET :8001",
-            ":0 GET /",
-            ":08 GET /",
-            ":65536 GET /",
-            ": GET /",
-            ":+80 GET /",
-            "A:80 GET /",
-            "a:* GET /",
-        ] {
-            assert_eq!(split(name), ("", name));
-        }
-    }
 
     #[test]
     fn a_name_that_is_served_has_a_port() {
@@ -444,7 +389,7 @@ mod tests {
         {
             let served: Served = text.parse().unwrap();
             assert_eq!(served.to_string(), read);
-            assert!(is_name(read));
+            assert!(full_name::is_name(read));
         }
         for text in [
             "shop.example.com",
@@ -459,19 +404,5 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Served>(), Err(ServedError(text.to_owned())));
         }
-    }
-
-    #[test]
-    fn names_are_told_as_seen_from_a_service() {
-        for (name, beside, told) in [
-            (":80 GET /a", ":80 GET /b", "GET /a"),
-            (":80 GET /a", ":81 GET /b", ":80 GET /a"),
-            (":80 GET /a", "GET /b", ":80 GET /a"),
-            ("GET /a", "GET /b", "GET /a"),
-        ] {
-            assert_eq!(relative(name, beside), told);
-            assert_eq!(absolute(told, beside), name);
-        }
-        assert_eq!([new_of(":80 GET /a"), new_of("GET /a")], [":80 ~new", "~new"]);
     }
 }

@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr};
 
 use super::{
+    full_name,
     path::{self, CanonicalPath},
-    service,
 };
 
 /// A template.
@@ -80,7 +80,7 @@ impl Template {
     pub fn parse(text: &str, is_object: impl Fn(&str) -> bool) -> Result<Template, TemplateError> {
         let whole = || text.trim().to_owned();
         let (service, rest) = match text.trim().split_once(char::is_whitespace) {
-            Some((service, rest)) if service::is_name(service) => (Some(service.to_owned()), rest.trim()),
+            Some((service, rest)) if full_name::is_name(service) => (Some(service.to_owned()), rest.trim()),
             _ => (None, text.trim()),
         };
         let (method, path) = match rest.split_once(char::is_whitespace) {

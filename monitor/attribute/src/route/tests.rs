@@ -140,7 +140,7 @@ fn another_spelling_is_no_other_route_nor_object() {
         let expected = ("GET /v1/customers/{id}".to_owned(), Some("17".to_owned()));
         assert_eq!(ask(&mut router, "GET", target.as_bytes(), 200), expected, "{target}");
     }
-    assert_eq!(router.counters(), Counters { routes: 1, overflowed: 0, ..Counters::default() });
+    assert_eq!(router.counters(), RouteCounters { routes: 1, overflowed: 0, ..RouteCounters::default() });
 }
 
 #[test]
@@ -234,12 +234,15 @@ fn routes_are_bounded_and_the_rest_is_other() {
         ask(&mut router, "GET", format!("/scan{n}x").as_bytes(), 404);
         ask(&mut router, "GET", format!("/page{n}x").as_bytes(), 200);
     }
-    assert_eq!(router.counters(), Counters { routes: 8, overflowed: 192, ..Counters::default() });
+    assert_eq!(router.counters(), RouteCounters { routes: 8, overflowed: 192, ..RouteCounters::default() });
     assert_eq!(ask(&mut router, "GET", b"/scan99x", 404).0, "~other");
     for n in 0..100 {
         ask(&mut router, "GET", format!("/v1/things{n}x/5").as_bytes(), 200);
     }
-    assert_eq!(router.counters(), Counters { routes: 16, overflowed: 192 + 1 + 92, ..Counters::default() });
+    assert_eq!(
+        router.counters(),
+        RouteCounters { routes: 16, overflowed: 192 + 1 + 92, ..RouteCounters::default() }
+    );
     let (route, object) = ask(&mut router, "GET", b"/v1/things99x/5", 200);
     assert_eq!((route.as_str(), object.as_deref()), ("~other", Some("5")));
 }

@@ -4,7 +4,10 @@
 
 use std::io;
 
-use rollcall_detect::alert::{Alert, Client};
+use rollcall_detect::{
+    Figures,
+    alert::{Alert, Client},
+};
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Ack, Acked, Row};
 use serde::Serialize;
@@ -28,10 +31,10 @@ pub(super) fn table(rows: &[Row]) -> String {
             alert.id.clone(),
             if resolved_at.is_some() { "resolved" } else { "open" }.to_owned(),
             alert.severity.name().to_owned(),
-            seconds(alert.opened_at),
+            seconds(alert.scope.opened_at),
             clients(alert),
             routes(alert),
-            alert.distinct.to_string(),
+            alert.figures.distinct.to_string(),
             rules(alert),
             acked.as_ref().map_or_else(|| "-".to_owned(), acknowledged),
         ]
@@ -62,7 +65,7 @@ pub(super) fn json(row: &Row) -> io::Result<String> {
 
 /// What happened to an alert, in a line.
 pub(super) fn event(alert: &Alert) -> String {
-    let Alert { id, state, severity, at, distinct, limit, window_s, .. } = alert;
+    let Alert { id, state, severity, at, figures: Figures { distinct, limit, .. }, window_s, .. } = alert;
     let route = clean(&alert.route);
     let found = match limit {
         0 => format!("{distinct}"),
@@ -119,8 +122,8 @@ fn acknowledged(Acked { at: _, by, note }: &Acked) -> String {
 
 /// The first client, and how many more there are.
 fn clients(alert: &Alert) -> String {
-    let first = alert.clients.first().unwrap_or(&alert.client);
-    match alert.client_count {
+    let first = alert.scope.clients.first().unwrap_or(&alert.client);
+    match alert.scope.client_count {
         0 | 1 => client(first),
         more => format!("{} and {} more", client(first), more - 1),
     }
@@ -140,7 +143,7 @@ fn client(Client { kind, id }: &Client) -> String {
 
 /// What found it: first what opened it.
 fn rules(alert: &Alert) -> String {
-    let mut rules = vec![alert.opened_by, alert.rule];
+    let mut rules = vec![alert.scope.opened_by, alert.rule];
     rules.extend(&alert.signals);
     let mut names: Vec<&str> = Vec::new();
     for rule in rules {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use rollcall_attribute::route::service;
+use rollcall_attribute::route::full_name;
 use rollcall_store::exposure::{Row, Subject};
 
 pub(super) const HEAD: &[u8] = b"object,first_seen,last_seen,calls,statuses,client,route,alert,service\n";
@@ -27,7 +27,7 @@ pub(super) fn row(out: &mut Vec<u8>, row: &Row, subject: &Subject) {
         }
         None => out.extend_from_slice(b",,,,"),
     }
-    let (service, route) = service::split(&subject.incident.route);
+    let (service, route) = full_name::split(&subject.incident.route);
     for text in [&subject.client, route, &subject.incident.alert, service] {
         out.push(b',');
         cell(out, text);

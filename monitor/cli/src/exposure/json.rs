@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use rollcall_attribute::route::service::fields;
+use rollcall_attribute::route::full_name::fields;
 use rollcall_store::exposure::{Row, Subject};
 use serde::Serialize;
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use rollcall_attribute::route::service;
+use rollcall_attribute::route::full_name;
 use rollcall_daemon::state;
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_store::exposure::{Found, Reader, Row, Subject, Who};
@@ -82,7 +82,7 @@ pub(crate) fn exposure(args: &ExposureArgs) -> Result<Exit, Failure> {
         }
     };
     if let Some(route) = &args.route {
-        let is_meant = |name: &str| name == route || service::split(name).1 == route;
+        let is_meant = |name: &str| name == route || full_name::split(name).1 == route;
         subjects.retain(|subject| is_meant(&subject.incident.route));
     }
     if subjects.is_empty() {

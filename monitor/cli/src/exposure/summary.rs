@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use rollcall_attribute::route::service::fields;
+use rollcall_attribute::route::full_name::fields;
 use rollcall_model::time::Timestamp;
 use rollcall_store::{
     Error,

@@ -1,7 +1,7 @@
 //! The daemon, asked again and again.
 
 use anyhow::Context;
-use rollcall_attribute::route::service::{self, fields};
+use rollcall_attribute::route::full_name::{self, fields};
 use rollcall_serve::api::{Clients, OpenAlerts, Status};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::{
@@ -78,8 +78,8 @@ impl Answer {
         }
         for alert in &mut alerts.alerts {
             alert.route = clean(&alert.route);
-            alert.routes.iter_mut().for_each(|route| *route = clean(route));
-            for client in alert.clients.iter_mut().chain([&mut alert.client]) {
+            alert.scope.routes.iter_mut().for_each(|route| *route = clean(route));
+            for client in alert.scope.clients.iter_mut().chain([&mut alert.client]) {
                 client.id = clean(&client.id);
                 client.kind = clean(&client.kind).into();
             }
@@ -100,9 +100,9 @@ impl Answer {
         let mut names: Vec<&mut String> = alerts.alerts.iter_mut().map(|alert| &mut alert.route).collect();
         names.extend(clients.clients.iter_mut().map(|client| &mut client.route));
         names.extend(routes.iter_mut().map(|route| &mut route.route));
-        if service::is_one(names.iter().map(|name| &***name)) {
+        if full_name::is_one(names.iter().map(|name| &***name)) {
             for name in names {
-                *name = service::split(name).1.to_owned();
+                *name = full_name::split(name).1.to_owned();
             }
         }
     }

@@ -104,8 +104,8 @@ impl View {
         let [alerts_by, clients_by, routes_by] = Panel::ALL.map(|panel| self.sorted_by(panel));
         let Some(Answer { alerts, clients, routes, .. }) = &mut self.answer else { return };
         alerts.alerts.sort_by(|a, b| match alerts_by {
-            "newest" => b.opened_at.cmp(&a.opened_at),
-            "objects" => b.distinct.cmp(&a.distinct),
+            "newest" => b.scope.opened_at.cmp(&a.scope.opened_at),
+            "objects" => b.figures.distinct.cmp(&a.figures.distinct),
             _ => by_severity(a).cmp(&by_severity(b)),
         });
         clients.clients.sort_by(|a, b| match clients_by {
@@ -126,7 +126,7 @@ impl View {
 }
 
 fn by_severity(alert: &OpenAlert) -> impl Ord + use<> {
-    (Reverse(alert.severity), Reverse(alert.opened_at))
+    (Reverse(alert.severity), Reverse(alert.scope.opened_at))
 }
 
 fn by_objects(client: &Client) -> impl Ord + use<> {

@@ -82,16 +82,20 @@ pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
     let progress = Progress::on_terminal(false);
     let raised = Beside::new(Raised::default(), progress.clone());
     let mut replay = Replay::new(engine.ports.clone(), Engine::new(settings, HashKey::new(key), raised));
-    attribution::warn_of(replay.engine().never_match());
-    replay.engine().keep_peaks(Peaks::new(policy.clone(), Bounds::default(), HashKey::new(key)));
+    attribution::warn_of(replay.engine().detection().never_match());
+    replay.engine().detection_mut().keep_peaks(Peaks::new(
+        policy.clone(),
+        Bounds::default(),
+        HashKey::new(key),
+    ));
     let read = recorded.read(&mut replay, &progress);
-    let (counters, routes) = (replay.engine().counters(), replay.engine().routes().len());
+    let (counters, routes) = (replay.engine().counters(), replay.engine().detection().routes().len());
     for line in read.summary(&counters, routes) {
         eprintln!("{line}");
     }
     let raised = replay.engine().output().output.clone();
     if raised.exchanges > 0
-        && let Some(peaks) = replay.engine().peaks()
+        && let Some(peaks) = replay.engine().detection().peaks()
     {
         let report = Report::new(peaks, &policy, &raised, margin);
         let text = match output {

@@ -7,7 +7,7 @@ use std::{
 
 use rollcall_detect::{
     Rule,
-    alert::{Alert, Severity, State},
+    alert::{Alert, AlertState, Severity},
 };
 use rollcall_engine::{Output, detection::Attributed};
 use rollcall_http::Exchange;
@@ -46,7 +46,7 @@ impl Output for Raised {
     fn alert(&mut self, alert: &Alert) {
         // Limits are a route's: what one client raised on several is told as one alert, and counts on each.
         let is_new = self.told.insert((alert.id.clone(), alert.route.clone()));
-        if !is_new || alert.state == State::Resolved || alert.severity == Severity::Info {
+        if !is_new || alert.state == AlertState::Resolved || alert.severity == Severity::Info {
             return;
         }
         if alert.rule != Rule::DistinctObjects {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use rollcall_attribute::route::service::fields;
+use rollcall_attribute::route::full_name::fields;
 use rollcall_detect::{Limit, Peaks, Policy, limit::MAX_LIMITS, peaks::Peak};
 use rollcall_model::time::Timestamp;
 use serde::Serialize;

@@ -51,7 +51,7 @@ fn rules() -> Result<Rules, BackendError> {
     }
     let families = FAMILIES.map(|family| rule(0, Is::Eq, family as u64));
     rules.insert(libc::SYS_socket, families.into_iter().collect::<Result<_, _>>()?);
-    // Counters and advice; nothing is loaded or attached.
+    // EngineCounters and advice; nothing is loaded or attached.
     let commands = ELEMENT_COMMANDS.map(|command| rule(0, Is::Eq, command));
     rules.insert(libc::SYS_bpf, commands.into_iter().collect::<Result<_, _>>()?);
     // Limits are read, not set.

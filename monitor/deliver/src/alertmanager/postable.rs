@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rollcall_attribute::route::service;
+use rollcall_attribute::route::full_name;
 use rollcall_detect::alert::Alert;
 use rollcall_model::time::Timestamp;
 use serde::Serialize;
@@ -22,11 +22,11 @@ pub(super) struct PostableAlert {
 
 /// The alert, open until `ends`.
 pub(super) fn postable(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> PostableAlert {
-    let opened_with = alert.clients.first().unwrap_or(&alert.client);
+    let opened_with = alert.scope.clients.first().unwrap_or(&alert.client);
     let opened_on = alert.opened_on();
-    let (service, route) = service::split(&opened_on);
+    let (service, route) = full_name::split(&opened_on);
     let mut labels = BTreeMap::from([
-        ("alertname", wording::camel(alert.opened_by)),
+        ("alertname", wording::camel(alert.scope.opened_by)),
         ("job", "rollcall".to_owned()),
         ("instance", instance.to_owned()),
         ("rollcall_id", alert.id.clone()),
@@ -47,5 +47,5 @@ pub(super) fn postable(alert: &Alert, instance: &str, objects: bool, ends: Times
     if objects && !alert.sample_objects.is_empty() {
         annotations.insert("objects", alert.sample_objects.join(", "));
     }
-    PostableAlert { labels, annotations, starts_at: alert.opened_at, ends_at: ends }
+    PostableAlert { labels, annotations, starts_at: alert.scope.opened_at, ends_at: ends }
 }

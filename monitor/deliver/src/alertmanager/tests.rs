@@ -27,7 +27,7 @@ fn ends(told: &[PostableAlert]) -> Vec<(&str, Timestamp)> {
 
 #[test]
 fn an_alert_is_as_the_api_wants_it() {
-    let (told, open) = manager(&[]).news(&events(&[&alert("a1", State::Open, 0)]), NOW);
+    let (told, open) = manager(&[]).news(&events(&[&alert("a1", AlertState::Open, 0)]), NOW);
     let mut json = serde_json::to_value(&told).unwrap();
     let description = json[0]["annotations"]["description"].take();
     assert!(description.as_str().unwrap().contains("\naccounts read: rollcall exposure a1"), "{description}");
@@ -51,10 +51,10 @@ fn an_alert_is_as_the_api_wants_it() {
 
 #[test]
 fn when_severity_rises_the_alert_with_the_old_labels_ends() {
-    let rises = Alert { severity: Severity::Critical, ..alert("a1", State::Update, 1) };
-    for manager in [manager(&[alert("a1", State::Open, 0)]), manager(&[])] {
+    let rises = Alert { severity: Severity::Critical, ..alert("a1", AlertState::Update, 1) };
+    for manager in [manager(&[alert("a1", AlertState::Open, 0)]), manager(&[])] {
         let known = manager.open.len();
-        let news = events(&[&alert("a1", State::Open, 0), &rises]);
+        let news = events(&[&alert("a1", AlertState::Open, 0), &rises]);
         let (told, open) = manager.news(&news[known..], NOW);
         assert_eq!(ends(&told), [("warning", NOW), ("critical", NOW + LASTS)]);
         assert_eq!(open["a1"].as_ref().unwrap().alert, rises);
@@ -63,8 +63,8 @@ fn when_severity_rises_the_alert_with_the_old_labels_ends() {
 
 #[test]
 fn an_alert_ends_when_it_is_resolved_if_it_was_told_before() {
-    let resolved = alert("a1", State::Resolved, 60);
-    let (told, open) = manager(&[alert("a1", State::Update, 1)]).news(&events(&[&resolved]), NOW);
+    let resolved = alert("a1", AlertState::Resolved, 60);
+    let (told, open) = manager(&[alert("a1", AlertState::Update, 1)]).news(&events(&[&resolved]), NOW);
     assert_eq!(ends(&told), [("warning", resolved.at)]);
     assert!(open["a1"].is_none());
     // The event that opened it was delivered by the process before.
@@ -75,9 +75,9 @@ fn an_alert_ends_when_it_is_resolved_if_it_was_told_before() {
 #[test]
 fn an_alert_that_is_over_when_it_is_first_told_is_told_all_the_same() {
     let whole = events(&[
-        &alert("a1", State::Open, 0),
-        &alert("a1", State::Update, 1),
-        &alert("a1", State::Resolved, 60),
+        &alert("a1", AlertState::Open, 0),
+        &alert("a1", AlertState::Update, 1),
+        &alert("a1", AlertState::Resolved, 60),
     ]);
     let (told, open) = manager(&[]).news(&whole, NOW);
     assert_eq!(ends(&told), [("warning", NOW + LASTS)]);
@@ -87,12 +87,12 @@ fn an_alert_that_is_over_when_it_is_first_told_is_told_all_the_same() {
     manager.apply(manager.news(&whole[..2], NOW).1);
     let later = NOW + Duration::from_secs(1);
     assert_eq!(ends(&manager.news(&whole[2..], later).0), [("warning", NOW + LASTS)]);
-    let much_later = Alert { at: NOW + 2 * LASTS, ..alert("a1", State::Resolved, 0) };
+    let much_later = Alert { at: NOW + 2 * LASTS, ..alert("a1", AlertState::Resolved, 0) };
     assert_eq!(ends(&manager.news(&events(&[&much_later]), NOW + 2 * LASTS).0), [("warning", much_later.at)]);
 }
 
 #[test]
 fn it_wants_to_tell_again_only_what_is_open() {
     assert!(manager(&[]).due().is_none());
-    assert!(manager(&[alert("a1", State::Open, 0)]).due().is_some());
+    assert!(manager(&[alert("a1", AlertState::Open, 0)]).due().is_some());
 }

@@ -11,7 +11,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hex, time::Timestamp};
 
 /// What to do with a byte of a string.
 const PLAIN: u8 = 0;
@@ -40,8 +40,6 @@ const CLASS: [u8; 256] = {
     class
 };
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
 /// Appends `bytes` as a JSON string, quotes included, by the rule of the module.
 pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
@@ -57,7 +55,7 @@ pub(super) fn bytes(out: &mut Vec<u8>, bytes: &[u8]) {
         at += match class {
             CONTROL => {
                 out.extend_from_slice(b"\\u00");
-                hex(out, byte);
+                out.extend_from_slice(&hex::digits(byte));
                 1
             }
             SPECIAL => special(out, &bytes[at..]),
@@ -188,11 +186,7 @@ fn special(out: &mut Vec<u8>, rest: &[u8]) -> usize {
 /// Appends the four characters `\xhh`, the backslash escaped for JSON.
 fn escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(b"\\\\x");
-    hex(out, byte);
-}
-
-fn hex(out: &mut Vec<u8>, byte: u8) {
-    out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+    out.extend_from_slice(&hex::digits(byte));
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use ring::hmac::{HMAC_SHA256, Key, sign};
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hex, time::Timestamp};
 
 /// What sender and receiver of a webhook share.
 #[derive(Clone)]
@@ -22,8 +22,7 @@ impl Secret {
         let seconds = at.0 / 1_000_000_000;
         let signed = [seconds.to_string().as_bytes(), b".", body].concat();
         let tag = sign(&self.0, &signed);
-        let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("t={seconds},v1={digits}")
+        format!("t={seconds},v1={}", hex::text(tag.as_ref()))
     }
 }
 

@@ -4,7 +4,7 @@
 //! Whoever calls the API has a say in what stands in an alert: a route, the name of a parameter. So formatting is switched
 //! off, and the three characters that open a link or a mention are escaped.
 
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 use serde::Serialize;
 
 use crate::wording;
@@ -56,7 +56,7 @@ pub(super) fn message(alert: &Alert, objects: bool) -> Message {
 
 fn color(alert: &Alert) -> &'static str {
     match (alert.state, alert.severity) {
-        (State::Resolved, _) => "#2e7d32",
+        (AlertState::Resolved, _) => "#2e7d32",
         (_, Severity::Critical) => "#c62828",
         (_, Severity::Warning) => "#ef6c00",
         (_, Severity::Info) => "#1565c0",
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn nobody_outside_can_mention_or_link() {
-        let mut alert = alert("a1", State::Open, 0);
+        let mut alert = alert("a1", AlertState::Open, 0);
         alert.route = "GET /<!channel>&<https://evil.example|x>".into();
         alert.sample_objects = vec!["<@U1>".to_owned()];
         let message = serde_json::to_value(message(&alert, true)).unwrap();
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_message_has_a_line_a_colour_and_fields() {
-        let message = serde_json::to_value(message(&alert("a1", State::Open, 0), false)).unwrap();
+        let message = serde_json::to_value(message(&alert("a1", AlertState::Open, 0), false)).unwrap();
         let sentence =
             "192.0.2.7 touched 21 different objects of GET /v1/customers/{id} within 10 s; 20 are in order";
         assert_eq!(message["text"], format!("warning: {sentence}"));

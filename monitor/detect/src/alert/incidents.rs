@@ -15,12 +15,15 @@
 //!
 //! Notices stand for themselves, for each is a fact about a route; but a server that answers whatever it is asked for has any
 //! number of routes. So those that are too many for one client or in all are gathered in one incident a rule.
+//!
+//! What was told last may be newer than what was written down for a restart. An incident that was told to be open and is not
+//! known goes on under its id as soon as the detector finds again what it was about. One that nobody speaks for is resolved
+//! after a while, with what was told of it last: it must not stay open for ever.
 
-mod adopted;
 mod incident;
-mod stored;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
     vec,
@@ -29,13 +32,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use incident::ROUTES_COUNTED;
-pub use stored::Stored;
 
-use incident::{Incident, Key, News};
+use incident::{Incident, Key, Name, News, number, stands_alone};
 use rollcall_attribute::client::{ClientKey, KEY_BYTES};
-use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_model::{
+    hash::HashKey,
+    state::{Inconsistent, Names, check},
+    time::Timestamp,
+};
 
-use super::{Alert, Severity, State};
+use super::{Alert, AlertState, Severity};
 use crate::{Finding, Phase, Rule};
 
 /// Members are tracked up to so many for each incident that may be open. Those beyond still join, and end unnoticed.
@@ -63,10 +69,10 @@ pub struct Alerts {
     notices: BTreeMap<(Rule, Option<ClientKey>), usize>,
     /// The incidents that gather the others.
     gathering: BTreeMap<Rule, u64>,
-    /// Incidents without members: see [`adopted`].
+    /// Incidents without members: see the [module](self).
     silent: BTreeSet<u64>,
     capacity: usize,
-    counters: Counters,
+    counters: AlertCounters,
     joined: Vec<Joined>,
 }
 
@@ -98,9 +104,27 @@ struct Joins {
     is_worth_it: bool,
 }
 
+/// [`Alerts`], written down.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoredAlerts<'a> {
+    incidents: Vec<Incidents<'a>>,
+    counters: AlertCounters,
+}
+
+/// An incident with all that leads to it, on which routes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Incidents<'a> {
+    id: u64,
+    incident: Cow<'a, Incident>,
+    members: Vec<(Rule, Option<ClientKey>, Name)>,
+    leads: Vec<(Name, Option<ClientKey>, bool)>,
+    /// The clients whose findings on further routes belong to it.
+    homes: Vec<ClientKey>,
+}
+
 /// What became of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct AlertCounters {
     /// Findings that have begun, by rule, in the order of [`Rule::ALL`].
     pub findings: [u64; Rule::ALL.len()],
     /// Alerts, by the rule that opened them, and by severity.
@@ -113,7 +137,7 @@ pub struct Counters {
     pub open: [u64; 3],
 }
 
-impl Counters {
+impl AlertCounters {
     /// Alerts opened about clients, by whatever rule.
     pub fn about_clients(&self) -> u64 {
         self.opened.iter().flat_map(|opened| &opened[Severity::Warning as usize..]).sum()
@@ -138,7 +162,7 @@ impl Alerts {
             gathering: BTreeMap::new(),
             silent: BTreeSet::new(),
             capacity,
-            counters: Counters::default(),
+            counters: AlertCounters::default(),
             joined: Vec::new(),
         }
     }
@@ -152,7 +176,7 @@ impl Alerts {
             return self.end(&member, known?, finding);
         }
         if let Some(id) = known {
-            return self.tell(id, finding, false);
+            return self.report(id, finding, false);
         }
         self.counters.findings[finding.rule as usize] += 1;
         let joined = self.incident_of(&finding, callers);
@@ -172,12 +196,12 @@ impl Alerts {
         };
         let Joins { is_member, is_worth_it } = self.join(id, member, callers, opens);
         let would_tell = finding.clone();
-        let alert = self.tell(id, finding, is_worth_it);
+        let alert = self.report(id, finding, is_worth_it);
         if let Some(client) = would_tell.client.filter(|_| is_member)
             && let Some(incident) = self.incidents.get(&id)
             && (alert.is_none() || !incident.clients.contains(&Some(client)))
         {
-            let line = Box::new(incident.line(id, would_tell, State::Update));
+            let line = Box::new(incident.line(id, would_tell, AlertState::Update));
             self.joined.push(Joined { client, line });
         }
         if let Some(alert) = alert.as_ref().filter(|_| opens) {
@@ -197,12 +221,12 @@ impl Alerts {
     }
 
     /// What has been counted.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> AlertCounters {
         let mut open = [0; 3];
         for incident in self.incidents.values() {
             open[incident.severity as usize] += 1;
         }
-        Counters { open, ..self.counters }
+        AlertCounters { open, ..self.counters }
     }
 
     /// The incident that a finding without one belongs to.
@@ -281,13 +305,13 @@ impl Alerts {
     }
 
     /// The line about a member that begins or grows.
-    fn tell(&mut self, id: u64, finding: Finding, has_new_client: bool) -> Option<Alert> {
+    fn report(&mut self, id: u64, finding: Finding, has_new_client: bool) -> Option<Alert> {
         let incident = self.incidents.get_mut(&id)?;
         let state = match incident.take(&finding, has_new_client) {
-            News::Opened => State::Open,
+            News::Opened => AlertState::Open,
             News::More => {
                 self.counters.updated += 1;
-                State::Update
+                AlertState::Update
             }
             News::Nothing => return None,
         };
@@ -305,7 +329,7 @@ impl Alerts {
         let mut incident = self.close(id)?;
         self.counters.resolved += 1;
         let ended = incident.ended.take()?;
-        Some(incident.line(id, *ended, State::Resolved))
+        Some(incident.line(id, *ended, AlertState::Resolved))
     }
 
     /// Takes out an incident without members.
@@ -333,6 +357,148 @@ impl Alerts {
         Some(incident)
     }
 
+    /// Goes by what others were told: `told`, the latest lines of alerts that are open to them, and `resolved`, those that
+    /// are no longer. They will be told of no alert's end twice, nor of one's beginning.
+    pub fn reconcile(&mut self, told: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
+        let over: BTreeSet<u64> = resolved.iter().filter_map(|id| number(id)).collect();
+        self.members.retain(|_, id| !over.contains(id));
+        over.into_iter().for_each(|id| drop(self.close(id)));
+        for alert in told {
+            let Some(id) = number(&alert.id) else { continue };
+            match self.incidents.get_mut(&id) {
+                Some(incident) => incident.recall(alert),
+                None => self.adopt(id, alert, now),
+            }
+        }
+    }
+
+    /// The findings of `gone` are known no more, though they have not ended.
+    pub fn forget_findings(&mut self, gone: impl Fn(Rule, Option<ClientKey>) -> bool, now: Timestamp) {
+        for (_, id) in self.members.extract_if(.., |(rule, client, _), _| gone(*rule, *client)) {
+            let Some(incident) = self.incidents.get_mut(&id) else { continue };
+            incident.members = incident.members.saturating_sub(1);
+            if incident.members == 0 {
+                incident.silent_since = now;
+                self.silent.insert(id);
+            }
+        }
+    }
+
+    /// Lets time pass: appends the end of what nobody has spoken for.
+    pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Alert>) {
+        let is_over = |id: &u64| self.incidents.get(id).is_none_or(|incident| incident.is_over(now));
+        let over: Vec<u64> = self.silent.iter().copied().filter(is_over).collect();
+        for id in over {
+            let Some(mut incident) = self.close(id) else { continue };
+            self.counters.resolved += 1;
+            // Without it nobody was told of the alert.
+            if let Some(ended) = incident.ended.take() {
+                out.push(incident.line(id, Finding { at: now, ..*ended }, AlertState::Resolved));
+            }
+        }
+    }
+
+    /// The incident that waits for a finding that stands for itself.
+    pub(super) fn waiting_for(&self, finding: &Finding) -> Option<u64> {
+        self.silent.iter().copied().find(|id| {
+            let incident = self.incidents.get(id);
+            incident.is_some_and(|open| open.opened_by == finding.rule && open.is_on(&finding.route))
+        })
+    }
+
+    /// Takes in an alert that is open to others, and not known here.
+    fn adopt(&mut self, id: u64, alert: &Alert, now: Timestamp) {
+        let mut incident = Incident::adopted(alert, now);
+        for &client in &incident.clients {
+            // On which routes each was is not told: on all of them, for whoever goes on is to be found again.
+            for Name(route) in &incident.named {
+                let key = (Arc::clone(route), client);
+                self.clients.entry(key.clone()).or_insert_with(|| {
+                    incident.leads.push(key);
+                    Lead { incident: id, is_member: true }
+                });
+            }
+            if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
+                self.homes.entry(home(client)).or_insert(id);
+            }
+        }
+        self.open_as(id, incident);
+        self.silent.insert(id);
+    }
+
+    /// What is to be written down.
+    pub fn checkpoint(&self) -> StoredAlerts<'_> {
+        let mut members = BTreeMap::<u64, Vec<_>>::new();
+        for ((rule, client, route), id) in &self.members {
+            members.entry(*id).or_default().push((*rule, *client, Name(Arc::clone(route))));
+        }
+        let mut leads = BTreeMap::<u64, Vec<_>>::new();
+        for ((route, client), lead) in &self.clients {
+            leads.entry(lead.incident).or_default().push((Name(Arc::clone(route)), *client, lead.is_member));
+        }
+        let mut homes = BTreeMap::<u64, Vec<_>>::new();
+        for (client, id) in &self.homes {
+            homes.entry(*id).or_default().push(*client);
+        }
+        let incidents = self.incidents.iter().map(|(&id, incident)| Incidents {
+            id,
+            incident: Cow::Borrowed(incident),
+            members: members.remove(&id).unwrap_or_default(),
+            leads: leads.remove(&id).unwrap_or_default(),
+            homes: homes.remove(&id).unwrap_or_default(),
+        });
+        StoredAlerts { incidents: incidents.collect(), counters: self.counters }
+    }
+
+    /// The alerts that `stored` says are open. If more are than `capacity`, all stay, for whoever was told that one opened
+    /// waits for its end; no others open until there is room.
+    pub fn restore(
+        capacity: usize,
+        key: HashKey,
+        stored: StoredAlerts<'_>,
+        names: &mut Names,
+    ) -> Result<Alerts, Inconsistent> {
+        let StoredAlerts { incidents, counters } = stored;
+        let mut alerts = Alerts { counters, ..Alerts::new(capacity, key) };
+        for Incidents { id, incident, members, leads, homes } in incidents {
+            let mut incident = incident.into_owned();
+            let mut shared = |Name(name): Name| names.share(&name);
+            incident.named =
+                std::mem::take(&mut incident.named).into_iter().map(|name| Name(shared(name))).collect();
+            incident.routes = std::mem::take(&mut incident.routes)
+                .into_iter()
+                .map(|(name, told)| (Name(shared(name)), told))
+                .collect();
+            check(!incident.named.is_empty(), "an alert is about no route")?;
+            check(incident.members as usize == members.len(), "an alert lacks findings")?;
+            if members.is_empty() {
+                alerts.silent.insert(id);
+            }
+            for (rule, client, route) in members {
+                let member: Member = (rule, client, shared(route));
+                check(alerts.members.insert(member, id).is_none(), "a finding belongs to two alerts")?;
+            }
+            incident.known.extend(&incident.clients);
+            for (route, client, is_member) in leads {
+                if is_member {
+                    incident.known.insert(client);
+                }
+                let key = (shared(route), client);
+                incident.leads.push(key.clone());
+                let before = alerts.clients.insert(key, Lead { incident: id, is_member });
+                check(before.is_none(), "a client leads to two alerts")?;
+            }
+            for client in homes {
+                let is_its_own = incident.known.contains(&Some(client))
+                    || matches!(client, ClientKey::Peer(address) if incident.known.contains(&Some(ClientKey::Forwarded(address))));
+                check(is_its_own && alerts.homes.insert(client, id).is_none(), "a client has two alerts")?;
+            }
+            check(!alerts.incidents.contains_key(&id), "an alert is open twice")?;
+            alerts.open_as(id, incident);
+        }
+        Ok(alerts)
+    }
+
     fn id(&self, (rule, client, route): &Member, opened: Timestamp) -> u64 {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(rule.name().as_bytes());
@@ -352,11 +518,6 @@ fn home(client: ClientKey) -> ClientKey {
         ClientKey::Forwarded(address) => ClientKey::Peer(address),
         other => other,
     }
-}
-
-/// Facts stand for themselves, whoever called.
-fn stands_alone(rule: Rule) -> bool {
-    rule.is_notice() || rule == Rule::Blind
 }
 
 #[cfg(test)]

@@ -6,19 +6,19 @@
 
 mod incidents;
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use incidents::{Alerts, Counters, Joined, ROUTES_COUNTED, Stored};
+pub use incidents::{AlertCounters, Alerts, Joined, ROUTES_COUNTED, StoredAlerts};
 
 use rollcall_attribute::{
     client::ClientKey,
-    route::service::{self, fields},
+    route::full_name::{self, fields},
 };
 use rollcall_model::time::Timestamp;
 
-use crate::Rule;
+use crate::{Figures, Rule};
 
 /// The version of the schema in `docs/alerts.md`.
 pub const VERSION: u32 = 1;
@@ -30,7 +30,7 @@ pub struct Alert {
     pub v: u32,
     /// The same for all events of one alert.
     pub id: String,
-    pub state: State,
+    pub state: AlertState,
     pub severity: Severity,
     pub rule: Rule,
     pub at: Timestamp,
@@ -39,23 +39,28 @@ pub struct Alert {
     #[serde(flatten, with = "fields")]
     pub route: Arc<str>,
     pub window_s: u64,
-    pub limit: u32,
-    pub distinct: u64,
-    pub distinct_error: u64,
-    pub requests: u64,
-    pub bytes: u64,
-    pub first_seen: Timestamp,
-    pub last_seen: Timestamp,
-    pub addresses: Vec<IpAddr>,
+    #[serde(flatten)]
+    pub figures: Figures,
     pub sample_objects: Vec<String>,
     /// Other rules that agree.
     pub signals: Vec<Rule>,
+    #[serde(flatten)]
+    pub scope: Scope,
+    pub loss: f64,
+    /// The keys behind the clients of `scope`, in that order, for what goes on watching them.
+    #[serde(skip)]
+    pub keys: Vec<ClientKey>,
+}
+
+/// All that an alert is about, since it opened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
     /// The clients that the alert is about, the first few: the one that it opened with first.
     pub clients: Vec<Client>,
     /// How many there are.
     pub client_count: u64,
-    /// The routes that the alert is about, the first few: the one that it opened on first. As seen from the service of
-    /// `route`: see [`Alert::all_routes`].
+    /// The routes that the alert is about, the first few: the one that it opened on first. As seen from the service of the
+    /// line's route: see [`Alert::all_routes`].
     #[serde(default)]
     pub routes: Vec<String>,
     /// How many there are, [`ROUTES_COUNTED`] at most.
@@ -63,10 +68,6 @@ pub struct Alert {
     pub route_count: u64,
     pub opened_by: Rule,
     pub opened_at: Timestamp,
-    pub loss: f64,
-    /// The keys behind `clients`, in that order, for what goes on watching them.
-    #[serde(skip)]
-    pub keys: Vec<ClientKey>,
 }
 
 impl Alert {
@@ -77,31 +78,31 @@ impl Alert {
 
     /// The full names of `routes`.
     pub fn all_routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.routes.iter().map(|name| service::absolute(name, &self.route))
+        self.scope.routes.iter().map(|name| full_name::absolute(name, &self.route))
     }
 
     /// How many routes it is about beside the one that the line is about.
     pub fn other_routes(&self) -> u64 {
-        self.route_count.saturating_sub(1)
+        self.scope.route_count.saturating_sub(1)
     }
 }
 
 /// Where in its life an alert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum AlertState {
     Open,
     Update,
     Resolved,
 }
 
-impl State {
+impl AlertState {
     /// As in the JSON.
     pub fn name(self) -> &'static str {
         match self {
-            State::Open => "open",
-            State::Update => "update",
-            State::Resolved => "resolved",
+            AlertState::Open => "open",
+            AlertState::Update => "update",
+            AlertState::Resolved => "resolved",
         }
     }
 }

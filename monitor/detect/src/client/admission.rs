@@ -17,12 +17,12 @@ use rollcall_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::mix::place;
+use crate::{bloom, mix::place};
 
 /// Bits of a line for the filter: six words of the eight that a cache line has.
 const FILTER_BITS: u64 = 6 * 64;
 
-/// Counters of four bits in the other two.
+/// TallyCounters of four bits in the other two.
 const COUNTERS: u64 = 32;
 
 /// Bits of a pair in the filter: at half full, one in sixteen that is new looks known.
@@ -32,7 +32,7 @@ const PAIR_BITS: u32 = 4;
 /// one object, which is not in it.
 const OBJECT_BITS: u32 = 7;
 
-/// Counters of a pair in the sketch.
+/// TallyCounters of a pair in the sketch.
 const ROWS: u32 = 4;
 
 /// The most that a counter of four bits holds.
@@ -58,7 +58,6 @@ pub(super) struct Admission {
     /// Bits set in the filter.
     set: u64,
     /// When they were cleared last.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     /// Times that the sketches were cleared because the filter was half full.
     overflows: u64,
@@ -105,12 +104,12 @@ impl Admission {
         self.make_room(now);
         let at = place(pair, self.lines.len());
         let line = &mut self.lines[at];
-        let fresh = line.insert(mix(pair), PAIR_BITS);
+        let fresh = bloom::add(&mut line.filter, mix(pair), PAIR_BITS);
         if fresh > 0 {
             self.set += fresh;
             return Standing { objects: 1, is_new: true };
         }
-        let fresh = line.insert(entry(pair, object), OBJECT_BITS);
+        let fresh = bloom::add(&mut line.filter, entry(pair, object), OBJECT_BITS);
         self.set += fresh;
         let mut further = line.estimate(pair);
         if fresh > 0 && further < MOST {
@@ -127,14 +126,15 @@ impl Admission {
         let entry = entry(pair, object);
         let at = place(entry, self.lines.len());
         let line = &mut self.lines[at];
-        let fresh = line.insert(mix(entry), OBJECT_BITS);
+        let fresh = bloom::add(&mut line.filter, mix(entry), OBJECT_BITS);
         self.set += fresh;
         fresh > 0
     }
 
     /// Whether the object was counted for the pair since the last clearing.
     pub(super) fn knows(&self, pair: u64, object: u64) -> bool {
-        self.lines[place(pair, self.lines.len())].has(entry(pair, object), OBJECT_BITS)
+        let line = &self.lines[place(pair, self.lines.len())];
+        bloom::has(&line.filter, entry(pair, object), OBJECT_BITS)
     }
 
     /// When counting began.
@@ -146,7 +146,7 @@ impl Admission {
     pub(super) fn remember(&mut self, pair: u64, objects: u32) {
         let at = place(pair, self.lines.len());
         let line = &mut self.lines[at];
-        self.set += line.insert(mix(pair), PAIR_BITS);
+        self.set += bloom::add(&mut line.filter, mix(pair), PAIR_BITS);
         line.raise(pair, u8::try_from(objects.saturating_sub(1)).unwrap_or(MOST).min(MOST));
     }
 
@@ -170,20 +170,6 @@ impl Admission {
 }
 
 impl Line {
-    /// Sets the bits of an entry; how many of them were not.
-    fn insert(&mut self, hash: u64, bits: u32) -> u64 {
-        let mut fresh = 0;
-        for (word, mask) in places(hash, bits) {
-            fresh += u64::from(self.filter[word] & mask == 0);
-            self.filter[word] |= mask;
-        }
-        fresh
-    }
-
-    fn has(&self, hash: u64, bits: u32) -> bool {
-        places(hash, bits).all(|(word, mask)| self.filter[word] & mask != 0)
-    }
-
     /// Objects after the first.
     fn estimate(&self, pair: u64) -> u8 {
         counters(pair)
@@ -207,14 +193,6 @@ impl Line {
 fn counters(pair: u64) -> impl Iterator<Item = usize> {
     let bits = mix(pair.rotate_left(32));
     (0..ROWS).map(move |row| (bits >> (row * 8) & (COUNTERS - 1)) as usize)
-}
-
-/// The bits of an entry in its line, nine bits of the hash for each.
-fn places(hash: u64, count: u32) -> impl Iterator<Item = (usize, u64)> {
-    (0..count).map(move |n| {
-        let bit = ((hash >> (9 * n)) & 511) * FILTER_BITS / 512;
-        ((bit / 64) as usize, 1 << (bit % 64))
-    })
 }
 
 /// The filter's entry for an object of a pair.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use rollcall_model::time::Timestamp;
 
 use super::{
-    Call, Context, Fresh, Tally,
+    call::{Call, Context, Fresh},
     evidence::Evidence,
-    misses,
-    pairs::Missed,
+    misses::{self, Misses},
+    pairs::{Missed, Pair},
     track::{Held, Window},
-    volume, watch,
+    volume,
 };
-use crate::{Finding, finding::Rule, limit::MAX_LIMITS, policy::Row};
+use crate::{finding::Rule, limit::MAX_LIMITS, policy::Row};
 
 /// Objects noted by which it is told that nobody else touches them.
 const FEWEST_FIRSTS: u32 = 48;
@@ -63,185 +63,125 @@ pub(super) fn held(
     all
 }
 
-impl Tally {
-    /// A pair made a call that touched objects of which `fresh` are new.
-    pub(super) fn judge_touch(
-        &mut self,
-        number: u32,
-        fresh: &Fresh,
-        call: &Call<'_>,
-        context: Context<'_>,
-        out: &mut Vec<Finding>,
-    ) {
-        let many_people = self.many_people;
-        let pair = self.pairs.pair(number);
-        let row = context.policy.row(pair.profile);
-        let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
-        match &pair.evidence {
-            // Most pairs are far from everything.
-            None if !is_near(watch::FROM) => return,
-            None => {
-                let must = is_near(1);
-                if !self.watch(number, must, call.now, context) {
-                    return;
-                }
-            }
-            Some(evidence)
-                if evidence.is_idle() && !pair.misses.is_suspicious() && !is_near(watch::UNTIL) =>
-            {
-                self.unwatch(number);
-                return;
-            }
-            Some(_) => {}
+/// What a call means that touched objects of which `fresh` are new to the pair.
+pub(super) fn touch(
+    pair: &mut Pair,
+    windows: &[Window],
+    fresh: &Fresh,
+    call: &Call<'_>,
+    many_people: bool,
+    context: Context<'_>,
+) -> [Option<Verdict>; 3] {
+    let all = held(windows, pair.missed, call.now, context.policy.windows());
+    let count = windows.len();
+    let mut verdicts: [Option<Verdict>; 3] = [None, None, None];
+    let Some(evidence) = &mut pair.evidence else { return verdicts };
+    evidence.note(call, fresh);
+    let (noted_before, mut has_number, mut has_first) = (evidence.noted, false, false);
+    for named in fresh.of(call.named) {
+        evidence.noted += 1;
+        evidence.firsts += u32::from(named.is_first);
+        if evidence.noted == NOTED {
+            evidence.noted /= 2;
+            evidence.firsts /= 2;
         }
-        let (pair, windows) = self.pairs.with_windows(number);
-        let all = held(windows, pair.missed, call.now, context.policy.windows());
-        let count = windows.len();
-        let Some(evidence) = &mut pair.evidence else { return };
-        evidence.note(call, fresh);
-        let (noted_before, mut has_number, mut has_first) = (evidence.noted, false, false);
-        for named in fresh.of(call.named) {
-            evidence.noted += 1;
-            evidence.firsts += u32::from(named.is_first);
-            if evidence.noted == NOTED {
-                evidence.noted /= 2;
-                evidence.firsts /= 2;
-            }
-            if let Some(number) = named.number {
-                evidence.sequence.push(number);
-            }
-            if many_people {
-                evidence.people.note(call.identity, call.now);
-            }
-            has_number |= named.number.is_some();
-            has_first |= named.is_first;
+        if let Some(number) = named.number {
+            evidence.sequence.push(number);
         }
-        // However many people there are, they read in no order: a walk is one's.
-        let of_one = *row;
-        let mut row = of_one;
         if many_people {
-            let mut people = None;
-            for (limit, held) in row.iter_mut().zip(&all[..count]) {
-                if held.surely * WALK_PARTS > u64::from(*limit) {
-                    let people = people.get_or_insert_with(|| evidence.people.count());
-                    *limit = limit.saturating_mul(people.behind(held.distinct));
-                }
-            }
+            evidence.people.note(call.identity, call.now);
         }
-        let row = &row;
-        let all = &all[..count];
-        let rise = evidence.levels.rise(row, &fresh.windows, all);
-        let mut verdicts: [Option<Verdict>; 3] = [None, None, None];
-        if let Some(over) = rise.shortest_over {
-            verdicts[0] = Some(Verdict {
-                rule: Rule::DistinctObjects,
-                level: rise.level,
-                limit: row[rise.window],
-                window: rise.window,
-                excess_window: over,
-                held: all[rise.window],
-                bytes: 0,
-            });
-        }
-        if !context.policy.is_budget(pair.profile) {
-            let parts = |row: &Row, numerator: u64, denominator: u64| {
-                let is_over =
-                    |(held, &limit): (&Held, &u32)| held.surely * denominator > u64::from(limit) * numerator;
-                all.iter().zip(row).position(is_over)
-            };
-            let side = |rule, window: usize, limit: u32| Verdict {
-                rule,
-                level: level(all[window].distinct, limit),
-                limit,
-                window,
-                excess_window: window,
-                held: all[window],
-                bytes: 0,
-            };
-            if has_number
-                && evidence.noted / 4 != noted_before / 4
-                && let Some(window) = parts(&of_one, 1, WALK_PARTS)
-                && evidence.sequence.is_walk(windows[window].stride())
-            {
-                let limit = of_one[window] / WALK_PARTS as u32;
-                verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
+        has_number |= named.number.is_some();
+        has_first |= named.is_first;
+    }
+    // However many people there are, they read in no order: a walk is one's.
+    let of_one = *context.policy.row(pair.profile);
+    let mut row = of_one;
+    if many_people {
+        let mut people = None;
+        for (limit, held) in row.iter_mut().zip(&all[..count]) {
+            if held.surely * WALK_PARTS > u64::from(*limit) {
+                let people = people.get_or_insert_with(|| evidence.people.count());
+                *limit = limit.saturating_mul(people.behind(held.distinct));
             }
-            if has_first
-                && reads_firsts(evidence)
-                && evidence.noted >= FEWEST_FIRSTS
-                && let Some(window) = parts(row, FIRST_SIXTHS, 6)
-            {
-                let limit = (u64::from(row[window]) * FIRST_SIXTHS / 6) as u32;
-                verdicts[2] = Some(side(Rule::FirstTouch, window, limit));
-            }
-        }
-        for verdict in verdicts.into_iter().flatten() {
-            self.judge(number, &verdict, call.at, context, out);
         }
     }
-
-    /// A pair made a call that missed objects of which `fresh` are new.
-    pub(super) fn judge_misses(
-        &mut self,
-        number: u32,
-        fresh: &Fresh,
-        call: &Call<'_>,
-        context: Context<'_>,
-        out: &mut Vec<Finding>,
-    ) {
-        let pair = self.pairs.pair(number);
-        let misses = pair.misses;
-        if !misses.is_suspicious()
-            || pair.evidence.is_none() && !self.watch(number, misses.is_certain(), call.now, context)
-        {
-            return;
-        }
-        let pair = self.pairs.pair_mut(number);
-        let Some(evidence) = &mut pair.evidence else { return };
-        if !call.is_empty {
-            evidence.note(call, fresh);
-        }
-        let is_budget = context.policy.is_budget(pair.profile);
-        if misses.is_certain() && !is_budget {
-            let (count, error) = (misses.count().into(), misses.error().into());
-            let longest = context.policy.windows().len() - 1;
-            let verdict = Verdict {
-                rule: Rule::MissProbing,
-                level: level(count, misses::FEWEST - 1),
-                limit: misses::FEWEST - 1,
-                window: longest,
-                excess_window: 0,
-                held: Held { distinct: count, error, surely: count },
-                bytes: 0,
-            };
-            self.judge(number, &verdict, call.at, context, out);
-        }
+    let row = &row;
+    let all = &all[..count];
+    let rise = evidence.levels.rise(row, &fresh.windows, all);
+    if let Some(over) = rise.shortest_over {
+        verdicts[0] = Some(Verdict {
+            rule: Rule::DistinctObjects,
+            level: rise.level,
+            limit: row[rise.window],
+            window: rise.window,
+            excess_window: over,
+            held: all[rise.window],
+            bytes: 0,
+        });
     }
-
-    /// A pair was given more bytes than are in order.
-    pub(super) fn judge_volume(
-        &mut self,
-        number: u32,
-        bytes: u64,
-        call: &Call<'_>,
-        context: Context<'_>,
-        out: &mut Vec<Finding>,
-    ) {
-        let windows = context.policy.windows();
-        let window = windows.iter().position(|&length| length >= volume::WINDOW).unwrap_or(windows.len() - 1);
-        let verdict = Verdict {
-            rule: Rule::Volume,
-            level: level(bytes, u32::try_from(context.bytes_limit).unwrap_or(u32::MAX)),
-            limit: 0,
-            window,
-            excess_window: 0,
-            held: self.pairs.windows(number)[window].held(),
-            bytes,
+    if !context.policy.is_budget(pair.profile) {
+        let parts = |row: &Row, numerator: u64, denominator: u64| {
+            let is_over =
+                |(held, &limit): (&Held, &u32)| held.surely * denominator > u64::from(limit) * numerator;
+            all.iter().zip(row).position(is_over)
         };
-        if !context.policy.is_budget(self.pairs.pair(number).profile) {
-            self.judge(number, &verdict, call.at, context, out);
+        let side = |rule, window: usize, limit: u32| Verdict {
+            rule,
+            level: level(all[window].distinct, limit),
+            limit,
+            window,
+            excess_window: window,
+            held: all[window],
+            bytes: 0,
+        };
+        if has_number
+            && evidence.noted / 4 != noted_before / 4
+            && let Some(window) = parts(&of_one, 1, WALK_PARTS)
+            && evidence.sequence.is_walk(windows[window].stride())
+        {
+            let limit = of_one[window] / WALK_PARTS as u32;
+            verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
+        }
+        if has_first
+            && reads_firsts(evidence)
+            && evidence.noted >= FEWEST_FIRSTS
+            && let Some(window) = parts(row, FIRST_SIXTHS, 6)
+        {
+            let limit = (u64::from(row[window]) * FIRST_SIXTHS / 6) as u32;
+            verdicts[2] = Some(side(Rule::FirstTouch, window, limit));
         }
     }
+    verdicts
+}
+
+/// What it means that so many objects were missed.
+pub(super) fn misses(misses: Misses, context: Context<'_>) -> Option<Verdict> {
+    let (count, error) = (misses.count().into(), misses.error().into());
+    misses.is_certain().then(|| Verdict {
+        rule: Rule::MissProbing,
+        level: level(count, misses::FEWEST - 1),
+        limit: misses::FEWEST - 1,
+        window: context.policy.windows().len() - 1,
+        excess_window: 0,
+        held: Held { distinct: count, error, surely: count },
+        bytes: 0,
+    })
+}
+
+/// What it means that a client was given so many bytes, if these are more than are in order.
+pub(super) fn volume(windows: &[Window], bytes: u64, context: Context<'_>) -> Option<Verdict> {
+    let lengths = context.policy.windows();
+    let window = lengths.iter().position(|&length| length >= volume::WINDOW).unwrap_or(lengths.len() - 1);
+    (bytes > context.bytes_limit).then(|| Verdict {
+        rule: Rule::Volume,
+        level: level(bytes, u32::try_from(context.bytes_limit).unwrap_or(u32::MAX)),
+        limit: 0,
+        window,
+        excess_window: 0,
+        held: windows[window].held(),
+        bytes,
+    })
 }
 
 /// Whether some window holds more than a part of its limit.

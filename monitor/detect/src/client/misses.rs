@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UNIT;
+use super::objects::UNIT;
 
 /// What one miss says: as likely three times over from who guesses (60 % misses) as from an ordinary client (20 %).
 const MISS: f32 = 1.1;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use hashbrown::HashTable;
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
-    state::{Inconsistent, Names, check, shared, table},
+    state::{Inconsistent, Names, check, table},
     time::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -38,7 +38,6 @@ const ALL: usize = CLASSES as usize + 2;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Missed {
     pub(super) objects: u8,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) since: Timestamp,
 }
 
@@ -47,7 +46,6 @@ pub(super) struct Missed {
 #[repr(C, align(64))]
 pub(super) struct Pair {
     pub(super) hash: u64,
-    #[serde(with = "shared")]
     pub(super) route: Arc<str>,
     pub(super) client: ClientKey,
     /// The list that it is in.
@@ -59,9 +57,7 @@ pub(super) struct Pair {
     /// Calls that counted, and wrap around.
     pub(super) calls: u32,
     /// The last touch, and when it was put into its place in the list: not before that is off by a while.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) last: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     placed: Timestamp,
     pub(super) misses: super::misses::Misses,
     /// Kept once the pair comes near a limit.

@@ -11,7 +11,6 @@ pub(super) const WINDOW: Duration = Duration::from_secs(3_600);
 /// The bytes of one pair.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Volume {
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     since: Timestamp,
     bytes: u64,
 }

@@ -9,12 +9,18 @@ use std::hint::black_box;
 use rollcall_model::state::table::{self, cell};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    mix::{mix, place},
-    walk,
-};
+use super::mix::{mix, place};
 
 const WAYS: usize = 8;
+
+/// Bits of a filled block.
+const FILLED: u32 = 24;
+
+/// Bits of a block that can be said to be in order, or not.
+const ORDERLY: u32 = 8;
+
+/// Bits this close are neighbours.
+const NEIGHBOURS: u32 = 4;
 
 /// A route's block of numbers. At scale 0 a bit is a number, at scale 1 it is 16 in a row.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +35,24 @@ impl Spot {
     pub(super) fn beside(self, distance: i64) -> Option<Spot> {
         Some(Spot { block: self.block.checked_add_signed(distance)?, ..self })
     }
+}
+
+/// How long a block takes to be filled at most, in seconds. Sixteen numbers in a row are soon touched by chance in a day.
+pub(super) fn window(scale: u8) -> u32 {
+    if scale == 0 { 86_400 } else { 3_600 }
+}
+
+/// The numbers in a bit of a block are 2 to the power of this.
+fn shift(scale: u8) -> u32 {
+    if scale == 0 { 0 } else { 4 }
+}
+
+/// Where a number stands on each scale: its block, and its bit there.
+pub(super) fn spots(route: u64, number: u64) -> [(Spot, u32); 2] {
+    [0, 1].map(|scale| {
+        let bit = number >> shift(scale);
+        (Spot { route, scale, block: bit / 32 }, (bit % 32) as u32)
+    })
 }
 
 /// Who a block belongs to: a slot of the table of routes, and which of the routes that it has held.
@@ -155,6 +179,30 @@ impl Blocks {
 }
 
 impl Block {
+    /// Sets a bit that is not set.
+    pub(super) fn set(&mut self, bit: u32, now: u32) {
+        let neighbours = (1_u64 << NEIGHBOURS) - 1;
+        let above = (u64::from(self.bits) >> (bit + 1)) & neighbours != 0;
+        let below = ((u64::from(self.bits) << NEIGHBOURS) >> bit) & neighbours != 0;
+        let first = self.bits == 0;
+        self.extensions += u8::from(first || above != below);
+        self.steps += u8::from(first || bit.abs_diff(u32::from(self.position)) <= NEIGHBOURS);
+        self.position = bit as u8;
+        self.bits |= 1 << bit;
+        self.last = now;
+    }
+
+    /// Whether its bits came in order: see [`walk`](super::walk).
+    pub(super) fn is_in_order(&self) -> bool {
+        let bits = self.bits.count_ones();
+        bits >= ORDERLY && u32::from(self.extensions.max(self.steps)) * 4 >= bits * 3
+    }
+
+    /// Whether it is filled, in order.
+    pub(super) fn is_walked(&self) -> bool {
+        self.bits.count_ones() >= FILLED && self.is_in_order()
+    }
+
     fn is(&self, tag: u32, scale: u8) -> bool {
         self.bits != 0 && self.tag == tag && self.scale() == scale
     }
@@ -168,7 +216,7 @@ impl Block {
     }
 
     fn is_over(&self, now: u32) -> bool {
-        now.saturating_sub(self.start) > walk::window(self.scale())
+        now.saturating_sub(self.start) > window(self.scale())
     }
 
     /// The larger, the sooner it gives way.

@@ -1,15 +1,15 @@
 //! What a rule has against a route: evidence from when it comes near the limit, and the finding once it has begun.
 
-use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{tally::Tally, verdict::Verdict};
-use crate::{Finding, Phase, Rule, client::sample};
-
-/// Objects and addresses shown in an alert.
-const SHOWN: usize = 10;
+use super::{estimate::Estimate, verdict::Verdict};
+use crate::{
+    Figures, Finding, Phase, Rule,
+    shown::{Addresses, Samples},
+};
 
 /// A rate is quiet when it has been usual for this long, as for [`crate::Detector`].
 const QUIET: Duration = Duration::from_secs(300);
@@ -32,23 +32,19 @@ pub(super) struct Case {
     pub(super) rule: Rule,
     source: u8,
     pub(super) begun: bool,
-    tally: Tally,
+    estimate: Estimate,
     window: Duration,
     /// The limit when it began, and what each second has added since.
     limit: f64,
     per_second: f64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     began: Timestamp,
     /// The number of objects at which it has grown.
     next: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) first_seen: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last_seen: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last_over: Timestamp,
-    addresses: Vec<IpAddr>,
-    samples: VecDeque<String>,
+    addresses: Addresses,
+    samples: Samples,
 }
 
 impl Case {
@@ -58,7 +54,7 @@ impl Case {
             rule,
             source: 0,
             begun: false,
-            tally: Tally::default(),
+            estimate: Estimate::default(),
             window: Duration::ZERO,
             limit: 0.0,
             per_second: 0.0,
@@ -67,13 +63,13 @@ impl Case {
             first_seen: at,
             last_seen: at,
             last_over: at,
-            addresses: Vec::with_capacity(SHOWN),
-            samples: VecDeque::with_capacity(SHOWN),
+            addresses: Addresses::default(),
+            samples: Samples::default(),
         }
     }
 
     /// Takes in an event, and returns what has happened by it.
-    pub(super) fn hear(&mut self, verdict: &Verdict, event: &Event<'_>) -> Option<Phase> {
+    pub(super) fn take(&mut self, verdict: &Verdict, event: &Event<'_>) -> Option<Phase> {
         if !self.begun && !verdict.near {
             return None;
         }
@@ -86,7 +82,7 @@ impl Case {
                 return None;
             }
             (self.begun, self.began) = (true, event.at);
-            (self.source, self.tally, self.window) = (verdict.source, verdict.total, verdict.window);
+            (self.source, self.estimate, self.window) = (verdict.source, verdict.total, verdict.window);
             (self.limit, self.per_second, self.first_seen) =
                 (verdict.limit, verdict.per_second, verdict.since);
             self.next = u64::from(self.limit()) * 2;
@@ -95,12 +91,12 @@ impl Case {
         if verdict.source != self.source {
             return None;
         }
-        self.tally.merge(verdict.more);
-        self.tally.raise(verdict.total);
-        if self.tally.estimate() < self.next {
+        self.estimate.merge(verdict.more);
+        self.estimate.raise(verdict.total);
+        if self.estimate.count() < self.next {
             return None;
         }
-        while self.next <= self.tally.estimate() {
+        while self.next <= self.estimate.count() {
             self.next = self.next.saturating_mul(2).max(1);
             if self.next == u64::MAX {
                 break;
@@ -132,15 +128,17 @@ impl Case {
             client: None,
             route: Arc::clone(route),
             window: self.window(),
-            limit: self.limit(),
-            distinct: self.tally.estimate(),
-            distinct_error: self.tally.error(),
-            bytes: 0,
-            requests: self.tally.seen,
-            first_seen: self.first_seen,
-            last_seen: self.last_seen,
-            addresses: self.addresses.clone(),
-            sample_objects: self.samples.iter().cloned().collect(),
+            figures: Figures {
+                limit: self.limit(),
+                distinct: self.estimate.count(),
+                distinct_error: self.estimate.error(),
+                requests: self.estimate.seen,
+                bytes: 0,
+                first_seen: self.first_seen,
+                last_seen: self.last_seen,
+                addresses: self.addresses.list(),
+            },
+            sample_objects: self.samples.list(),
             signals,
             loss: 0.0,
         }
@@ -164,19 +162,9 @@ impl Case {
 
     fn note(&mut self, event: &Event<'_>) {
         self.last_seen = event.at;
-        if self.addresses.len() < SHOWN && !self.addresses.contains(&event.address) {
-            self.addresses.push(event.address);
+        self.addresses.push(event.address);
+        if let Some(object) = event.object {
+            self.samples.push(object);
         }
-        let Some(shown) = event.object.map(sample) else { return };
-        if self.samples.iter().any(|sample| sample == shown) {
-            return;
-        }
-        let mut sample = match self.samples.len() {
-            SHOWN => self.samples.pop_front().unwrap_or_default(),
-            _ => String::new(),
-        };
-        sample.clear();
-        sample.push_str(shown);
-        self.samples.push_back(sample);
     }
 }

@@ -15,8 +15,8 @@ use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    estimate::{Estimate, UNIT},
     rate::{BUCKET, Moment, Rate},
-    tally::{Tally, UNIT},
 };
 
 /// The week's mean, times this, is the most that the hour's counts as: the peak of a day is below four times the week's
@@ -39,12 +39,10 @@ pub(super) struct Tuning {
 pub(super) struct Cusum {
     pub(super) rate: Rate,
     level: f64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     leaked: Timestamp,
     settled: bool,
     /// What has come since the level was last zero.
-    run: Tally,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
+    run: Estimate,
     since: Timestamp,
     /// What has flowed out since then.
     drained: f64,
@@ -57,7 +55,7 @@ pub(super) struct Standing {
     pub(super) near: bool,
     pub(super) over: bool,
     /// The events of the excursion, and when it began.
-    pub(super) run: Tally,
+    pub(super) run: Estimate,
     pub(super) since: Timestamp,
     /// Events that would have been enough by now, and how many more it takes each second.
     pub(super) limit: f64,
@@ -71,7 +69,7 @@ impl Cusum {
             level: 0.0,
             leaked: moment.at,
             settled: false,
-            run: Tally::default(),
+            run: Estimate::default(),
             since: moment.at,
             drained: 0.0,
         }
@@ -107,7 +105,7 @@ impl Cusum {
         let threshold = tuning.threshold * events.max(1.0);
         if self.settled {
             if self.level <= 0.0 {
-                (self.run, self.since, self.drained) = (Tally::default(), at, 0.0);
+                (self.run, self.since, self.drained) = (Estimate::default(), at, 0.0);
             }
             self.run.add(weight);
             self.level = (self.level + events).min(threshold);

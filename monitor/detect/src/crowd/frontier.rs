@@ -45,10 +45,8 @@ pub(super) struct Frontier {
     top: Option<u64>,
     /// The top of one to two days ago, and of less than one.
     passed: [u64; 2],
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     marked: Timestamp,
     /// The last touch near the top.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     near: Timestamp,
     candidate: Option<Candidate>,
     hour: u64,
@@ -64,9 +62,7 @@ struct Candidate {
     top: u64,
     /// Different numbers, by their last six bits.
     seen: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     first: Timestamp,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     last: Timestamp,
 }
 

@@ -5,20 +5,19 @@
 //! - `route-distinct` (`week`, `distinct`): many more objects are touched in an hour than at this hour of other weeks.
 //! - `key-flood` (`cusum`): clients come in numbers that have not been seen on the route.
 //!
-//! All memory is taken at construction, but for 2 KiB a case (`desk`), of which there are few. Nothing is random, time is
+//! All memory is taken at construction, but for 2 KiB a case (`cases`), of which there are few. Nothing is random, time is
 //! what callers say, and the state can be saved and restored at any point without a trace.
 
 mod blocks;
 mod case;
+mod cases;
 mod cusum;
-mod desk;
 mod distinct;
+mod estimate;
 mod frontier;
-mod numbers;
 mod rate;
 mod route;
 mod routes;
-mod tally;
 mod verdict;
 mod walk;
 mod week;
@@ -30,9 +29,10 @@ use rollcall_model::{state::Names, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
 use self::{
-    blocks::Blocks,
+    blocks::{Blocks, Owner, Spot},
     case::Event,
-    desk::Desk,
+    cases::Cases,
+    estimate::Estimate,
     rate::{BUCKET_NS, Moment},
     route::{FRESH, KEYS, Route},
     routes::Routes,
@@ -77,7 +77,7 @@ pub enum Lens {
 
 /// What is held and what has been given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
+pub struct CrowdCounters {
     /// Routes with a history.
     pub routes: u64,
     /// Routes that lost it.
@@ -109,14 +109,11 @@ pub struct Crowd {
     routes: Routes,
     memory: Memory,
     blocks: Blocks,
-    desk: Desk,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
+    cases: Cases,
     now: Timestamp,
     /// The end of the last pause, and the length of all.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     watched_since: Timestamp,
     paused: Duration,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     next_sweep: Timestamp,
 }
 
@@ -125,7 +122,7 @@ impl Crowd {
     pub fn new(budget: usize) -> Crowd {
         let routes = Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES));
         Crowd {
-            desk: Desk::new(routes.capacity()),
+            cases: Cases::new(routes.capacity()),
             routes,
             memory: Memory::new(budget / 2),
             blocks: Blocks::new(budget / 3),
@@ -171,10 +168,10 @@ impl Crowd {
         }
         let counting = rises || route.cases.iter().any(|case| case.rule == Rule::RouteDistinct);
         if let Some(limit) = route.week.limit().filter(|_| counting) {
-            let verdict = Verdict::of_hour(route, limit);
+            let verdict = Verdict::of_hour(&route.week, limit);
             let object = named.last().and_then(|named| objects.get(named.at as usize));
             let event = Event { at: moment.at, object, address: call.address };
-            self.desk.hear(route, &verdict, &event, out);
+            self.cases.take(route, &verdict, &event, out);
         }
     }
 
@@ -191,10 +188,10 @@ impl Crowd {
         let moment = self.moment(call.at);
         let slot = self.route(call.route, call.route_hash, moment, out);
         let Some(route) = self.routes.get_mut(slot) else { return };
-        let standing = route.keys[lens as usize].count(moment.at, tally::UNIT, &KEYS);
-        let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, tally::UNIT);
+        let standing = route.keys[lens as usize].count(moment.at, estimate::UNIT, &KEYS);
+        let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, estimate::UNIT);
         let event = Event { at: moment.at, object: None, address: call.address };
-        self.desk.hear(route, &verdict, &event, out);
+        self.cases.take(route, &verdict, &event, out);
     }
 
     /// Lets time pass: ends findings that have become quiet, and hours.
@@ -209,7 +206,7 @@ impl Crowd {
         for route in self.routes.iter_mut() {
             if hour_ends || !route.cases.is_empty() {
                 route.advance(moment, self.watched_since);
-                self.desk.close(route, moment.at, false, out);
+                self.cases.close(route, moment.at, false, out);
             }
         }
     }
@@ -227,15 +224,15 @@ impl Crowd {
     }
 
     /// What is held and what has been given up.
-    pub fn counters(&self) -> Counters {
-        Counters {
+    pub fn counters(&self) -> CrowdCounters {
+        CrowdCounters {
             routes: self.routes.len() as u64,
             route_evictions: self.routes.evicted,
             blocks: self.blocks.held,
             block_evictions: self.blocks.evicted,
             generations: self.memory.turned,
-            open: self.desk.open,
-            suppressed: self.desk.suppressed,
+            open: self.cases.open,
+            suppressed: self.cases.suppressed,
         }
     }
 
@@ -256,7 +253,7 @@ impl Crowd {
     fn fetch(&self, route_hash: u64, named: &Named) {
         self.memory.fetch(mix::mix(route_hash, named.hash));
         if let Some(number) = named.number {
-            numbers::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
+            blocks::spots(route_hash, number).into_iter().for_each(|(spot, _)| self.blocks.fetch(spot));
         }
     }
 
@@ -275,7 +272,7 @@ impl Crowd {
         if !known {
             let standing = route.fresh.count(event.at, named.weight, &FRESH);
             let verdict = Verdict::of_rate(Rule::FirstTouch, 0, standing, named.weight);
-            self.desk.hear(route, &verdict, event, out);
+            self.cases.take(route, &verdict, event, out);
         }
         named.is_first = !known && route.fresh.is_settled();
         if let Some(number) = named.number {
@@ -283,6 +280,77 @@ impl Crowd {
             let is_frontier =
                 |slot| self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
             named.number = Some(number).filter(|_| !is_frontier(slot));
+        }
+    }
+
+    /// A number: where it stands, and what its neighbours say.
+    fn number(&mut self, slot: u16, number: u64, weight: u32, event: &Event<'_>, out: &mut Vec<Finding>) {
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        let walked = route.active().any(|rule| rule == Rule::BlockDensity);
+        let new = route.frontier.touch(number, event.at, walked);
+        if new && route.has_frontier(event.at) {
+            return;
+        }
+        let (route_hash, owner) = (route.hash, Owner { slot, serial: route.serial });
+        let now = u32::try_from(event.at.0 / 1_000_000_000).unwrap_or(u32::MAX);
+        for (spot, bit) in blocks::spots(route_hash, number) {
+            self.bit(slot, spot, bit, owner, weight, now, event, out);
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "all of it describes one bit of one event")]
+    fn bit(
+        &mut self,
+        slot: u16,
+        spot: Spot,
+        bit: u32,
+        owner: Owner,
+        weight: u32,
+        now: u32,
+        event: &Event<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        if self.blocks.find(spot, now).is_some_and(|block| block.bits & (1 << bit) != 0) {
+            return;
+        }
+        let (block, left) = self.blocks.make(spot, owner, now);
+        let before = *block;
+        block.set(bit, now);
+        let after = *block;
+        if let Some(left) = left
+            && let Some(route) = self.routes.owner_mut(left.owner())
+        {
+            route.backgrounds[usize::from(left.scale())].remove(&left);
+        }
+        // The block may have been made by a route that was in this slot before, or was forgotten and has come back.
+        if before.bits != 0
+            && let Some(route) = self.routes.owner_mut(before.owner())
+        {
+            route.backgrounds[usize::from(spot.scale)].remove(&before);
+        }
+        if let Some(route) = self.routes.owner_mut(after.owner()) {
+            route.backgrounds[usize::from(spot.scale)].add(&after);
+        }
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        let walk = walk::judge(&self.blocks, spot, &route.backgrounds[usize::from(spot.scale)], now);
+        if walk.more == 0 {
+            return;
+        }
+        let verdict = Verdict {
+            rule: Rule::BlockDensity,
+            source: spot.scale,
+            near: walk.near,
+            over: walk.over,
+            window: Duration::from_secs(blocks::window(spot.scale).into()),
+            limit: walk::ENOUGH.into(),
+            per_second: 0.0,
+            total: Estimate::of(walk.around, weight),
+            since: Timestamp(u64::from(walk.since) * 1_000_000_000),
+            more: Estimate::of(walk.more, weight),
+        };
+        let begins = self.cases.take(route, &verdict, event, out);
+        if begins || route.active().any(|rule| rule == Rule::BlockDensity) {
+            walk::count(&mut self.blocks, spot, begins, now);
         }
     }
 
@@ -294,7 +362,7 @@ impl Crowd {
                 let serial = self.routes.next_serial();
                 let (slot, left) = self.routes.insert(Route::new(hash, Arc::clone(name), serial, moment));
                 if let Some(mut left) = left {
-                    self.desk.close(&mut left, moment.at, true, out);
+                    self.cases.close(&mut left, moment.at, true, out);
                 }
                 slot
             }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     case::Case,
     cusum::{Cusum, Tuning},
+    estimate::UNIT,
     frontier::Frontier,
     rate::{Moment, Rate},
-    tally::UNIT,
     walk::Background,
     week::Week,
 };
-use crate::Rule;
+use crate::{Finding, Phase, Rule};
 
 /// First touches. Two and a half hundred beyond twice the usual, and one a second, make an attacker of ten a second known
 /// in half a minute, and let a page of a hundred forgotten accounts pass.
@@ -27,7 +27,7 @@ pub(super) const KEYS: Tuning = Tuning { factor: 3.0, allowance: 50.0, threshold
 const PROBATION: Duration = Duration::from_secs(3_600);
 const PROBATION_TOUCHES: u64 = 1_000;
 
-/// A finding keeps a rate from being learned for this long. What goes on for a whole day has been told, and is what is usual
+/// A finding keeps a rate from being learned for this long. What goes on for a whole day has been reported, and is what is usual
 /// from then on; else a change of habits would be an attack for good.
 const STANDSTILL: Duration = Duration::from_secs(86_400);
 
@@ -35,11 +35,9 @@ const STANDSTILL: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Route {
     pub(super) hash: u64,
-    #[serde(with = "rollcall_model::state::shared")]
     pub(super) name: Arc<str>,
     /// Which of the routes in its slot it is.
     pub(super) serial: u16,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     first: Timestamp,
     touches: u64,
     first_touches: u64,
@@ -110,6 +108,19 @@ impl Route {
     /// Whether the number is of an account that was made lately.
     pub(super) fn is_frontier(&self, number: u64, now: Timestamp) -> bool {
         self.has_frontier(now) && self.frontier.has(number)
+    }
+
+    /// Rules that have a finding open.
+    pub(super) fn active(&self) -> impl Iterator<Item = Rule> + '_ {
+        self.cases.iter().filter(|case| case.begun).map(|case| case.rule)
+    }
+
+    /// Appends the finding of one of its cases.
+    pub(super) fn report(&self, index: usize, phase: Phase, at: Timestamp, out: &mut Vec<Finding>) {
+        let Some(case) = self.cases.get(index) else { return };
+        let mut signals: Vec<Rule> = self.active().filter(|&rule| rule != case.rule).collect();
+        signals.sort_unstable();
+        out.push(case.finding(phase, at, &self.name, signals));
     }
 
     fn learns(&self, rule: Rule, now: Timestamp) -> bool {

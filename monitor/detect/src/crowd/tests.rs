@@ -86,12 +86,12 @@ impl Scene {
 
     /// A touch of a number at a time in seconds.
     fn walk(&mut self, seconds: f64, number: u64) -> Named {
-        self.touch(seconds, number, Some(number), tally::UNIT)
+        self.touch(seconds, number, Some(number), estimate::UNIT)
     }
 
     /// A touch of an object without a number.
     fn read(&mut self, seconds: f64, object: u64) -> Named {
-        self.touch(seconds, object, None, tally::UNIT)
+        self.touch(seconds, object, None, estimate::UNIT)
     }
 
     /// What has become of the object.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rollcall_model::time::Timestamp;
 
-use super::{cusum::Standing, distinct, rate::BUCKET, route::Route, tally::Tally};
+use super::{cusum::Standing, distinct, estimate::Estimate, rate::BUCKET, week::Week};
 use crate::Rule;
 
 /// What a rule says about an event on a route.
@@ -21,9 +21,9 @@ pub(super) struct Verdict {
     pub(super) limit: f64,
     pub(super) per_second: f64,
     /// All that counts if the finding begins now, the first of it, and what counts if it has begun already.
-    pub(super) total: Tally,
+    pub(super) total: Estimate,
     pub(super) since: Timestamp,
-    pub(super) more: Tally,
+    pub(super) more: Estimate,
 }
 
 impl Verdict {
@@ -39,13 +39,13 @@ impl Verdict {
             per_second: standing.per_second,
             total: standing.run,
             since: standing.since,
-            more: Tally::of(1, weight),
+            more: Estimate::of(1, weight),
         }
     }
 
     /// What the running hour says.
-    pub(super) fn of_hour(route: &Route, limit: u32) -> Verdict {
-        let count = route.week.distinct.count();
+    pub(super) fn of_hour(week: &Week, limit: u32) -> Verdict {
+        let count = week.distinct.count();
         let variance = (count as f64 * distinct::ERROR).powi(2);
         Verdict {
             rule: Rule::RouteDistinct,
@@ -55,9 +55,9 @@ impl Verdict {
             window: Duration::from_secs(3_600),
             limit: limit.into(),
             per_second: 0.0,
-            total: Tally::new(route.week.touches, count, variance),
-            since: route.week.since,
-            more: Tally::new(1, 0, 0.0),
+            total: Estimate::new(week.touches, count, variance),
+            since: week.since,
+            more: Estimate::new(1, 0, 0.0),
         }
     }
 }

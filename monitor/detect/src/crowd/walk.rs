@@ -29,17 +29,8 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{Block, Blocks, Spot};
 
-/// Bits of a filled block.
-const FILLED: u32 = 24;
-
-/// Bits of a block that can be said to be in order, or not.
-const ORDERLY: u32 = 8;
-
 /// Numbers in a row of five blocks that are a walk: with two blocks of 24, one of 8. A walk in order is found after 56 to 63.
 pub(super) const ENOUGH: u32 = 56;
-
-/// Bits this close are neighbours.
-const NEIGHBOURS: u32 = 4;
 
 /// No alarm if the other blocks have more bits than this, of 32.
 const MOST_BACKGROUND: u64 = 8;
@@ -47,16 +38,6 @@ const MOST_BACKGROUND: u64 = 8;
 /// Blocks of one bit that are thrown in. Eight walkers, alone on a route, leave 16 blocks half full: (16 × 16 + 32) / 48
 /// bits are just below the mark.
 const EMPTY: u64 = 32;
-
-/// How long a block takes to be filled at most, in seconds. Sixteen numbers in a row are soon touched by chance in a day.
-pub(super) fn window(scale: u8) -> u32 {
-    if scale == 0 { 86_400 } else { 3_600 }
-}
-
-/// The numbers in a bit of a block are 2 to the power of this.
-pub(super) fn shift(scale: u8) -> u32 {
-    if scale == 0 { 0 } else { 4 }
-}
 
 /// The other blocks of a route, at one scale.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -82,30 +63,6 @@ impl Background {
 
     fn is_sparse(&self) -> bool {
         u64::from(self.bits) + EMPTY <= MOST_BACKGROUND * (u64::from(self.blocks) + EMPTY)
-    }
-}
-
-impl Block {
-    /// Sets a bit that is not set.
-    pub(super) fn set(&mut self, bit: u32, now: u32) {
-        let neighbours = (1_u64 << NEIGHBOURS) - 1;
-        let above = (u64::from(self.bits) >> (bit + 1)) & neighbours != 0;
-        let below = ((u64::from(self.bits) << NEIGHBOURS) >> bit) & neighbours != 0;
-        let first = self.bits == 0;
-        self.extensions += u8::from(first || above != below);
-        self.steps += u8::from(first || bit.abs_diff(u32::from(self.position)) <= NEIGHBOURS);
-        self.position = bit as u8;
-        self.bits |= 1 << bit;
-        self.last = now;
-    }
-
-    fn is_in_order(&self) -> bool {
-        let bits = self.bits.count_ones();
-        bits >= ORDERLY && u32::from(self.extensions.max(self.steps)) * 4 >= bits * 3
-    }
-
-    fn is_walked(&self) -> bool {
-        self.bits.count_ones() >= FILLED && self.is_in_order()
     }
 }
 

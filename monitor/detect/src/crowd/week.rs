@@ -43,7 +43,6 @@ pub(super) struct Week {
     pub(super) distinct: Distinct,
     /// Touches in the running hour, and the first of them.
     pub(super) touches: u64,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub(super) since: Timestamp,
     limit: Option<u32>,
 }

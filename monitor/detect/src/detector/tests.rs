@@ -7,7 +7,7 @@ use rollcall_attribute::{
 };
 
 use super::*;
-use crate::{Limit, LimitRule, Partner, Phase, Rule};
+use crate::{Figures, Limit, LimitRule, Partner, Phase, Rule};
 
 const S: u64 = 1_000_000_000;
 
@@ -36,10 +36,10 @@ impl<'a> Call<'a> {
     }
 }
 
-fn settings(limits: &[&str], partners: &[&str], budget: usize) -> Settings {
+fn settings(limits: &[&str], partners: &[&str], budget: usize) -> DetectorSettings {
     let limits: Vec<LimitRule> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     let partners: Vec<Partner> = partners.iter().map(|partner| partner.parse().unwrap()).collect();
-    Settings {
+    DetectorSettings {
         policy: Policy::new(&limits, &partners).unwrap(),
         budget: Budget::new(budget),
         bytes_limit: 256 << 20,
@@ -47,7 +47,7 @@ fn settings(limits: &[&str], partners: &[&str], budget: usize) -> Settings {
 }
 
 impl Scene {
-    fn with(settings: Settings) -> Scene {
+    fn with(settings: DetectorSettings) -> Scene {
         Scene {
             detector: Detector::new(settings, HashKey::new([1; 16])),
             route: "GET /v1/customers/{id}".into(),
@@ -88,7 +88,7 @@ impl Scene {
     /// What was found by a rule, as (phase, limit, distinct).
     fn found_by(&self, rule: Rule) -> Vec<(Phase, u32, u64)> {
         let found = self.findings.iter().filter(|finding| finding.rule == rule);
-        found.map(|finding| (finding.phase, finding.limit, finding.distinct)).collect()
+        found.map(|finding| (finding.phase, finding.figures.limit, finding.figures.distinct)).collect()
     }
 
     fn found(&self) -> Vec<(Phase, u32, u64)> {
@@ -124,9 +124,9 @@ fn a_batch_is_as_many_objects_and_one_call() {
     let kept = counters.tally.objects - 31;
     assert!(kept <= 80 && counters.objects_beyond == 2_000 - kept, "{counters:?}");
     let [first, second] = scene.distinct()[..] else { panic!("each is one finding") };
-    assert_eq!((first.requests, first.distinct_error), (2, 0));
-    let off = second.distinct.abs_diff(2_000);
-    assert!(off <= 3 * second.distinct_error && second.distinct_error < 500, "{second:?}");
+    assert_eq!((first.figures.requests, first.figures.distinct_error), (2, 0));
+    let off = second.figures.distinct.abs_diff(2_000);
+    assert!(off <= 3 * second.figures.distinct_error && second.figures.distinct_error < 500, "{second:?}");
 }
 
 #[test]
@@ -147,22 +147,24 @@ fn one_more_than_the_limit_is_a_finding() {
         client: Some(ClientKey::Peer(client)),
         route: scene.route.clone(),
         window: Duration::from_secs(60),
-        limit: 30,
-        distinct: 31,
-        distinct_error: 0,
-        // The oldest last touch among the objects is that of 1003, from where on calls are counted.
-        requests: 54,
-        bytes: 0,
-        first_seen: Timestamp(1_000_003 * S),
-        last_seen: Timestamp(1_000_031 * S),
-        addresses: vec![client],
+        figures: Figures {
+            limit: 30,
+            distinct: 31,
+            distinct_error: 0,
+            requests: 54, // The oldest last touch among the objects is that of 1003, from where on calls are counted.
+            bytes: 0,
+            first_seen: Timestamp(1_000_003 * S),
+            last_seen: Timestamp(1_000_031 * S),
+            addresses: vec![client],
+        },
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
         signals: vec![Rule::SequentialWalk],
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.
-    assert_eq!(finding, Finding { requests: finding.requests, ..expected });
-    assert_eq!(finding.requests, 61 - 6);
+    let requests = finding.figures.requests;
+    assert_eq!(finding, Finding { figures: Figures { requests, ..expected.figures.clone() }, ..expected });
+    assert_eq!(requests, 61 - 6);
 }
 
 #[test]
@@ -184,8 +186,8 @@ fn a_count_that_doubles_is_told_once() {
     // Ten seconds hold 100, which is under 8 * 20; a minute holds 600, which is under 32 * 30.
     let expected = [(Begins, 20, 21), (Grows, 20, 41), (Grows, 20, 81), (Grows, 30, 241), (Grows, 30, 481)];
     assert_eq!(scene.found(), expected);
-    assert!(scene.distinct().iter().all(|finding| finding.first_seen == Timestamp(1_000_000 * S)));
-    assert_eq!(scene.distinct()[4].requests, 481);
+    assert!(scene.distinct().iter().all(|finding| finding.figures.first_seen == Timestamp(1_000_000 * S)));
+    assert_eq!(scene.distinct()[4].figures.requests, 481);
 }
 
 #[test]
@@ -198,8 +200,11 @@ fn quiet_ends_it_and_more_of_the_same_begins_anew() {
     assert_ne!(scene.distinct().last().unwrap().phase, Phase::Ends);
     scene.tick(40 + 300);
     let end = (*scene.distinct().last().unwrap()).clone();
-    assert_eq!((end.phase, end.limit, end.distinct, end.requests), (Phase::Ends, 30, 400, 400));
-    assert_eq!(end.last_seen, Timestamp(1_000_039 * S + 9 * S / 10));
+    assert_eq!(
+        (end.phase, end.figures.limit, end.figures.distinct, end.figures.requests),
+        (Phase::Ends, 30, 400, 400)
+    );
+    assert_eq!(end.figures.last_seen, Timestamp(1_000_039 * S + 9 * S / 10));
     assert_eq!(scene.detector.counters().tally.open, 0);
 
     // The day's window still holds 400, but a few more objects are no news.
@@ -282,7 +287,7 @@ fn under_sampling_the_estimate_must_be_sure() {
         scene.make(&Call { sampling: 0.25, ..Call::new(n, 1, &[&n.to_string()]) });
     }
     assert_eq!(scene.found(), [(Phase::Begins, 20, 44)]);
-    assert_eq!(scene.distinct()[0].distinct_error, 11);
+    assert_eq!(scene.distinct()[0].figures.distinct_error, 11);
 }
 
 #[test]
@@ -336,7 +341,7 @@ proptest! {
         for finding in scene.distinct() {
             let Some(ClientKey::Peer(IpAddr::V4(client))) = finding.client else { unreachable!() };
             let at = finding.at.0 - 1_000_000 * S;
-            first.entry(u32::from(client)).or_insert((at, finding.limit, finding.distinct));
+            first.entry(u32::from(client)).or_insert((at, finding.figures.limit, finding.figures.distinct));
         }
         prop_assert_eq!(first, first_excess(&calls, &["2/2s", "4/6s", "6/20s"].map(|limit| limit.parse().unwrap())));
     }
@@ -372,7 +377,7 @@ fn a_flood_of_keys_does_not_push_a_walker_out() {
     assert!(counters.sketches_cleared > 0 && counters.not_admitted > 100_000, "{counters:?}");
     let [found] = scene.distinct()[..] else { panic!("{:?}", scene.rules()) };
     assert_eq!(found.client, Some(ClientKey::Peer(IpAddr::from([0, 0, 0, 7]))));
-    assert!(found.distinct + found.distinct_error > 100, "{found:?}");
+    assert!(found.figures.distinct + found.figures.distinct_error > 100, "{found:?}");
     assert!(walked >= 101);
 }
 
@@ -396,10 +401,10 @@ fn one_client_may_read_millions() {
     let counters = scene.detector.counters().tally;
     assert!(counters.objects < 10_000 && counters.thinned > 0, "{counters:?}");
     let last = *scene.distinct().last().unwrap();
-    let (limit, distinct) = (u64::from(last.limit), last.distinct as f64);
+    let (limit, distinct) = (u64::from(last.figures.limit), last.figures.distinct as f64);
     // Reported at 300 * 512.
     assert_eq!((limit, last.window.as_secs()), (300, 86_400));
-    assert!((distinct / 153_600.0 - 1.0).abs() < 0.1 && last.distinct_error > 0, "{last:?}");
+    assert!((distinct / 153_600.0 - 1.0).abs() < 0.1 && last.figures.distinct_error > 0, "{last:?}");
     // The quiet client is still known.
     (10..21).for_each(|n| scene.call(301 * S + n, 1, &n.to_string()));
     assert_eq!(scene.detector.counters().tally.evicted_busy, 0);
@@ -411,8 +416,8 @@ fn a_slow_walk_is_told_within_the_hour() {
     (0..60).for_each(|n| scene.call(n * 60 * S, 1, &(5_000 + n).to_string()));
     let [found, whoever] = &scene.findings[..] else { panic!("{:?}", scene.rules()) };
     assert_eq!((whoever.rule, whoever.client), (Rule::BlockDensity, None));
-    assert_eq!((found.rule, found.limit), (Rule::SequentialWalk, 50));
-    assert!(found.distinct <= 56, "{found:?}");
+    assert_eq!((found.rule, found.figures.limit), (Rule::SequentialWalk, 50));
+    assert!(found.figures.distinct <= 56, "{found:?}");
     // In random order it is no walk.
     let mut scene = Scene::usual();
     (0..60).for_each(|n| scene.call(n * 60 * S, 1, &(5_000 + n * 37 % 61).to_string()));
@@ -443,8 +448,8 @@ fn guessing_is_found_and_dead_links_are_not() {
         scene.make(&Call { status, ..Call::new(n * 30 * S, 3, &[&object]) });
     }
     let [found] = &scene.findings[..] else { panic!("{:?}", scene.rules()) };
-    assert_eq!((found.rule, found.limit), (Rule::MissProbing, 24));
-    assert!((25..=27).contains(&found.distinct), "{found:?}");
+    assert_eq!((found.rule, found.figures.limit), (Rule::MissProbing, 24));
+    assert!((25..=27).contains(&found.figures.distinct), "{found:?}");
     assert_eq!(found.client, Some(ClientKey::Peer(IpAddr::from([0, 0, 0, 1]))));
     assert_eq!(found.sample_objects.len(), 10);
 }
@@ -478,8 +483,8 @@ fn much_data_is_found_and_so_is_that_of_a_batch() {
     }
     assert_eq!(scene.rules(), [Rule::Volume]);
     let found = &scene.findings[0];
-    assert_eq!((found.rule, found.bytes), (Rule::Volume, mebibytes(260)));
-    assert_eq!((found.window, found.distinct), (Duration::from_secs(3_600), 13));
+    assert_eq!((found.rule, found.figures.bytes), (Rule::Volume, mebibytes(260)));
+    assert_eq!((found.window, found.figures.distinct), (Duration::from_secs(3_600), 13));
 }
 
 #[test]
@@ -565,15 +570,8 @@ fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
     }
 }
 
-fn restored(settings: Settings, state: State, now: Timestamp) -> (Detector, Kept) {
-    Detector::restore(
-        settings,
-        HashKey::new([1; 16]),
-        state,
-        now,
-        &mut rollcall_model::state::Names::default(),
-    )
-    .unwrap()
+fn restored(settings: DetectorSettings, state: DetectorState, now: Timestamp) -> (Detector, Kept) {
+    Detector::restore(settings, HashKey::new([1; 16]), state, now, &mut state::Names::default()).unwrap()
 }
 
 #[test]
@@ -584,7 +582,7 @@ fn tables_of_other_sizes_or_for_other_windows_begin_anew() {
     let held = |settings| {
         let (detector, kept) =
             restored(settings, postcard::from_bytes(&saved).unwrap(), Timestamp(1_000_010 * S));
-        let Counters { observations, tally, crowd, .. } = detector.counters();
+        let DetectorCounters { observations, tally, crowd, .. } = detector.counters();
         assert_eq!(observations, 10);
         ((kept.clients, tally.objects > 0), (kept.routes, crowd.routes))
     };

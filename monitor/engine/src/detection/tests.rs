@@ -1,12 +1,13 @@
 mod credentials;
 mod observations;
+mod restored;
 mod services;
 
 use std::net::SocketAddr;
 
 use rollcall_detect::{
     Budget, Rule,
-    alert::{Severity, State},
+    alert::{AlertState, Severity},
 };
 use rollcall_http::{Limits, Request};
 use rollcall_stream::{ConnectionId, Endpoints};
@@ -85,16 +86,19 @@ fn a_walk_opens_one_alert_and_ordinary_clients_none() {
     }
     assert_eq!(out.len(), 1, "{out:#?}");
     let alert = &out[0];
-    assert_eq!(alert.state, State::Open);
+    assert_eq!(alert.state, AlertState::Open);
     assert_eq!((&*alert.client.kind, alert.client.id.as_str()), ("peer", "203.0.113.9"));
     assert_eq!(&*alert.route, "GET /v1/customers/{id}");
-    assert_eq!((alert.window_s, alert.limit, alert.distinct, alert.requests), (10, 20, 21, 21));
+    assert_eq!(
+        (alert.window_s, alert.figures.limit, alert.figures.distinct, alert.figures.requests),
+        (10, 20, 21, 21)
+    );
     assert_eq!(alert.at, Timestamp(1_700_000_002 * S));
     assert_eq!(alert.signals, [Rule::SequentialWalk]);
 
     detection.tick(Timestamp((1_700_000_003 + 300) * S), &mut out);
-    assert_eq!((out.len(), out[1].state, &out[1].id), (2, State::Resolved, &out[0].id));
-    assert_eq!((out[1].distinct, out[1].requests), (30, 30));
+    assert_eq!((out.len(), out[1].state, &out[1].id), (2, AlertState::Resolved, &out[0].id));
+    assert_eq!((out[1].figures.distinct, out[1].figures.requests), (30, 30));
     assert_eq!(detection.counters().alerts.open, [0; 3]);
 }
 
@@ -149,7 +153,7 @@ fn a_walk_on_ever_new_routes_is_told() {
         }
         let told = out.iter().find(|alert| alert.rule == Rule::DistinctObjects);
         let told = told.unwrap_or_else(|| panic!("{name}: {out:#?}"));
-        assert!(told.distinct <= 21, "{name}: {told:#?}");
+        assert!(told.figures.distinct <= 21, "{name}: {told:#?}");
     }
 }
 
@@ -222,9 +226,9 @@ fn a_walk_over_names_is_counted_from_its_start() {
     assert_eq!(out, [], "they may be words of the API");
     whole(&mut detection, "203.0.113.9", &name(route::NAMES), 3 * S, &mut out);
     let alerts: Vec<_> = out.iter().filter(|alert| alert.rule == Rule::DistinctObjects).collect();
-    assert_eq!(alerts[0].state, State::Open);
+    assert_eq!(alerts[0].state, AlertState::Open);
     assert_eq!(&*alerts[0].route, "GET /users/{name}");
-    let most = alerts.iter().map(|alert| alert.distinct).max().unwrap();
+    let most = alerts.iter().map(|alert| alert.figures.distinct).max().unwrap();
     assert!(most > route::NAMES as u64 / 2, "{most} of {}", route::NAMES + 1);
     assert_eq!(detection.routes().len(), 1, "they are one route");
 }
@@ -257,9 +261,11 @@ fn an_open_door_is_told_once_and_not_of_files() {
         whole(&mut detection, "203.0.113.9", &format!("/v1/customers/{n}"), n * S, &mut out);
         whole(&mut detection, "203.0.113.9", &format!("/images/{n}.png"), n * S, &mut out);
     }
-    let told: Vec<_> =
-        out.iter().map(|alert| (alert.rule.name(), alert.severity, alert.state, alert.requests)).collect();
-    assert_eq!(told, [("open-door", Severity::Info, State::Open, 3)]);
+    let told: Vec<_> = out
+        .iter()
+        .map(|alert| (alert.rule.name(), alert.severity, alert.state, alert.figures.requests))
+        .collect();
+    assert_eq!(told, [("open-door", Severity::Info, AlertState::Open, 3)]);
     assert_eq!(&*out[0].route, "GET /v1/customers/{id}");
     let routes = detection.routes();
     let customers = routes.iter().find(|summary| &*summary.route == "GET /v1/customers/{id}").unwrap();
@@ -313,6 +319,9 @@ fn made_up_credentials_push_no_address_out() {
 }
 
 /// Detection's settings, with tables so small that they fill.
-pub(super) fn small() -> rollcall_detect::Settings {
-    rollcall_detect::Settings { budget: Budget::new(0), ..rollcall_detect::Settings::default() }
+pub(super) fn small() -> rollcall_detect::DetectorSettings {
+    rollcall_detect::DetectorSettings {
+        budget: Budget::new(0),
+        ..rollcall_detect::DetectorSettings::default()
+    }
 }

@@ -16,7 +16,7 @@ use rollcall_model::time::Timestamp;
 use rollcall_stream::Directive;
 use rollcall_stream::{Checksum, ConnectionId, Direction, Endpoints, Segment};
 
-use super::{Connections, Exchange, Limits, Sink};
+use super::{Connections, Exchange, ExchangeSink, Limits};
 
 /// Response bytes that the kernel captures of a segment.
 const CAPTURED: usize = 272;
@@ -46,7 +46,7 @@ impl Record {
     }
 }
 
-impl Sink for Record {
+impl ExchangeSink for Record {
     fn call(&mut self, exchange: &Exchange<'_>) {
         assert_eq!(
             self.calls.len(),

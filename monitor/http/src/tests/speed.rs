@@ -7,7 +7,7 @@ use super::*;
 #[derive(Default)]
 struct Count(u64);
 
-impl Sink for Count {
+impl ExchangeSink for Count {
     fn call(&mut self, _: &Exchange<'_>) {
         self.0 += 1;
     }

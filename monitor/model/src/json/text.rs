@@ -1,5 +1,7 @@
 //! Strings between quotes and what their escapes stand for.
 
+use crate::hex;
+
 /// A string as it is written, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Text<'a> {
@@ -138,8 +140,9 @@ fn unicode(text: &[u8]) -> (char, &[u8]) {
 /// The four digits of `\uXXXX`.
 fn code_unit(text: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, rest) = text.split_first_chunk::<4>()?;
-    let unit = digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | hex(*digit)?))?;
-    Some((u16::try_from(unit).ok()?, rest))
+    let unit =
+        digits.iter().try_fold(0_u16, |unit, digit| Some(unit << 4 | u16::from(hex::value(*digit)?)))?;
+    Some((unit, rest))
 }
 
 /// The `{…}` of `\u{…}` (GraphQL after October 2021). Any number of leading zeros is allowed there.
@@ -148,12 +151,10 @@ fn braced(text: &[u8]) -> Option<(char, &[u8])> {
     let digits = text.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let (digits, rest) = text.split_at(digits);
     let rest = rest.strip_prefix(b"}")?;
-    let code = digits.iter().try_fold(0_u32, |code, digit| code.checked_mul(16)?.checked_add(hex(*digit)?));
+    let code = digits
+        .iter()
+        .try_fold(0_u32, |code, digit| code.checked_mul(16)?.checked_add(hex::value(*digit)?.into()));
     Some((code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER), rest))
-}
-
-fn hex(digit: u8) -> Option<u32> {
-    char::from(digit).to_digit(16)
 }
 
 #[cfg(test)]

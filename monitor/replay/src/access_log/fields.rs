@@ -5,6 +5,7 @@ use std::{borrow::Cow, ops::Range, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rollcall_attribute::client::ClientKey;
 use rollcall_http::Version;
+use rollcall_model::{hex, token::is_token};
 
 use super::{Unread, call::Call, hosts, hosts::Hosts, names::Field, time};
 
@@ -147,8 +148,8 @@ impl Fields {
             (None, Some(line)) => request_line(line).ok_or(Unread::Request)?,
             (None, None) => return Err(Unread::Request),
         };
-        // `tchar` of RFC 9110, section 5.6.2: anything else is not HTTP, such as TLS to a port without.
-        let token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        // Anything else is not HTTP, such as TLS to a port without.
+        let token = |byte: &u8| is_token(*byte);
         let Line { method, target, .. } = &mut line;
         if method.is_empty() || method.len() > 32 || !method.iter().all(token) || target.is_empty() {
             return Err(Unread::Request);
@@ -206,6 +207,5 @@ fn unescape(text: &[u8]) -> Vec<u8> {
 /// The byte that `text` begins with as `\xhh`.
 pub(super) fn hex_escape(text: &[u8]) -> Option<u8> {
     let [b'\\', b'x', high, low, ..] = text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    Some((digit(*high)? << 4 | digit(*low)?) as u8)
+    hex::octet(*high, *low)
 }

@@ -104,16 +104,11 @@ fn clock(rest: &mut &[u8]) -> Option<u64> {
 
 fn compose(year: u64, month: u64, day: u64, time: u64, fraction: u64, offset: i64) -> Option<Timestamp> {
     // Nanoseconds since 1970 last until 2554.
-    if !(1970..=2500).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if !(1970..=2500).contains(&year) {
         return None;
     }
-    // Days from a date in the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms"), counted in
-    // years that begin in March.
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * month + 2) / 5 + day - 1;
-    let days = (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).checked_sub(719_468)?;
-    let seconds = (days * 86_400 + time).checked_add_signed(-offset * 60)?;
+    let midnight: Timestamp = format!("{year:04}-{month:02}-{day:02}T00:00:00Z").parse().ok()?;
+    let seconds = (midnight.0 / SECOND + time).checked_add_signed(-offset * 60)?;
     Some(Timestamp(seconds * SECOND + fraction))
 }
 

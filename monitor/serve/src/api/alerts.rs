@@ -3,14 +3,13 @@
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rollcall_attribute::route::service::{self, fields};
+use rollcall_attribute::route::full_name::{self, fields};
 use rollcall_detect::{
-    Rule,
-    alert::{Alert, Client, Severity, State},
+    Figures, Rule,
+    alert::{Alert, AlertState, Client, Scope, Severity},
 };
 use rollcall_model::time::Timestamp;
 use rollcall_store::AckWatch;
@@ -57,23 +56,11 @@ pub struct OpenAlert {
     #[serde(flatten, with = "fields")]
     pub route: String,
     pub window_s: u64,
-    pub limit: u32,
-    pub distinct: u64,
-    pub distinct_error: u64,
-    pub requests: u64,
-    pub bytes: u64,
-    pub first_seen: Timestamp,
-    pub last_seen: Timestamp,
-    pub addresses: Vec<IpAddr>,
+    #[serde(flatten)]
+    pub figures: Figures,
     pub signals: Vec<Rule>,
-    pub clients: Vec<Client>,
-    pub client_count: u64,
-    #[serde(default)]
-    pub routes: Vec<String>,
-    #[serde(default)]
-    pub route_count: u64,
-    pub opened_by: Rule,
-    pub opened_at: Timestamp,
+    #[serde(flatten)]
+    pub scope: Scope,
     pub loss: f64,
     /// Whether somebody has said that they know of it.
     pub acked: bool,
@@ -82,7 +69,7 @@ pub struct OpenAlert {
 impl Board {
     /// Notes the next line of an alert.
     pub fn note(&self, alert: &Alert) {
-        let shown = (alert.state != State::Resolved).then(|| OpenAlert::from(alert));
+        let shown = (alert.state != AlertState::Resolved).then(|| OpenAlert::from(alert));
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(mut shown) = shown else {
             open.remove(&alert.id);
@@ -92,7 +79,7 @@ impl Board {
         if known.is_some() || open.len() < CAPACITY {
             // Who took it on knew of it as it was.
             let is_as_it_was = |known: &OpenAlert| {
-                known.severity >= shown.severity && known.route_count >= shown.route_count
+                known.severity >= shown.severity && known.scope.route_count >= shown.scope.route_count
             };
             shown.acked = known.is_some_and(|known| known.acked && is_as_it_was(known));
             open.insert(alert.id.clone(), Arc::new(shown));
@@ -110,7 +97,7 @@ impl Board {
         let mut alerts: Vec<Arc<OpenAlert>> =
             self.open.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         let open = alerts.len();
-        alerts.sort_by_key(|alert| (Reverse(alert.severity), Reverse(alert.opened_at)));
+        alerts.sort_by_key(|alert| (Reverse(alert.severity), Reverse(alert.scope.opened_at)));
         let alerts = alerts.iter().take(MOST).map(|alert| OpenAlert::clone(alert)).collect();
         OpenAlerts { v: VERSION, at, open, alerts }
     }
@@ -144,11 +131,11 @@ impl OpenAlerts {
         for alert in &mut self.alerts {
             let is_part = |row: &&super::Client| {
                 (row.route == alert.route || alert.is_on(&row.route))
-                    && alert.clients.iter().any(|client| client.kind == row.kind && client.id == row.id)
+                    && alert.scope.clients.iter().any(|client| client.kind == row.kind && client.id == row.id)
             };
             let rows = clients.clients.iter().filter(is_part);
             let Some(row) = rows.max_by(|a, b| a.nearness().total_cmp(&b.nearness())) else { continue };
-            alert.last_seen = alert.last_seen.max(row.last_seen);
+            alert.figures.last_seen = alert.figures.last_seen.max(row.last_seen);
             // These count something else than objects that were touched.
             if alert.severity > Severity::Info
                 && ![Rule::MissProbing, Rule::Volume].contains(&alert.rule)
@@ -157,8 +144,8 @@ impl OpenAlerts {
             {
                 alert.client = Client { kind: row.kind.clone(), id: row.id.clone() };
                 alert.move_to(&row.route);
-                (alert.window_s, alert.limit) = (nearest.window_s, nearest.limit);
-                alert.distinct = nearest.distinct;
+                (alert.window_s, alert.figures.limit) = (nearest.window_s, nearest.limit);
+                alert.figures.distinct = nearest.distinct;
             }
         }
     }
@@ -166,13 +153,13 @@ impl OpenAlerts {
 
 impl OpenAlert {
     fn is_on(&self, route: &str) -> bool {
-        self.routes.iter().any(|name| service::absolute(name, &self.route) == route)
+        self.scope.routes.iter().any(|name| full_name::absolute(name, &self.route) == route)
     }
 
     /// Has it tell of another of its routes.
     fn move_to(&mut self, route: &str) {
-        for name in &mut self.routes {
-            *name = service::relative(&service::absolute(name, &self.route), route).to_owned();
+        for name in &mut self.scope.routes {
+            *name = full_name::relative(&full_name::absolute(name, &self.route), route).to_owned();
         }
         route.clone_into(&mut self.route);
     }
@@ -191,23 +178,11 @@ impl From<&Alert> for OpenAlert {
             client,
             route,
             window_s,
-            limit,
-            distinct,
-            distinct_error,
-            requests,
-            bytes,
-            first_seen,
-            last_seen,
-            addresses,
+            figures,
             sample_objects: _,
             signals,
-            clients,
-            client_count,
-            opened_by,
-            opened_at,
+            scope,
             loss,
-            routes,
-            route_count,
             keys: _,
         } = alert;
         OpenAlert {
@@ -218,21 +193,9 @@ impl From<&Alert> for OpenAlert {
             client: client.clone(),
             route: route.as_ref().to_owned(),
             window_s: *window_s,
-            limit: *limit,
-            distinct: *distinct,
-            distinct_error: *distinct_error,
-            requests: *requests,
-            bytes: *bytes,
-            first_seen: *first_seen,
-            last_seen: *last_seen,
-            addresses: addresses.clone(),
+            figures: figures.clone(),
             signals: signals.clone(),
-            clients: clients.clone(),
-            client_count: *client_count,
-            routes: routes.clone(),
-            route_count: *route_count,
-            opened_by: *opened_by,
-            opened_at: *opened_at,
+            scope: scope.clone(),
             loss: *loss,
             acked: false,
         }

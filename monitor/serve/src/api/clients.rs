@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use rollcall_attribute::route::service::fields;
+use rollcall_attribute::route::full_name::fields;
 use rollcall_detect::Busy;
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};

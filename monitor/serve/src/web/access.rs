@@ -14,6 +14,7 @@ use hyper::{
     Request, StatusCode,
     header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
 };
+use rollcall_model::error::with_causes;
 use tokio::task;
 
 use super::{
@@ -164,10 +165,4 @@ fn later(status: StatusCode) -> Answer {
     let mut answer = plain(status, "too many requests; try again later\n");
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
-}
-
-/// An error with its causes, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 
 use super::{super::tests::alert, *};
 use crate::{Ledger, Row};
@@ -31,14 +31,14 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     assert!(matches!(acknowledge(directory, "a", &acked("ada", None, 1)), Err(Error::Missing { .. })));
-    let running = ledger(directory, &[alert("a1", State::Open, 1), alert("b2", State::Open, 2)]);
+    let running = ledger(directory, &[alert("a1", AlertState::Open, 1), alert("b2", AlertState::Open, 2)]);
     let first = acked("ada", None, 5);
     assert_eq!(acknowledge(directory, "a1", &first).unwrap(), AckOutcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(first.clone()), None]);
     // Again changes nothing; somebody else, or something else to say, does.
     let again = acknowledge(directory, "a", &acked("ada", None, 6)).unwrap();
     assert_eq!(again, AckOutcome::Already("a1".to_owned(), first.clone()));
-    running.handle().record(&alert("a1", State::Resolved, 7));
+    running.handle().record(&alert("a1", AlertState::Resolved, 7));
     running.finish(PATIENCE).unwrap();
     let second = acked("bob", Some("the auditor"), 8);
     assert_eq!(acknowledge(directory, "a", &second).unwrap(), AckOutcome::Acked("a1".to_owned()));
@@ -55,7 +55,9 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
 fn ids_that_name_none_or_several_are_not_taken() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    ledger(directory, &[alert("a1", State::Open, 1), alert("a2", State::Open, 2)]).finish(PATIENCE).unwrap();
+    ledger(directory, &[alert("a1", AlertState::Open, 1), alert("a2", AlertState::Open, 2)])
+        .finish(PATIENCE)
+        .unwrap();
     let outcome = |id| acknowledge(directory, id, &acked("ada", None, 1)).unwrap();
     assert_eq!(outcome("b"), AckOutcome::Unknown);
     assert_eq!(outcome("a"), AckOutcome::Ambiguous);
@@ -69,7 +71,7 @@ fn ids_that_name_none_or_several_are_not_taken() {
 fn who_took_on_a_warning_did_not_take_on_what_is_critical() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let severe = |severity, second| Alert { severity, ..alert("a1", State::Update, second) };
+    let severe = |severity, second| Alert { severity, ..alert("a1", AlertState::Update, second) };
     let running = ledger(directory, &[severe(Severity::Warning, 1)]);
     acknowledge(directory, "a1", &acked("ada", None, 5)).unwrap();
     let tell = |alert: Alert| {
@@ -89,12 +91,13 @@ fn acknowledged_alerts_are_told_when_that_has_changed() {
     let directory = tempfile::tempdir().unwrap();
     let mut watch = AckWatch::new(directory.path());
     assert_eq!(watch.changed(), None, "there is no ledger");
-    let running = ledger(directory.path(), &[alert("a1", State::Open, 1), alert("b2", State::Open, 2)]);
+    let running =
+        ledger(directory.path(), &[alert("a1", AlertState::Open, 1), alert("b2", AlertState::Open, 2)]);
     assert_eq!(watch.changed(), Some(BTreeSet::new()));
     assert_eq!(watch.changed(), None);
     acknowledge(directory.path(), "a1", &acked("ada", None, 5)).unwrap();
     assert_eq!(watch.changed(), Some(BTreeSet::from(["a1".to_owned()])));
-    running.handle().record(&alert("a1", State::Resolved, 7));
+    running.handle().record(&alert("a1", AlertState::Resolved, 7));
     assert!(running.handle().flush().recv().unwrap());
     assert_eq!(watch.changed(), Some(BTreeSet::new()));
     running.finish(PATIENCE).unwrap();

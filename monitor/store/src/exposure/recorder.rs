@@ -19,11 +19,11 @@ use rollcall_attribute::{
     client::ClientKey,
     object,
     observation::Observation,
-    route::{outcome, service},
+    route::{full_name, outcome},
 };
 use rollcall_detect::{
     Rule,
-    alert::{Alert, Joined, State},
+    alert::{Alert, AlertState, Joined},
 };
 use rollcall_engine::detection::Attributed;
 use rollcall_http::Exchange;
@@ -179,7 +179,7 @@ impl Recorder {
         let call = Call { at: exchange.at, status: exchange.status };
         self.take(call, is_touch, attributed.route, attributed.client_keys(), attributed.objects);
         if attributed.is_new {
-            let new = service::new_of(attributed.route);
+            let new = full_name::new_of(attributed.route);
             self.take(call, is_touch, &new, attributed.client_keys(), attributed.objects);
         }
     }
@@ -224,10 +224,10 @@ impl Recorder {
     /// An alert was opened, updated or resolved.
     pub fn alert(&mut self, alert: &Alert) {
         // A notice accuses nobody, and nobody calls the route of `blind`.
-        if alert.rule.is_notice() || alert.opened_by == Rule::Blind {
+        if alert.rule.is_notice() || alert.scope.opened_by == Rule::Blind {
             return;
         }
-        if alert.state == State::Resolved {
+        if alert.state == AlertState::Resolved {
             if let Some(incidents) = self.incidents.remove(&alert.id) {
                 // What was remembered of it is still to be looked for, and what waits goes first.
                 self.look_back();
@@ -249,15 +249,18 @@ impl Recorder {
             self.send(Message::Loss { incident, loss: alert.loss });
         }
         // Of an alert about several routes a client is watched on those on which it was found.
-        let clients =
-            if alert.other_routes() == 0 { &alert.clients[..] } else { std::slice::from_ref(&alert.client) };
+        let clients = if alert.other_routes() == 0 {
+            &alert.scope.clients[..]
+        } else {
+            std::slice::from_ref(&alert.client)
+        };
         for client in clients {
             let client = match &client.kind[..] {
                 "all" => Some(None),
                 kind => ClientKey::parse(&format!("{kind}:{}", client.id)).map(Some),
             };
             // What looks at everybody is but a sign in alerts about somebody.
-            let is_one = alert.clients.first().is_some_and(|first| first.kind == "all");
+            let is_one = alert.scope.clients.first().is_some_and(|first| first.kind == "all");
             if let Some(client) = client.filter(|client| client.is_some() || is_one) {
                 self.subject(incident, &alert.route, client);
             }
@@ -275,11 +278,11 @@ impl Recorder {
             number,
             alert: alert.id.clone(),
             route: alert.route.to_string(),
-            opened_at: alert.opened_at,
+            opened_at: alert.scope.opened_at,
             counted: counted(alert),
             counted_at: alert.at,
             samples: if self.objects == ObjectMode::Off { Vec::new() } else { alert.sample_objects.clone() },
-            first_seen: alert.first_seen,
+            first_seen: alert.figures.first_seen,
             sampling: self.sampling,
             lost_at: None,
         };
@@ -416,6 +419,6 @@ fn counted(alert: &Alert) -> u64 {
     match alert.rule {
         // These count something else.
         Rule::MissProbing | Rule::KeyFlood | Rule::Volume => 0,
-        _ => alert.distinct,
+        _ => alert.figures.distinct,
     }
 }

@@ -13,7 +13,7 @@ use rollcall_attribute::{
     client::{ClientKey, Clients},
     observation::Observation,
 };
-use rollcall_detect::alert::{Alert, Joined, State};
+use rollcall_detect::alert::{Alert, AlertState, Joined, Scope};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_queue::{Left, Pause, Queue};
 use rusqlite::Connection;
@@ -408,25 +408,21 @@ fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
     let line = |state, number: u64, route_count| {
         let client = rollcall_detect::alert::Client { kind: "peer".into(), id: "0.0.0.1".to_owned() };
         let other = rollcall_detect::alert::Client { kind: "peer".into(), id: "0.0.0.2".to_owned() };
-        Alert {
-            route: route(number),
-            clients: vec![client.clone(), other],
-            client,
-            route_count,
-            sample_objects: Vec::new(),
-            ..alert("00000000000000a1", state, 0)
-        }
+        let alert = alert("00000000000000a1", state, 0);
+        let clients = vec![client.clone(), other];
+        let scope = Scope { clients, route_count, ..alert.scope };
+        Alert { route: route(number), client, scope, sample_objects: Vec::new(), ..alert }
     };
     for number in 0..4 {
         read(&mut recorder, 1, number, "before");
         read(&mut recorder, 2, number, "not-its-own");
     }
-    recorder.alert(&line(State::Open, 0, 1));
-    recorder.alert(&line(State::Update, 1, 2));
+    recorder.alert(&line(AlertState::Open, 0, 1));
+    recorder.alert(&line(AlertState::Update, 1, 2));
     // Of the third no line tells; of the fourth nothing was found.
-    recorder.joined(&Joined { client: peer(1), line: Box::new(line(State::Update, 2, 3)) });
+    recorder.joined(&Joined { client: peer(1), line: Box::new(line(AlertState::Update, 2, 3)) });
     (0..4).for_each(|number| read(&mut recorder, 1, number, "after"));
-    recorder.alert(&line(State::Resolved, 1, 3));
+    recorder.alert(&line(AlertState::Resolved, 1, 3));
     (0..4).for_each(|number| read(&mut recorder, 1, number, "too late"));
     recorder.finish();
     let reader = Reader::open(directory.path()).unwrap();

@@ -15,7 +15,7 @@ use rollcall_attribute::{
 };
 use rollcall_detect::{
     self as detect, Budget, Detector, Finding, LimitRule, Partner, PartnerKey, Phase, Policy, Rule,
-    alert::{Alert, Severity, State},
+    alert::{Alert, AlertState, Severity},
 };
 use rollcall_engine::detection::{Detection, Settings};
 use rollcall_http::exchange::{Exchange, Request};
@@ -131,7 +131,7 @@ pub(crate) struct Engine {
 impl Engine {
     pub(crate) fn new() -> Engine {
         let policy = Engine::declared().policy();
-        let detector = detect::Settings { policy, ..detect::Settings::default() };
+        let detector = detect::DetectorSettings { policy, ..detect::DetectorSettings::default() };
         let settings = Settings { detector, ..Settings::default() };
         Engine {
             detection: Detection::new(settings, HashKey::new(KEY)),
@@ -162,7 +162,7 @@ impl Engine {
         let attributed = self.detection.complete(&exchange, &mut self.alerts);
         let seen = Seen { clients: attributed.clients, route: Arc::clone(attributed.route) };
         for alert in self.alerts.drain(..) {
-            if alert.state == State::Resolved {
+            if alert.state == AlertState::Resolved {
                 self.open.remove(&alert.id);
             } else if alert.severity >= Severity::Warning && self.open.insert(alert.id.clone()) {
                 raised.push(Raised::of(&alert));
@@ -181,7 +181,7 @@ impl Raised {
             kind: alert.client.kind.to_string(),
             client: alert.client.id.clone(),
             route: alert.route.to_string(),
-            distinct: alert.distinct,
+            distinct: alert.figures.distinct,
             window_s: alert.window_s,
         }
     }
@@ -218,7 +218,7 @@ impl Direct {
     /// With these limits only; the usual ones without any.
     pub(crate) fn new(limits: &[&str]) -> Result<Direct> {
         let limits: Result<Vec<LimitRule>, _> = limits.iter().map(|limit| limit.parse()).collect();
-        let settings = detect::Settings {
+        let settings = detect::DetectorSettings {
             policy: Policy::new(&limits?, &[])?,
             budget: Budget::default(),
             bytes_limit: u64::MAX,

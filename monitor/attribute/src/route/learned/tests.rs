@@ -57,7 +57,7 @@ impl Scene {
         let indexed = self.learned.index.len();
         let named = self.names().iter().filter(|name| name.contains("{name}")).count();
         assert_eq!(indexed + named, ends);
-        let free: std::collections::BTreeSet<_> = self.learned.free.iter().collect();
+        let free: BTreeSet<_> = self.learned.free.iter().collect();
         assert_eq!(free.len(), self.learned.free.len(), "no node is free twice");
     }
 }

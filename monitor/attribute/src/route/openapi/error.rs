@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{MAX_BYTES, node::MAX_DEPTH, operations::MAX_OPERATIONS, template::MAX_PARAMETERS};
+use super::{MAX_BYTES, MAX_DEPTH, MAX_OPERATIONS, MAX_PARAMETERS};
 
 /// Why a document could not be read.
 #[derive(Debug, thiserror::Error)]

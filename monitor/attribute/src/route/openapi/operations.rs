@@ -6,18 +6,12 @@ use std::{
 };
 
 use super::{
-    Operation,
+    MAX_OPERATIONS, MAX_PARAMETERS, Operation,
     error::{Reason, Refusal, excerpt},
-    keep::{METHODS, OTHER_METHODS},
-    node::{Entry, Node},
-    parameters::Parameters,
-    reference::{self, MAX_HOPS},
-    server, template,
+    parameters::{self, MAX_HOPS, Parameters},
+    server,
+    tree::{Entry, METHODS, Node, OTHER_METHODS},
 };
-
-/// The most operations of a document; servers and references can multiply what is written. Public
-/// documents have up to 22,000.
-pub(super) const MAX_OPERATIONS: usize = 100_000;
 
 /// The operations below `paths` in the document of `root`.
 pub(super) fn collect(root: &Node) -> Result<Vec<Operation>, Refusal> {
@@ -57,7 +51,7 @@ struct Collector<'a> {
 
 impl<'a> Collector<'a> {
     fn path(&mut self, path: &'a Entry) -> Result<(), Refusal> {
-        let names = template::parameters(&path.key).map_err(|reason| reason.at(path.line))?;
+        let names = names(&path.key).map_err(|reason| reason.at(path.line))?;
         let items = self.items(&path.value)?;
         for item in &items {
             let others = item.get(OTHER_METHODS).and_then(Node::entries).unwrap_or_default();
@@ -95,14 +89,14 @@ impl<'a> Collector<'a> {
         while let Some(node) = last.get("$ref") {
             let reference = node.text().unwrap_or_default();
             let refuse = |reason: fn(String) -> Reason| reason(excerpt(reference)).at(node.line);
-            if !reference::is_local(reference) {
+            if !parameters::is_local(reference) {
                 return Err(refuse(Reason::ExternalReference));
             }
             if items.len() > MAX_HOPS {
                 return Err(refuse(Reason::CircularReference));
             }
             last =
-                reference::resolve(self.root, reference).ok_or_else(|| refuse(Reason::UnknownReference))?;
+                parameters::resolve(self.root, reference).ok_or_else(|| refuse(Reason::UnknownReference))?;
             items.push(last);
         }
         Ok(items)
@@ -125,4 +119,31 @@ impl<'a> Collector<'a> {
         self.operations.push(Operation { method, template, line, not_objects: not_objects.to_vec() });
         Ok(())
     }
+}
+
+/// The names in the braces of `path`, in order.
+fn names(path: &str) -> Result<Vec<&str>, Reason> {
+    if !path.starts_with('/') {
+        return Err(Reason::Relative(excerpt(path)));
+    }
+    let mut names = Vec::new();
+    let mut rest = path;
+    while let Some(at) = rest.find(['{', '}']) {
+        let unbalanced = || Reason::UnbalancedBraces(excerpt(path));
+        let inside = rest[at..].strip_prefix('{').ok_or_else(unbalanced)?;
+        let end = inside.find(['{', '}', '/']).ok_or_else(unbalanced)?;
+        let name = &inside[..end];
+        rest = inside[end..].strip_prefix('}').ok_or_else(unbalanced)?;
+        if name.trim().is_empty() {
+            return Err(Reason::EmptyBraces(excerpt(path)));
+        }
+        if names.contains(&name) {
+            return Err(Reason::DuplicateParameter { path: excerpt(path), name: excerpt(name) });
+        }
+        if names.len() == MAX_PARAMETERS {
+            return Err(Reason::TooManyParameters(excerpt(path)));
+        }
+        names.push(name);
+    }
+    Ok(names)
 }

@@ -2,14 +2,35 @@
 //! for schema.
 //!
 //! What cannot be followed (references to other files, to nothing, in circles) leaves a parameter what it is
-//! without: an identifier.
+//! without: an identifier. References are JSON pointers (RFC 6901) in URI fragments; they and aliases can make the work a
+//! product of what is written, so it is counted.
+
+use rollcall_model::percent;
 
 use super::{
     error::Reason,
-    node::Node,
-    reference::{self, MAX_HOPS},
-    work::Work,
+    tree::{Node, Value},
 };
+
+/// How many references may lead on from one to the next.
+pub(super) const MAX_HOPS: usize = 16;
+
+/// The most nodes looked at on the way from the tree to the operations. No public document needs more than
+/// 150,000.
+const MAX_STEPS: usize = 2_000_000;
+
+/// A count of the nodes that have been looked at.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    steps: usize,
+}
+
+impl Work {
+    pub fn charge(&mut self, steps: usize) -> Result<(), Reason> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > MAX_STEPS { Err(Reason::TooMuch) } else { Ok(()) }
+    }
+}
 
 /// Looks up parameters in one document.
 pub(super) struct Parameters<'a> {
@@ -60,7 +81,7 @@ impl<'a> Parameters<'a> {
             return Ok(true);
         }
         if let Some(reference) = schema.get("$ref").and_then(Node::text)
-            && let Some(referenced) = reference::resolve(self.root, reference)
+            && let Some(referenced) = resolve(self.root, reference)
             && self.is_choice(referenced, depth + 1)?
         {
             return Ok(true);
@@ -90,7 +111,7 @@ impl<'a> Parameters<'a> {
             let Some(reference) = parameter.get("$ref").and_then(Node::text) else {
                 return Ok(Some(parameter));
             };
-            let Some(referenced) = reference::resolve(self.root, reference) else { return Ok(None) };
+            let Some(referenced) = resolve(self.root, reference) else { return Ok(None) };
             parameter = referenced;
         }
         Ok(None)
@@ -103,4 +124,26 @@ fn is_boolean(types: &Node) -> bool {
     is(types, "boolean")
         || types.items().iter().any(|one| is(one, "boolean"))
             && types.items().iter().all(|one| is(one, "boolean") || is(one, "null"))
+}
+
+/// Whether `reference` is to something in the same document.
+pub(super) fn is_local(reference: &str) -> bool {
+    reference.starts_with('#')
+}
+
+/// What `reference` points to in the document of `root`, unless it isn't there or isn't kept.
+pub(super) fn resolve<'a>(root: &'a Node, reference: &str) -> Option<&'a Node> {
+    let pointer = decode(reference.strip_prefix('#')?)?;
+    let Some(tokens) = pointer.strip_prefix('/') else { return pointer.is_empty().then_some(root) };
+    tokens.split('/').try_fold(root, |node, token| match &node.value {
+        Value::Mapping(_) => node.get(&token.replace("~1", "/").replace("~0", "~")),
+        Value::Sequence(items) => items.get(token.parse::<usize>().ok()?).map(|item| &**item),
+        Value::Scalar(_) => None,
+    })
+}
+
+fn decode(fragment: &str) -> Option<String> {
+    let mut rest = fragment.as_bytes();
+    let octets = std::iter::from_fn(|| percent::next(&mut rest)).map(|(octet, _)| octet).collect();
+    String::from_utf8(octets).ok()
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{
     error::{Reason, Refusal, excerpt},
-    node::Node,
+    tree::Node,
 };
 
 /// The base paths in `servers`, a sequence of Server Objects. One without servers has one: that of `/`.

@@ -23,11 +23,11 @@ fn acked() -> Acked {
 #[test]
 fn alerts_are_a_table() {
     let mut second = row("00000000000000b2", "");
-    second.alert.client_count = 3;
+    second.alert.scope.client_count = 3;
     second.alert.route = "GET /\u{202e}x".into();
     (second.acked, second.resolved_at) = (Some(acked()), Some(second.alert.at));
     let mut third = row("00000000000000c3", "");
-    third.alert.clients = vec![Client { kind: "all".into(), id: "*".to_owned() }];
+    third.alert.scope.clients = vec![Client { kind: "all".into(), id: "*".to_owned() }];
     let expected = "\
 ID                STATE     SEVERITY  SINCE                 CLIENT                       ROUTE                   DISTINCT  RULES                             ACKNOWLEDGED
 00000000000000a1  open      critical  2026-11-24T12:00:03Z  peer 198.51.100.7            GET /v1/customers/{id}        41  distinct-objects sequential-walk  -

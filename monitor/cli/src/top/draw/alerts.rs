@@ -48,7 +48,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &mut View, theme: Th
     let shown = answer.alerts.alerts.iter().skip(offset).take(room);
     let wide = area.width >= 100;
     let at = answer.alerts.at;
-    let rows = shown.map(|alert| row(alert, at.since(alert.opened_at).as_secs(), wide, theme));
+    let rows = shown.map(|alert| row(alert, at.since(alert.scope.opened_at).as_secs(), wide, theme));
     let widths = [
         Constraint::Length(4),
         Constraint::Length(7),
@@ -62,20 +62,20 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, view: &mut View, theme: Th
 
 fn row<'a>(alert: &'a OpenAlert, open_for: u64, wide: bool, theme: Theme) -> Row<'a> {
     let (word, style) = theme.severity(alert.severity);
-    let over = if alert.limit > 0 {
+    let over = if alert.figures.limit > 0 {
         let window = if wide { format!(" in {}", span(alert.window_s)) } else { String::new() };
-        format!("{} of {}{window}", grouped(alert.distinct), alert.limit)
-    } else if alert.bytes > 0 {
-        format!("{} MiB", grouped(alert.bytes >> 20))
+        format!("{} of {}{window}", grouped(alert.figures.distinct), alert.figures.limit)
+    } else if alert.figures.bytes > 0 {
+        format!("{} MiB", grouped(alert.figures.bytes >> 20))
     } else {
         String::new()
     };
     Row::new([
         Cell::from(Span::styled(word, style)),
         Cell::from(age(open_for)),
-        Cell::from(format!("{}{}", if alert.acked { "✓" } else { "" }, alert.opened_by.name())),
+        Cell::from(format!("{}{}", if alert.acked { "✓" } else { "" }, alert.scope.opened_by.name())),
         Cell::from(client(&alert.client.kind, &alert.client.id, theme)),
-        Cell::from(match alert.route_count {
+        Cell::from(match alert.scope.route_count {
             0 | 1 => alert.route.clone(),
             count => format!("{} +{}", alert.route, count - 1),
         }),

@@ -3,15 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
-use rollcall_attribute::{client::ClientKey, route::service};
-use rollcall_model::{state::shared, time::Timestamp};
+use rollcall_attribute::{client::ClientKey, route::full_name};
+use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    alert::{Alert, Client, Severity, State, VERSION},
-    {Finding, Rule},
+    alert::{Alert, AlertState, Client, Scope, Severity, VERSION},
+    {Finding, Phase, Rule, notice},
 };
 
 /// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
@@ -22,13 +23,16 @@ pub const CLIENTS: usize = 16;
 
 /// Routes that an alert names, and those of which it is told by themselves how they grow.
 const ROUTES: usize = 16;
-const ROUTES_TOLD: usize = 64;
+const ROUTES_REPORTED: usize = 64;
 
 /// Routes of an alert that are told apart: one more and its number says no more.
 pub const ROUTES_COUNTED: usize = 1_024;
 
 /// Keys of calls that led to members, beside the members' own: what few calls carry.
 const CALLERS: u8 = 32;
+
+/// How long an incident waits to be found again. Whoever goes on with what led to an alert is over a limit by then.
+const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What a finding adds to what has been told.
 pub(super) enum News {
@@ -41,12 +45,11 @@ pub(super) enum News {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Incident {
     /// The routes that it is about, in order, and those that it names: the one that it opened on first.
-    pub routes: BTreeMap<Name, Told>,
+    pub routes: BTreeMap<Name, Reported>,
     pub named: Vec<Name>,
     /// Of the routes that are not told of by themselves, the most that has been told.
-    pub told_of_others: Told,
+    pub reported_of_others: Reported,
     pub opened_by: Rule,
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub opened_at: Timestamp,
     pub severity: Severity,
     /// Findings that have begun and not ended.
@@ -70,16 +73,15 @@ pub(super) struct Incident {
     /// Of the members that have ended, the one that says most.
     pub ended: Option<Box<Finding>>,
     /// Since when there are no members, if there are none.
-    #[serde(with = "rollcall_model::time::nanoseconds")]
     pub silent_since: Timestamp,
 }
 
 /// A route's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(super) struct Name(#[serde(with = "shared")] pub Arc<str>);
+pub(super) struct Name(pub Arc<str>);
 
 /// By rule, the most that has been told.
-pub(super) type Told = BTreeMap<Rule, u64>;
+pub(super) type Reported = BTreeMap<Rule, u64>;
 
 /// Who leads to an incident, and on which route.
 pub(super) type Key = (Arc<str>, Option<ClientKey>);
@@ -88,9 +90,9 @@ impl Incident {
     /// An incident that `finding` opens.
     pub fn new(finding: &Finding) -> Incident {
         Incident {
-            routes: BTreeMap::from([(Name(Arc::clone(&finding.route)), Told::new())]),
+            routes: BTreeMap::from([(Name(Arc::clone(&finding.route)), Reported::new())]),
             named: vec![Name(Arc::clone(&finding.route))],
-            told_of_others: Told::new(),
+            reported_of_others: Reported::new(),
             opened_by: finding.rule,
             opened_at: finding.at,
             severity: Severity::Info,
@@ -146,7 +148,7 @@ impl Incident {
         if is_named {
             self.named.push(name.clone());
         }
-        self.routes.insert(name, Told::new());
+        self.routes.insert(name, Reported::new());
         is_named && !self.gathers || self.routes.len().is_power_of_two()
     }
 
@@ -160,10 +162,10 @@ impl Incident {
         let is_new_route = !self.is_on(&finding.route);
         let is_worth_it = self.add_route(&finding.route);
         let figure = figure(finding);
-        let told = self.told(&finding.route).get(&finding.rule).copied();
+        let told = self.reported(&finding.route).get(&finding.rule).copied();
         let has_grown = told.is_none_or(|told| figure > told && figure >= (2 * told).saturating_sub(1));
         if has_grown {
-            self.tell(finding);
+            self.report(finding);
         }
         let has_grown = if is_new_route { is_worth_it } else { has_grown };
         let severity = self.severity.max(self.severity_of(finding));
@@ -178,18 +180,18 @@ impl Incident {
     }
 
     /// Others know of the finding.
-    pub fn tell(&mut self, finding: &Finding) {
+    pub fn report(&mut self, finding: &Finding) {
         self.rules.insert(finding.rule);
-        let told = self.told(&finding.route).entry(finding.rule).or_default();
+        let told = self.reported(&finding.route).entry(finding.rule).or_default();
         *told = figure(finding).max(*told);
     }
 
     /// What has been told of a route.
-    fn told(&mut self, route: &Arc<str>) -> &mut Told {
-        let is_told = self.routes.len() <= ROUTES_TOLD;
+    fn reported(&mut self, route: &Arc<str>) -> &mut Reported {
+        let is_reported = self.routes.len() <= ROUTES_REPORTED;
         match self.routes.get_mut(&Name(Arc::clone(route))) {
-            Some(told) if is_told || !told.is_empty() => told,
-            _ => &mut self.told_of_others,
+            Some(told) if is_reported || !told.is_empty() => told,
+            _ => &mut self.reported_of_others,
         }
     }
 
@@ -197,7 +199,9 @@ impl Incident {
     pub fn end(&mut self, finding: Finding) {
         self.members = self.members.saturating_sub(1);
         self.severity = self.severity.max(self.severity_of(&finding));
-        let weight = |finding: &Finding| (finding.client.is_some(), finding.distinct, finding.requests);
+        let weight = |finding: &Finding| {
+            (finding.client.is_some(), finding.figures.distinct, finding.figures.requests)
+        };
         let at = finding.at;
         match &mut self.ended {
             Some(ended) if weight(ended) >= weight(&finding) => ended.at = at,
@@ -211,39 +215,62 @@ impl Incident {
         if finding.rule.is_notice() {
             return Severity::Info;
         }
-        let far_over =
-            finding.rule == Rule::DistinctObjects && finding.distinct >= FAR_OVER * u64::from(finding.limit);
+        let far_over = finding.rule == Rule::DistinctObjects
+            && finding.figures.distinct >= FAR_OVER * u64::from(finding.figures.limit);
         let agreed = !finding.signals.is_empty() || self.rules.iter().any(|&rule| rule != finding.rule);
         if far_over || agreed { Severity::Critical } else { Severity::Warning }
     }
 
+    /// What `alert` says of one.
+    pub fn adopted(alert: &Alert, now: Timestamp) -> Incident {
+        let clients = alert.scope.clients.iter().filter_map(|client| client.key());
+        let clients = if stands_alone(alert.scope.opened_by) { Vec::new() } else { clients.collect() };
+        let mut incident = Incident {
+            opened_by: alert.scope.opened_by,
+            opened_at: alert.scope.opened_at,
+            client_count: alert.scope.client_count,
+            known: clients.iter().copied().collect(),
+            clients,
+            gathers: alert.scope.opened_by.is_notice() && alert.scope.route_count > 1,
+            silent_since: now,
+            ..Incident::new(&finding(alert))
+        };
+        if !alert.scope.routes.is_empty() {
+            incident.named = alert.all_routes().map(|route| Name(Arc::from(&*route))).collect();
+            incident.routes.extend(incident.named.iter().map(|name| (name.clone(), Reported::new())));
+        }
+        incident.recall(alert);
+        incident
+    }
+
+    /// Takes in what others were told.
+    pub fn recall(&mut self, alert: &Alert) {
+        let finding = finding(alert);
+        self.severity = self.severity.max(alert.severity);
+        self.report(&finding);
+        if self.members == 0 {
+            self.ended.get_or_insert_with(|| Box::new(finding));
+        }
+    }
+
+    /// Whether nobody has spoken for it for so long that it is resolved.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let patience = if self.opened_by.is_notice() { notice::QUIET } else { PATIENCE };
+        now.since(self.silent_since) >= patience
+    }
+
     /// The line about `finding`.
-    pub fn line(&self, id: u64, finding: Finding, state: State) -> Alert {
+    pub fn line(&self, id: u64, finding: Finding, state: AlertState) -> Alert {
         // A field that is added to findings must find its place here.
-        let Finding {
-            phase: _,
-            rule,
-            at,
-            client,
-            route,
-            window,
-            limit,
-            distinct,
-            distinct_error,
-            requests,
-            bytes,
-            first_seen,
-            last_seen,
-            addresses,
-            sample_objects,
-            mut signals,
-            loss,
-        } = finding;
+        let Finding { phase: _, rule, at, client, route, window, figures, sample_objects, mut signals, loss } =
+            finding;
         signals.extend(self.rules.iter().filter(|&&found| found != rule));
         signals.sort_unstable();
         signals.dedup();
         // A notice names who showed it; nothing is said about them.
         let clients = if self.clients.is_empty() { &[client] } else { &self.clients[..] };
+        let routes =
+            self.named.iter().map(|Name(name)| full_name::relative(name, &route).to_owned()).collect();
         Alert {
             v: VERSION,
             id: self::id(id),
@@ -252,27 +279,43 @@ impl Incident {
             rule,
             at,
             client: Client::of(client),
-            routes: self.named.iter().map(|Name(name)| service::relative(name, &route).to_owned()).collect(),
             route,
             window_s: window.as_secs(),
-            limit,
-            distinct,
-            distinct_error,
-            requests,
-            bytes,
-            first_seen,
-            last_seen,
-            addresses,
+            figures,
             sample_objects,
             signals,
-            clients: clients.iter().map(|&client| Client::of(client)).collect(),
-            client_count: self.client_count.max(1),
-            route_count: self.routes.len() as u64,
-            opened_by: self.opened_by,
-            opened_at: self.opened_at,
+            scope: Scope {
+                clients: clients.iter().map(|&client| Client::of(client)).collect(),
+                client_count: self.client_count.max(1),
+                routes,
+                route_count: self.routes.len() as u64,
+                opened_by: self.opened_by,
+                opened_at: self.opened_at,
+            },
             loss,
             keys: self.clients.iter().filter_map(|&client| client).collect(),
         }
+    }
+}
+
+/// The number in an alert's id.
+pub(super) fn number(id: &str) -> Option<u64> {
+    u64::from_str_radix(id, 16).ok()
+}
+
+/// The finding that an alert's line is about.
+fn finding(alert: &Alert) -> Finding {
+    Finding {
+        phase: Phase::Grows,
+        rule: alert.rule,
+        at: alert.at,
+        client: alert.client.key().flatten(),
+        route: Arc::clone(&alert.route),
+        window: Duration::from_secs(alert.window_s),
+        figures: alert.figures.clone(),
+        sample_objects: alert.sample_objects.clone(),
+        signals: alert.signals.clone(),
+        loss: alert.loss,
     }
 }
 
@@ -283,5 +326,10 @@ pub(super) fn id(number: u64) -> String {
 
 /// What grows of a finding.
 fn figure(finding: &Finding) -> u64 {
-    if finding.rule == Rule::Volume { finding.bytes } else { finding.distinct }
+    if finding.rule == Rule::Volume { finding.figures.bytes } else { finding.figures.distinct }
+}
+
+/// Facts stand for themselves, whoever called.
+pub(super) fn stands_alone(rule: Rule) -> bool {
+    rule.is_notice() || rule == Rule::Blind
 }

@@ -1,8 +1,11 @@
+mod adopted;
+
 use std::time::Duration;
 
 use rollcall_attribute::client::{Credential, CredentialKind};
 
 use super::*;
+use crate::Figures;
 
 fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     let at = Timestamp((1_700_000_000 + seconds) * 1_000_000_000);
@@ -13,14 +16,16 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
         client: Some(ClientKey::Peer("198.51.100.7".parse().unwrap())),
         route: "GET /v1/customers/{id}".into(),
         window: Duration::from_secs(60),
-        limit: 30,
-        distinct,
-        distinct_error: 0,
-        requests: 33,
-        bytes: 0,
-        first_seen: Timestamp(1_700_000_000_000_000_000),
-        last_seen: at,
-        addresses: vec!["198.51.100.7".parse().unwrap()],
+        figures: Figures {
+            limit: 30,
+            distinct,
+            distinct_error: 0,
+            requests: 33,
+            bytes: 0,
+            first_seen: Timestamp(1_700_000_000_000_000_000),
+            last_seen: at,
+            addresses: vec!["198.51.100.7".parse().unwrap()],
+        },
         sample_objects: vec!["1030".into(), "ab\"c".into()],
         signals: vec![],
         loss: 0.0,
@@ -56,16 +61,20 @@ fn an_alert_opens_is_updated_and_resolved() {
     let mut alerts = alerts(10);
     let mut event = |finding| alerts.alert(finding, &[]).map(|alert| (alert.state, alert.severity, alert.id));
     let (state, severity, id) = event(finding(Phase::Begins, 0, 31)).unwrap();
-    assert_eq!((state, severity), (State::Open, Severity::Warning));
+    assert_eq!((state, severity), (AlertState::Open, Severity::Warning));
     let walk = Finding { signals: vec![Rule::SequentialWalk], ..finding(Phase::Grows, 1, 61) };
-    assert_eq!(event(walk), Some((State::Update, Severity::Critical, id.clone())));
+    assert_eq!(event(walk), Some((AlertState::Update, Severity::Critical, id.clone())));
     let grows = finding(Phase::Grows, 2, 121);
-    assert_eq!(event(grows), Some((State::Update, Severity::Critical, id.clone())), "it does not calm down");
+    assert_eq!(
+        event(grows),
+        Some((AlertState::Update, Severity::Critical, id.clone())),
+        "it does not calm down"
+    );
     let ends = finding(Phase::Ends, 600, 121);
-    assert_eq!(event(ends.clone()), Some((State::Resolved, Severity::Critical, id.clone())));
+    assert_eq!(event(ends.clone()), Some((AlertState::Resolved, Severity::Critical, id.clone())));
     assert_eq!(event(ends), None);
     let (state, severity, again) = event(finding(Phase::Begins, 700, 31)).unwrap();
-    assert_eq!((state, severity), (State::Open, Severity::Warning));
+    assert_eq!((state, severity), (AlertState::Open, Severity::Warning));
     assert_ne!(again, id);
 }
 
@@ -80,7 +89,8 @@ fn far_over_the_limit_is_critical() {
 fn ids_depend_on_everything_that_tells_alerts_apart() {
     let id = |finding| alerts(1).alert(finding, &[]).unwrap().id;
     let base = finding(Phase::Begins, 0, 31);
-    assert_eq!(id(base.clone()), id(Finding { distinct: 99, ..base.clone() }));
+    let figures = Figures { distinct: 99, ..base.figures.clone() };
+    assert_eq!(id(base.clone()), id(Finding { figures, ..base.clone() }));
     assert_ne!(id(base.clone()), id(finding(Phase::Begins, 1, 31)));
     let forwarded = ClientKey::Forwarded("198.51.100.7".parse().unwrap());
     assert_ne!(id(base.clone()), id(Finding { client: Some(forwarded), ..base.clone() }));
@@ -104,9 +114,9 @@ pub(super) fn token(number: u8) -> ClientKey {
 pub(super) fn lines(
     alerts: &mut Alerts,
     findings: &[(Finding, &[ClientKey])],
-) -> Vec<(String, State, Severity, Rule, u64)> {
+) -> Vec<(String, AlertState, Severity, Rule, u64)> {
     let lines = findings.iter().filter_map(|(finding, callers)| alerts.alert(finding.clone(), callers));
-    lines.map(|line| (line.id, line.state, line.severity, line.rule, line.client_count)).collect()
+    lines.map(|line| (line.id, line.state, line.severity, line.rule, line.scope.client_count)).collect()
 }
 
 #[test]
@@ -135,12 +145,12 @@ fn one_walk_through_several_lenses_and_rules_is_one_alert() {
     );
     let id = told[0].0.clone();
     let expected = [
-        (State::Open, Severity::Warning, DistinctObjects, 1),
-        (State::Update, Severity::Warning, DistinctObjects, 2),
-        (State::Update, Severity::Critical, SequentialWalk, 2),
-        (State::Update, Severity::Critical, BlockDensity, 2),
-        (State::Update, Severity::Critical, DistinctObjects, 2),
-        (State::Resolved, Severity::Critical, DistinctObjects, 2),
+        (AlertState::Open, Severity::Warning, DistinctObjects, 1),
+        (AlertState::Update, Severity::Warning, DistinctObjects, 2),
+        (AlertState::Update, Severity::Critical, SequentialWalk, 2),
+        (AlertState::Update, Severity::Critical, BlockDensity, 2),
+        (AlertState::Update, Severity::Critical, DistinctObjects, 2),
+        (AlertState::Resolved, Severity::Critical, DistinctObjects, 2),
     ];
     assert_eq!(
         told,
@@ -186,11 +196,14 @@ fn one_client_over_its_limits_on_many_routes_is_one_alert() {
         }
     }
     assert!(told.iter().all(|alert| alert.id == told[0].id));
-    let states: Vec<State> = told.iter().map(|alert| alert.state).collect();
-    assert_eq!((states[0], states.iter().filter(|state| **state == State::Open).count()), (State::Open, 1));
+    let states: Vec<AlertState> = told.iter().map(|alert| alert.state).collect();
+    assert_eq!(
+        (states[0], states.iter().filter(|state| **state == AlertState::Open).count()),
+        (AlertState::Open, 1)
+    );
     assert!(told.len() <= 1 + 1 + 15 + 6, "{} lines: the first routes, then each doubling", told.len());
     let last = told.last().unwrap();
-    assert_eq!((last.route_count, last.routes.len(), last.client_count), (512, 16, 2));
+    assert_eq!((last.scope.route_count, last.scope.routes.len(), last.scope.client_count), (512, 16, 2));
     assert_eq!(last.severity, Severity::Warning, "the same rule on another route is no second sign");
     // Who reads on is known by name on each route, whether a line told of it or not.
     let mut watched: BTreeSet<(Arc<str>, ClientKey)> =
@@ -206,7 +219,7 @@ fn one_client_over_its_limits_on_many_routes_is_one_alert() {
             );
         }
     }
-    assert_eq!((resolved.len(), resolved[0].state, &resolved[0].id), (1, State::Resolved, &told[0].id));
+    assert_eq!((resolved.len(), resolved[0].state, &resolved[0].id), (1, AlertState::Resolved, &told[0].id));
     assert!(alerts.members.is_empty() && alerts.clients.is_empty() && alerts.homes.is_empty());
 }
 
@@ -220,9 +233,12 @@ fn a_decoy_on_other_routes_covers_no_walk() {
     assert!(alerts.alert(grows(0, 1_000_000), &[peer(7)]).is_some());
     // The same client elsewhere is told of, from the first object over the limit on, however much it read before.
     let walk = alerts.alert(begins(1, peer(7)), &[peer(7)]).unwrap();
-    assert_eq!((walk.state, &walk.id, &*walk.route), (State::Update, &decoy.id, "GET /v1/customers/{id}"));
-    assert_eq!((walk.route_count, walk.distinct), (2, 31));
-    assert_eq!(alerts.alert(grows(1, 62), &[peer(7)]).map(|line| line.distinct), Some(62));
+    assert_eq!(
+        (walk.state, &walk.id, &*walk.route),
+        (AlertState::Update, &decoy.id, "GET /v1/customers/{id}")
+    );
+    assert_eq!((walk.scope.route_count, walk.figures.distinct), (2, 31));
+    assert_eq!(alerts.alert(grows(1, 62), &[peer(7)]).map(|line| line.figures.distinct), Some(62));
     // Another client is another alert, on these routes as on others; so are all together.
     let mut ids = BTreeSet::from([decoy.id]);
     for finding in
@@ -230,13 +246,13 @@ fn a_decoy_on_other_routes_covers_no_walk() {
     {
         let caller = finding.client.unwrap_or(peer(10));
         let other = alerts.alert(finding, &[caller]).unwrap();
-        assert_eq!((other.state, other.route_count), (State::Open, 1));
+        assert_eq!((other.state, other.scope.route_count), (AlertState::Open, 1));
         assert!(ids.insert(other.id));
     }
     // What everybody does on a route takes in its clients there, and not what they do elsewhere.
     let many = alerts.alert(on(3, found(Phase::Begins, Rule::BlockDensity, None, 64)), &[peer(1)]).unwrap();
     assert_eq!(alerts.alert(begins(3, peer(2)), &[peer(2)]).unwrap().id, many.id);
-    assert_eq!(alerts.alert(begins(4, peer(2)), &[peer(2)]).unwrap().state, State::Open);
+    assert_eq!(alerts.alert(begins(4, peer(2)), &[peer(2)]).unwrap().state, AlertState::Open);
 }
 
 #[test]
@@ -246,9 +262,9 @@ fn an_alert_on_many_routes_is_the_same_after_a_restart() {
     let told: Vec<Alert> =
         (0..40).filter_map(|route| alerts.alert(begins(route, peer(7)), &[peer(7), token(1)])).collect();
     let saved = postcard::to_allocvec(&alerts.checkpoint()).unwrap();
-    let stored: Stored<'_> = postcard::from_bytes(&saved).unwrap();
+    let stored: StoredAlerts<'_> = postcard::from_bytes(&saved).unwrap();
     let key = HashKey::new([3; 16]);
-    let restored = Alerts::restore(10, key, stored, &mut rollcall_model::state::Names::default()).unwrap();
+    let restored = Alerts::restore(10, key, stored, &mut Names::default()).unwrap();
     assert_eq!(postcard::to_allocvec(&restored.checkpoint()).unwrap(), saved);
     // Its memory lost, it goes on by what was told of it.
     let mut adopted = self::alerts(10);
@@ -257,7 +273,7 @@ fn an_alert_on_many_routes_is_the_same_after_a_restart() {
         let further: Vec<Alert> =
             (40..100).filter_map(|route| alerts.alert(begins(route, peer(7)), &[peer(7)])).collect();
         assert!(!further.is_empty() && further.len() < 4, "{further:?}");
-        assert!(further.iter().all(|line| line.id == told[0].id && line.state == State::Update));
+        assert!(further.iter().all(|line| line.id == told[0].id && line.state == AlertState::Update));
     }
 }
 
@@ -271,11 +287,11 @@ fn notices_about_any_number_of_routes_are_few() {
     assert_eq!(opened.len(), 8 + 1, "the first few by themselves");
     assert_eq!(told.len(), 8 + 1 + 9, "and the others each time that they have doubled");
     let last = told.pop().unwrap();
-    assert_eq!((last.state, last.route_count, last.routes.len()), (State::Update, 512, 16));
+    assert_eq!((last.state, last.scope.route_count, last.scope.routes.len()), (AlertState::Update, 512, 16));
     // Another client and another rule are not covered.
-    assert_eq!(alerts.alert(shows(800, peer(8)), &[peer(8)]).unwrap().state, State::Open);
+    assert_eq!(alerts.alert(shows(800, peer(8)), &[peer(8)]).unwrap().state, AlertState::Open);
     let other = on(801, found(Phase::Begins, Rule::UnknownRoute, Some(peer(7)), 3));
-    assert_eq!(alerts.alert(other, &[peer(7)]).unwrap().state, State::Open);
+    assert_eq!(alerts.alert(other, &[peer(7)]).unwrap().state, AlertState::Open);
     // Nor does it help to come from everywhere.
     let many = (0..1_000).filter_map(|n| {
         let client = ClientKey::Peer(std::net::Ipv4Addr::from_bits(n).into());
@@ -287,7 +303,7 @@ fn notices_about_any_number_of_routes_are_few() {
         alerts.alert(on(route, found(Phase::Ends, Rule::OpenDoor, Some(peer(7)), 3)), &[]);
     }
     assert!(alerts.open().len() < 64);
-    assert_eq!(alerts.alert(shows(5_000, peer(7)), &[peer(7)]).unwrap().state, State::Open);
+    assert_eq!(alerts.alert(shows(5_000, peer(7)), &[peer(7)]).unwrap().state, AlertState::Open);
 }
 
 #[test]
@@ -305,14 +321,17 @@ fn a_walk_by_many_takes_in_its_clients_and_a_decoy_takes_in_no_walk() {
         ],
     );
     let states: Vec<_> = told.iter().map(|line| (line.1, line.2)).collect();
-    let update = (State::Update, Severity::Critical);
-    assert_eq!(states, [(State::Open, Severity::Warning), update, update, (State::Open, Severity::Info)]);
+    let update = (AlertState::Update, Severity::Critical);
+    assert_eq!(
+        states,
+        [(AlertState::Open, Severity::Warning), update, update, (AlertState::Open, Severity::Info)]
+    );
     assert_eq!(walk.counters().open, [1, 0, 1]);
 
     let mut decoy = alerts(10);
     let told = lines(&mut decoy, &[(begins(peer(9)), &[peer(9)]), (many(64), &[peer(1)])]);
     assert_ne!(told[0].0, told[1].0);
-    assert_eq!(told[1].1, State::Open);
+    assert_eq!(told[1].1, AlertState::Open);
 }
 
 #[test]
@@ -325,7 +344,7 @@ fn a_line_names_the_first_clients_and_counts_the_others() {
         told.extend(alerts.alert(begins(peer(7)), &[peer(7), token(n)]));
     }
     let last = told.last().unwrap();
-    assert_eq!((last.clients.len(), last.keys.len(), last.client_count), (16, 16, 64));
+    assert_eq!((last.scope.clients.len(), last.keys.len(), last.scope.client_count), (16, 16, 64));
     assert_eq!(told.len(), 16 + 2, "each of the first sixteen, then at 32 and 64");
     let joined: Vec<Joined> = alerts.joined().collect();
     let named = |client| told.iter().any(|alert| alert.keys.contains(&client));
@@ -348,8 +367,8 @@ fn incidents_are_bounded_whoever_joins() {
         route: "GET /v1/orders/{id}".into(),
         ..found(phase, Rule::DistinctObjects, Some(peer(1)), 31)
     };
-    assert_eq!(alerts.alert(elsewhere(Phase::Begins), &[]).unwrap().state, State::Open);
-    assert_eq!(alerts.alert(elsewhere(Phase::Ends), &[]).unwrap().state, State::Resolved);
+    assert_eq!(alerts.alert(elsewhere(Phase::Begins), &[]).unwrap().state, AlertState::Open);
+    assert_eq!(alerts.alert(elsewhere(Phase::Ends), &[]).unwrap().state, AlertState::Resolved);
 }
 
 #[test]

@@ -36,10 +36,12 @@ fn ten_a_second_are_found_within_450_objects() {
     assert!((250..=450).contains(&objects), "{objects}");
     let found = scene.found(Rule::FirstTouch, Phase::Begins)[0];
     assert_eq!((found.client, &*found.route), (None, "GET /v1/customers/{id}"));
-    assert!(found.distinct >= found.limit.into() && found.distinct <= objects * 12 / 10);
-    assert_eq!((found.requests, found.distinct_error), (found.distinct, 0));
-    assert_eq!((found.addresses.len(), found.sample_objects.len()), (10, 10));
-    assert!(found.first_seen >= at(start as f64 - 20.0) && found.window.as_secs() < 60);
+    assert!(
+        found.figures.distinct >= found.figures.limit.into() && found.figures.distinct <= objects * 12 / 10
+    );
+    assert_eq!((found.figures.requests, found.figures.distinct_error), (found.figures.distinct, 0));
+    assert_eq!((found.figures.addresses.len(), found.sample_objects.len()), (10, 10));
+    assert!(found.figures.first_seen >= at(start as f64 - 20.0) && found.window.as_secs() < 60);
     assert_eq!(scene.crowd.active(scene.route_hash).collect::<Vec<_>>(), [Rule::FirstTouch]);
     assert_eq!(scene.crowd.counters().open, 1);
 }
@@ -52,8 +54,8 @@ fn it_grows_at_doublings_and_ends_when_quiet() {
         scene.read(start + n as f64 / 20.0, 5_000_000 + n);
     }
     let grown = scene.found(Rule::FirstTouch, Phase::Grows);
-    let limit = scene.found(Rule::FirstTouch, Phase::Begins)[0].limit;
-    let sizes: Vec<u64> = grown.iter().map(|finding| finding.distinct).collect();
+    let limit = scene.found(Rule::FirstTouch, Phase::Begins)[0].figures.limit;
+    let sizes: Vec<u64> = grown.iter().map(|finding| finding.figures.distinct).collect();
     assert_eq!(sizes, (1..=sizes.len()).map(|n| u64::from(limit) << n).collect::<Vec<_>>());
     assert!(sizes.len() >= 5);
     for second in 1_000..1_295 {
@@ -62,7 +64,7 @@ fn it_grows_at_doublings_and_ends_when_quiet() {
     assert!(scene.found(Rule::FirstTouch, Phase::Ends).is_empty());
     (1_295..1_320).for_each(|second| scene.tick(start + f64::from(second)));
     let ends = scene.found(Rule::FirstTouch, Phase::Ends);
-    assert!((19_000..20_100).contains(&ends[0].distinct), "{}", ends[0].distinct);
+    assert!((19_000..20_100).contains(&ends[0].figures.distinct), "{}", ends[0].figures.distinct);
     assert_eq!(scene.crowd.counters().open, 0);
 }
 
@@ -79,7 +81,7 @@ fn benign_days_are_silent() {
             cusum.advance(moment(second), &FRESH, true);
             // Those of a second together, so that each is judged with no time to drain.
             for _ in 0..dice.poisson(daily(second as f64, 5.0)) {
-                let standing = cusum.count(at(second as f64), tally::UNIT, &FRESH);
+                let standing = cusum.count(at(second as f64), estimate::UNIT, &FRESH);
                 assert!(!standing.over, "seed {seed}, second {second}");
             }
         }
@@ -97,7 +99,7 @@ fn who_comes_up_slowly_comes_so_far() {
         }
         cusum.advance(moment(second), &FRESH, true);
         let rate = 1 + 40 * second.saturating_sub(7 * DAY) / DAY;
-        (0..rate).any(|_| cusum.count(at(second as f64), tally::UNIT, &FRESH).over)
+        (0..rate).any(|_| cusum.count(at(second as f64), estimate::UNIT, &FRESH).over)
     });
     let rate = 40 * (found.unwrap() - 7 * DAY) / DAY;
     assert!((5..=25).contains(&rate), "{rate} a second");
@@ -161,11 +163,18 @@ fn a_restart_is_no_silence() {
 fn samples_count_for_more_and_err() {
     let (mut scene, start) = settled();
     for n in 0..2_000 {
-        scene.touch(start as f64 + n as f64 / 5.0, 5_000_000 + n, None, 4 * tally::UNIT);
+        scene.touch(start as f64 + n as f64 / 5.0, 5_000_000 + n, None, 4 * estimate::UNIT);
     }
     let found = scene.found(Rule::FirstTouch, Phase::Begins)[0];
-    assert!(found.distinct >= 1_000 && found.requests < found.distinct / 3, "{found:?}");
+    assert!(
+        found.figures.distinct >= 1_000 && found.figures.requests < found.figures.distinct / 3,
+        "{found:?}"
+    );
     // Of n calls, each standing for 4, the variance is 12 n.
-    let error = (found.requests as f64 * 12.0).sqrt();
-    assert!((found.distinct_error as f64 - error).abs() <= 20.0, "{} {error}", found.distinct_error);
+    let error = (found.figures.requests as f64 * 12.0).sqrt();
+    assert!(
+        (found.figures.distinct_error as f64 - error).abs() <= 20.0,
+        "{} {error}",
+        found.figures.distinct_error
+    );
 }

@@ -26,8 +26,8 @@ fn a_flood_of_clients_is_found() {
     // 20 a second, of which 5 are no excess.
     assert!(found.is_some_and(|n| (2_600..2_800).contains(&n)), "{found:?}");
     let finding = scene.found(Rule::KeyFlood, Phase::Begins)[0];
-    assert_eq!((finding.addresses.len(), finding.sample_objects.len()), (10, 0));
-    assert!(finding.distinct >= finding.limit.into() && finding.distinct <= 2_800);
+    assert_eq!((finding.figures.addresses.len(), finding.sample_objects.len()), (10, 0));
+    assert!(finding.figures.distinct >= finding.figures.limit.into() && finding.figures.distinct <= 2_800);
 }
 
 #[test]

@@ -29,10 +29,13 @@ fn an_hour_beyond_three_times_its_usual_is_found() {
     assert!((550..=950).contains(&found), "{found}");
     let finding = scene.found(Rule::RouteDistinct, Phase::Begins)[0];
     assert_eq!(finding.window.as_secs(), 3_600);
-    assert!((600..=800).contains(&finding.limit) && finding.distinct > finding.limit.into());
-    let error = finding.distinct as f64 * 0.065;
-    assert!((finding.distinct_error as f64 - error).abs() <= 1.0);
-    assert_eq!(finding.requests, found + 1);
+    assert!(
+        (600..=800).contains(&finding.figures.limit)
+            && finding.figures.distinct > finding.figures.limit.into()
+    );
+    let error = finding.figures.distinct as f64 * 0.065;
+    assert!((finding.figures.distinct_error as f64 - error).abs() <= 1.0);
+    assert_eq!(finding.figures.requests, found + 1);
 }
 
 #[test]

@@ -45,14 +45,17 @@ fn the_finding_tells_what_it_counted() {
     let mut scene = background(3, 1_000_000);
     (0..500).for_each(|n| _ = scene.walk(START + n as f64, 500_000 + n));
     let found = scene.found(Rule::BlockDensity, Phase::Begins)[0];
-    assert_eq!((found.distinct, found.limit, found.window.as_secs()), (56, 56, 86_400));
+    assert_eq!((found.figures.distinct, found.figures.limit, found.window.as_secs()), (56, 56, 86_400));
     // A reader may have been in the blocks before.
-    assert!(found.first_seen <= at(START) && found.last_seen == at(START + found.requests as f64 - 1.0));
+    assert!(
+        found.figures.first_seen <= at(START)
+            && found.figures.last_seen == at(START + found.figures.requests as f64 - 1.0)
+    );
     assert_eq!(found.sample_objects.len(), 10);
-    assert_eq!(scene.found(Rule::BlockDensity, Phase::Grows)[0].distinct, 112);
+    assert_eq!(scene.found(Rule::BlockDensity, Phase::Grows)[0].figures.distinct, 112);
     scene.tick(START + 499.0 + 3_601.0);
     let ends = scene.found(Rule::BlockDensity, Phase::Ends)[0];
-    assert!((493..=500).contains(&ends.distinct), "{}", ends.distinct);
+    assert!((493..=500).contains(&ends.figures.distinct), "{}", ends.figures.distinct);
 }
 
 #[test]

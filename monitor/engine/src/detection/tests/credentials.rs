@@ -19,7 +19,8 @@ impl Scene {
     fn new(partners: &[String]) -> Scene {
         let partners: Vec<_> = partners.iter().map(|partner| partner.parse().unwrap()).collect();
         let policy = rollcall_detect::Policy::new(&[], &partners).unwrap();
-        let detector = rollcall_detect::Settings { policy, ..rollcall_detect::Settings::default() };
+        let detector =
+            rollcall_detect::DetectorSettings { policy, ..rollcall_detect::DetectorSettings::default() };
         let settings = Settings { detector, ..Settings::default() };
         let detection = Detection::new(settings, HashKey::new(KEY));
         Scene { detection, alerts: Vec::new(), calls: 0, now: 0 }
@@ -43,7 +44,7 @@ impl Scene {
 
     /// The clients of alerts about distinct objects.
     fn named(&self) -> Vec<String> {
-        let opened = self.alerts.iter().filter(|alert| alert.state == State::Open);
+        let opened = self.alerts.iter().filter(|alert| alert.state == AlertState::Open);
         let mut named: Vec<String> =
             opened.map(|alert| format!("{}:{}", alert.client.kind, alert.client.id)).collect();
         named.sort();

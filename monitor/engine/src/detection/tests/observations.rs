@@ -23,10 +23,10 @@ impl Fleet {
         let routes = route::Settings { document: Some(document.to_vec()), ..route::Settings::default() };
         let partner = ["198.51.100.200=40/1h".parse().unwrap()];
         let policy = rollcall_detect::Policy::new(&[], &partner).unwrap();
-        let detector = rollcall_detect::Settings {
+        let detector = rollcall_detect::DetectorSettings {
             policy,
             bytes_limit: 200_000,
-            ..rollcall_detect::Settings::default()
+            ..rollcall_detect::DetectorSettings::default()
         };
         let key = HashKey::new([5; 16]);
         let alerting = || (Alerting::new(detector.clone(), key), Vec::new());

@@ -31,13 +31,13 @@ fn call_from(
 fn with_routes(limits: &[&str], routes: route::Settings) -> Detection {
     let limits: Vec<_> = limits.iter().map(|limit| limit.parse().unwrap()).collect();
     let policy = detect::Policy::new(&limits, &[]).unwrap();
-    let detector = detect::Settings { policy, ..detect::Settings::default() };
+    let detector = detect::DetectorSettings { policy, ..detect::DetectorSettings::default() };
     Detection::new(Settings { routes, detector, ..Settings::default() }, HashKey::new([5; 16]))
 }
 
 fn opened(out: &[Alert], rule: Rule) -> Vec<(&str, u64)> {
-    let opened = out.iter().filter(|alert| alert.rule == rule && alert.state == State::Open);
-    opened.map(|alert| (&*alert.route, alert.distinct)).collect()
+    let opened = out.iter().filter(|alert| alert.rule == rule && alert.state == AlertState::Open);
+    opened.map(|alert| (&*alert.route, alert.figures.distinct)).collect()
 }
 
 /// Twelve accounts are no walk, on either of two ports; nor are they 24 of one route.
@@ -62,7 +62,7 @@ fn two_ports_are_two_services() {
     assert_eq!(opened(&out, Rule::DistinctObjects), [(":8001 GET /v1/customers/{id}", 21)]);
     // One client that is over its limits on many is one attack. Its line names the others as seen from its own.
     let more = out.last().unwrap();
-    assert_eq!((&*more.route, more.distinct), (":8002 GET /v1/customers/{id}", 21));
+    assert_eq!((&*more.route, more.figures.distinct), (":8002 GET /v1/customers/{id}", 21));
     let line = serde_json::to_value(more).unwrap();
     assert_eq!((&line["service"], &line["route"]), (&":8002".into(), &"GET /v1/customers/{id}".into()));
     assert_eq!(line["routes"], serde_json::json!([":8001 GET /v1/customers/{id}", "GET /v1/customers/{id}"]));
@@ -133,8 +133,11 @@ fn services_share_the_room_for_routes() {
     }
     let routes = detection.counters().routes.routes;
     assert!(routes > full.routes && routes <= 2 * most as u64, "{routes}");
-    let services: BTreeSet<String> =
-        detection.routes().iter().map(|summary| route::service::split(&summary.route).0.to_owned()).collect();
+    let services: BTreeSet<String> = detection
+        .routes()
+        .iter()
+        .map(|summary| route::full_name::split(&summary.route).0.to_owned())
+        .collect();
     assert_eq!(services.len(), 33);
     assert!(services.contains(":9000") && services.contains(":*") && !services.contains(":9099"));
     let of = |service: &str| {
@@ -220,7 +223,7 @@ fn limits_and_routes_name_a_service_or_hold_on_each() {
     let mut told: Vec<_> = out
         .iter()
         .filter(|alert| alert.rule == Rule::DistinctObjects)
-        .map(|alert| (&*alert.route, alert.limit))
+        .map(|alert| (&*alert.route, alert.figures.limit))
         .collect();
     told.sort_unstable();
     told.dedup();
@@ -308,7 +311,7 @@ fn made_up_names_part_no_walk() {
     let told: BTreeSet<_> = out
         .iter()
         .filter(|alert| alert.rule == Rule::DistinctObjects)
-        .map(|alert| (&*alert.route, alert.distinct))
+        .map(|alert| (&*alert.route, alert.figures.distinct))
         .collect();
     assert_eq!(
         told.into_iter().collect::<Vec<_>>(),

@@ -91,7 +91,7 @@ impl Feed {
         alert.route = route.into();
         if about_it {
             let show = |key: &ClientKey| alert::Client { kind: key.kind().into(), id: key.id() };
-            alert.clients = self.clients.keys().iter().map(show).collect();
+            alert.scope.clients = self.clients.keys().iter().map(show).collect();
         }
         self.recorder.alert(&alert);
         Ok(())

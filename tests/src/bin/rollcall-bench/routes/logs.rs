@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Result;
 use rollcall_attribute::route::{OTHER, Summary};
-use rollcall_detect::alert::{Alert, Severity, State};
+use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_engine::detection::{Detection, Settings};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_replay::{
@@ -77,7 +77,7 @@ impl Outcome {
                 alert.client.kind,
                 alert.client.id,
                 alert.route,
-                alert.distinct,
+                alert.figures.distinct,
                 alert.window_s,
                 alert.sample_objects.join(", ")
             )
@@ -136,7 +136,7 @@ fn detect(name: &'static str, log: &Log) -> Outcome {
         detection.call(&exchange, &mut out);
         detection.complete(&exchange, &mut out);
     }
-    out.retain(|alert| alert.state == State::Open);
+    out.retain(|alert| alert.state == AlertState::Open);
     let (notices, alerts) = out.into_iter().partition(|alert| alert.severity == Severity::Info);
     Outcome {
         name,

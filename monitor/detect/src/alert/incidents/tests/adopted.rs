@@ -1,5 +1,5 @@
-use super::{super::tests::*, *};
-use crate::alert::{Severity, Stored};
+use super::*;
+use crate::alert::{Severity, StoredAlerts};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp((1_700_000_000 + seconds) * 1_000_000_000)
@@ -50,12 +50,12 @@ fn an_alert_that_was_told_goes_on_when_it_is_found_again() {
             (found(Ends, SequentialWalk, Some(token(1)), 40), &[]),
         ],
     );
-    let states: Vec<(&str, State, Rule)> =
+    let states: Vec<(&str, AlertState, Rule)> =
         lines.iter().map(|(id, state, _, rule, _)| (id.as_str(), *state, *rule)).collect();
     let expected = [
-        (id.as_str(), State::Update, DistinctObjects),
-        (id.as_str(), State::Update, SequentialWalk),
-        (id.as_str(), State::Resolved, DistinctObjects),
+        (id.as_str(), AlertState::Update, DistinctObjects),
+        (id.as_str(), AlertState::Update, SequentialWalk),
+        (id.as_str(), AlertState::Resolved, DistinctObjects),
     ];
     assert_eq!(states, expected);
     assert_eq!(later(&mut alerts, 100_000), []);
@@ -69,16 +69,16 @@ fn an_alert_that_nobody_speaks_for_is_resolved_as_it_was_told_last() {
     assert_eq!(later(&mut alerts, 3_600), []);
     // A restart meanwhile changes nothing.
     let saved = postcard::to_allocvec(&alerts.checkpoint()).unwrap();
-    let stored: Stored<'_> = postcard::from_bytes(&saved).unwrap();
-    let key = rollcall_model::hash::HashKey::new([3; 16]);
-    let mut alerts = Alerts::restore(10, key, stored, &mut rollcall_model::state::Names::default()).unwrap();
+    let stored: StoredAlerts<'_> = postcard::from_bytes(&saved).unwrap();
+    let key = HashKey::new([3; 16]);
+    let mut alerts = Alerts::restore(10, key, stored, &mut Names::default()).unwrap();
     alerts.reconcile(&told, &none(), at(3_650));
     let resolved = later(&mut alerts, 3_700);
-    let expected = Alert { state: State::Resolved, at: at(3_700), ..told[0].clone() };
+    let expected = Alert { state: AlertState::Resolved, at: at(3_700), ..told[0].clone() };
     assert_eq!(resolved, [expected]);
     assert!(alerts.open().is_empty());
     let again = alerts.alert(found(Phase::Begins, Rule::DistinctObjects, Some(peer(7)), 31), call);
-    assert!(again.is_some_and(|alert| alert.state == State::Open), "it is another one");
+    assert!(again.is_some_and(|alert| alert.state == AlertState::Open), "it is another one");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn what_was_told_to_be_over_is_not_told_again() {
     assert_eq!(alerts.open(), BTreeSet::from([other.id]), "what the ledger doesn't know of stays");
     assert_eq!(alerts.alert(found(Ends, Rule::DistinctObjects, Some(peer(7)), 31), &[]), None);
     let again = alerts.alert(Finding { at: at(900), ..begins }, &[peer(7)]).unwrap();
-    assert_eq!(again.state, State::Open);
+    assert_eq!(again.state, AlertState::Open);
     assert_ne!(again.id, opened.id);
 }
 
@@ -114,7 +114,7 @@ fn a_notice_that_was_told_is_not_told_again() {
     assert_eq!(over, [Rule::Blind]);
     assert_eq!(alerts.open().len(), 2);
     let ends = alerts.alert(found(Phase::Ends, Rule::OpenDoor, Some(peer(9)), 3), &[]).unwrap();
-    assert_eq!((ends.state, ends.severity, &ends.id), (State::Resolved, Severity::Info, &told[0].id));
+    assert_eq!((ends.state, ends.severity, &ends.id), (AlertState::Resolved, Severity::Info, &told[0].id));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn an_alert_about_everybody_takes_in_everybody_after_a_restart_too() {
     let (told, mut alerts) = told(&[(found(Phase::Begins, Rule::BlockDensity, None, 200), &[peer(7)][..])]);
     alerts.reconcile(&told, &none(), at(100));
     let joined = alerts.alert(found(Phase::Begins, Rule::DistinctObjects, Some(peer(9)), 31), &[peer(9)]);
-    assert!(joined.is_some_and(|alert| alert.state == State::Update && alert.id == told[0].id));
+    assert!(joined.is_some_and(|alert| alert.state == AlertState::Update && alert.id == told[0].id));
 }
 
 #[test]
@@ -134,10 +134,10 @@ fn findings_that_are_known_no_more_leave_an_alert_to_be_found_again() {
         alerts(10),
     );
     alerts.alert(found(Begins, Rule::DistinctObjects, Some(peer(7)), 31), call).unwrap();
-    alerts.forsake(|_, client| client.is_some(), at(100));
+    alerts.forget_findings(|_, client| client.is_some(), at(100));
     alerts.reconcile(std::slice::from_ref(&told), &none(), at(100));
     let again = alerts.alert(found(Begins, Rule::DistinctObjects, Some(peer(7)), 90), call).unwrap();
-    assert_eq!((again.state, &again.id), (State::Update, &told.id));
-    alerts.forsake(|_, client| client.is_some(), at(200));
+    assert_eq!((again.state, &again.id), (AlertState::Update, &told.id));
+    alerts.forget_findings(|_, client| client.is_some(), at(200));
     assert_eq!(later(&mut alerts, 3_900).len(), 1);
 }

@@ -7,7 +7,7 @@ pub(super) const UNIT: u32 = crate::client::UNIT;
 
 /// How many events there were, estimated from the ones that were seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Tally {
+pub(super) struct Estimate {
     /// Events seen.
     pub(super) seen: u64,
     /// What they stand for, in [`UNIT`]s.
@@ -15,16 +15,16 @@ pub(super) struct Tally {
     variance: f64,
 }
 
-impl Tally {
+impl Estimate {
     /// `seen` events, of which `distinct` are told apart with so much variance.
-    pub(super) fn new(seen: u64, distinct: u64, variance: f64) -> Tally {
-        Tally { seen, weight: distinct.saturating_mul(u64::from(UNIT)), variance }
+    pub(super) fn new(seen: u64, distinct: u64, variance: f64) -> Estimate {
+        Estimate { seen, weight: distinct.saturating_mul(u64::from(UNIT)), variance }
     }
 
     /// `count` events that each stand for `weight`.
-    pub(super) fn of(count: u32, weight: u32) -> Tally {
+    pub(super) fn of(count: u32, weight: u32) -> Estimate {
         let each = f64::from(weight) / f64::from(UNIT);
-        Tally {
+        Estimate {
             seen: u64::from(count),
             weight: u64::from(count) * u64::from(weight),
             // Taking one in n leaves n² - n (Horvitz and Thompson, 1952).
@@ -33,23 +33,23 @@ impl Tally {
     }
 
     pub(super) fn add(&mut self, weight: u32) {
-        self.merge(Tally::of(1, weight));
+        self.merge(Estimate::of(1, weight));
     }
 
-    pub(super) fn merge(&mut self, other: Tally) {
+    pub(super) fn merge(&mut self, other: Estimate) {
         self.seen = self.seen.saturating_add(other.seen);
         self.weight = self.weight.saturating_add(other.weight);
         self.variance += other.variance;
     }
 
     /// Takes over the estimate of `other` if it is higher.
-    pub(super) fn raise(&mut self, other: Tally) {
+    pub(super) fn raise(&mut self, other: Estimate) {
         if other.weight > self.weight {
             (self.weight, self.variance) = (other.weight, other.variance);
         }
     }
 
-    pub(super) fn estimate(&self) -> u64 {
+    pub(super) fn count(&self) -> u64 {
         self.weight.div_ceil(u64::from(UNIT))
     }
 

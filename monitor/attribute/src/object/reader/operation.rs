@@ -9,10 +9,10 @@ use rollcall_model::{
     percent,
 };
 
-use super::{
+use super::{NAME, Reader};
+use crate::object::{
     graphql::{self, Event, Kind},
     names::Holds,
-    reader::{NAME, Reader},
 };
 
 /// Documents that are read of one call. What is in more of them is not told apart.

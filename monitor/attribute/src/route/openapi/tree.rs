@@ -1,6 +1,8 @@
-//! From text to a tree: the events of the YAML parser, put together.
+//! The tree of a document, with the line of everything in it: the events of the YAML parser, put together.
 //!
-//! Aliases are resolved, and merge keys (`<<`), which YAML 1.1 had and people use.
+//! Only what leads to operations becomes part of it: the rest, bodies, examples and prose, is most of a typical document.
+//! Aliases are resolved, and merge keys (`<<`), which YAML 1.1 had and people use. What an alias stands for is shared, not
+//! copied: a document of a few lines stays a tree of a few nodes.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,17 +12,157 @@ use std::{
 use granit_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::{
+    MAX_DEPTH,
     error::{Reason, Refusal},
-    keep::Keep,
-    node::{Entry, MAX_DEPTH, Mapping, Node, Value},
 };
+
+/// A value in a document.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where it starts, from 1.
+    pub line: usize,
+    /// How many levels it has, itself included.
+    pub depth: usize,
+    pub value: Value,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    /// Text, a number, a boolean, null: all as written.
+    Scalar(Box<str>),
+    Sequence(Vec<Rc<Node>>),
+    Mapping(Mapping),
+}
+
+/// A mapping's entries in order.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    entries: Vec<Entry>,
+    /// Where the last entry of each key is; empty if there are few.
+    index: HashMap<Rc<str>, usize>,
+}
+
+/// An entry of a mapping.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Empty if it isn't a scalar.
+    pub key: Rc<str>,
+    /// Where the key stands, from 1.
+    pub line: usize,
+    pub value: Rc<Node>,
+}
+
+impl Node {
+    pub fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(text) => Some(text),
+            Value::Sequence(_) | Value::Mapping(_) => None,
+        }
+    }
+
+    /// The items of a sequence; none of anything else.
+    pub fn items(&self) -> &[Rc<Node>] {
+        match &self.value {
+            Value::Sequence(items) => items,
+            Value::Scalar(_) | Value::Mapping(_) => &[],
+        }
+    }
+
+    pub fn entries(&self) -> Option<&[Entry]> {
+        match &self.value {
+            Value::Mapping(mapping) => Some(&mapping.entries),
+            Value::Scalar(_) | Value::Sequence(_) => None,
+        }
+    }
+
+    /// The value of `key` in a mapping; the last one, as in most readers of JSON.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Mapping(mapping) => mapping.get(key),
+            Value::Scalar(_) | Value::Sequence(_) => None,
+        }
+    }
+}
+
+impl Mapping {
+    /// The most entries that are looked through rather than looked up.
+    const FEW: usize = 16;
+
+    pub fn new(entries: Vec<Entry>) -> Mapping {
+        let indexed = if entries.len() > Mapping::FEW { &entries[..] } else { &[] };
+        let index = indexed.iter().enumerate().map(|(at, entry)| (Rc::clone(&entry.key), at)).collect();
+        Mapping { entries, index }
+    }
+
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn get(&self, key: &str) -> Option<&Node> {
+        let entry = if self.index.is_empty() {
+            self.entries.iter().rfind(|entry| &*entry.key == key)?
+        } else {
+            &self.entries[*self.index.get(key)?]
+        };
+        Some(&entry.value)
+    }
+}
+
+/// Where in a document a mapping is, as far as it decides about its entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    Root,
+    Components,
+    /// A mapping of path items by path or by name.
+    PathItems,
+    PathItem,
+    /// A mapping of operations by method.
+    Operations,
+    Operation,
+    /// Parameters, servers and schemas, and what has an anchor, for an alias may take it anywhere.
+    All,
+    /// A mapping by names that somebody made up, of any of those.
+    Named,
+}
+
+/// The fields of a path item that hold an operation (OpenAPI 3.2, section 4.9).
+pub(super) const METHODS: [&str; 9] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace", "query"];
+
+/// The field of a path item that holds operations with other methods, as of OpenAPI 3.2.
+pub(super) const OTHER_METHODS: &str = "additionalOperations";
+
+impl Keep {
+    /// What to keep of the value of `key`; `None` if nothing. Items are kept as their sequence.
+    fn value_of(self, key: &str) -> Option<Keep> {
+        use Keep::{All, Components, Named, Operation, Operations, PathItem, PathItems};
+        match (self, key) {
+            (Keep::Root, "openapi" | "swagger" | "servers") => Some(All),
+            (Keep::Root, "paths") => Some(PathItems),
+            (Keep::Root, "components") => Some(Components),
+            (Components, "pathItems") => Some(PathItems),
+            (Components, "parameters" | "schemas") => Some(Named),
+            (PathItems, _) => Some(PathItem),
+            (PathItem, "$ref" | "parameters" | "servers") | (Operation, "parameters" | "servers") => {
+                Some(All)
+            }
+            (PathItem, OTHER_METHODS) => Some(Operations),
+            (PathItem, method) if METHODS.contains(&method) => Some(Operation),
+            (Operations, _) => Some(Operation),
+            (All, "properties") => Some(Named),
+            (All, "description" | "summary" | "example" | "examples") => None,
+            (All | Named, _) => Some(All),
+            (Keep::Root | Components | PathItem | Operation, _) => None,
+        }
+    }
+}
 
 /// The most nodes and merged entries of a tree; public documents need up to 900,000. A file of the largest
 /// size that is nothing but brackets would come to gigabytes without it; with it, to 500 MB for a second or two.
 const MAX_NODES: usize = 2_000_000;
 
 /// The tree of the only document in `text`.
-pub(super) fn compose(text: &str) -> Result<Rc<Node>, Refusal> {
+pub(super) fn read(text: &str) -> Result<Rc<Node>, Refusal> {
     let options = granit_parser::options! { flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     let mut composer = Composer::default();
     for next in Parser::new_from_str_with_options(text, options) {

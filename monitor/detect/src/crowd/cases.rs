@@ -1,4 +1,4 @@
-//! Where cases are opened and closed: as many as there is room for, and each tells the others of its route.
+//! The cases of all routes: no more than there is memory for; where one begins, the others of its route take it for a sign.
 
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,11 +8,11 @@ use super::{
     route::Route,
     verdict::Verdict,
 };
-use crate::{Finding, Phase, Rule};
+use crate::{Finding, Phase};
 
 /// See the [module](self).
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Desk {
+pub(super) struct Cases {
     /// Cases at a time, of 2 KiB each at most.
     most: u64,
     /// Cases, and those that have begun.
@@ -22,14 +22,14 @@ pub(super) struct Desk {
     pub(super) suppressed: u64,
 }
 
-impl Desk {
+impl Cases {
     /// Room for the cases of so many routes: if all is well, none has one; in an attack, a few have all four.
-    pub(super) fn new(routes: usize) -> Desk {
-        Desk { most: (routes as u64 * 3 / 16).max(4), held: 0, open: 0, suppressed: 0 }
+    pub(super) fn new(routes: usize) -> Cases {
+        Cases { most: (routes as u64 * 3 / 16).max(4), held: 0, open: 0, suppressed: 0 }
     }
 
     /// Takes in a verdict, and says whether a finding began.
-    pub(super) fn hear(
+    pub(super) fn take(
         &mut self,
         route: &mut Route,
         verdict: &Verdict,
@@ -50,15 +50,15 @@ impl Desk {
                 route.cases.len() - 1
             }
         };
-        let Some(phase) = route.cases[index].hear(verdict, event) else { return false };
-        route.tell(index, phase, event.at, out);
+        let Some(phase) = route.cases[index].take(verdict, event) else { return false };
+        route.report(index, phase, event.at, out);
         let begins = phase == Phase::Begins;
         if begins {
             self.open += 1;
             // The others have one more that agrees.
             for other in 0..route.cases.len() {
                 if other != index && route.cases[other].begun {
-                    route.tell(other, Phase::Grows, event.at, out);
+                    route.report(other, Phase::Grows, event.at, out);
                 }
             }
         }
@@ -76,23 +76,9 @@ impl Desk {
             self.held = self.held.saturating_sub(1);
             if case.begun {
                 self.open = self.open.saturating_sub(1);
-                route.tell(index, Phase::Ends, now, out);
+                route.report(index, Phase::Ends, now, out);
             }
             route.cases.remove(index);
         }
-    }
-}
-
-impl Route {
-    /// Rules that have a finding open.
-    pub(super) fn active(&self) -> impl Iterator<Item = Rule> + '_ {
-        self.cases.iter().filter(|case| case.begun).map(|case| case.rule)
-    }
-
-    fn tell(&self, index: usize, phase: Phase, at: Timestamp, out: &mut Vec<Finding>) {
-        let Some(case) = self.cases.get(index) else { return };
-        let mut signals: Vec<Rule> = self.active().filter(|&rule| rule != case.rule).collect();
-        signals.sort_unstable();
-        out.push(case.finding(phase, at, &self.name, signals));
     }
 }

@@ -1,11 +1,11 @@
-//! What the detector knows of a route beside its counts: whether it checks who calls, and how large its answers are.
+//! What routes answer: whether they check who calls, and how large their answers are.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use rollcall_model::hash::HashKey;
 use serde::{Deserialize, Serialize};
 
-/// Routes that are remembered; the router learns fewer.
+/// Answers that are remembered; the router learns fewer.
 const MOST: usize = 16_384;
 
 /// Answers by which the usual size is told.
@@ -20,9 +20,9 @@ const FAR_SMALLER: f32 = 3.0;
 /// Larger answers never look empty, in bytes: a status line, fields and a few words.
 const LARGEST_EMPTY: u64 = 1_024;
 
-/// The routes, by the hash of their names.
+/// What is known of each route, by the hash of its name.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Routes(BTreeMap<u64, Route>);
+pub(super) struct Answers(BTreeMap<u64, Route>);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Route {
@@ -42,7 +42,7 @@ pub(super) struct Facts {
     pub(super) looks_empty: bool,
 }
 
-impl Routes {
+impl Answers {
     /// Whether a route has refused calls for want of a credential.
     pub(super) fn checks_credentials(&self, route: u64) -> bool {
         self.0.get(&route).is_some_and(|route| route.unauthorized > 0)
@@ -86,18 +86,18 @@ fn logarithm(number: u64) -> f32 {
 
 /// The hashes of the routes' names, for those that came lately: names are shared, and told apart by where they lie.
 #[derive(Debug)]
-pub(super) struct Names([Option<(Arc<str>, u64)>; NAMES]);
+pub(super) struct RouteHashes([Option<(Arc<str>, u64)>; NAMES]);
 
-/// Names that are remembered, of routes that are called the most.
+/// RouteHashes that are remembered, of routes that are called the most.
 const NAMES: usize = 64;
 
-impl Default for Names {
-    fn default() -> Names {
-        Names([const { None }; NAMES])
+impl Default for RouteHashes {
+    fn default() -> RouteHashes {
+        RouteHashes([const { None }; NAMES])
     }
 }
 
-impl Names {
+impl RouteHashes {
     /// The keyed hash of a name.
     pub(super) fn hash(&mut self, name: &Arc<str>, key: HashKey) -> u64 {
         // As long as a name is held here, nothing else can lie where it does.
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_route_that_refused_somebody_checks_credentials() {
-        let mut routes = Routes::default();
+        let mut routes = Answers::default();
         assert!(!routes.call(1, Some(200), 5_000).checks_credentials);
         assert!(routes.call(1, Some(401), 300).checks_credentials);
         assert!(routes.call(1, Some(200), 5_000).checks_credentials);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_answer_far_smaller_than_usual_looks_empty() {
-        let mut routes = Routes::default();
+        let mut routes = Answers::default();
         assert!((0..100).all(|n| !routes.call(1, Some(200), 4_000 + n * 10).looks_empty));
         assert!((0..1_000).all(|_| routes.call(1, Some(200), 250).looks_empty));
         assert!(!routes.call(1, Some(200), 900).looks_empty);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn names_are_hashed_as_if_anew() {
         let key = HashKey::new([4; 16]);
-        let mut names = Names::default();
+        let mut names = RouteHashes::default();
         for n in 0..500 {
             let name: Arc<str> = format!("GET /{}", n % 100).into();
             assert_eq!(names.hash(&name, key), key.hash(name.as_bytes()));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_number_of_routes_is_bounded() {
-        let mut routes = Routes::default();
+        let mut routes = Answers::default();
         for route in 0..2 * MOST as u64 {
             routes.call(route, Some(401), 1);
         }

@@ -6,7 +6,7 @@ use rollcall_detect::{Rule, alert::Alert};
 use rollcall_http::exchange::{Exchange, Request};
 use rollcall_model::time::Timestamp;
 
-use super::{super::tests::*, *};
+use super::*;
 
 const S: u64 = 1_000_000_000;
 
@@ -66,8 +66,8 @@ const DOCUMENT: [&str; 3] = ["GET /documented/{x}", "GET /health", "GET /declare
 struct Seen {
     alerts: Vec<Alert>,
     routes: Vec<Summary>,
-    clients: client::Counters,
-    routing: route::Counters,
+    clients: client::ClientCounters,
+    routing: route::RouteCounters,
     notices: [[u64; 3]; 2],
 }
 
@@ -148,7 +148,7 @@ proptest! {
         if let Some(cut) = cut {
             body.truncate(cut.index(body.len()));
         }
-        if let Ok((state, _)) = postcard::take_from_bytes::<State<'_, rollcall_detect::State>>(&body)
+        if let Ok((state, _)) = postcard::take_from_bytes::<Stored<'_, rollcall_detect::DetectorState>>(&body)
             && let Ok((mut detection, _)) = Detection::resume(settings, HashKey::new(KEY), state, Timestamp(0))
         {
             for (kind, n, ..) in calls {
@@ -173,7 +173,7 @@ fn a_walk_over_names_is_counted_from_its_start_across_a_restart() {
             detection = restarted(&detection, settings(&[], None, 10_000));
         }
     }
-    let most = out.iter().map(|alert| alert.distinct).max();
+    let most = out.iter().map(|alert| alert.figures.distinct).max();
     assert!(most > Some(route::NAMES as u64 / 2), "{most:?}");
 }
 
@@ -204,7 +204,7 @@ fn an_open_alert_goes_on_under_its_id() {
     let updated = walk(&mut detection, 25..60);
     let mut updated = updated.iter().filter(|alert| alert.rule == opened[0].rule).peekable();
     assert!(updated.peek().is_some());
-    assert!(updated.all(|alert| alert.id == opened[0].id && alert.state == alert::State::Update));
+    assert!(updated.all(|alert| alert.id == opened[0].id && alert.state == AlertState::Update));
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn services_outlive_a_restart() {
         detection.complete(&exchange, &mut Vec::new());
     };
     let told = |detection: &Detection| {
-        let name = |summary: &Summary| service::split(&summary.route).0.to_owned();
+        let name = |summary: &Summary| route::full_name::split(&summary.route).0.to_owned();
         detection.routes().iter().map(name).collect::<Vec<_>>()
     };
     let mut detection = Detection::new(named(&names), HashKey::new(KEY));
@@ -317,10 +317,7 @@ fn a_name_is_once_in_memory() {
     let routes = detection.routes();
     // The route, its notice, the alert about it, which names it, and its member, the client's pair, what is usual there, and
     // this summary.
-    assert_eq!(
-        (&*routes[0].route, std::sync::Arc::strong_count(&routes[0].route)),
-        ("GET /v1/customers/{id}", 8)
-    );
+    assert_eq!((&*routes[0].route, Arc::strong_count(&routes[0].route)), ("GET /v1/customers/{id}", 8));
 }
 
 /// Routes by name, with origin and calls. Each name is there once.
@@ -369,7 +366,7 @@ fn windows_slide_over_the_time_that_nobody_looked() {
     assert_eq!(kept, Kept { clients: true, routes: true });
     let mut out = Vec::new();
     detection.tick(second(3_601), &mut out);
-    assert_eq!((out.len(), out[0].state, &out[0].id), (1, alert::State::Resolved, &opened[0].id));
+    assert_eq!((out.len(), out[0].state, &out[0].id), (1, AlertState::Resolved, &opened[0].id));
     assert_eq!(walk(&mut detection, 100..118, 3_602), [], "18 objects of 20");
     assert_ne!(walk(&mut detection, 118..140, 3_603), []);
 }
@@ -388,7 +385,7 @@ fn a_clock_that_was_set_back_meanwhile_holds_nothing_up() {
         (0..290).for_each(|s| detection.tick(second(now + s), &mut out));
         assert_eq!(out, []);
         (290..10_000).for_each(|s| detection.tick(second(now + s), &mut out));
-        assert_eq!((out.len(), out[0].state), (1, alert::State::Resolved));
+        assert_eq!((out.len(), out[0].state), (1, AlertState::Resolved));
         assert!(out[0].at >= second(now) && out[0].at <= second(now + 10_000), "{}", out[0].at);
     }
 }
@@ -397,8 +394,7 @@ fn a_clock_that_was_set_back_meanwhile_holds_nothing_up() {
 fn with_other_windows_or_memory_routes_and_alerts_stay() {
     let with = |limit: &str, budget| {
         let policy = rollcall_detect::Policy::new(&[limit.parse().unwrap()], &[]).unwrap();
-        let detector =
-            rollcall_detect::Settings { policy, budget: rollcall_detect::Budget::new(budget), ..small() };
+        let detector = rollcall_detect::DetectorSettings { policy, budget: Budget::new(budget), ..small() };
         Settings { detector, ..settings(&[], None, 10_000) }
     };
     let mut detection = Detection::new(with("20/10s", 4 << 20), HashKey::new(KEY));

@@ -2,10 +2,10 @@
 
 use rollcall_model::percent;
 
-use super::{
+use super::{NAME, Reader, VALUE};
+use crate::object::{
     identifier,
     names::{self, Holds},
-    reader::{NAME, Reader, VALUE},
     spelling,
 };
 

@@ -4,13 +4,12 @@
 
 use rollcall_model::json::{End, Scanner, Text, Token, Value};
 
-use super::{
+use super::{NAME, Reader, VALUE, query};
+use crate::object::{
     coding::{self, Inflated},
     content::Content,
     identifier, multipart,
     names::{self, Holds, LONGEST_NAME},
-    query,
-    reader::{NAME, Reader, VALUE},
     spelling,
 };
 

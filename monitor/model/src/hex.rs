@@ -1,0 +1,52 @@
+//! Hexadecimal digits.
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// What each octet is worth as a digit, in either case.
+const VALUES: [Option<u8>; 256] = {
+    let mut values = [None; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = DIGITS[value as usize];
+        values[digit as usize] = Some(value);
+        values[digit.to_ascii_uppercase() as usize] = Some(value);
+        value += 1;
+    }
+    values
+};
+
+/// What a digit is worth, in either case; `None` of other octets.
+pub const fn value(digit: u8) -> Option<u8> {
+    VALUES[digit as usize]
+}
+
+/// The octet that two digits stand for.
+pub fn octet(high: u8, low: u8) -> Option<u8> {
+    Some(value(high)? << 4 | value(low)?)
+}
+
+/// The two digits of an octet, in lower case.
+pub fn digits(octet: u8) -> [u8; 2] {
+    [octet >> 4, octet & 15].map(|value| DIGITS[usize::from(value)])
+}
+
+/// The digits of `octets`, in lower case.
+pub fn text(octets: &[u8]) -> String {
+    octets.iter().flat_map(|&octet| digits(octet)).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_octet_is_two_digits() {
+        for byte in 0..=255_u8 {
+            let [high, low] = digits(byte);
+            assert_eq!(octet(high, low), Some(byte));
+            assert_eq!(octet(high.to_ascii_uppercase(), low.to_ascii_uppercase()), Some(byte));
+            assert_eq!(value(byte), char::from(byte).to_digit(16).map(|value| value as u8), "{byte}");
+        }
+        assert_eq!(text(b"\x00\xf9z"), "00f97a");
+    }
+}

@@ -131,9 +131,11 @@ impl Reader {
     }
 
     /// What became of alerts after the event with the number `seq`: the latest lines of those that are open, oldest first, and
-    /// the ids of those that are over. One of which no event is left counts as well, as long as it is open.
+    /// the ids of those that are over. One of which no event is left counts as well, as long as it is open. A ledger that does
+    /// not reach to that event is not the one that had it, but a copy of before: all that it knows counts.
     pub fn after(&self, seq: u64) -> Result<(Vec<Alert>, BTreeSet<String>), Error> {
         let query = || -> rusqlite::Result<_> {
+            let seq = if last_seq(self.connection())? < seq { 0 } else { seq };
             let open = "SELECT line FROM alerts WHERE resolved_at IS NULL
                      AND ifnull((SELECT max(seq) FROM alert_events WHERE alert_events.id = alerts.id), ?1 + 1) > ?1
                  ORDER BY opened_at, id";

@@ -189,6 +189,7 @@ fn what_became_of_alerts_after_an_event_is_known() {
     assert!(on_disk(&ledger));
     assert!(numbers.is_sorted_by(|a, b| a < b));
     let reader = Reader::open(directory.path()).unwrap();
+    numbers.push(numbers[5] + 1);
     let after = |event: usize| {
         let (open, over) = reader.after(numbers[event]).unwrap();
         let line = |alert: &Alert| lives.iter().position(|line| line == alert).unwrap();
@@ -200,6 +201,8 @@ fn what_became_of_alerts_after_an_event_is_known() {
     assert_eq!(after(3), (vec![3], a1.clone()));
     assert_eq!(after(4), (vec![], a1));
     assert_eq!(after(5), (vec![], none));
+    // A copy of before, in the place of the ledger that had later events.
+    assert_eq!(after(6), after(0));
     // Events of an alert that is still open are too many: whoever knows of it or not, it is open.
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute("DELETE FROM alert_events WHERE id = 'c3'", ()).unwrap();

@@ -8,6 +8,11 @@
 //! SQLite survives a loss of power (`synchronous=FULL`), says what it does when the disk is full, lets other processes
 //! read while the daemon writes ([`Reader`]), and leaves one file of a documented format to hand over.
 //!
+//! **What was read is a database of its own** ([`exposure`]). In one with the alerts an alert would wait for what is being
+//! written of reads, some seconds for a full batch beside millions of accounts; who lists these, which takes up to a minute,
+//! would keep the log from being used again, which is what alerts live on when the disk is full; and what damages or fills the
+//! lists would cost alerts. Which alerts are open is the ledger's alone to say: the lists and the checkpoint go by it at a start.
+//!
 //! **Nothing depends on the ledger but memory of the past.** While it can't be written, events wait in a bounded queue,
 //! sinks deliver them from there, and the writer tries again each second. A database that is damaged or that a later
 //! version wrote is set aside under another name, and a new one is begun.

@@ -268,21 +268,21 @@ impl From<web::config::Error> for Failure {
     }
 }
 
-impl From<checkpoints::Error> for Failure {
-    fn from(error: checkpoints::Error) -> Failure {
+impl From<checkpoints::CheckpointError> for Failure {
+    fn from(error: checkpoints::CheckpointError) -> Failure {
         Failure::new(Exit::Failed, error).advise("raise the limit on threads (TasksMax=)")
     }
 }
 
-impl From<lines::Error> for Failure {
-    fn from(error: lines::Error) -> Failure {
+impl From<lines::LogError> for Failure {
+    fn from(error: lines::LogError) -> Failure {
         let advice = match &error {
-            lines::Error::Open { .. } => "check the directory and its permissions, or choose another file",
-            lines::Error::Thread { .. } => "raise the limit on threads (TasksMax=)",
-            lines::Error::Lost { source: Some(_), .. } => {
+            lines::LogError::Open { .. } => "check the directory and its permissions, or choose another file",
+            lines::LogError::Thread { .. } => "raise the limit on threads (TasksMax=)",
+            lines::LogError::Lost { source: Some(_), .. } => {
                 "make room or choose another file; every other line was written"
             }
-            lines::Error::Lost { source: None, .. } => "use a faster disk; every other line was written",
+            lines::LogError::Lost { source: None, .. } => "use a faster disk; every other line was written",
         };
         Failure::new(Exit::Output, error).advise(advice)
     }

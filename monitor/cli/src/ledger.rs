@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rollcall_store::exposure::{self, Settings};
+use rollcall_store::exposure::{ExposureSettings, ObjectMode};
 
 use super::values;
 
@@ -56,18 +56,18 @@ enum Objects {
 
 impl LedgerArgs {
     /// What is to be kept, while the share `sampling` of request targets is captured.
-    pub(crate) fn settings(&self, sampling: f64) -> Settings {
-        Settings {
+    pub(crate) fn settings(&self, sampling: f64) -> ExposureSettings {
+        ExposureSettings {
             objects: match self.objects {
-                Objects::Plain => exposure::Objects::Plain,
-                Objects::Hashed => exposure::Objects::Hashed,
-                Objects::Off => exposure::Objects::Off,
+                Objects::Plain => ObjectMode::Plain,
+                Objects::Hashed => ObjectMode::Hashed,
+                Objects::Off => ObjectMode::Off,
             },
             size: self.size,
             age: self.age,
             recent: self.recent,
             sampling,
-            ..Settings::default()
+            ..ExposureSettings::default()
         }
     }
 }

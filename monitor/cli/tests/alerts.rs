@@ -45,7 +45,7 @@ fn ledger(directory: &Path) -> Ledger {
     ] {
         ledger.handle().record(&alert);
     }
-    assert!(ledger.handle().barrier().recv().unwrap());
+    assert!(ledger.handle().flush().recv().unwrap());
     ledger
 }
 

@@ -5,33 +5,33 @@ use std::time::Instant;
 use rollcall_engine::{Engine, Output, detection::DetectionCounters};
 use rollcall_metrics::Metrics;
 use rollcall_model::time::Timestamp;
-use rollcall_store::{Handle, checkpoints::Keeper};
+use rollcall_store::{Handle, checkpoints::CheckpointWriter};
 
-/// The engine's end of the [`Keeper`].
+/// The engine's end of the [`CheckpointWriter`].
 pub(super) struct Checkpoints {
-    keeper: Keeper,
+    writer: CheckpointWriter,
     ledger: Handle,
     /// What had been counted when the latest one was made.
     counted: Option<DetectionCounters>,
 }
 
 impl Checkpoints {
-    /// Checkpoints for `keeper`, none of which tells of an alert that `ledger` has not written. Their metrics go to `metrics`.
-    pub(super) fn new(keeper: Keeper, ledger: Handle, metrics: &Metrics) -> Checkpoints {
-        let stats = keeper.stats();
+    /// Checkpoints for `writer`, none of which tells of an alert that `ledger` has not written. Their metrics go to `metrics`.
+    pub(super) fn new(writer: CheckpointWriter, ledger: Handle, metrics: &Metrics) -> Checkpoints {
+        let stats = writer.stats();
         metrics.add(move |samples| stats.collect(samples));
-        Checkpoints { keeper, ledger, counted: None }
+        Checkpoints { writer, ledger, counted: None }
     }
 
     /// Makes one if it is time. To be called whenever the capture loop comes round.
     pub(super) fn turn<O: Output>(&mut self, engine: &mut Engine<O>, now: Timestamp) {
-        if !self.keeper.is_due(Instant::now()) {
+        if !self.writer.is_due(Instant::now()) {
             return;
         }
         let counted = engine.counters().detection;
-        if self.counted == Some(counted) && !self.keeper.is_failing() {
+        if self.counted == Some(counted) && !self.writer.is_failing() {
             // Where nothing goes on, no disk has to wake up.
-            self.keeper.skip(now);
+            self.writer.skip(now);
         } else {
             self.counted = Some(counted);
             self.keep(engine, now);
@@ -41,10 +41,12 @@ impl Checkpoints {
     /// Makes the last one, and waits until it is written.
     pub(super) fn finish<O: Output>(mut self, engine: &Engine<O>, now: Timestamp) {
         self.keep(engine, now);
-        self.keeper.finish();
+        self.writer.finish();
     }
 
     fn keep<O: Output>(&mut self, engine: &Engine<O>, now: Timestamp) {
-        self.keeper.keep(now, self.ledger.barrier(), || engine.detection().checkpoint());
+        let latest = self.ledger.latest();
+        let draft = || engine.detection().checkpoint().map(|draft| draft.up_to(latest));
+        self.writer.keep(now, self.ledger.flush(), draft);
     }
 }

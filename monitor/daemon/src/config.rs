@@ -19,7 +19,7 @@ pub struct Config {
     /// Directory of what must survive a restart; made if it does not exist.
     pub state_directory: PathBuf,
     /// What is kept of the reads of suspicious clients, and how long alerts are.
-    pub exposure: exposure::Settings,
+    pub exposure: exposure::ExposureSettings,
     /// How often what is known is written down.
     pub checkpoint_interval: Duration,
     /// Who is told of alerts.

@@ -15,7 +15,7 @@ use rollcall_serve::{
 };
 use rollcall_store::{
     AckWatch,
-    checkpoints::{CheckpointFile, Keeper},
+    checkpoints::{CheckpointFile, CheckpointWriter},
     exposure::Recorder,
 };
 use tokio::sync::oneshot;
@@ -103,21 +103,21 @@ impl Daemon {
         outputs.record(recorder, &metrics);
         let board = Arc::clone(&outputs.board);
         let now = Timestamp::now();
-        let told = sinks.ledger.open_alerts();
         let (detection, restored) =
-            resume::detection(&config.state_directory, &config.engine.detection, key, told, now);
+            resume::detection(&config.state_directory, &config.engine.detection, key, &sinks.ledger, now);
         let mut engine = Engine::with(config.engine.http, detection, outputs);
         let open_alerts = engine.detection().open_alerts();
+        let told = sinks.ledger.open_alerts();
         engine.output().resume(told, &open_alerts);
         told.iter().for_each(|alert| board.note(alert));
         board.watch(AckWatch::new(&config.state_directory));
-        let keeper = Keeper::start(
+        let writer = CheckpointWriter::start(
             CheckpointFile::new(&config.state_directory),
             config.checkpoint_interval,
             restored,
             now,
         )?;
-        let checkpoints = Checkpoints::new(keeper, sinks.ledger.handle(), &metrics);
+        let checkpoints = Checkpoints::new(writer, sinks.ledger.handle(), &metrics);
         let (stand, statistics) = match config.traffic {
             Traffic::Kernel(kernel) => {
                 let options = capture::Options {

@@ -25,13 +25,13 @@ pub enum Error {
     #[error(transparent)]
     Lost(#[from] rollcall_store::Lost),
     #[error(transparent)]
-    Checkpoints(#[from] checkpoints::Error),
+    Checkpoints(#[from] checkpoints::CheckpointError),
     #[error(transparent)]
     Client(#[from] rollcall_deliver::ClientError),
     #[error(transparent)]
     Delivery(#[from] rollcall_deliver::ThreadError),
     #[error(transparent)]
-    Lines(#[from] lines::Error),
+    Lines(#[from] lines::LogError),
     #[error("set up metrics")]
     Metrics {
         #[source]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
 use rollcall_attribute::{observation::Observation, route::full_name};
 use rollcall_deliver::{
     OwnCalls,
-    lines::{AlertLog, Error, ExchangeLog, LineFile, Queue, Record, Reopen, Stats},
+    lines::{AlertLog, ExchangeLog, LineFile, LogError, LogStats, Queue, Record, Reopen},
 };
 use rollcall_detect::alert::{Alert, Joined};
 use rollcall_engine::{Output, detection::Attributed};
@@ -14,7 +14,7 @@ use rollcall_metrics::Metrics;
 use rollcall_serve::api::Board;
 use rollcall_store::{
     Handle,
-    exposure::{Objects, Recorder},
+    exposure::{ObjectMode, Recorder},
 };
 use rollcall_stream::Endpoints;
 
@@ -49,7 +49,7 @@ pub struct Outputs {
 
 impl Outputs {
     /// Logs that are written at once, on the engine's thread: files of alerts and of exchanges, `-` being stdout.
-    pub fn direct(alerts: &Path, exchanges: Option<&Path>) -> Result<Outputs, Error> {
+    pub fn direct(alerts: &Path, exchanges: Option<&Path>) -> Result<Outputs, LogError> {
         let alerts = AlertLog::new(Box::new(LineFile::open(alerts)?));
         let exchanges = match exchanges {
             Some(path) => Some(ExchangeLog::new(Box::new(LineFile::open(path)?))),
@@ -75,7 +75,7 @@ impl Outputs {
         own: Arc<OwnCalls>,
         web: SocketAddr,
         metrics: &Metrics,
-    ) -> Result<(Outputs, Option<Reopen>), Error> {
+    ) -> Result<(Outputs, Option<Reopen>), LogError> {
         let mut outputs = Outputs {
             alerts: Alerts::Ledger(ledger),
             exchanges: None,
@@ -89,7 +89,7 @@ impl Outputs {
         let Some(path) = exchanges else { return Ok((outputs, None)) };
         let file = LineFile::open(path)?;
         let stats = file.stats();
-        metrics.add(move |samples| Stats::collect(&stats, "exchanges", samples));
+        metrics.add(move |samples| LogStats::collect(&stats, "exchanges", samples));
         let queue = Queue::new(file, EXCHANGE_QUEUE)?;
         let reopen = queue.reopen();
         outputs.exchanges = Some(ExchangeLog::new(Box::new(queue)));
@@ -100,7 +100,7 @@ impl Outputs {
     pub(super) fn record(&mut self, recorder: Recorder, metrics: &Metrics) {
         let stats = recorder.stats();
         metrics.add(move |samples| stats.collect(samples));
-        self.names_objects = recorder.objects() == Objects::Plain;
+        self.names_objects = recorder.objects() == ObjectMode::Plain;
         self.exposure = Some(recorder);
     }
 
@@ -128,7 +128,7 @@ impl Outputs {
     }
 
     /// Writes everything; the errors of those that lost lines.
-    pub fn finish(self) -> Vec<Error> {
+    pub fn finish(self) -> Vec<LogError> {
         let Outputs { alerts, exchanges, exposure, .. } = self;
         if let Some(recorder) = exposure {
             recorder.finish();

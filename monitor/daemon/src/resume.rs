@@ -1,13 +1,17 @@
-//! Going on where the daemon was when it last ended: with the checkpoint, and what the ledger says that others were told.
+//! Going on where the daemon was when it last ended: with the checkpoint, and with what the ledger says that became of alerts
+//! after it. One rule says what is open: what the checkpoint has, changed by every event after the one that it knows of last.
 
-use std::{collections::BTreeSet, error::Error as StdError, path::Path};
+use std::{error::Error as StdError, path::Path};
 
-use rollcall_detect::{Kept, alert::Alert};
-use rollcall_engine::detection::{Detection, Settings};
+use rollcall_detect::Kept;
+use rollcall_engine::{
+    checkpoint,
+    detection::{Detection, Settings},
+};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_store::{
-    Reader,
-    checkpoints::{CheckpointFile, Outcome},
+    Ledger, Reader,
+    checkpoints::{CheckpointFile, Restored},
 };
 
 use super::state::Key;
@@ -16,53 +20,57 @@ use super::state::Key;
 /// something else.
 const BESIDE: u64 = 256 << 20;
 
-/// Detection that goes on at `now`, and what was made of the checkpoint in `directory`. `open` are the alerts that the ledger
-/// there says are open.
+/// Detection that goes on at `now`, and what was made of the checkpoint in `directory`, where `ledger` is, too.
 pub(super) fn detection(
     directory: &Path,
     settings: &Settings,
     key: Key,
-    open: &[Alert],
+    ledger: &Ledger,
     now: Timestamp,
-) -> (Detection, Outcome) {
-    let (mut detection, outcome) = from_checkpoint(directory, settings, HashKey::new(key), now);
-    detection.reconcile(open, &resolved(directory, &detection), now);
+) -> (Detection, Restored) {
+    let (mut detection, event, outcome) = from_checkpoint(directory, settings, HashKey::new(key), now);
+    ledger.handle().go_on_after(event);
+    // A ledger that can't be read has been told of by its thread.
+    let (open, over) = Reader::open(directory).and_then(|ledger| ledger.after(event)).unwrap_or_default();
+    detection.reconcile(&open, &over, now);
     (detection, outcome)
 }
 
+/// What the checkpoint has, and the number of the latest event that it knows of.
 fn from_checkpoint(
     directory: &Path,
     settings: &Settings,
     key: HashKey,
     now: Timestamp,
-) -> (Detection, Outcome) {
+) -> (Detection, u64, Restored) {
     let file = CheckpointFile::new(directory);
     let most = 2 * settings.detector.budget.bytes() as u64 + BESIDE;
     let read = match file.read(most) {
-        Ok(None) => return (Detection::new(settings.clone(), key), Outcome::None),
+        Ok(None) => return (Detection::new(settings.clone(), key), 0, Restored::None),
         Ok(Some(bytes)) => Detection::restore(settings.clone(), key, &bytes, now)
+            .map(|(detection, kept)| (detection, kept, checkpoint::event(&bytes)))
             .map_err(|error| (error.name(), error.to_string())),
         Err(error) => Err(("unreadable", error.source().map(ToString::to_string).unwrap_or_default())),
     };
     match read {
-        Ok((detection, kept)) => {
+        Ok((detection, kept, event)) => {
             let outcome = tell(&file, kept, &detection);
-            (detection, outcome)
+            (detection, event, outcome)
         }
         Err((name, why)) => {
             set_aside(&file, name, &why, now);
-            (Detection::new(settings.clone(), key), Outcome::SetAside)
+            (Detection::new(settings.clone(), key), 0, Restored::SetAside)
         }
     }
 }
 
-fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Outcome {
+fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Restored {
     let checkpoint = file.path().display();
     match kept {
         Kept { clients: true, routes: true } => {
             let alerts = detection.open_alerts().len();
             tracing::info!(%checkpoint, alerts, "going on from the checkpoint");
-            return Outcome::Whole;
+            return Restored::Whole;
         }
         Kept { clients: false, routes: true } => tracing::warn!(
             %checkpoint,
@@ -73,7 +81,7 @@ fn tell(file: &CheckpointFile, kept: Kept, detection: &Detection) -> Outcome {
             "--memory-budget is another than before: what was touched so far, and what is usual, is forgotten"
         ),
     }
-    Outcome::InPart
+    Restored::InPart
 }
 
 /// One line says what happened, and where the checkpoint went.
@@ -89,11 +97,4 @@ fn set_aside(file: &CheckpointFile, name: &str, why: &str, now: Timestamp) {
             "the checkpoint can't be used, nor set aside: detection starts with nothing learned"
         ),
     }
-}
-
-/// Of the alerts that detection takes for open, those that the ledger knows to be over.
-fn resolved(directory: &Path, detection: &Detection) -> BTreeSet<String> {
-    let read = Reader::open(directory).and_then(|ledger| ledger.resolved(&detection.open_alerts()));
-    // A ledger that can't be read has been told of by its thread.
-    read.unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use std::{
 
 use rollcall_deliver::{
     AlertFile, Alertmanager, Delivery, Destination, Endpoint, Format, JOURNAL_SOCKET, Journal, OwnCalls,
-    Poster, Secret, Sink, Webhook, lines::Stats,
+    Poster, Secret, Sink, Webhook, lines::LogStats,
 };
 use rollcall_metrics::Metrics;
 use rollcall_model::hash::HashKey;
@@ -77,7 +77,7 @@ impl ReopenAlerts {
     /// Lines that are being written go to the old file, those that come now to the new one.
     pub(super) fn reopen(&self) {
         self.flag.store(true, Relaxed);
-        self.ledger.nudge();
+        self.ledger.wake_sinks();
     }
 }
 
@@ -92,7 +92,7 @@ impl AlertSinks {
     ) -> Result<Sinks, Error> {
         let AlertSinks { sinks: asked, secret, include_objects: objects } = self;
         let names = asked.iter().map(|asked| name(asked, HashKey::new(key))).collect();
-        let settings = ledger::Settings { sinks: names, age, ..ledger::Settings::default() };
+        let settings = ledger::LedgerSettings { sinks: names, age, ..ledger::LedgerSettings::default() };
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().map_err(Error::io("ask for the name of this host"))?;
         let (closing, is_closing) = watch::channel(None);
@@ -105,7 +105,7 @@ impl AlertSinks {
                     let file = AlertFile::open(&path, ledger.stats().sinks[index].bytes.load(Relaxed))?;
                     reopen = file.reopen();
                     let stats = file.stats();
-                    metrics.add(move |samples| Stats::collect(&stats, "alerts", samples));
+                    metrics.add(move |samples| LogStats::collect(&stats, "alerts", samples));
                     Box::new(file)
                 }
                 AlertsTo::Journal => Box::new(
@@ -142,8 +142,8 @@ impl Sinks {
     pub(super) fn finish(self) -> Result<(), Error> {
         let Sinks { ledger, delivery, reopen: _, own: _ } = self;
         // Without a positive answer, sinks deliver from memory.
-        let _ = ledger.handle().barrier().recv_timeout(SETTLE);
-        delivery.finish(&ledger, Instant::now() + LAST_ATTEMPT);
+        let _ = ledger.handle().flush().recv_timeout(SETTLE);
+        delivery.finish(Instant::now() + LAST_ATTEMPT);
         Ok(ledger.finish(SETTLE)?)
     }
 }

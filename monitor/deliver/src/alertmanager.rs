@@ -7,7 +7,7 @@
 //! An alert that is over before Alertmanager has notified anybody of it is never notified. So one that opened and was
 //! resolved while Alertmanager could not be reached is told to go on for five minutes from when it first hears of it.
 
-mod told;
+mod postable;
 
 use std::{
     collections::BTreeMap,
@@ -16,14 +16,14 @@ use std::{
 };
 
 use hyper::header::HeaderMap;
+use postable::{PostableAlert, postable};
 use rollcall_detect::alert::{Alert, AlertState};
 use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
-use told::{Told, tell};
 
 use super::{
     Endpoint, InvalidUrl,
-    courier::{Destination, Problem, Report},
+    destination::{Destination, Problem, Report},
     post::{Answer, Poster},
 };
 
@@ -78,7 +78,11 @@ impl Alertmanager {
     }
 
     /// What to tell of `events`, and what changes by that of what is open: `None` is what no longer is.
-    fn news(&self, events: &[Arc<Event>], now: Timestamp) -> (Vec<Told>, BTreeMap<String, Option<Firing>>) {
+    fn news(
+        &self,
+        events: &[Arc<Event>],
+        now: Timestamp,
+    ) -> (Vec<PostableAlert>, BTreeMap<String, Option<Firing>>) {
         let mut changes = BTreeMap::<String, Option<Firing>>::new();
         // By id and severity: only the last of several events in one batch is told.
         let mut told = BTreeMap::new();
@@ -116,11 +120,11 @@ impl Alertmanager {
         }
     }
 
-    fn tell(&self, alert: &Alert, ends: Timestamp) -> Told {
-        tell(alert, &self.instance, self.objects, ends)
+    fn tell(&self, alert: &Alert, ends: Timestamp) -> PostableAlert {
+        postable(alert, &self.instance, self.objects, ends)
     }
 
-    fn post(&mut self, told: &[Told]) -> Answer {
+    fn post(&mut self, told: &[PostableAlert]) -> Answer {
         // Plain data with string keys always serialises.
         self.poster.post(HeaderMap::new(), serde_json::to_vec(told).unwrap_or_default())
     }

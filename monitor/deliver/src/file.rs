@@ -13,14 +13,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
 
-use super::courier::{Destination, LOCAL, Problem, Report};
-use crate::lines::{Error, LineFile, Stats, Stopped};
+use super::destination::{Destination, LOCAL, Problem, Report};
+use crate::lines::{LineFile, LogError, LogStats, Stopped};
 
 /// Events in one write.
 const BATCH: usize = 256;
@@ -46,7 +46,7 @@ struct Tail {
 
 impl AlertFile {
     /// Opens `path`; `-` is stdout. `waiting` bytes of lines may be there already.
-    pub fn open(path: &Path, waiting: u64) -> Result<AlertFile, Error> {
+    pub fn open(path: &Path, waiting: u64) -> Result<AlertFile, LogError> {
         let file = LineFile::open(path)?;
         // A file that can't be read is written all the same.
         let tail = if waiting > 0 && path != Path::new("-") { Tail::read(path, waiting).ok() } else { None };
@@ -54,11 +54,11 @@ impl AlertFile {
     }
 
     /// What became of the lines.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<LogStats> {
         self.file.stats()
     }
 
-    /// Set to have the path opened anew before the next line, once the sink is nudged.
+    /// Set to have the path opened anew before the next line, once the sink is woken.
     pub fn reopen(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.reopen)
     }
@@ -86,6 +86,10 @@ impl Destination for AlertFile {
 
     fn patience(&self) -> Duration {
         LOCAL
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.reopen.load(Relaxed).then(Instant::now)
     }
 
     fn deliver(&mut self, events: &[Arc<Event>]) -> Report {

@@ -13,7 +13,7 @@ use rollcall_detect::alert::{Alert, AlertState, Severity};
 use rollcall_store::Event;
 
 use super::{
-    courier::{Destination, LOCAL, Problem, Report},
+    destination::{Destination, LOCAL, Problem, Report},
     wording,
 };
 

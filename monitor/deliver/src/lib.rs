@@ -1,6 +1,6 @@
 //! How alerts leave the daemon: to a file, the journal, webhooks and Alertmanagers, from the ledger's outbox.
 //!
-//! Each sink has a thread of its own (`Courier`), so that a slow one holds up nobody: neither capture, nor the ledger,
+//! Each sink has a thread of its own, so that a slow one holds up nobody: neither capture, nor the ledger,
 //! nor another sink. It takes events off its outbox in order, one after the other or in batches, tries each until the
 //! [destination](Destination) has it or refuses it, and only then tells the ledger that it is delivered. So an event is
 //! delivered at least once, however the daemon ends; each destination does what its receiver allows to make that once.
@@ -9,9 +9,8 @@
 //! for. URLs may hold secrets: of one, nothing but scheme, host and port is ever logged or counted.
 
 mod alertmanager;
-mod backoff;
 pub mod client;
-mod courier;
+mod destination;
 mod endpoint;
 mod file;
 mod journal;
@@ -24,8 +23,7 @@ mod webhook;
 mod wording;
 
 use std::{
-    sync::{Arc, mpsc},
-    thread::{self, JoinHandle},
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -33,19 +31,20 @@ use tokio::sync::watch;
 
 pub use alertmanager::Alertmanager;
 pub use client::{Client, ClientError};
-pub use courier::{Destination, Problem, Report};
+pub use destination::{Destination, Problem, Report};
 pub use endpoint::{Endpoint, InvalidUrl};
 pub use file::AlertFile;
 pub use journal::{Journal, MESSAGE_ID, SOCKET as JOURNAL_SOCKET};
 pub use own::OwnCalls;
 pub use post::Poster;
-pub use stats::Stats;
+pub use stats::DeliveryStats;
 pub use trust::Trust;
 pub use webhook::{Format, Secret, Webhook};
 
-use courier::Courier;
+use destination::Deliver;
 use rollcall_metrics::Samples;
-use rollcall_store::{Ledger, Stats as LedgerStats};
+use rollcall_queue::{End, Pause, QueueSettings, Running};
+use rollcall_store::{Ledger, LedgerStats};
 
 /// Beyond the deadline of the last attempt, a thread that does not end is left to itself: it may be stuck in a pipe that
 /// nobody reads. What it has not delivered is in its outbox.
@@ -72,8 +71,8 @@ pub struct Sink {
 
 /// The threads of all sinks.
 pub struct Delivery {
-    couriers: Vec<(String, mpsc::Receiver<()>, JoinHandle<()>)>,
-    stats: Vec<(String, Arc<Stats>)>,
+    threads: Vec<(String, Running<Deliver>)>,
+    stats: Vec<(String, Arc<DeliveryStats>)>,
     ledger_stats: Arc<LedgerStats>,
     closing: watch::Sender<Option<Instant>>,
 }
@@ -87,21 +86,21 @@ impl Delivery {
         closing: watch::Sender<Option<Instant>>,
     ) -> Result<Delivery, ThreadError> {
         let mut delivery =
-            Delivery { couriers: Vec::new(), stats: Vec::new(), ledger_stats: ledger.stats(), closing };
+            Delivery { threads: Vec::new(), stats: Vec::new(), ledger_stats: ledger.stats(), closing };
         for (index, Sink { label, destination }) in sinks.into_iter().enumerate() {
-            let stats = Arc::<Stats>::default();
-            let courier = Courier::new(label.clone(), destination, ledger.outbox(index), Arc::clone(&stats));
-            let (done, is_done) = mpsc::channel();
-            let work = move || {
-                // Dropped even when the thread panics.
-                let _done: mpsc::Sender<()> = done;
-                courier.run();
+            let stats = Arc::<DeliveryStats>::default();
+            let settings = QueueSettings {
+                name: label.clone(),
+                limit: 0,
+                used: Arc::<AtomicU64>::default(),
+                pause: Pause::Backoff(destination.patience()),
+                last_pause: None,
             };
-            let thread = thread::Builder::new()
-                .name(label.clone())
-                .spawn(work)
+            let work = Deliver::new(label.clone(), destination, ledger.outbox(index), Arc::clone(&stats));
+            let thread = Running::start(settings, work)
                 .map_err(|source| ThreadError { sink: label.clone(), source })?;
-            delivery.couriers.push((label.clone(), is_done, thread));
+            ledger.add_sink(thread.queue().waker());
+            delivery.threads.push((label.clone(), thread));
             delivery.stats.push((label, stats));
         }
         Ok(delivery)
@@ -115,18 +114,16 @@ impl Delivery {
 
     /// One last attempt until `deadline`; then every thread has ended, or is left to itself. What is not delivered stays in
     /// the outbox for the next start.
-    pub fn finish(self, ledger: &Ledger, deadline: Instant) {
+    pub fn finish(self, deadline: Instant) {
         self.closing.send_replace(Some(deadline));
-        ledger.close_outboxes(deadline);
-        for (label, is_done, thread) in self.couriers {
-            let left = (deadline + GRACE).saturating_duration_since(Instant::now());
-            if is_done.recv_timeout(left) == Err(mpsc::RecvTimeoutError::Timeout) {
-                tracing::warn!(
-                    sink = label,
-                    "the sink does not take its alerts; they wait for the next start"
-                );
-            } else if thread.join().is_err() {
-                tracing::error!(sink = label, "the thread of the sink panicked");
+        self.threads.iter().for_each(|(_, thread)| thread.close(Some(deadline)));
+        for (sink, thread) in self.threads {
+            match thread.join(Some(deadline), GRACE) {
+                Ok(_) => {}
+                Err(End::Hangs) => {
+                    tracing::warn!(sink, "the sink does not take its alerts; they wait for the next start")
+                }
+                Err(End::Panicked) => tracing::error!(sink, "the thread of the sink panicked"),
             }
         }
     }

@@ -13,7 +13,7 @@ use rollcall_model::time::Timestamp;
 
 /// What became of one sink's deliveries.
 #[derive(Debug, Default)]
-pub struct Stats {
+pub struct DeliveryStats {
     /// Events that the receiver has.
     pub delivered: AtomicU64,
     /// Events that it refused for good.
@@ -23,10 +23,14 @@ pub struct Stats {
 }
 
 /// Pushes the metrics of all sinks, by label, and of the ledger.
-pub(super) fn collect(sinks: &[(String, Arc<Stats>)], ledger: &rollcall_store::Stats, samples: &mut Samples) {
+pub(super) fn collect(
+    sinks: &[(String, Arc<DeliveryStats>)],
+    ledger: &rollcall_store::LedgerStats,
+    samples: &mut Samples,
+) {
     let now = Timestamp::now();
     for ((label, stats), outbox) in sinks.iter().zip(&ledger.sinks) {
-        let Stats { delivered, refused, failures } = &**stats;
+        let DeliveryStats { delivered, refused, failures } = &**stats;
         for (outcome, count) in [("delivered", delivered), ("refused", refused)] {
             samples.push(&rollcall_metrics::ALERT_DELIVERIES, &[label, outcome], count.load(Relaxed));
         }

@@ -1,11 +1,11 @@
-use std::sync::{Mutex, atomic::Ordering::Relaxed};
+use std::sync::{Mutex, atomic::Ordering::Relaxed, mpsc};
 
 use rollcall_detect::{
     Figures, Rule,
     alert::{Alert, AlertState, Client, Scope, Severity, VERSION},
 };
 use rollcall_model::time::Timestamp;
-use rollcall_store::{Event, Settings};
+use rollcall_store::{Event, LedgerSettings};
 
 use super::*;
 
@@ -94,7 +94,7 @@ struct Stage {
 
 fn stage(answers: Vec<Answer>) -> Stage {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { sinks: vec!["webhook".to_owned()], ..Settings::default() };
+    let settings = LedgerSettings { sinks: vec!["webhook".to_owned()], ..LedgerSettings::default() };
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     let script = Arc::new(Mutex::new(Script { answers, ..Script::default() }));
     let (attempts, attempted) = mpsc::channel();
@@ -105,9 +105,9 @@ fn stage(answers: Vec<Answer>) -> Stage {
 }
 
 fn waiting(directory: &tempfile::TempDir) -> Vec<String> {
-    let settings = Settings { sinks: vec!["webhook".to_owned()], ..Settings::default() };
+    let settings = LedgerSettings { sinks: vec!["webhook".to_owned()], ..LedgerSettings::default() };
     let ledger = Ledger::open(directory.path(), settings).unwrap();
-    let events = ledger.outbox(0).next(100, Some(Instant::now()));
+    let events = ledger.outbox(0).waiting(100);
     ledger.finish(PATIENCE).unwrap();
     events.iter().map(|event| event.alert.id.clone()).collect()
 }
@@ -122,7 +122,7 @@ fn events_arrive_in_order_once_the_receiver_is_back() {
         stage.attempted.recv_timeout(PATIENCE).unwrap();
     }
     let stats = Arc::clone(&stage.delivery.stats[0].1);
-    stage.delivery.finish(&stage.ledger, Instant::now() + PATIENCE);
+    stage.delivery.finish(Instant::now() + PATIENCE);
     stage.ledger.finish(PATIENCE).unwrap();
     assert_eq!(stage.script.lock().unwrap().taken, ["a1", "c3"]);
     let counts = [&stats.delivered, &stats.refused, &stats.failures].map(|count| count.load(Relaxed));
@@ -138,7 +138,7 @@ fn a_stop_makes_one_attempt_more_and_leaves_the_rest_to_the_next_start() {
     }
     stage.attempted.recv_timeout(PATIENCE).unwrap();
     let started = Instant::now();
-    stage.delivery.finish(&stage.ledger, started + PATIENCE);
+    stage.delivery.finish(started + PATIENCE);
     assert!(started.elapsed() < PATIENCE / 2, "a wait for the next attempt ends at once");
     stage.ledger.finish(PATIENCE).unwrap();
     assert!(stage.script.lock().unwrap().attempts <= 4);
@@ -159,7 +159,8 @@ impl Destination for Stuck {
 #[test]
 fn a_receiver_that_hangs_holds_up_neither_others_nor_the_stop() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { sinks: vec!["slow".to_owned(), "quick".to_owned()], ..Settings::default() };
+    let settings =
+        LedgerSettings { sinks: vec!["slow".to_owned(), "quick".to_owned()], ..LedgerSettings::default() };
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     let (let_go, held) = mpsc::channel();
     let (attempts, attempted) = mpsc::channel();
@@ -181,7 +182,7 @@ fn a_receiver_that_hangs_holds_up_neither_others_nor_the_stop() {
     while script.lock().unwrap().taken.len() < 3 {
         quick.recv_timeout(PATIENCE).unwrap();
     }
-    delivery.finish(&ledger, Instant::now());
+    delivery.finish(Instant::now());
     ledger.finish(PATIENCE).unwrap();
     drop(let_go);
 }

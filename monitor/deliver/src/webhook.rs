@@ -17,7 +17,7 @@ use rollcall_model::time::Timestamp;
 use rollcall_store::Event;
 
 use super::{
-    courier::{Destination, Problem, Report},
+    destination::{Destination, Problem, Report},
     post::{Answer, Poster},
 };
 

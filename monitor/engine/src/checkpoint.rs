@@ -1,10 +1,11 @@
 //! The file that state is written to: a checkpoint.
 //!
 //! ```text
-//! magic 8 │ format 4 │ key check 16 │ body … │ length of the body 8 │ seal 16
+//! magic 8 │ format 4 │ key check 16 │ event 8 │ body … │ length of the body 8 │ seal 16
 //! ```
 //!
-//! Numbers are little-endian, the body is [postcard](https://postcard.jamesmunns.com/wire-format). The seal is a keyed hash
+//! The event is the latest one in the lives of alerts that the body knows of, by its number in the ledger: what happened to
+//! alerts later is for the ledger to say. Numbers are little-endian, the body is [postcard](https://postcard.jamesmunns.com/wire-format). The seal is a keyed hash
 //! of all before it, so what is not as it was written is refused before any of it is looked at. It is no proof against who
 //! has the key; nor is one needed, for the key stands beside the file.
 
@@ -16,13 +17,16 @@ use rollcall_model::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The format that is written, and the only one that is read.
-pub const FORMAT: u32 = 5;
+/// The format that is written.
+pub const FORMAT: u32 = 6;
+
+/// The one before, which names no event, and is read too.
+const WITHOUT_EVENT: u32 = 5;
 
 const MAGIC: &[u8; 8] = b"rollcall";
 
-/// Magic, format and key check.
-const HEAD: usize = MAGIC.len() + 4 + 16;
+/// Magic, format, key check and event.
+const HEAD: usize = MAGIC.len() + 4 + 16 + 8;
 
 /// Length and seal.
 const TAIL: usize = 8 + 16;
@@ -78,13 +82,19 @@ impl From<Inconsistent> for RestoreError {
 pub struct Draft {
     body: Vec<u8>,
     key: HashKey,
+    event: u64,
 }
 
 impl Draft {
     /// What is known now: `state`.
     pub(super) fn of(state: &impl Serialize, key: HashKey) -> io::Result<Draft> {
         let body = postcard::to_allocvec(state).map_err(io::Error::other)?;
-        Ok(Draft { body, key })
+        Ok(Draft { body, key, event: 0 })
+    }
+
+    /// The same, known to be up to the event with that number.
+    pub fn up_to(self, event: u64) -> Draft {
+        Draft { event, ..self }
     }
 
     /// Writes the checkpoint.
@@ -97,6 +107,7 @@ impl Draft {
         sealed.add(MAGIC)?;
         sealed.add(&FORMAT.to_le_bytes())?;
         sealed.add(&self.key.check())?;
+        sealed.add(&self.event.to_le_bytes())?;
         self.body.chunks(PIECE).try_for_each(|piece| sealed.add(piece))?;
         sealed.add(&(self.body.len() as u64).to_le_bytes())?;
         let Sealed { mut writer, seal } = sealed;
@@ -124,6 +135,13 @@ impl<W: io::Write> Sealed<W> {
     }
 }
 
+/// The number of the latest event that the state in `checkpoint` knows of, 0 if it does not say so.
+pub fn event(checkpoint: &[u8]) -> u64 {
+    let number = |at: usize| checkpoint.get(at..).and_then(|rest| rest.first_chunk::<8>());
+    let is_named = checkpoint.get(MAGIC.len()..).is_some_and(|rest| rest.starts_with(&FORMAT.to_le_bytes()));
+    number(HEAD - 8).filter(|_| is_named).map_or(0, |number| u64::from_le_bytes(*number))
+}
+
 /// Reads the state in `checkpoint`.
 pub(super) fn read<'a, S: Deserialize<'a>>(checkpoint: &'a [u8], key: HashKey) -> Result<S, RestoreError> {
     let not_whole = RestoreError::NotWhole(checkpoint.len());
@@ -133,22 +151,24 @@ pub(super) fn read<'a, S: Deserialize<'a>>(checkpoint: &'a [u8], key: HashKey) -
     }
     let (_, rest) = checkpoint.split_first_chunk::<8>().ok_or(not_whole)?;
     let (format, rest) = rest.split_first_chunk().ok_or(not_whole)?;
-    match u32::from_le_bytes(*format) {
-        FORMAT => {}
+    let event = match u32::from_le_bytes(*format) {
+        FORMAT => 8,
+        WITHOUT_EVENT => 0,
         newer if newer > FORMAT => return Err(RestoreError::Newer(newer)),
         older => return Err(RestoreError::Older(older)),
-    }
+    };
     let (made_with, rest) = rest.split_first_chunk().ok_or(not_whole)?;
     if key.check() != *made_with {
         return Err(RestoreError::OtherKey);
     }
+    let rest = rest.get(event..).ok_or(not_whole)?;
     let (rest, seal) = rest.split_last_chunk().ok_or(not_whole)?;
     let (body, length) = rest.split_last_chunk().ok_or(not_whole)?;
     if u64::from_le_bytes(*length) != body.len() as u64 {
         return Err(not_whole);
     }
     let mut computed = key.seal();
-    computed.add(&checkpoint[..HEAD + body.len() + TAIL - seal.len()]);
+    computed.add(&checkpoint[..checkpoint.len() - seal.len()]);
     if computed.finish() != *seal {
         return Err(RestoreError::Damaged);
     }

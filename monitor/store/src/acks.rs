@@ -35,7 +35,7 @@ pub struct Ack {
 
 /// What became of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AckOutcome {
     /// The alert with that id is acknowledged.
     Acked(String),
     /// It was already, by the same, with the same note: nothing has changed.
@@ -85,7 +85,7 @@ impl AckWatch {
 }
 
 /// Acknowledges the alert whose id begins with `id`, in the ledger of the state directory `directory`.
-pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<Outcome, Error> {
+pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<AckOutcome, Error> {
     let (mut connection, path) = open::editor(directory, &SCHEMA)?;
     let mut write = || {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -96,19 +96,19 @@ pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<Outcome,
     write().map_err(|source| Error::Write { path, source })
 }
 
-fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Result<Outcome> {
+fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Result<AckOutcome> {
     let Acked { at, by, note } = acked;
     let mut statement = transaction.prepare(
         "SELECT id, acked_at, acked_by, ack_note FROM alerts WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2",
     )?;
     let found = statement.query_map([id], |row| Ok((row.get::<_, String>(0)?, current(row, 1)?)))?;
     let mut found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
-    let Some((id, before)) = found.pop() else { return Ok(Outcome::Unknown) };
+    let Some((id, before)) = found.pop() else { return Ok(AckOutcome::Unknown) };
     if !found.is_empty() {
-        return Ok(Outcome::Ambiguous);
+        return Ok(AckOutcome::Ambiguous);
     }
     if let Some(before) = before.filter(|before| before.by == *by && before.note == *note) {
-        return Ok(Outcome::Already(id, before));
+        return Ok(AckOutcome::Already(id, before));
     }
     let at = at.to_string();
     transaction.execute(
@@ -117,7 +117,7 @@ fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Re
     )?;
     transaction
         .execute("INSERT INTO acks (id, at, by, note) VALUES (?1, ?2, ?3, ?4)", params![id, at, by, note])?;
-    Ok(Outcome::Acked(id))
+    Ok(AckOutcome::Acked(id))
 }
 
 /// Forgets the history of alerts that are forgotten.

@@ -130,16 +130,22 @@ impl Reader {
         open(self.connection()).map_err(|error| self.failed(error))
     }
 
-    /// Of the alerts `ids`, those that are known to be over.
-    pub fn resolved(&self, ids: &BTreeSet<String>) -> Result<BTreeSet<String>, Error> {
-        let is_over = |id: &str| -> rusqlite::Result<bool> {
-            let mut statement = self
-                .connection()
-                .prepare_cached("SELECT 1 FROM alerts WHERE id = ?1 AND resolved_at IS NOT NULL")?;
-            statement.exists([id])
+    /// What became of alerts after the event with the number `seq`: the latest lines of those that are open, oldest first, and
+    /// the ids of those that are over. One of which no event is left counts as well, as long as it is open.
+    pub fn after(&self, seq: u64) -> Result<(Vec<Alert>, BTreeSet<String>), Error> {
+        let query = || -> rusqlite::Result<_> {
+            let open = "SELECT line FROM alerts WHERE resolved_at IS NULL
+                     AND ifnull((SELECT max(seq) FROM alert_events WHERE alert_events.id = alerts.id), ?1 + 1) > ?1
+                 ORDER BY opened_at, id";
+            let over = "SELECT DISTINCT id FROM alert_events JOIN alerts USING (id)
+                 WHERE seq > ?1 AND resolved_at IS NOT NULL";
+            let mut open = self.connection().prepare_cached(open)?;
+            let mut over = self.connection().prepare_cached(over)?;
+            let open = readable(open.query_map([seq], |row| parse(&row.get::<_, String>(0)?))?)?;
+            let over = over.query_map([seq], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            Ok((open, over))
         };
-        let over = ids.iter().filter_map(|id| is_over(id).map(|over| over.then(|| id.clone())).transpose());
-        over.collect::<rusqlite::Result<_>>().map_err(|error| self.failed(error))
+        query().map_err(|error| self.failed(error))
     }
 
     /// Every alert that is remembered, the one opened last first.

@@ -1,7 +1,6 @@
 //! The ledger's database as its thread writes it: opened when there is none, given up when it is damaged.
 
 use std::{
-    collections::VecDeque,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
@@ -11,7 +10,7 @@ use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{
-    Error, FILE, Settings, Work, alerts, open,
+    Error, FILE, LedgerSettings, alerts, open,
     outbox::{self, Load},
     schema::SCHEMA,
     unwritten::{Shared, Unwritten},
@@ -24,7 +23,7 @@ const BATCH: usize = 1_024;
 pub(super) struct Database {
     path: PathBuf,
     directory: PathBuf,
-    settings: Settings,
+    settings: LedgerSettings,
     shared: Arc<Shared>,
     connection: Option<Connection>,
     /// By sink, in the order of the settings.
@@ -35,7 +34,7 @@ pub(super) struct Database {
 
 impl Database {
     /// The ledger in `directory`, not open yet.
-    pub(super) fn new(directory: &Path, settings: Settings, shared: Arc<Shared>) -> Database {
+    pub(super) fn new(directory: &Path, settings: LedgerSettings, shared: Arc<Shared>) -> Database {
         Database {
             path: directory.join(FILE),
             directory: directory.to_owned(),
@@ -68,18 +67,23 @@ impl Database {
     /// The alerts that are open.
     pub(super) fn open_alerts(&mut self) -> Result<Vec<Alert>, Error> {
         let alerts = self.connection.as_ref().map_or(Ok(Vec::new()), alerts::open);
-        alerts.map_err(|error| self.mourn(error))
+        alerts.map_err(|error| self.set_aside_if_damaged(error))
     }
 
     /// The number of the latest event.
     pub(super) fn last_seq(&mut self) -> Result<u64, Error> {
         let last = self.connection.as_ref().map_or(Ok(0), alerts::last_seq);
-        last.map_err(|error| self.mourn(error))
+        last.map_err(|error| self.set_aside_if_damaged(error))
     }
 
     /// An event was delivered: it is taken off the outbox of the sink with the next transaction.
     pub(super) fn delivered(&mut self, sink: usize, seq: u64) {
         self.delivered.push((sink, seq));
+    }
+
+    /// Whether nothing that was delivered is still in an outbox.
+    pub(super) fn is_settled(&self) -> bool {
+        self.connection.is_some() && self.delivered.is_empty()
     }
 
     /// Commits every event that isn't on disk, and takes off what was delivered. Where there is no room for all of them, as
@@ -95,34 +99,16 @@ impl Database {
                     self.reuse_log();
                     most = events.len() / 2;
                 }
-                Err(error) => return Err(self.mourn(error)),
+                Err(error) => return Err(self.set_aside_if_damaged(error)),
             }
         }
-    }
-
-    /// Commits the work of others, and leaves none. What the database refuses for another reason than the disk is given up,
-    /// so that it holds up nobody else's.
-    pub(super) fn write_work(&mut self, work: &mut VecDeque<Box<dyn Work>>) -> Result<(), Error> {
-        while !work.is_empty() {
-            match self.try_write_work(work) {
-                Ok(None) => work.clear(),
-                Ok(Some((index, error))) => {
-                    tracing::error!(%error, "the ledger refuses what it was handed");
-                    if let Some(refused) = work.remove(index) {
-                        refused.lost();
-                    }
-                }
-                Err(error) => return Err(self.mourn(error)),
-            }
-        }
-        Ok(())
     }
 
     /// Forgets what is older than the settings allow.
     pub(super) fn forget(&mut self) -> Result<(), Error> {
         let before = Timestamp::now() - self.settings.age;
         let Some(connection) = &mut self.connection else { return Ok(()) };
-        alerts::forget(connection, before).map_err(|error| self.mourn(error))
+        alerts::forget(connection, before).map_err(|error| self.set_aside_if_damaged(error))
     }
 
     /// Publishes what waits for each sink, on disk and in memory.
@@ -178,7 +164,9 @@ impl Database {
         for (stats, dropped) in self.shared.stats.sinks.iter().zip(dropped) {
             stats.dropped.fetch_add(dropped, Ordering::Relaxed);
         }
-        self.shared.written(events.len());
+        if !events.is_empty() {
+            self.shared.written(events.len());
+        }
         Ok(())
     }
 
@@ -191,26 +179,8 @@ impl Database {
         }
     }
 
-    /// Commits all of `work`, or nothing: then which of it was refused, and why.
-    fn try_write_work(
-        &mut self,
-        work: &mut VecDeque<Box<dyn Work>>,
-    ) -> rusqlite::Result<Option<(usize, rusqlite::Error)>> {
-        let Some(connection) = &mut self.connection else { return Ok(None) };
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for (index, work) in work.iter_mut().enumerate() {
-            match work.write(&transaction) {
-                Ok(()) => {}
-                Err(error) if is_the_disks(&error) => return Err(error),
-                Err(error) => return Ok(Some((index, error))),
-            }
-        }
-        transaction.commit()?;
-        Ok(None)
-    }
-
     /// Sets the database aside if the error says that it is damaged; the next attempt begins a new one.
-    fn mourn(&mut self, error: rusqlite::Error) -> Error {
+    fn set_aside_if_damaged(&mut self, error: rusqlite::Error) -> Error {
         if open::is_damage(&error) {
             self.connection = None;
             self.shared.stats.set_aside.fetch_add(1, Ordering::Relaxed);
@@ -233,20 +203,4 @@ impl Database {
 /// Whether the error says that there is no room, or may be for that reason.
 fn is_full(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
-}
-
-/// Whether the error is the disk's or somebody else's who is at the database, and not that of what was to be written.
-fn is_the_disks(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(
-            ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::CannotOpen
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory
-        )
-    ) || open::is_damage(error)
 }

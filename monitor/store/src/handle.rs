@@ -1,59 +1,60 @@
 //! The way to the ledger's thread: messages that are handed over without waiting, and the account of what became of them.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{self, Receiver, Sender, SyncSender},
-    },
-    time::Instant,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
+    mpsc::{self, Receiver, SyncSender},
 };
 
 use rollcall_detect::alert::Alert;
-use rusqlite::Transaction;
+use rollcall_model::time::Timestamp;
+use rollcall_queue::Queue;
 
 use super::{outbox::SinkStats, unwritten::Shared};
 
-/// Events and work that may wait for the thread: at 2 KiB an alert, 32 MiB. All alerts that may be open may be resolved at
-/// once, and fit. Only a disk that takes nothing, and answers nothing, for a long time makes them so many.
-const WAITING: u64 = 16_384;
+/// Events that may wait for the thread: at 2 KiB an alert, 32 MiB. All alerts that may be open may be resolved at once, and
+/// fit. Only a disk that takes nothing, and answers nothing, for a long time makes them so many.
+pub(super) const WAITING: u64 = 16_384;
 
 /// What the ledger's thread is asked to do.
 pub(super) enum Message {
-    /// To record an event, at once.
-    Event(Box<Alert>),
+    /// To record an event with that number, at once.
+    Event { seq: u64, alert: Box<Alert> },
     /// To take the event with that number off a sink's outbox.
     Delivered { sink: usize, seq: u64 },
-    /// To write with the next transaction for such things, within a second.
-    Work(Box<dyn Work>),
-    /// To write all that came before, now, and to tell whether it is on disk.
-    Barrier(SyncSender<bool>),
-    /// To write all that came before, trying until then, and to end.
-    Stop { deadline: Instant },
-}
-
-/// Rows that others keep in the ledger. What comes within a second is written in one transaction.
-pub trait Work: Send {
-    /// Writes them. Called again, in another transaction, when the first was not committed. An error that is not the
-    /// disk's makes the ledger give this work up.
-    fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()>;
-
-    /// It was given up: the ledger has not been writable for long, or refuses it.
-    fn lost(self: Box<Self>);
+    /// To tell whether all that came before is on disk, once that was tried.
+    Flush(SyncSender<bool>),
 }
 
 /// Hands things over to the ledger's thread. Never waits.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    messages: Sender<Message>,
+    queue: Queue<Message>,
+    numbers: Numbers,
     shared: Arc<Shared>,
+}
+
+/// The number that was given to an event last.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Numbers(Arc<Mutex<u64>>);
+
+impl Numbers {
+    /// Events from now on have greater numbers than this.
+    pub(super) fn rise(&self, seq: u64) {
+        let mut last = self.lock();
+        *last = (*last).max(seq);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What became of what was handed over. Shared with the metrics.
 #[derive(Debug)]
-pub struct Stats {
-    /// Events and work that wait for the thread.
-    pub(super) waiting: AtomicU64,
+pub struct LedgerStats {
+    /// Events that wait for the thread.
+    pub(super) waiting: Arc<AtomicU64>,
     /// Events that never were recorded, as the ledger had not been writable for long.
     pub lost: AtomicU64,
     /// Failed attempts to write.
@@ -64,10 +65,10 @@ pub struct Stats {
     pub sinks: Vec<SinkStats>,
 }
 
-impl Stats {
-    pub(super) fn new(sinks: usize) -> Stats {
-        Stats {
-            waiting: AtomicU64::new(0),
+impl LedgerStats {
+    pub(super) fn new(sinks: usize) -> LedgerStats {
+        LedgerStats {
+            waiting: Arc::default(),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             set_aside: AtomicU64::new(0),
@@ -76,36 +77,38 @@ impl Stats {
     }
 }
 
-/// A way to the thread, for its other end.
-pub(super) fn channel(shared: Arc<Shared>) -> (Handle, Receiver<Message>) {
-    let (messages, receiver) = mpsc::channel();
-    (Handle { messages, shared }, receiver)
-}
-
 impl Handle {
+    pub(super) fn new(queue: Queue<Message>, numbers: Numbers, shared: Arc<Shared>) -> Handle {
+        Handle { queue, numbers, shared }
+    }
+
     /// Records an event in the life of an alert, and has every sink told of it.
     pub fn record(&self, alert: &Alert) {
-        if self.has_room() {
-            self.send(Message::Event(Box::new(alert.clone())));
-        } else {
+        // Held until it is handed over: they arrive in the order of their numbers.
+        let mut last = self.numbers.lock();
+        // The time makes sure that a number is not used again by a daemon that could not write down that it had been.
+        *last = (*last + 1).max(Timestamp::now().0 / 1_000);
+        if self.queue.push(Message::Event { seq: *last, alert: Box::new(alert.clone()) }, 1).is_err() {
             self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Has `work` written within a second.
-    pub fn work(&self, work: Box<dyn Work>) {
-        if self.has_room() {
-            self.send(Message::Work(work));
-        } else {
-            work.lost();
-        }
+    /// The number of the latest event that was handed over, or that was in the ledger before.
+    pub fn latest(&self) -> u64 {
+        *self.numbers.lock()
+    }
+
+    /// Events from now on come after the one with that number, of which others know.
+    pub fn go_on_after(&self, seq: u64) {
+        self.numbers.rise(seq);
     }
 
     /// Has everything written that this thread has handed over, now. The answer is whether that is on disk; no answer
     /// means that it is not.
-    pub fn barrier(&self) -> Receiver<bool> {
+    pub fn flush(&self) -> Receiver<bool> {
         let (answer, receiver) = mpsc::sync_channel(1);
-        self.send(Message::Barrier(answer));
+        // Dropped, and so answered, where the thread has ended.
+        let _ = self.queue.push(Message::Flush(answer), 0);
         receiver
     }
 
@@ -115,36 +118,12 @@ impl Handle {
     }
 
     /// Has every sink look around, though there may be nothing to deliver.
-    pub fn nudge(&self) {
-        self.shared.nudge();
+    pub fn wake_sinks(&self) {
+        self.shared.wake_sinks();
     }
 
     pub(super) fn delivered(&self, sink: usize, seq: u64) {
-        self.send(Message::Delivered { sink, seq });
-    }
-
-    pub(super) fn stop(&self, deadline: Instant) {
-        self.send(Message::Stop { deadline });
-    }
-
-    /// Takes a place for an event or work, if there is one.
-    fn has_room(&self) -> bool {
-        let waiting = &self.shared.stats.waiting;
-        let room = waiting.fetch_add(1, Ordering::Relaxed) < WAITING;
-        if !room {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        room
-    }
-
-    fn send(&self, message: Message) {
-        // The thread is gone only after `finish`, or a panic that `finish` tells of.
-        if let Err(mpsc::SendError(message)) = self.messages.send(message) {
-            match message {
-                Message::Event(_) => drop(self.shared.stats.lost.fetch_add(1, Ordering::Relaxed)),
-                Message::Work(work) => work.lost(),
-                Message::Delivered { .. } | Message::Barrier(_) | Message::Stop { .. } => {}
-            }
-        }
+        // Where the thread has ended, the next start has it delivered again.
+        let _ = self.queue.push(Message::Delivered { sink, seq }, 0);
     }
 }

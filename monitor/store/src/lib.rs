@@ -29,23 +29,19 @@ mod writer;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{self, Receiver, RecvTimeoutError},
-    },
-    thread::{self, JoinHandle},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-pub use acks::{Ack, AckWatch, Acked, Outcome as AckOutcome, acknowledge};
+pub use acks::{Ack, AckOutcome, AckWatch, Acked, acknowledge};
 pub use alerts::{Event, Row};
-pub use handle::{Handle, Stats, Work};
+pub use handle::{Handle, LedgerStats};
 pub use open::Reader;
 pub use outbox::{Outbox, SinkStats};
-pub use rusqlite::{Result as SqlResult, Transaction};
 
+use handle::Numbers;
 use rollcall_detect::alert::Alert;
+use rollcall_queue::{End, Left, Pause, Running, Waker};
 use unwritten::{Shared, Unwritten};
 use writer::Writer;
 
@@ -55,12 +51,18 @@ pub const FILE: &str = "ledger.db";
 /// What the sink that writes the alert file is called.
 pub const FILE_SINK: &str = "file";
 
+/// A ledger that can't be written is tried again this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// And at the stop, which is not to last.
+const LAST_RETRY: Duration = Duration::from_millis(250);
+
 /// A write that is not done by then has a disk that does not answer.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What is kept, and for how long.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LedgerSettings {
     /// Each sink by the name that its entries have in the outbox. Entries of other sinks are dropped.
     pub sinks: Vec<String>,
     /// Bytes of lines that may wait for one sink; beyond them the oldest goes.
@@ -69,9 +71,13 @@ pub struct Settings {
     pub age: Duration,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings { sinks: Vec::new(), outbox_bytes: 64 << 20, age: Duration::from_secs(400 * 24 * 3600) }
+impl Default for LedgerSettings {
+    fn default() -> LedgerSettings {
+        LedgerSettings {
+            sinks: Vec::new(),
+            outbox_bytes: 64 << 20,
+            age: Duration::from_secs(400 * 24 * 3600),
+        }
     }
 }
 
@@ -104,6 +110,8 @@ pub enum Error {
         #[source]
         source: rusqlite::Error,
     },
+    #[error("write {path}: what room the disk has is left to alerts, which can't be written")]
+    AlertsFirst { path: PathBuf },
     #[error("use ledger {path}: {why}")]
     Unusable { path: PathBuf, why: Unusable },
     #[error("set ledger {path} aside")]
@@ -136,11 +144,9 @@ pub struct Ledger {
     handle: Handle,
     shared: Arc<Shared>,
     directory: PathBuf,
-    settings: Settings,
+    settings: LedgerSettings,
     open_alerts: Vec<Alert>,
-    /// Closed when the thread has ended.
-    done: Receiver<()>,
-    thread: JoinHandle<Vec<Unwritten>>,
+    thread: Running<Writer>,
 }
 
 /// Alerts that the ledger does not have, as the disk took nothing until the end.
@@ -157,21 +163,21 @@ pub struct Lost {
 impl Ledger {
     /// Opens the ledger in `directory`, or makes one, and starts its thread. Where that fails for now, it is tried again
     /// each second; only a thread that can't be had is an error.
-    pub fn open(directory: &Path, settings: Settings) -> Result<Ledger, Error> {
+    pub fn open(directory: &Path, settings: LedgerSettings) -> Result<Ledger, Error> {
         let shared = Arc::new(Shared::new(&settings.sinks));
-        let (handle, messages) = handle::channel(Arc::clone(&shared));
-        let (writer, open_alerts) = Writer::new(directory, settings.clone(), messages, Arc::clone(&shared));
-        let (ends, done) = mpsc::channel();
-        let work = move || {
-            // Dropped even when the thread panics.
-            let _ends: mpsc::Sender<()> = ends;
-            writer.run()
+        let numbers = Numbers::default();
+        let (writer, open_alerts) =
+            Writer::new(directory, settings.clone(), numbers.clone(), Arc::clone(&shared));
+        let queue = rollcall_queue::QueueSettings {
+            name: "ledger".to_owned(),
+            limit: handle::WAITING,
+            used: Arc::clone(&shared.stats.waiting),
+            pause: Pause::Fixed(RETRY),
+            last_pause: Some(LAST_RETRY),
         };
-        let thread = thread::Builder::new()
-            .name("ledger".to_owned())
-            .spawn(work)
-            .map_err(|source| Error::Thread { source })?;
-        Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, done, thread })
+        let thread = Running::start(queue, writer).map_err(|source| Error::Thread { source })?;
+        let handle = Handle::new(thread.queue(), numbers, Arc::clone(&shared));
+        Ok(Ledger { handle, shared, directory: directory.to_owned(), settings, open_alerts, thread })
     }
 
     /// Where to hand things over to the ledger's thread.
@@ -185,39 +191,40 @@ impl Ledger {
     }
 
     /// What has been counted.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<LedgerStats> {
         Arc::clone(&self.shared.stats)
     }
 
-    /// What the sink with that index in [`Settings::sinks`] has to deliver.
+    /// What the sink with that index in [`LedgerSettings::sinks`] has to deliver.
     pub fn outbox(&self, sink: usize) -> Outbox {
         let name = self.settings.sinks[sink].clone();
         Outbox::new(sink, name, &self.directory, self.handle.clone(), Arc::clone(&self.shared))
     }
 
-    /// Tells every sink that nothing more will come, and that what isn't delivered by `deadline` is left to the next
-    /// start.
-    pub fn close_outboxes(&self, deadline: Instant) {
-        self.shared.close(deadline);
+    /// Has the thread of a sink look into its outbox whenever there may be something new.
+    pub fn add_sink(&self, sink: Waker) {
+        self.shared.add_sink(sink);
     }
 
     /// Writes all that was handed over, and ends the thread. A disk that takes nothing for `patience` is waited for no longer:
     /// what it did not take is the error.
     pub fn finish(self, patience: Duration) -> Result<(), Lost> {
-        let deadline = Instant::now() + patience;
-        self.handle.stop(deadline);
         // The last attempt may begin just before the deadline.
-        let left = if self.done.recv_timeout(patience + LAST_WRITE) == Err(RecvTimeoutError::Timeout) {
-            tracing::error!("the disk does not answer: the ledger may lack the latest alerts");
-            let mut left = Vec::new();
-            self.shared.each(|unwritten| left.push(unwritten.clone()));
-            left
-        } else {
-            self.thread.join().unwrap_or_else(|_| {
-                tracing::error!("the ledger's thread panicked");
-                Vec::new()
-            })
+        let left = match self.thread.finish(Some(Instant::now() + patience), LAST_WRITE) {
+            Ok(Left { work, items, error: _ }) => work.left(items),
+            Err(end) => {
+                match end {
+                    End::Hangs => {
+                        tracing::error!("the disk does not answer: the ledger may lack the latest alerts");
+                    }
+                    End::Panicked => tracing::error!("the ledger's thread panicked"),
+                }
+                let mut left = Vec::new();
+                self.shared.each(|unwritten| left.push(unwritten.clone()));
+                left
+            }
         };
+        self.shared.stats.lost.fetch_add(left.len() as u64, Ordering::Relaxed);
         if left.is_empty() {
             return Ok(());
         }

@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -41,8 +40,6 @@ pub struct Outbox {
     reader: Option<(u64, Reader)>,
     /// The number of the latest event delivered by this process: its entry may still be there.
     delivered: u64,
-    /// Nudges that were noticed.
-    nudges: u64,
 }
 
 impl Outbox {
@@ -54,28 +51,14 @@ impl Outbox {
         shared: Arc<Shared>,
     ) -> Outbox {
         let directory = directory.to_owned();
-        Outbox { sink, name, directory, handle, shared, reader: None, delivered: 0, nudges: 0 }
+        Outbox { sink, name, directory, handle, shared, reader: None, delivered: 0 }
     }
 
-    /// At most `most` events to deliver, the oldest first. Waits for one until `deadline`, and returns none when that
-    /// has passed, when sinks are [nudged](Handle::nudge), or when the outbox is [closing](Outbox::closing).
-    pub fn next(&mut self, most: usize, deadline: Option<Instant>) -> Vec<Arc<Event>> {
-        loop {
-            let glance = self.shared.glance();
-            let mut events = self.read(glance.database, most);
-            if events.is_empty() {
-                events = self.shared.undelivered(self.sink, self.delivered, most);
-            }
-            let nudged = std::mem::replace(&mut self.nudges, glance.nudges) != glance.nudges;
-            if !events.is_empty()
-                || nudged
-                || glance.closing.is_some()
-                || deadline.is_some_and(|deadline| Instant::now() >= deadline)
-            {
-                return events;
-            }
-            self.shared.wait(glance.generation, deadline);
-        }
+    /// At most `most` of the events to deliver, the oldest first.
+    pub fn waiting(&mut self, most: usize) -> Vec<Arc<Event>> {
+        let database = self.shared.database();
+        let events = self.read(database, most);
+        if events.is_empty() { self.shared.undelivered(self.sink, self.delivered, most) } else { events }
     }
 
     /// All events up to the one with the number `seq` were delivered, or will never be.
@@ -84,22 +67,6 @@ impl Outbox {
             self.delivered = self.delivered.max(event.seq);
             self.handle.delivered(self.sink, event.seq);
         }
-    }
-
-    /// Waits until `deadline`, or until the outbox is closing.
-    pub fn pause(&self, deadline: Instant) {
-        while Instant::now() < deadline {
-            let glance = self.shared.glance();
-            if glance.closing.is_some() {
-                return;
-            }
-            self.shared.wait(glance.generation, Some(deadline));
-        }
-    }
-
-    /// Until when to deliver what there is, once the daemon stops.
-    pub fn closing(&self) -> Option<Instant> {
-        self.shared.glance().closing
     }
 
     fn read(&mut self, database: u64, most: usize) -> Vec<Arc<Event>> {

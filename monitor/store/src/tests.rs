@@ -1,4 +1,8 @@
-use std::{fs, os::unix::fs::MetadataExt, sync::atomic::Ordering};
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    sync::{atomic::Ordering, mpsc},
+};
 
 use rollcall_detect::{
     Figures, Rule,
@@ -50,16 +54,44 @@ pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn sinks(names: &[&str]) -> Settings {
-    Settings { sinks: names.iter().map(|&name| name.to_owned()).collect(), ..Settings::default() }
+fn sinks(names: &[&str]) -> LedgerSettings {
+    LedgerSettings { sinks: names.iter().map(|&name| name.to_owned()).collect(), ..LedgerSettings::default() }
 }
 
-fn soon() -> Option<Instant> {
-    Some(Instant::now() + PATIENCE)
+/// A sink, without what it does.
+struct Sink {
+    outbox: Outbox,
+    woken: mpsc::Receiver<()>,
+}
+
+impl Sink {
+    fn new(ledger: &Ledger, sink: usize) -> Sink {
+        let (wakes, woken) = mpsc::channel();
+        // Nobody listens at the end of a test.
+        ledger.add_sink(Waker::new(move || {
+            let _ = wakes.send(());
+        }));
+        Sink { outbox: ledger.outbox(sink), woken }
+    }
+
+    /// At most `most` events, once there are some.
+    fn next(&mut self, most: usize) -> Vec<Arc<Event>> {
+        loop {
+            let events = self.outbox.waiting(most);
+            if !events.is_empty() {
+                return events;
+            }
+            self.woken.recv_timeout(PATIENCE).unwrap();
+        }
+    }
+
+    fn delivered(&mut self, events: &[Arc<Event>]) {
+        self.outbox.delivered(events);
+    }
 }
 
 fn on_disk(ledger: &Ledger) -> bool {
-    ledger.handle().barrier().recv().unwrap()
+    ledger.handle().flush().recv().unwrap()
 }
 
 #[test]
@@ -67,25 +99,25 @@ fn an_event_is_on_disk_before_a_sink_has_it_and_stays_until_it_is_delivered() {
     let directory = tempfile::tempdir().unwrap();
     let settings = sinks(&["file", "webhook"]);
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
-    let (mut file, mut webhook) = (ledger.outbox(0), ledger.outbox(1));
+    let (mut file, mut webhook) = (Sink::new(&ledger, 0), Sink::new(&ledger, 1));
     let opened = alert("a1", AlertState::Open, 0);
     ledger.handle().record(&opened);
-    let events = file.next(10, soon());
+    let events = file.next(10);
     assert_eq!((events.len(), &events[0].alert), (1, &opened));
     assert_eq!(events[0].line, serde_json::to_string(&opened).unwrap());
     assert_eq!(&Reader::open(directory.path()).unwrap().open_alerts().unwrap()[0], &opened);
     file.delivered(&events);
     assert!(on_disk(&ledger));
-    assert!(file.next(10, Some(Instant::now())).is_empty());
+    assert!(file.outbox.waiting(10).is_empty());
     assert_eq!(ledger.stats().sinks[0].alerts.load(Ordering::Relaxed), 0);
     assert_eq!(ledger.stats().sinks[1].alerts.load(Ordering::Relaxed), 1);
-    assert_eq!(webhook.next(10, soon()).len(), 1);
+    assert_eq!(webhook.next(10).len(), 1);
     ledger.finish(PATIENCE).unwrap();
 
     let ledger = Ledger::open(directory.path(), settings).unwrap();
     assert_eq!(ledger.open_alerts(), [opened]);
-    assert!(ledger.outbox(0).next(10, Some(Instant::now())).is_empty());
-    assert_eq!(ledger.outbox(1).next(10, soon()), events, "the webhook had not said that it was delivered");
+    assert!(ledger.outbox(0).waiting(10).is_empty());
+    assert_eq!(Sink::new(&ledger, 1).next(10), events, "the webhook had not said that it was delivered");
     ledger.finish(PATIENCE).unwrap();
 }
 
@@ -94,13 +126,13 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
     const BURST: u64 = 5_000;
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["webhook"])).unwrap();
-    let mut outbox = ledger.outbox(0);
+    let mut outbox = Sink::new(&ledger, 0);
     for number in 0..BURST {
         ledger.handle().record(&alert("a1", AlertState::Update, number));
     }
     let mut arrived = Vec::new();
     while arrived.len() < BURST as usize {
-        let events = outbox.next(100, soon());
+        let events = outbox.next(100);
         assert!(!events.is_empty(), "no more than {} arrived", arrived.len());
         arrived.extend(events.iter().map(|event| event.alert.figures.requests - 21));
         outbox.delivered(&events);
@@ -115,7 +147,7 @@ fn of_a_burst_nothing_is_lost_and_all_of_it_arrives_in_order() {
 #[test]
 fn a_row_tells_the_life_of_an_alert() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     for (id, state, second) in [
         ("a1", AlertState::Open, 0),
         ("b2", AlertState::Open, 1),
@@ -139,16 +171,68 @@ fn a_row_tells_the_life_of_an_alert() {
 }
 
 #[test]
+fn what_became_of_alerts_after_an_event_is_known() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
+    let lives = [
+        alert("a1", AlertState::Open, 0),
+        alert("b2", AlertState::Open, 1),
+        alert("c3", AlertState::Open, 2),
+        alert("b2", AlertState::Update, 3),
+        alert("a1", AlertState::Resolved, 4),
+    ];
+    let mut numbers = vec![0];
+    for event in &lives {
+        ledger.handle().record(event);
+        numbers.push(ledger.handle().latest());
+    }
+    assert!(on_disk(&ledger));
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    let reader = Reader::open(directory.path()).unwrap();
+    let after = |event: usize| {
+        let (open, over) = reader.after(numbers[event]).unwrap();
+        let line = |alert: &Alert| lives.iter().position(|line| line == alert).unwrap();
+        (open.iter().map(line).collect::<Vec<_>>(), over.into_iter().collect::<Vec<_>>())
+    };
+    let (none, a1): (Vec<String>, _) = (Vec::new(), vec!["a1".to_owned()]);
+    assert_eq!(after(0), (vec![3, 2], a1.clone()));
+    assert_eq!(after(2), (vec![3, 2], a1.clone()));
+    assert_eq!(after(3), (vec![3], a1.clone()));
+    assert_eq!(after(4), (vec![], a1));
+    assert_eq!(after(5), (vec![], none));
+    // Events of an alert that is still open are too many: whoever knows of it or not, it is open.
+    let other = Connection::open(directory.path().join(FILE)).unwrap();
+    other.execute("DELETE FROM alert_events WHERE id = 'c3'", ()).unwrap();
+    assert_eq!(after(5).0, [2]);
+    ledger.finish(PATIENCE).unwrap();
+}
+
+#[test]
+fn an_event_comes_after_those_that_others_know_of_whatever_the_clock_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
+    let known = (Timestamp::now().0 / 1_000) + 3_600_000_000;
+    ledger.handle().go_on_after(known);
+    ledger.handle().record(&alert("a1", AlertState::Open, 0));
+    assert_eq!(ledger.handle().latest(), known + 1);
+    ledger.finish(PATIENCE).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
+    assert_eq!(ledger.handle().latest(), known + 1);
+    ledger.finish(PATIENCE).unwrap();
+}
+
+#[test]
 fn the_oldest_goes_when_too_much_waits() {
     let directory = tempfile::tempdir().unwrap();
     let line = serde_json::to_string(&alert("a0", AlertState::Open, 0)).unwrap().len() as u64;
     let ledger =
-        Ledger::open(directory.path(), Settings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) }).unwrap();
+        Ledger::open(directory.path(), LedgerSettings { outbox_bytes: 3 * line, ..sinks(&["webhook"]) })
+            .unwrap();
     for number in 0..5 {
         ledger.handle().record(&alert(&format!("a{number}"), AlertState::Open, 0));
     }
     assert!(on_disk(&ledger));
-    let ids: Vec<_> = ledger.outbox(0).next(10, soon()).iter().map(|event| event.alert.id.clone()).collect();
+    let ids: Vec<_> = Sink::new(&ledger, 0).next(10).iter().map(|event| event.alert.id.clone()).collect();
     assert_eq!(ids, ["a2", "a3", "a4"]);
     let stats = ledger.stats();
     assert_eq!(stats.sinks[0].dropped.load(Ordering::Relaxed), 2);
@@ -159,7 +243,7 @@ fn the_oldest_goes_when_too_much_waits() {
 #[test]
 fn only_the_owner_may_read_it() {
     let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+    let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
     ledger.handle().record(&alert("a1", AlertState::Open, 0));
     assert!(on_disk(&ledger));
     let mut seen = 0;
@@ -188,7 +272,7 @@ fn what_is_no_ledger_is_set_aside() {
     };
     let foreign = |path: &Path| Connection::open(path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let torn = |path: &Path| {
-        Ledger::open(path.parent().unwrap(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
+        Ledger::open(path.parent().unwrap(), LedgerSettings::default()).unwrap().finish(PATIENCE).unwrap();
         let mut bytes = fs::read(path).unwrap();
         bytes.truncate(bytes.len() / 2);
         fs::write(path, bytes).unwrap();
@@ -200,7 +284,7 @@ fn what_is_no_ledger_is_set_aside() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(FILE);
         make(&path);
-        let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
+        let ledger = Ledger::open(directory.path(), LedgerSettings::default()).unwrap();
         ledger.handle().record(&alert("a1", AlertState::Open, 0));
         assert!(on_disk(&ledger), "case {number}");
         ledger.finish(PATIENCE).unwrap();
@@ -213,7 +297,7 @@ fn what_is_no_ledger_is_set_aside() {
 fn an_empty_file_becomes_a_ledger() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join(FILE), "").unwrap();
-    Ledger::open(directory.path(), Settings::default()).unwrap().finish(PATIENCE).unwrap();
+    Ledger::open(directory.path(), LedgerSettings::default()).unwrap().finish(PATIENCE).unwrap();
     assert!(aside(directory.path()).is_empty());
     assert!(Reader::open(directory.path()).unwrap().alerts().unwrap().is_empty());
 }
@@ -222,9 +306,9 @@ fn an_empty_file_becomes_a_ledger() {
 fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file"])).unwrap();
-    let mut outbox = ledger.outbox(0);
+    let mut outbox = Sink::new(&ledger, 0);
     ledger.handle().record(&alert("a1", AlertState::Open, 0));
-    let events = outbox.next(10, soon());
+    let events = outbox.next(10);
     outbox.delivered(&events);
     assert!(on_disk(&ledger));
     // What the writer trips over: a table begins at a page that there is none of.
@@ -237,16 +321,16 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
     other.pragma_update(None, "schema_version", schema + 1).unwrap();
     drop(other);
     ledger.handle().record(&alert("b2", AlertState::Open, 1));
-    let events = outbox.next(10, soon());
+    let events = outbox.next(10);
     assert_eq!(events[0].alert.id, "b2");
     outbox.delivered(&events);
-    let deadline = soon().unwrap();
+    let deadline = Instant::now() + PATIENCE;
     while !on_disk(&ledger) {
         assert!(Instant::now() < deadline, "no new ledger was begun");
     }
     assert_eq!(ledger.stats().set_aside.load(Ordering::Relaxed), 1);
     ledger.handle().record(&alert("c3", AlertState::Open, 2));
-    assert_eq!(outbox.next(10, soon())[0].alert.id, "c3");
+    assert_eq!(outbox.next(10)[0].alert.id, "c3");
     let ids: Vec<_> = Reader::open(directory.path())
         .unwrap()
         .open_alerts()
@@ -262,13 +346,13 @@ fn damage_that_shows_while_it_runs_costs_the_past_and_not_the_present() {
 fn a_ledger_that_cannot_be_written_silences_nobody() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
-    let mut outbox = ledger.outbox(0);
+    let mut outbox = Sink::new(&ledger, 0);
     assert!(on_disk(&ledger));
     // Somebody holds the database: as long as that lasts, and SQLite waits for it, nothing can be written.
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     ledger.handle().record(&alert("a1", AlertState::Open, 0));
-    let events = outbox.next(10, soon());
+    let events = outbox.next(10);
     assert_eq!(events[0].alert.id, "a1");
     outbox.delivered(&events);
     assert!(!on_disk(&ledger));
@@ -276,43 +360,8 @@ fn a_ledger_that_cannot_be_written_silences_nobody() {
     other.execute_batch("ROLLBACK").unwrap();
     assert!(on_disk(&ledger));
     assert_eq!(Reader::open(directory.path()).unwrap().open_alerts().unwrap().len(), 1);
-    assert!(outbox.next(10, Some(Instant::now())).is_empty(), "it was delivered from memory");
-    assert_eq!(ledger.outbox(1).next(10, soon()), events, "and not by the other sink");
-    ledger.finish(PATIENCE).unwrap();
-}
-
-/// A row a piece.
-struct Rows(u32, mpsc::Sender<u32>);
-
-impl Work for Rows {
-    fn write(&mut self, transaction: &Transaction<'_>) -> SqlResult<()> {
-        if self.0 == 13 {
-            transaction.execute("INSERT INTO no_such_table VALUES (1)", ())?;
-        }
-        transaction.execute("CREATE TABLE IF NOT EXISTS rows (number INTEGER)", ())?;
-        transaction.execute("INSERT INTO rows VALUES (?1)", [self.0]).map(drop)
-    }
-
-    fn lost(self: Box<Self>) {
-        self.1.send(self.0).unwrap();
-    }
-}
-
-#[test]
-fn work_that_the_database_refuses_holds_up_nobody() {
-    let directory = tempfile::tempdir().unwrap();
-    let ledger = Ledger::open(directory.path(), Settings::default()).unwrap();
-    let (lost, given_up) = mpsc::channel();
-    for number in [12, 13, 14] {
-        ledger.handle().work(Box::new(Rows(number, lost.clone())));
-    }
-    ledger.handle().record(&alert("a1", AlertState::Open, 0));
-    assert!(on_disk(&ledger));
-    assert_eq!(given_up.try_iter().collect::<Vec<_>>(), [13]);
-    let reader = Reader::open(directory.path()).unwrap();
-    let sum = reader.connection().query_row("SELECT sum(number) FROM rows", (), |row| row.get::<_, u32>(0));
-    assert_eq!(sum.unwrap(), 26);
-    assert_eq!(reader.open_alerts().unwrap().len(), 1);
+    assert!(outbox.outbox.waiting(10).is_empty(), "it was delivered from memory");
+    assert_eq!(Sink::new(&ledger, 1).next(10), events, "and not by the other sink");
     ledger.finish(PATIENCE).unwrap();
 }
 
@@ -325,21 +374,21 @@ fn what_waits_for_a_sink_that_is_gone_goes() {
     ledger.finish(PATIENCE).unwrap();
     Ledger::open(directory.path(), sinks(&["file"])).unwrap().finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), sinks(&["file", "webhook"])).unwrap();
-    assert_eq!(ledger.outbox(0).next(10, soon()).len(), 1);
-    assert!(ledger.outbox(1).next(10, Some(Instant::now())).is_empty());
+    assert_eq!(Sink::new(&ledger, 0).next(10).len(), 1);
+    assert!(ledger.outbox(1).waiting(10).is_empty());
     ledger.finish(PATIENCE).unwrap();
 }
 
 #[test]
 fn old_events_are_forgotten_unless_they_wait() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { age: Duration::ZERO, ..sinks(&["webhook"]) };
+    let settings = LedgerSettings { age: Duration::ZERO, ..sinks(&["webhook"]) };
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();
     ledger.handle().record(&alert("a1", AlertState::Open, 0));
     ledger.handle().record(&alert("a1", AlertState::Resolved, 1));
-    let mut outbox = ledger.outbox(0);
+    let mut outbox = Sink::new(&ledger, 0);
     assert!(on_disk(&ledger));
-    let events = outbox.next(1, soon());
+    let events = outbox.next(1);
     outbox.delivered(&events);
     ledger.finish(PATIENCE).unwrap();
     let ledger = Ledger::open(directory.path(), settings.clone()).unwrap();

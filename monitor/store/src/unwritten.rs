@@ -6,11 +6,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Event, Stats};
+use rollcall_queue::Waker;
+
+use super::{Event, LedgerStats};
 
 /// Events that are kept for better times: 8 MiB at 2 KiB each. The oldest gives way.
 const MOST: usize = 4_096;
@@ -19,8 +20,7 @@ const MOST: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
-    pub(super) stats: Arc<Stats>,
+    pub(super) stats: Arc<LedgerStats>,
 }
 
 #[derive(Debug, Default)]
@@ -28,13 +28,10 @@ struct State {
     events: VecDeque<Unwritten>,
     /// The last attempt to write failed.
     failing: bool,
-    /// Rises whenever a sink may find something new.
-    generation: u64,
     /// Rises whenever there is another database under the ledger's name.
     database: u64,
-    /// Rises whenever sinks are to look around, though there may be nothing to deliver.
-    nudges: u64,
-    closing: Option<Instant>,
+    /// The threads of the sinks.
+    sinks: Vec<Waker>,
 }
 
 /// An event that is not on disk, and the sinks that have not delivered it.
@@ -44,18 +41,10 @@ pub(super) struct Unwritten {
     pub(super) sinks: Vec<usize>,
 }
 
-/// What a sink sees at one moment.
-pub(super) struct Glance {
-    pub(super) generation: u64,
-    pub(super) database: u64,
-    pub(super) nudges: u64,
-    pub(super) closing: Option<Instant>,
-}
-
 impl Shared {
     pub(super) fn new(sinks: &[String]) -> Shared {
-        let stats = Arc::new(Stats::new(sinks.len()));
-        Shared { state: Mutex::default(), changed: Condvar::new(), stats }
+        let stats = Arc::new(LedgerStats::new(sinks.len()));
+        Shared { state: Mutex::default(), stats }
     }
 
     /// Takes in an event. The one that gives way to it is returned.
@@ -65,6 +54,11 @@ impl Shared {
         let sinks = (0..self.stats.sinks.len()).collect();
         state.events.push_back(Unwritten { event: Arc::new(event), sinks });
         oldest
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().events.len()
     }
 
     /// At most `most` of the oldest events.
@@ -119,24 +113,21 @@ impl Shared {
         self.change(state);
     }
 
-    /// Sinks are to look around.
-    pub(super) fn nudge(&self) {
-        let mut state = self.lock();
-        state.nudges += 1;
-        self.change(state);
+    /// The number of the database under the ledger's name.
+    pub(super) fn database(&self) -> u64 {
+        self.lock().database
     }
 
-    /// Sinks are to come to an end.
-    pub(super) fn close(&self, deadline: Instant) {
-        let mut state = self.lock();
-        state.closing = Some(deadline);
-        self.change(state);
+    /// Has `sink` look around whenever it may find something new.
+    pub(super) fn add_sink(&self, sink: Waker) {
+        self.lock().sinks.push(sink.clone());
+        sink.wake();
     }
 
-    /// What there is to know for a sink.
-    pub(super) fn glance(&self) -> Glance {
-        let State { events: _, failing: _, generation, database, nudges, closing } = *self.lock();
-        Glance { generation, database, nudges, closing }
+    /// Has every sink look around.
+    pub(super) fn wake_sinks(&self) {
+        let state = self.lock();
+        self.change(state);
     }
 
     /// At most `most` events after `seq` that `sink` has not delivered, if they are to be delivered from here.
@@ -149,24 +140,10 @@ impl Shared {
         state.events.iter().filter(mine).take(most).map(|unwritten| Arc::clone(&unwritten.event)).collect()
     }
 
-    /// Waits until something has changed since `generation`, or until `deadline`, or until sinks are to end.
-    pub(super) fn wait(&self, generation: u64, deadline: Option<Instant>) {
-        let mut state = self.lock();
-        while state.generation == generation && state.closing.is_none() {
-            state = match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                Some(left) if left.is_zero() => return,
-                Some(left) => {
-                    self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-            };
-        }
-    }
-
-    fn change(&self, mut state: MutexGuard<'_, State>) {
-        state.generation += 1;
+    fn change(&self, state: MutexGuard<'_, State>) {
+        let sinks = state.sinks.clone();
         drop(state);
-        self.changed.notify_all();
+        sinks.iter().for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

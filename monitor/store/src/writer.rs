@@ -1,154 +1,79 @@
 //! The ledger's thread: takes messages, and has written what is due.
 
 use std::{
-    collections::VecDeque,
     path::Path,
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, SyncSender},
-    },
-    thread,
+    sync::{Arc, atomic::Ordering, mpsc::SyncSender},
     time::{Duration, Instant},
 };
 
 use rollcall_detect::alert::Alert;
-use rollcall_model::time::Timestamp;
+use rollcall_queue::{Attempt, Waiting, Work};
 
 use super::{
-    Error, Event, Settings, Work,
+    Error, Event, LedgerSettings,
     database::Database,
-    handle::Message,
+    handle::{Message, Numbers},
     unwritten::{Shared, Unwritten},
 };
-
-/// Work is written this often.
-const FLUSH: Duration = Duration::from_secs(1);
-
-/// A ledger that can't be written is tried again this often.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// And at the stop, which is not to last.
-const LAST_RETRY: Duration = Duration::from_millis(250);
-
-/// And told of this often.
-const COMPLAIN: Duration = Duration::from_secs(60);
 
 /// What is older than the ledger's age is looked for this often.
 const FORGET: Duration = Duration::from_secs(3600);
 
-/// Messages that are taken before something is written.
+/// Events that are taken before some are written.
 const BATCH: usize = 1_024;
-
-/// Pieces of work that wait for better times; the oldest gives way.
-const WORK: usize = 256;
 
 /// Takes messages and writes.
 pub(super) struct Writer {
     database: Database,
-    messages: Receiver<Message>,
     shared: Arc<Shared>,
-    last_seq: u64,
-    work: VecDeque<Box<dyn Work>>,
-    barriers: Vec<SyncSender<bool>>,
-    flush_at: Instant,
+    numbers: Numbers,
+    /// Who waits for an answer.
+    flushes: Vec<SyncSender<bool>>,
     forget_at: Instant,
-    /// Not before then, while the ledger can't be written.
-    retry_at: Option<Instant>,
-    complained: Option<Instant>,
-    /// Of the last attempt.
-    deadline: Option<Instant>,
 }
 
 impl Writer {
-    /// A writer of the ledger in `directory`, and the alerts that are open there.
+    /// A writer of the ledger in `directory`, and the alerts that are open there. Where it can't be opened, that is tried again.
     pub(super) fn new(
         directory: &Path,
-        settings: Settings,
-        messages: Receiver<Message>,
+        settings: LedgerSettings,
+        numbers: Numbers,
         shared: Arc<Shared>,
     ) -> (Writer, Vec<Alert>) {
-        let now = Instant::now();
         let mut writer = Writer {
             database: Database::new(directory, settings, Arc::clone(&shared)),
-            messages,
             shared,
-            last_seq: 0,
-            work: VecDeque::new(),
-            barriers: Vec::new(),
-            flush_at: now,
-            forget_at: now,
-            retry_at: None,
-            complained: None,
-            deadline: None,
+            numbers,
+            flushes: Vec::new(),
+            forget_at: Instant::now(),
         };
-        let open_alerts =
-            writer.open().and_then(|()| writer.database.open_alerts()).unwrap_or_else(|error| {
-                writer.fail(&error);
-                Vec::new()
-            });
+        // The thread's first attempt says what is wrong.
+        let open_alerts = writer.open().and_then(|()| writer.database.open_alerts()).unwrap_or_default();
         writer.database.account();
         (writer, open_alerts)
     }
 
-    /// Until it is told to stop. Gives the events that could not be written.
-    pub(super) fn run(mut self) -> Vec<Unwritten> {
-        loop {
-            let running = self.listen();
-            self.write(!running || !self.barriers.is_empty());
-            self.database.account();
-            if !running {
-                return self.finish();
-            }
-        }
+    /// What could not be written, of what was taken and of `messages` that were not.
+    pub(super) fn left(mut self, messages: Vec<Message>) -> Vec<Unwritten> {
+        messages.into_iter().for_each(|message| self.take(message));
+        let mut left = Vec::new();
+        self.shared.each(|unwritten| left.push(unwritten.clone()));
+        left
     }
 
-    /// Waits for messages and takes them; whether there will be more.
-    fn listen(&mut self) -> bool {
-        let due = match self.retry_at {
-            Some(retry_at) => retry_at,
-            None if self.work.is_empty() => self.forget_at,
-            None => self.flush_at,
-        };
-        let first = match self.messages.recv_timeout(due.saturating_duration_since(Instant::now())) {
-            Ok(message) => message,
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
-        };
-        let (mut running, mut taken) = (self.handle(first), 1);
-        while running && taken < BATCH {
-            let Ok(message) = self.messages.try_recv() else { break };
-            running = self.handle(message);
-            taken += 1;
-        }
-        running
-    }
-
-    /// Does what a message asks, or notes it; whether there will be more.
-    fn handle(&mut self, message: Message) -> bool {
+    /// Does what a message asks, or notes it.
+    fn take(&mut self, message: Message) {
         match message {
-            Message::Event(alert) => {
-                self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
-                self.take(*alert);
-            }
+            Message::Event { seq, alert } => self.record(seq, *alert),
             Message::Delivered { sink, seq } => {
                 self.shared.delivered(sink, seq);
                 self.database.delivered(sink, seq);
             }
-            Message::Work(work) => {
-                self.shared.stats.waiting.fetch_sub(1, Ordering::Relaxed);
-                self.take_work(work);
-            }
-            Message::Barrier(answer) => self.barriers.push(answer),
-            Message::Stop { deadline } => {
-                self.deadline = Some(deadline);
-                return false;
-            }
+            Message::Flush(answer) => self.flushes.push(answer),
         }
-        true
     }
 
-    fn take(&mut self, alert: Alert) {
+    fn record(&mut self, seq: u64, alert: Alert) {
         let line = match serde_json::to_string(&alert) {
             Ok(line) => line,
             Err(error) => {
@@ -157,11 +82,7 @@ impl Writer {
                 return;
             }
         };
-        // The time makes sure that a number is not used again by a daemon that could not write down that it had been.
-        self.last_seq = (self.last_seq + 1).max(Timestamp::now().0 / 1_000);
-        if let Some(Unwritten { event: _, sinks }) =
-            self.shared.push(Event { seq: self.last_seq, alert, line })
-        {
+        if let Some(Unwritten { event: _, sinks }) = self.shared.push(Event { seq, alert, line }) {
             self.shared.stats.lost.fetch_add(1, Ordering::Relaxed);
             for sink in sinks {
                 self.shared.stats.sinks[sink].dropped.fetch_add(1, Ordering::Relaxed);
@@ -169,41 +90,9 @@ impl Writer {
         }
     }
 
-    fn take_work(&mut self, work: Box<dyn Work>) {
-        if self.work.is_empty() {
-            self.flush_at = Instant::now() + FLUSH;
-        } else if self.work.len() == WORK
-            && let Some(oldest) = self.work.pop_front()
-        {
-            oldest.lost();
-        }
-        self.work.push_back(work);
-    }
-
-    /// Writes what is due, or all of it if it is `urged`, and answers who waits for that.
-    fn write(&mut self, urged: bool) {
-        if !urged && self.retry_at.is_some_and(|retry_at| Instant::now() < retry_at) {
-            return;
-        }
-        let outcome = self.try_write(urged);
-        match &outcome {
-            Ok(()) => self.recover(),
-            Err(error) => self.fail(error),
-        }
-        // Whoever is answered finds the figures as they are by then.
-        self.database.account();
-        for answer in self.barriers.drain(..) {
-            // Whoever asked may have lost interest.
-            let _ = answer.try_send(outcome.is_ok());
-        }
-    }
-
-    fn try_write(&mut self, urged: bool) -> Result<(), Error> {
+    fn write(&mut self) -> Result<(), Error> {
         self.open()?;
         self.database.write_events()?;
-        if urged || Instant::now() >= self.flush_at {
-            self.database.write_work(&mut self.work)?;
-        }
         if Instant::now() >= self.forget_at {
             self.database.forget()?;
             self.forget_at = Instant::now() + FORGET;
@@ -213,44 +102,65 @@ impl Writer {
 
     fn open(&mut self) -> Result<(), Error> {
         if self.database.open()? {
-            self.last_seq = self.last_seq.max(self.database.last_seq()?);
+            self.numbers.rise(self.database.last_seq()?);
         }
         Ok(())
     }
+}
 
-    fn recover(&mut self) {
-        self.retry_at = None;
-        self.shared.recovered();
-        if self.complained.take().is_some() {
-            tracing::info!("the ledger can be written again");
+impl Work for Writer {
+    type Item = Message;
+    type Error = Error;
+
+    fn arrived(&mut self, waiting: &mut Waiting<Message>) {
+        let is_failing = self.shared.is_failing();
+        let mut has_events = false;
+        while is_failing || self.shared.len() < BATCH {
+            let Some(message) = waiting.take() else { break };
+            has_events |= matches!(message, Message::Event { .. });
+            self.take(message);
+        }
+        // While nothing can be written, sinks deliver from memory.
+        if is_failing && has_events {
+            self.database.account();
+            self.shared.wake_sinks();
         }
     }
 
-    fn fail(&mut self, error: &Error) {
-        self.retry_at = Some(Instant::now() + RETRY);
-        self.shared.stats.errors.fetch_add(1, Ordering::Relaxed);
-        self.shared.failed();
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "cannot write the ledger; alerts go out all the same, from memory: make room or see to the disk"
-            );
-        }
+    fn due(&mut self, waiting: &Waiting<Message>, now: Instant) -> Option<Instant> {
+        let is_urgent = !waiting.is_empty()
+            || !self.flushes.is_empty()
+            || self.shared.len() > 0
+            || !self.database.is_settled();
+        Some(if is_urgent { now } else { self.forget_at })
     }
 
-    /// Tries until the deadline; then nothing more will be written.
-    fn finish(&mut self) -> Vec<Unwritten> {
-        while self.retry_at.is_some()
-            && self.deadline.is_some_and(|deadline| Instant::now() + LAST_RETRY < deadline)
-        {
-            thread::sleep(LAST_RETRY);
-            self.write(true);
+    fn attempt(&mut self, _: &mut Waiting<Message>, _: bool) -> Attempt<Error> {
+        let outcome = self.write();
+        match &outcome {
+            Ok(()) => self.shared.recovered(),
+            Err(_) => {
+                self.shared.stats.errors.fetch_add(1, Ordering::Relaxed);
+                self.shared.failed();
+            }
         }
-        self.work.drain(..).for_each(|work| work.lost());
-        let mut lost = Vec::new();
-        self.shared.each(|unwritten| lost.push(unwritten.clone()));
-        self.shared.stats.lost.fetch_add(lost.len() as u64, Ordering::Relaxed);
-        lost
+        // Whoever is answered finds the figures as they are by then.
+        self.database.account();
+        for answer in self.flushes.drain(..) {
+            // Whoever asked may have lost interest.
+            let _ = answer.try_send(outcome.is_ok());
+        }
+        outcome.map_or_else(Attempt::failed, |()| Attempt::Done)
+    }
+
+    fn complain(&mut self, error: &Error) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "cannot write the ledger; alerts go out all the same, from memory: make room or see to the disk"
+        );
+    }
+
+    fn recovered(&mut self) {
+        tracing::info!("the ledger can be written again");
     }
 }

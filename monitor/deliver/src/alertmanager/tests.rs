@@ -21,7 +21,7 @@ fn events(alerts: &[&Alert]) -> Vec<Arc<Event>> {
     alerts.iter().enumerate().map(event).map(Arc::new).collect()
 }
 
-fn ends(told: &[Told]) -> Vec<(&str, Timestamp)> {
+fn ends(told: &[PostableAlert]) -> Vec<(&str, Timestamp)> {
     told.iter().map(|told| (told.labels["severity"].as_str(), told.ends_at)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::sink::{Error, Sink};
+use super::sink::{LogError, Sink};
 
 /// Writes alerts to a [`Sink`] as JSON lines.
 pub struct AlertLog {
@@ -30,7 +30,7 @@ impl AlertLog {
     }
 
     /// Writes everything, and tells whether every line reached its file.
-    pub fn finish(self) -> Result<(), Error> {
+    pub fn finish(self) -> Result<(), LogError> {
         self.sink.finish()
     }
 }

@@ -19,7 +19,7 @@ use rollcall_http::{Exchange, Version};
 
 use super::{
     json::{self, Clock},
-    sink::{Error, Sink},
+    sink::{LogError, Sink},
 };
 
 /// Lines are handed over when this much has gathered: one write for some 200 lines.
@@ -78,7 +78,7 @@ impl ExchangeLog {
     }
 
     /// Writes everything, and tells whether every line reached its file.
-    pub fn finish(mut self) -> Result<(), Error> {
+    pub fn finish(mut self) -> Result<(), LogError> {
         self.hand_over();
         self.sink.finish()
     }

@@ -13,7 +13,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use super::sink::{Error, Sink, Stats, lines_in};
+use super::sink::{LogError, LogStats, Sink, lines_in};
 
 /// Logs hold addresses and account numbers: the group may read them (log shippers), others may not.
 const LOG_MODE: u32 = 0o640;
@@ -27,7 +27,7 @@ pub struct LineFile {
     kind: Kind,
     /// The file ends in the middle of a line.
     torn: bool,
-    stats: Arc<Stats>,
+    stats: Arc<LogStats>,
     /// The last error, kept for the report at the end.
     error: Option<io::Error>,
 }
@@ -49,14 +49,14 @@ pub struct Stopped {
 
 impl LineFile {
     /// Opens `path` for appending, creating it if need be; `-` is stdout.
-    pub fn open(path: &Path) -> Result<LineFile, Error> {
+    pub fn open(path: &Path) -> Result<LineFile, LogError> {
         let name = if path == Path::new("-") { "stdout".to_owned() } else { path.display().to_string() };
         match open(path) {
             Ok((file, kind, torn)) => {
                 let path = path.to_owned();
                 Ok(LineFile { path, name, file, kind, torn, stats: Arc::default(), error: None })
             }
-            Err(source) => Err(Error::Open { path: name, source }),
+            Err(source) => Err(LogError::Open { path: name, source }),
         }
     }
 
@@ -66,7 +66,7 @@ impl LineFile {
     }
 
     /// What became of the lines, for the metrics.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<LogStats> {
         Arc::clone(&self.stats)
     }
 
@@ -121,10 +121,10 @@ impl LineFile {
     }
 
     /// Whether every line was written.
-    pub fn outcome(self) -> Result<(), Error> {
+    pub fn outcome(self) -> Result<(), LogError> {
         match self.stats.dropped.load(Ordering::Relaxed) {
             0 => Ok(()),
-            lines => Err(Error::Lost { path: self.name, lines, source: self.error }),
+            lines => Err(LogError::Lost { path: self.name, lines, source: self.error }),
         }
     }
 
@@ -162,7 +162,7 @@ impl Sink for LineFile {
         buffer.clear();
     }
 
-    fn finish(self: Box<Self>) -> Result<(), Error> {
+    fn finish(self: Box<Self>) -> Result<(), LogError> {
         self.outcome()
     }
 }

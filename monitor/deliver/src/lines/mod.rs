@@ -15,4 +15,4 @@ pub use alert_log::AlertLog;
 pub use exchange_log::{ExchangeLog, Record};
 pub use line_file::{LineFile, Stopped};
 pub use queue::{Queue, Reopen};
-pub use sink::{Error, Sink, Stats};
+pub use sink::{LogError, LogStats, Sink};

@@ -3,37 +3,41 @@
 //! Capture never waits for a disk: handing over is moving one buffer into a channel. When the file takes nothing
 //! (a full disk), the writer keeps what it has and tries again each second, and the queue absorbs what comes
 //! meanwhile; only when the queue is full are lines dropped, and counted. So an outage shorter than the queue loses
-//! nothing. At the end everything queued is written, or counted as lost after one last attempt.
+//! nothing. At the end everything queued is written, or counted as lost after one last attempt; so it is where the other end
+//! takes nothing for ten seconds, as a pipe that nobody reads.
 
 use std::{
+    io,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::Ordering,
         mpsc::{self, Receiver, Sender},
     },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
+use rollcall_queue::{Attempt, End, Left, Pause, QueueSettings, Running, Waiting, Work};
+
 use super::{
     line_file::{LineFile, Stopped},
-    sink::{Error, Sink, Stats, lines_in},
+    sink::{LogError, LogStats, Sink, lines_in},
 };
 
 /// How long the writer waits before it tries a file again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A file that stays full is told about this often.
-const COMPLAIN: Duration = Duration::from_secs(60);
+/// A file that takes no lines for so long when everything is to end, and gives no error either, is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Hands lines to a thread that writes them.
 pub struct Queue {
-    messages: Sender<Message>,
+    queue: rollcall_queue::Queue<Message>,
     spare: Receiver<Vec<u8>>,
-    limit: u64,
-    stats: Arc<Stats>,
-    stopping: Arc<AtomicBool>,
-    writer: JoinHandle<LineFile>,
+    stats: Arc<LogStats>,
+    /// Lines that were handed over.
+    taken: u64,
+    path: String,
+    writer: Running<Writer>,
 }
 
 enum Message {
@@ -41,134 +45,141 @@ enum Message {
     Lines(Vec<u8>),
     /// The file was rotated: what comes now goes to the one that has its name.
     Reopen,
-    End,
 }
 
 /// Has the file of a queue opened anew.
 #[derive(Clone)]
-pub struct Reopen(Sender<Message>);
+pub struct Reopen(rollcall_queue::Queue<Message>);
 
 impl Reopen {
     /// Lines that were handed over before go to the old file, those that come now to the new one.
     pub fn reopen(&self) {
-        // Nobody listens once the queue is finished.
-        let _ = self.0.send(Message::Reopen);
+        // Nobody takes it once the queue is finished.
+        let _ = self.0.push(Message::Reopen, 0);
     }
 }
 
 impl Queue {
     /// Starts the writer of `file`. At most `limit` bytes wait for it.
-    pub fn new(file: LineFile, limit: u64) -> Result<Queue, Error> {
+    pub fn new(file: LineFile, limit: u64) -> Result<Queue, LogError> {
         let path = file.name().to_owned();
         let stats = file.stats();
-        let stopping = Arc::new(AtomicBool::new(false));
-        let (messages, receiver) = mpsc::channel();
         let (used, spare) = mpsc::channel();
-        let writer = Writer { file, stopping: Arc::clone(&stopping), complained: None };
-        let writer = thread::Builder::new()
-            .name("log".to_owned())
-            .spawn(move || writer.run(receiver, used))
-            .map_err(|source| Error::Thread { path, source })?;
-        Ok(Queue { messages, spare, limit, stats, stopping, writer })
+        let settings = QueueSettings {
+            name: "log".to_owned(),
+            limit,
+            used: Arc::clone(&stats.queued),
+            pause: Pause::Fixed(RETRY),
+            last_pause: None,
+        };
+        let writer = Running::start(settings, Writer { file, written: 0, used })
+            .map_err(|source| LogError::Thread { path: path.clone(), source })?;
+        Ok(Queue { queue: writer.queue(), spare, stats, taken: 0, path, writer })
     }
 
     /// What has its file opened anew.
     pub fn reopen(&self) -> Reopen {
-        Reopen(self.messages.clone())
+        Reopen(self.queue.clone())
+    }
+
+    /// Writes everything, unless the file takes nothing for `patience`.
+    fn finish_within(self, patience: Duration) -> Result<(), LogError> {
+        let Queue { queue: _, spare: _, stats, taken, path, writer } = self;
+        match writer.finish(None, patience) {
+            Ok(Left { work: Writer { mut file, mut written, used: _ }, items, error }) => {
+                let left = items.iter().map(|message| match message {
+                    Message::Lines(lines) => lines_in(&lines[std::mem::take(&mut written)..]),
+                    Message::Reopen => 0,
+                });
+                let left = left.sum();
+                file.give_up(left, error);
+                file.outcome()
+            }
+            Err(end) => {
+                let waiting = taken.saturating_sub(stats.written.load(Ordering::Relaxed));
+                let lines = stats.dropped.load(Ordering::Relaxed) + waiting;
+                let why = match end {
+                    End::Hangs => "it takes none, and gives no error",
+                    End::Panicked => "its writer panicked",
+                };
+                Err(LogError::Lost { path, lines, source: Some(io::Error::other(why)) })
+            }
+        }
     }
 }
 
 impl Sink for Queue {
     fn put(&mut self, buffer: &mut Vec<u8>, lines: u64) {
         let size = buffer.len() as u64;
-        if self.stats.queued.load(Ordering::Relaxed) + size > self.limit {
+        if !self.queue.has_room(size) {
             self.stats.dropped.fetch_add(lines, Ordering::Relaxed);
             buffer.clear();
             return;
         }
-        self.stats.queued.fetch_add(size, Ordering::Relaxed);
         let empty = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(buffer.capacity()));
         let full = std::mem::replace(buffer, empty);
-        if self.messages.send(Message::Lines(full)).is_err() {
+        match self.queue.push(Message::Lines(full), size) {
+            Ok(()) => self.taken += lines,
             // The writer is gone, which only a panic of its thread explains; `finish` tells.
-            self.stats.queued.fetch_sub(size, Ordering::Relaxed);
-            self.stats.dropped.fetch_add(lines, Ordering::Relaxed);
+            Err(_) => drop(self.stats.dropped.fetch_add(lines, Ordering::Relaxed)),
         }
     }
 
-    fn finish(self: Box<Self>) -> Result<(), Error> {
-        let Queue { messages, spare: _, limit: _, stats, stopping, writer } = *self;
-        // Without the writer there is its panic to tell of, below.
-        let _ = messages.send(Message::End);
-        stopping.store(true, Ordering::Release);
-        writer.thread().unpark();
-        match writer.join() {
-            Ok(file) => file.outcome(),
-            Err(_) => Err(Error::Lost {
-                path: "(its writer panicked)".to_owned(),
-                lines: stats.dropped.load(Ordering::Relaxed),
-                source: None,
-            }),
-        }
+    fn finish(self: Box<Self>) -> Result<(), LogError> {
+        (*self).finish_within(PATIENCE)
     }
 }
 
 struct Writer {
     file: LineFile,
-    stopping: Arc<AtomicBool>,
-    complained: Option<Instant>,
+    /// Bytes of the first lines that wait which are in the file already.
+    written: usize,
+    /// Takes buffers back.
+    used: Sender<Vec<u8>>,
 }
 
-impl Writer {
-    fn run(mut self, messages: Receiver<Message>, used: Sender<Vec<u8>>) -> LineFile {
-        let stats = self.file.stats();
-        for message in messages {
-            match message {
-                Message::Lines(mut lines) => {
-                    self.write(&lines);
-                    stats.queued.fetch_sub(lines.len() as u64, Ordering::Relaxed);
-                    lines.clear();
-                    // Nobody takes it any more once the queue is finished.
-                    drop(used.send(lines));
+impl Work for Writer {
+    type Item = Message;
+    type Error = io::Error;
+
+    fn due(&mut self, waiting: &Waiting<Message>, now: Instant) -> Option<Instant> {
+        (!waiting.is_empty()).then_some(now)
+    }
+
+    fn attempt(&mut self, waiting: &mut Waiting<Message>, _: bool) -> Attempt<io::Error> {
+        match waiting.first() {
+            Some(Message::Lines(lines)) => {
+                if let Err(Stopped { written, error }) = self.file.write(&lines[self.written..]) {
+                    self.written += written;
+                    return Attempt::failed(error);
                 }
-                Message::Reopen => self.reopen(),
-                Message::End => break,
+                self.written = 0;
             }
-        }
-        self.file
-    }
-
-    fn reopen(&mut self) {
-        if let Err(error) = self.file.reopen() {
-            tracing::error!(log = self.file.name(), %error, "cannot open the log anew: lines go on to the old file");
-        }
-    }
-
-    fn write(&mut self, chunk: &[u8]) {
-        let mut rest = chunk;
-        while let Err(Stopped { written, error }) = self.file.write(rest) {
-            rest = &rest[written..];
-            self.complain(&error);
-            if self.stopping.load(Ordering::Acquire) {
-                self.file.give_up(lines_in(rest), Some(error));
-                return;
+            Some(Message::Reopen) => {
+                if let Err(error) = self.file.reopen() {
+                    tracing::error!(log = self.file.name(), %error, "cannot open the log anew: lines go on to the old file");
+                }
             }
-            thread::park_timeout(RETRY);
+            None => {}
         }
-        if self.complained.take().is_some() {
-            tracing::info!(log = self.file.name(), "the log takes lines again");
+        if let Some(Message::Lines(mut lines)) = waiting.take() {
+            lines.clear();
+            // Nobody takes it any more once the queue is finished.
+            drop(self.used.send(lines));
         }
+        Attempt::Done
     }
 
-    fn complain(&mut self, error: &std::io::Error) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
-            tracing::error!(
-                log = self.file.name(),
-                %error,
-                "cannot write to the log; lines wait in memory and are dropped when the queue is full: make room"
-            );
-        }
+    fn complain(&mut self, error: &io::Error) {
+        tracing::error!(
+            log = self.file.name(),
+            %error,
+            "cannot write to the log; lines wait in memory and are dropped when the queue is full: make room"
+        );
+    }
+
+    fn recovered(&mut self) {
+        tracing::info!(log = self.file.name(), "the log takes lines again");
     }
 }
 
@@ -211,6 +222,21 @@ mod tests {
         let content = |path| std::fs::read_to_string(path).unwrap_or_default();
         // The first line may have been written before or after the file got its other name: it is the same file.
         assert_eq!((content(&old), content(&path)), ("one\n".to_owned(), "two\n".to_owned()));
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_keeps_nobody_from_stopping() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _reader = std::fs::File::options().read(true).write(true).open(&path).unwrap();
+        let mut queue = Queue::new(LineFile::open(&path).unwrap(), 1 << 20).unwrap();
+        let line = [&[b'x'; 1_023][..], b"\n"].concat();
+        queue.put(&mut line.repeat(256), 256);
+        let written = Arc::clone(&queue.stats);
+        let error = queue.finish_within(Duration::ZERO).unwrap_err();
+        assert_eq!(error.to_string(), format!("log {} lost 256 line(s)", path.display()));
+        assert_eq!(written.written.load(Ordering::Relaxed), 0, "they were one write");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rollcall_metrics::Samples;
@@ -14,12 +17,12 @@ pub trait Sink: Send {
     fn put(&mut self, buffer: &mut Vec<u8>, lines: u64);
 
     /// Writes everything taken so far, and tells whether every line reached its file.
-    fn finish(self: Box<Self>) -> Result<(), Error>;
+    fn finish(self: Box<Self>) -> Result<(), LogError>;
 }
 
 /// A log that can't be opened, or that lost lines.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum LogError {
     #[error("open log {path}")]
     Open {
         path: String,
@@ -44,7 +47,7 @@ pub enum Error {
 
 /// What became of a log's lines. Shared between the engine's thread, the writer and the metrics.
 #[derive(Debug, Default)]
-pub struct Stats {
+pub struct LogStats {
     /// Lines written whole.
     pub written: AtomicU64,
     /// Lines that will never be written.
@@ -52,13 +55,13 @@ pub struct Stats {
     /// Failed attempts to write.
     pub errors: AtomicU64,
     /// Bytes handed over and not yet written.
-    pub queued: AtomicU64,
+    pub queued: Arc<AtomicU64>,
 }
 
-impl Stats {
+impl LogStats {
     /// Pushes the log's metrics under the label `log`.
     pub fn collect(&self, log: &str, samples: &mut Samples) {
-        let Stats { written, dropped, errors, queued } = self;
+        let LogStats { written, dropped, errors, queued } = self;
         samples.push(&rollcall_metrics::LOG_LINES, &[log], written.load(Ordering::Relaxed));
         samples.push(&rollcall_metrics::LOG_LINES_DROPPED, &[log], dropped.load(Ordering::Relaxed));
         samples.push(&rollcall_metrics::LOG_WRITE_ERRORS, &[log], errors.load(Ordering::Relaxed));

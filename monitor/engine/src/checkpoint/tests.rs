@@ -29,6 +29,26 @@ fn what_is_written_is_read() {
 }
 
 #[test]
+fn it_names_the_event_up_to_which_it_knows() {
+    let mut bytes = Vec::new();
+    Draft::of(&state(), key(1)).unwrap().up_to(1_790_000_000_123_456).write(&mut bytes).unwrap();
+    assert_eq!(read::<Vec<String>>(&bytes, key(1)), Ok(state()));
+    assert_eq!(event(&bytes), 1_790_000_000_123_456);
+    for length in 0..HEAD {
+        assert_eq!(event(&bytes[..length]), 0);
+    }
+    // The format before had no such place.
+    bytes[8..12].copy_from_slice(&WITHOUT_EVENT.to_le_bytes());
+    bytes.drain(HEAD - 8..HEAD);
+    let sealed = bytes.len() - 16;
+    let mut seal = key(1).seal();
+    seal.add(&bytes[..sealed]);
+    bytes[sealed..].copy_from_slice(&seal.finish());
+    assert_eq!(read::<Vec<String>>(&bytes, key(1)), Ok(state()));
+    assert_eq!(event(&bytes), 0);
+}
+
+#[test]
 fn each_way_to_be_wrong_has_its_error() {
     let bytes = written(&vec!["a", "b"]);
     let with = |at: usize, byte: u8| {

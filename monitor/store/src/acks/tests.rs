@@ -17,7 +17,7 @@ fn ledger(directory: &Path, alerts: &[Alert]) -> Ledger {
     for alert in alerts {
         ledger.handle().record(alert);
     }
-    assert!(ledger.handle().barrier().recv().unwrap());
+    assert!(ledger.handle().flush().recv().unwrap());
     ledger
 }
 
@@ -33,15 +33,15 @@ fn an_alert_is_taken_on_while_the_daemon_runs_and_when_it_does_not() {
     assert!(matches!(acknowledge(directory, "a", &acked("ada", None, 1)), Err(Error::Missing { .. })));
     let running = ledger(directory, &[alert("a1", AlertState::Open, 1), alert("b2", AlertState::Open, 2)]);
     let first = acked("ada", None, 5);
-    assert_eq!(acknowledge(directory, "a1", &first).unwrap(), Outcome::Acked("a1".to_owned()));
+    assert_eq!(acknowledge(directory, "a1", &first).unwrap(), AckOutcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(first.clone()), None]);
     // Again changes nothing; somebody else, or something else to say, does.
     let again = acknowledge(directory, "a", &acked("ada", None, 6)).unwrap();
-    assert_eq!(again, Outcome::Already("a1".to_owned(), first.clone()));
+    assert_eq!(again, AckOutcome::Already("a1".to_owned(), first.clone()));
     running.handle().record(&alert("a1", AlertState::Resolved, 7));
     running.finish(PATIENCE).unwrap();
     let second = acked("bob", Some("the auditor"), 8);
-    assert_eq!(acknowledge(directory, "a", &second).unwrap(), Outcome::Acked("a1".to_owned()));
+    assert_eq!(acknowledge(directory, "a", &second).unwrap(), AckOutcome::Acked("a1".to_owned()));
     assert_eq!(taken(directory), [Some(second.clone()), None]);
     let reader = Reader::open(directory).unwrap();
     let history: Vec<(u64, String, Acked)> =
@@ -59,10 +59,10 @@ fn ids_that_name_none_or_several_are_not_taken() {
         .finish(PATIENCE)
         .unwrap();
     let outcome = |id| acknowledge(directory, id, &acked("ada", None, 1)).unwrap();
-    assert_eq!(outcome("b"), Outcome::Unknown);
-    assert_eq!(outcome("a"), Outcome::Ambiguous);
+    assert_eq!(outcome("b"), AckOutcome::Unknown);
+    assert_eq!(outcome("a"), AckOutcome::Ambiguous);
     for pattern in ["%", "_1", "a_"] {
-        assert_eq!(outcome(pattern), Outcome::Unknown);
+        assert_eq!(outcome(pattern), AckOutcome::Unknown);
     }
     assert_eq!(taken(directory), [None, None]);
 }
@@ -76,7 +76,7 @@ fn who_took_on_a_warning_did_not_take_on_what_is_critical() {
     acknowledge(directory, "a1", &acked("ada", None, 5)).unwrap();
     let tell = |alert: Alert| {
         running.handle().record(&alert);
-        assert!(running.handle().barrier().recv().unwrap());
+        assert!(running.handle().flush().recv().unwrap());
         taken(directory)[0].is_some()
     };
     assert!(tell(severe(Severity::Warning, 2)));
@@ -98,7 +98,7 @@ fn acknowledged_alerts_are_told_when_that_has_changed() {
     acknowledge(directory.path(), "a1", &acked("ada", None, 5)).unwrap();
     assert_eq!(watch.changed(), Some(BTreeSet::from(["a1".to_owned()])));
     running.handle().record(&alert("a1", AlertState::Resolved, 7));
-    assert!(running.handle().barrier().recv().unwrap());
+    assert!(running.handle().flush().recv().unwrap());
     assert_eq!(watch.changed(), Some(BTreeSet::new()));
     running.finish(PATIENCE).unwrap();
 }

@@ -26,7 +26,7 @@ const ASIDE: usize = 3;
 
 /// The checkpoint can't be read, replaced or set aside.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum CheckpointError {
     #[error("read checkpoint {path}")]
     Read {
         path: PathBuf,
@@ -39,6 +39,8 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    #[error("write checkpoint {path}: it knows of alerts that the ledger does not have yet")]
+    Ahead { path: PathBuf },
     #[error("set checkpoint {path} aside")]
     SetAside {
         path: PathBuf,
@@ -71,8 +73,8 @@ impl CheckpointFile {
     }
 
     /// Reads it; `None` if there is none. What is larger than `most` is none of ours.
-    pub fn read(&self, most: u64) -> Result<Option<Vec<u8>>, Error> {
-        let failed = |source| Error::Read { path: self.path.clone(), source };
+    pub fn read(&self, most: u64) -> Result<Option<Vec<u8>>, CheckpointError> {
+        let failed = |source| CheckpointError::Read { path: self.path.clone(), source };
         // Neither what a link leads to, nor a pipe that nobody writes to.
         let file = match OpenOptions::new().read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK).open(&self.path)
         {
@@ -90,7 +92,7 @@ impl CheckpointFile {
     }
 
     /// Writes a new one beside it.
-    pub(super) fn draft(&self, draft: &Draft) -> Result<(), Error> {
+    pub(super) fn draft(&self, draft: &Draft) -> Result<(), CheckpointError> {
         let path = self.directory.join(DRAFT);
         let write = || {
             // Left behind by a daemon that was killed.
@@ -106,21 +108,21 @@ impl CheckpointFile {
         write().map_err(|source| {
             // It would take room from others on a full disk.
             drop(fs::remove_file(&path));
-            Error::Write { path: self.path.clone(), source }
+            CheckpointError::Write { path: self.path.clone(), source }
         })
     }
 
     /// Puts what was written in its place.
-    pub(super) fn replace(&self) -> Result<(), Error> {
+    pub(super) fn replace(&self) -> Result<(), CheckpointError> {
         let replaced = fs::rename(self.directory.join(DRAFT), &self.path).and_then(|()| self.sync());
-        replaced.map_err(|source| Error::Write { path: self.path.clone(), source })
+        replaced.map_err(|source| CheckpointError::Write { path: self.path.clone(), source })
     }
 
     /// Gives it a name that says `why` and when, which is returned. Of those there are, the latest few are kept.
-    pub fn set_aside(&self, why: &str, now: Timestamp) -> Result<PathBuf, Error> {
+    pub fn set_aside(&self, why: &str, now: Timestamp) -> Result<PathBuf, CheckpointError> {
         let at: String = now.to_string().chars().filter(|part| !"-:".contains(*part)).collect();
         let aside = self.directory.join(format!("{FILE}.{why}-{at}"));
-        let failed = |source| Error::SetAside { path: self.path.clone(), source };
+        let failed = |source| CheckpointError::SetAside { path: self.path.clone(), source };
         fs::rename(&self.path, &aside).and_then(|()| self.sync()).map_err(failed)?;
         let mut others = self.aside().map_err(failed)?;
         others.sort_by(|a, b| set_aside_at(b).cmp(&set_aside_at(a)));

@@ -12,7 +12,7 @@
 use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::Settings;
+use super::ExposureSettings;
 
 /// Alerts of which something is known.
 const INCIDENTS: u64 = 100_000;
@@ -34,7 +34,7 @@ pub(super) struct Removed {
 /// Keeps to the bounds.
 pub(super) fn enforce(
     connection: &mut Connection,
-    settings: &Settings,
+    settings: &ExposureSettings,
     now: Timestamp,
 ) -> rusqlite::Result<Removed> {
     let mut removed = Removed::default();
@@ -62,7 +62,7 @@ pub(super) fn enforce(
 }
 
 /// The alert that may have no more objects: while a sixteenth of the room or less is left, the one that has most of it.
-pub(super) fn full(connection: &Connection, settings: &Settings) -> rusqlite::Result<Option<u64>> {
+pub(super) fn full(connection: &Connection, settings: &ExposureSettings) -> rusqlite::Result<Option<u64>> {
     if used(connection)? <= settings.size - settings.size / 16 {
         return Ok(None);
     }

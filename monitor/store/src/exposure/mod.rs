@@ -9,7 +9,7 @@
 //! ```
 //!
 //! It has a database of its own beside that of alerts, `exposure.db` in the state directory: a flood of touches then keeps
-//! no alert waiting, and what it may take is the size of one file. Objects stand in blocks, a row for some hundred
+//! no alert waiting, and what it may take is the size of one file. ObjectMode stand in blocks, a row for some hundred
 //! of them, so that 37 million accounts of one client take some 300 MB.
 //!
 //! **The list says what it misses.** Whatever can't be written down is counted by client: what the queue had no room for,
@@ -43,14 +43,14 @@ pub use object::Object;
 pub use reader::{Found, Incident, Reader, Subject, Who};
 pub use reads::{Reads, Statuses};
 pub use recorder::Recorder;
-pub use stats::Stats;
+pub use stats::ExposureStats;
 
 /// The database, within the state directory.
 pub const FILE: &str = "exposure.db";
 
 /// What is kept of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Objects {
+pub enum ObjectMode {
     /// What they are.
     Plain,
     /// Their hashes, under the installation's key: who has a list of objects can tell which of them were read.
@@ -61,8 +61,8 @@ pub enum Objects {
 
 /// What is kept, and for how long.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    pub objects: Objects,
+pub struct ExposureSettings {
+    pub objects: ObjectMode,
     /// Bytes of the database.
     pub size: u64,
     /// An alert is forgotten when nothing of it has been touched for so long.
@@ -75,10 +75,10 @@ pub struct Settings {
     pub sampling: f64,
 }
 
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            objects: Objects::Plain,
+impl Default for ExposureSettings {
+    fn default() -> ExposureSettings {
+        ExposureSettings {
+            objects: ObjectMode::Plain,
             size: 1 << 30,
             age: Duration::from_secs(400 * 24 * 3600),
             recent: 4 << 20,

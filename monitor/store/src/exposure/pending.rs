@@ -6,7 +6,7 @@ use rollcall_attribute::{client::ClientKey, route::outcome};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 
 use super::{
-    Objects,
+    ObjectMode,
     object::Object,
     reads::Reads,
     touch::{self, Record},
@@ -30,7 +30,7 @@ pub struct NewIncident {
     pub opened_at: Timestamp,
     /// The earliest call that detection had counted.
     pub first_seen: Timestamp,
-    /// Objects that detection had counted, and up to when.
+    /// ObjectMode that detection had counted, and up to when.
     pub counted: u64,
     pub counted_at: Timestamp,
     /// Those that it knew by name.
@@ -112,7 +112,7 @@ struct Known {
 /// All that is to be written.
 #[derive(Debug)]
 pub struct Pending {
-    mode: Objects,
+    mode: ObjectMode,
     key: HashKey,
     open: HashMap<u64, Open>,
     known: HashMap<u64, Known>,
@@ -120,7 +120,7 @@ pub struct Pending {
     pub subjects: Vec<NewSubject>,
     pub figures: BTreeMap<u64, Figures>,
     pub objects: BTreeMap<(u64, Object), Reads>,
-    /// Objects that detection had counted and that have become known by name, by alert.
+    /// ObjectMode that detection had counted and that have become known by name, by alert.
     pub named: BTreeMap<u64, u64>,
     pub losses: BTreeMap<u64, f64>,
     pub resolved: Vec<(u64, Timestamp)>,
@@ -129,8 +129,8 @@ pub struct Pending {
 }
 
 impl Pending {
-    /// Nothing. Objects are kept as `mode` says and hashed with `key`; when touches take `most` bytes, it is full.
-    pub fn new(mode: Objects, key: HashKey, most: usize) -> Pending {
+    /// Nothing. ObjectMode are kept as `mode` says and hashed with `key`; when touches take `most` bytes, it is full.
+    pub fn new(mode: ObjectMode, key: HashKey, most: usize) -> Pending {
         Pending {
             most,
             mode,
@@ -236,7 +236,7 @@ impl Pending {
     }
 
     /// What is kept of objects.
-    pub fn mode(&self) -> Objects {
+    pub fn mode(&self) -> ObjectMode {
         self.mode
     }
 
@@ -285,9 +285,9 @@ impl Pending {
     }
 }
 
-fn object(mode: Objects, key: &HashKey, text: &str) -> Object {
+fn object(mode: ObjectMode, key: &HashKey, text: &str) -> Object {
     match mode {
-        Objects::Hashed => Object::hashed(text, key),
-        Objects::Plain | Objects::Off => Object::kept(text, key),
+        ObjectMode::Hashed => Object::hashed(text, key),
+        ObjectMode::Plain | ObjectMode::Off => Object::kept(text, key),
     }
 }

@@ -10,9 +10,8 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering,
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver},
     },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -29,12 +28,13 @@ use rollcall_detect::{
 use rollcall_engine::detection::Attributed;
 use rollcall_http::Exchange;
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_queue::{End, Left, Pause, Queue, Running};
 
 use super::{
-    Objects, Settings,
+    ExposureSettings, ObjectMode,
     pending::{Message, NewIncident, NewSubject},
     recent::Recent,
-    stats::{Stats, add},
+    stats::{ExposureStats, add},
     touch::{self, Call},
     watch::{Client, Place, Watch},
     writer::Writer,
@@ -51,11 +51,17 @@ const RESERVE: u64 = 1 << 20;
 const BATCH: usize = 32 << 10;
 const DELAY: Duration = Duration::from_millis(100);
 
+/// A disk that failed is tried again this often.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// One that does not answer when everything is to end is given up.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Decides what is written down.
 #[derive(Debug)]
 pub struct Recorder {
     key: HashKey,
-    objects: Objects,
+    objects: ObjectMode,
     sampling: f64,
     recent: Recent,
     watch: Watch,
@@ -72,12 +78,10 @@ pub struct Recorder {
     handed_over: Instant,
     /// When what is remembered may be gone through again.
     look_back_at: Instant,
-    /// Bytes that may wait.
-    queue: u64,
-    messages: Sender<Message>,
+    queue: Queue<Message>,
     spare: Receiver<Vec<u8>>,
-    stats: Arc<Stats>,
-    thread: JoinHandle<()>,
+    stats: Arc<ExposureStats>,
+    thread: Running<Writer>,
 }
 
 /// An alert that was open when the ledger was closed.
@@ -95,21 +99,23 @@ impl Recorder {
     /// the disk has is left to them.
     pub fn open(
         directory: &Path,
-        settings: Settings,
+        settings: ExposureSettings,
         key: HashKey,
         alerts: Option<Handle>,
     ) -> Result<Recorder, Error> {
-        let stats = Arc::<Stats>::default();
-        let (messages, receiver) = mpsc::channel();
+        let stats = Arc::<ExposureStats>::default();
         let (used, spare) = mpsc::channel();
-        let recent = if settings.objects == Objects::Off { 0 } else { settings.recent };
-        let (objects, sampling, queue) = (settings.objects, settings.sampling, TOUCHES + recent as u64);
-        let (writer, last, open) =
-            Writer::new(directory, settings, key, receiver, used, Arc::clone(&stats), alerts);
-        let thread = thread::Builder::new()
-            .name("exposure".to_owned())
-            .spawn(move || writer.run())
-            .map_err(|source| Error::Thread { source })?;
+        let recent = if settings.objects == ObjectMode::Off { 0 } else { settings.recent };
+        let (objects, sampling) = (settings.objects, settings.sampling);
+        let (writer, last, open) = Writer::new(directory, settings, key, used, Arc::clone(&stats), alerts);
+        let queue = rollcall_queue::QueueSettings {
+            name: "exposure".to_owned(),
+            limit: TOUCHES + recent as u64,
+            used: Arc::clone(&stats.queued),
+            pause: Pause::Fixed(RETRY),
+            last_pause: None,
+        };
+        let thread = Running::start(queue, writer).map_err(|source| Error::Thread { source })?;
         Ok(Recorder {
             key,
             objects,
@@ -125,8 +131,7 @@ impl Recorder {
             found: Vec::new(),
             handed_over: Instant::now(),
             look_back_at: Instant::now(),
-            queue,
-            messages,
+            queue: thread.queue(),
             spare,
             stats,
             thread,
@@ -134,12 +139,12 @@ impl Recorder {
     }
 
     /// What is kept of objects.
-    pub fn objects(&self) -> Objects {
+    pub fn objects(&self) -> ObjectMode {
         self.objects
     }
 
     /// What has been counted.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<ExposureStats> {
         Arc::clone(&self.stats)
     }
 
@@ -194,7 +199,7 @@ impl Recorder {
             for place in &found {
                 if !self.has_room() {
                     self.drop(place.subject);
-                } else if is_touch && self.objects != Objects::Off {
+                } else if is_touch && self.objects != ObjectMode::Off {
                     touch::push(&mut self.batch, place.subject, call, keys, objects.iter());
                 } else {
                     touch::push(&mut self.batch, place.subject, call, keys, std::iter::empty());
@@ -276,7 +281,7 @@ impl Recorder {
             opened_at: alert.scope.opened_at,
             counted: counted(alert),
             counted_at: alert.at,
-            samples: if self.objects == Objects::Off { Vec::new() } else { alert.sample_objects.clone() },
+            samples: if self.objects == ObjectMode::Off { Vec::new() } else { alert.sample_objects.clone() },
             first_seen: alert.figures.first_seen,
             sampling: self.sampling,
             lost_at: None,
@@ -328,12 +333,12 @@ impl Recorder {
     pub fn finish(mut self) {
         self.look_back();
         self.hand_over();
-        self.stats.stopping.store(true, Ordering::Release);
-        // It is gone only after a panic, of which the next line tells.
-        drop(self.messages);
-        self.thread.thread().unpark();
-        if self.thread.join().is_err() {
-            tracing::error!("the thread that writes down what was read panicked");
+        match self.thread.finish(None, PATIENCE) {
+            Ok(Left { work, items, error: _ }) => work.give_up(&items),
+            Err(End::Hangs) => {
+                tracing::error!("the disk does not answer: what was read last is not written down")
+            }
+            Err(End::Panicked) => tracing::error!("the thread that writes down what was read panicked"),
         }
     }
 
@@ -370,7 +375,7 @@ impl Recorder {
     }
 
     fn has_room(&self) -> bool {
-        self.stats.queued.load(Ordering::Relaxed) + (self.batch.len() as u64) < self.queue
+        self.queue.has_room(self.batch.len() as u64 + 1)
     }
 
     fn drop(&mut self, subject: u64) {
@@ -383,10 +388,8 @@ impl Recorder {
         if !self.batch.is_empty() {
             let empty = self.spare.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
             let full = std::mem::replace(&mut self.batch, empty);
-            let message = Message::Touches(full);
-            self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-            // The thread is gone only after a panic, of which `finish` tells.
-            let _ = self.messages.send(message);
+            // There was room, and the thread is gone only after a panic, of which `finish` tells.
+            self.send(Message::Touches(full));
         }
         if !self.dropped.is_empty() && self.has_room() {
             for (subject, touches) in std::mem::take(&mut self.dropped) {
@@ -395,13 +398,10 @@ impl Recorder {
         }
     }
 
-    /// Sends what is not touches; `false` if far too much waits already.
+    /// Hands a message over; `false` if far too much waits already.
     fn send(&self, message: Message) -> bool {
-        if self.stats.queued.load(Ordering::Relaxed) >= self.queue + RESERVE {
-            return false;
-        }
-        self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-        self.messages.send(message).is_ok()
+        let size = message.size();
+        self.queue.push_beyond(RESERVE, message, size).is_ok()
     }
 
     fn number(&mut self) -> u64 {

@@ -1,11 +1,14 @@
 //! What became of touches, and what is kept of them. Shared between the engine's thread, the ledger's, and the metrics.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use rollcall_metrics::Samples;
 
 #[derive(Debug, Default)]
-pub struct Stats {
+pub struct ExposureStats {
     /// Clients that are watched.
     pub watched: AtomicU64,
     /// Clients of alerts that are not, as too many are.
@@ -29,12 +32,10 @@ pub struct Stats {
     /// Failed attempts to write.
     pub errors: AtomicU64,
     /// Bytes that wait for the writer.
-    pub queued: AtomicU64,
-    /// Nothing more will come.
-    pub(super) stopping: AtomicBool,
+    pub queued: Arc<AtomicU64>,
 }
 
-impl Stats {
+impl ExposureStats {
     /// Pushes the metrics.
     pub fn collect(&self, samples: &mut Samples) {
         let get = |value: &AtomicU64| value.load(Ordering::Relaxed);

@@ -7,7 +7,7 @@ use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::{
-    Objects, Settings, blocks, bounds,
+    ExposureSettings, ObjectMode, blocks, bounds,
     object::Object,
     pending::{Figures, KEYS, NewIncident, NewSubject, Pending},
     reads::Reads,
@@ -20,7 +20,7 @@ use crate::{Error, open};
 /// Memory for pages: those that touches in random order keep coming back to.
 const CACHE_KIB: i64 = 16 << 10;
 
-/// Objects that are written before it is looked whether there still is room.
+/// ObjectMode that are written before it is looked whether there still is room.
 const CHUNK: usize = 4_096;
 
 /// How an alert's figures change.
@@ -29,7 +29,7 @@ pub(super) struct Change {
     pub objects: u64,
     pub bytes: i64,
     pub refused: u64,
-    /// Objects in blocks that could not be read, and are gone.
+    /// ObjectMode in blocks that could not be read, and are gone.
     pub damaged: u64,
 }
 
@@ -63,7 +63,7 @@ impl Store {
         self.connection.query_row(sql, (), |row| row.get(0))
     }
 
-    /// Objects in the database.
+    /// ObjectMode in the database.
     pub fn objects(&self) -> rusqlite::Result<u64> {
         self.connection.query_row("SELECT ifnull(sum(objects), 0) FROM incidents", (), |row| row.get(0))
     }
@@ -107,7 +107,7 @@ impl Store {
     pub fn write(
         &mut self,
         pending: &Pending,
-        settings: &Settings,
+        settings: &ExposureSettings,
         now: Timestamp,
     ) -> rusqlite::Result<Change> {
         let flush = self.flush + 1;
@@ -165,7 +165,11 @@ impl Store {
     }
 
     /// Keeps to the bounds of size and age.
-    pub fn bound(&mut self, settings: &Settings, now: Timestamp) -> rusqlite::Result<bounds::Removed> {
+    pub fn bound(
+        &mut self,
+        settings: &ExposureSettings,
+        now: Timestamp,
+    ) -> rusqlite::Result<bounds::Removed> {
         bounds::enforce(&mut self.connection, settings, now)
     }
 
@@ -307,13 +311,13 @@ fn change_subject(
     Ok(change)
 }
 
-impl Objects {
+impl ObjectMode {
     /// As in the table.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Objects::Plain => "plain",
-            Objects::Hashed => "hashed",
-            Objects::Off => "off",
+            ObjectMode::Plain => "plain",
+            ObjectMode::Hashed => "hashed",
+            ObjectMode::Off => "off",
         }
     }
 }

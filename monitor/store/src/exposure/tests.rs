@@ -15,6 +15,7 @@ use rollcall_attribute::{
 };
 use rollcall_detect::alert::{Alert, AlertState, Joined, Scope};
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_queue::{Left, Pause, Queue};
 use rusqlite::Connection;
 
 use super::{
@@ -76,7 +77,7 @@ fn touches<T: ToString>(subject: u64, at: u64, ids: impl IntoIterator<Item = T>)
 fn write(
     store: &mut Store,
     pending: &mut Pending,
-    settings: &Settings,
+    settings: &ExposureSettings,
     messages: impl IntoIterator<Item = Message>,
 ) {
     messages.into_iter().for_each(|message| pending.take(&message));
@@ -111,8 +112,8 @@ fn scattered(range: std::ops::Range<u64>) -> impl Iterator<Item = u64> {
 #[test]
 fn everything_adds_up_over_flushes_and_openings() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings::default();
-    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
+    let settings = ExposureSettings::default();
+    let mut pending = Pending::new(ObjectMode::Plain, key(), usize::MAX);
     let mut expected = BTreeMap::new();
     for round in 0..20 {
         // Each time as after a restart.
@@ -141,9 +142,9 @@ fn everything_adds_up_over_flushes_and_openings() {
 #[test]
 fn objects_of_several_clients_and_alerts_are_one_list_in_order() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings::default();
+    let settings = ExposureSettings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
+    let mut pending = Pending::new(ObjectMode::Plain, key(), usize::MAX);
     let token = ClientKey::parse("credential:bearer:000102030405060708090a0b0c0d0e0f").unwrap();
     let second_client = NewSubject { number: 12, incident: 1, client: Some(token) };
     let samples = vec!["3".to_owned(), "99".to_owned()];
@@ -195,9 +196,9 @@ fn objects_of_several_clients_and_alerts_are_one_list_in_order() {
 #[test]
 fn room_is_taken_from_who_has_most_and_never_below_an_equal_share() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings { size: 1 << 20, ..Settings::default() };
+    let settings = ExposureSettings { size: 1 << 20, ..ExposureSettings::default() };
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
+    let mut pending = Pending::new(ObjectMode::Plain, key(), usize::MAX);
     write(
         &mut store,
         &mut pending,
@@ -244,9 +245,9 @@ fn room_is_taken_from_who_has_most_and_never_below_an_equal_share() {
 #[test]
 fn what_is_too_old_goes_and_the_file_shrinks() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings::default();
+    let settings = ExposureSettings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
+    let mut pending = Pending::new(ObjectMode::Plain, key(), usize::MAX);
     let empty = store.size().unwrap();
     write(
         &mut store,
@@ -271,28 +272,35 @@ fn what_is_too_old_goes_and_the_file_shrinks() {
 
 /// A writer's thread on its own.
 struct Running {
-    messages: mpsc::Sender<Message>,
-    stats: Arc<Stats>,
-    thread: thread::JoinHandle<()>,
+    queue: Queue<Message>,
+    stats: Arc<ExposureStats>,
+    thread: rollcall_queue::Running<Writer>,
 }
 
 impl Running {
-    fn start(directory: &Path, settings: Settings) -> Running {
-        let stats = Arc::<Stats>::default();
-        let (messages, receiver) = mpsc::channel();
+    fn start(directory: &Path, settings: ExposureSettings) -> Running {
+        let stats = Arc::<ExposureStats>::default();
         let (used, _spare) = mpsc::channel();
-        let (writer, ..) = Writer::new(directory, settings, key(), receiver, used, Arc::clone(&stats), None);
-        Running { messages, stats, thread: thread::spawn(move || writer.run()) }
+        let (writer, ..) = Writer::new(directory, settings, key(), used, Arc::clone(&stats), None);
+        let settings = rollcall_queue::QueueSettings {
+            name: "exposure".to_owned(),
+            limit: u64::MAX >> 1,
+            used: Arc::clone(&stats.queued),
+            pause: Pause::Fixed(Duration::from_millis(10)),
+            last_pause: None,
+        };
+        let thread = rollcall_queue::Running::start(settings, writer).unwrap();
+        Running { queue: thread.queue(), stats, thread }
     }
 
     fn send(&self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
-            self.stats.queued.fetch_add(message.size(), Ordering::Relaxed);
-            self.messages.send(message).unwrap();
+            let size = message.size();
+            self.queue.push(message, size).unwrap();
         }
     }
 
-    fn wait(&self, what: &str, mut until: impl FnMut(&Stats) -> bool) {
+    fn wait(&self, what: &str, mut until: impl FnMut(&ExposureStats) -> bool) {
         let end = Instant::now() + Duration::from_secs(20);
         while !until(&self.stats) {
             assert!(Instant::now() < end, "gave up waiting for {what}");
@@ -301,8 +309,8 @@ impl Running {
     }
 
     fn stop(self) {
-        drop(self.messages);
-        self.thread.join().unwrap();
+        let Left { work, items, .. } = self.thread.finish(None, Duration::from_secs(20)).unwrap();
+        work.give_up(&items);
         assert_eq!(self.stats.queued.load(Ordering::Relaxed), 0);
     }
 }
@@ -310,7 +318,7 @@ impl Running {
 #[test]
 fn while_nothing_can_be_written_touches_wait_and_none_counts_twice() {
     let directory = tempfile::tempdir().unwrap();
-    let writer = Running::start(directory.path(), Settings::default());
+    let writer = Running::start(directory.path(), ExposureSettings::default());
     let other = Connection::open(directory.path().join(FILE)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     writer.send(opens(incident(1)));
@@ -334,7 +342,7 @@ fn while_nothing_can_be_written_touches_wait_and_none_counts_twice() {
 fn a_database_that_is_damaged_costs_the_past_and_not_the_present() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(FILE);
-    let writer = Running::start(directory.path(), Settings::default());
+    let writer = Running::start(directory.path(), ExposureSettings::default());
     writer.send(opens(incident(1)));
     writer.send([touches(1, 1, scattered(0..50_000))]);
     writer.wait("touches on disk", |stats| stats.touches.load(Ordering::Relaxed) == 50_000);
@@ -363,9 +371,9 @@ fn a_database_that_is_damaged_costs_the_past_and_not_the_present() {
 #[test]
 fn a_new_start_knows_what_was_open_and_how_long_nothing_was_watched() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = Settings::default();
+    let settings = ExposureSettings::default();
     let mut store = Store::open(directory.path()).unwrap();
-    let mut pending = Pending::new(Objects::Plain, key(), usize::MAX);
+    let mut pending = Pending::new(ObjectMode::Plain, key(), usize::MAX);
     let resolved = Message::Resolved { incident: 2, at: second(400) };
     let messages = opens(incident(1)).into_iter().chain(opens(incident(2))).chain([resolved]);
     write(&mut store, &mut pending, &settings, messages);
@@ -390,7 +398,7 @@ fn a_new_start_knows_what_was_open_and_how_long_nothing_was_watched() {
 #[test]
 fn what_a_client_read_on_every_route_of_its_alert_is_written_down() {
     let directory = tempfile::tempdir().unwrap();
-    let mut recorder = Recorder::open(directory.path(), Settings::default(), key(), None).unwrap();
+    let mut recorder = Recorder::open(directory.path(), ExposureSettings::default(), key(), None).unwrap();
     let route = |number: u64| -> Arc<str> { format!("GET /v{number}/customers/{{id}}").into() };
     let read = |recorder: &mut Recorder, client: u64, number: u64, object: &str| {
         let clients = Clients::new(std::net::Ipv4Addr::from_bits(client as u32).into(), &[]);

@@ -46,7 +46,7 @@ pub fn push<'a>(
     out.push(keys.len() as u8);
     keys.iter().for_each(|key| push_key(out, key));
     for object in objects {
-        // Objects are shorter: see `Object::kept`.
+        // TouchedObjects are shorter: see `Object::kept`.
         let object = &object.as_bytes()[..object.len().min(usize::from(u16::MAX))];
         out.extend_from_slice(&(object.len() as u16).to_le_bytes());
         out.extend_from_slice(object);
@@ -78,7 +78,7 @@ impl<'a> Record<'a> {
     }
 
     /// The client keys, and what the record has of objects.
-    pub fn parts(self) -> (Vec<ClientKey>, Objects<'a>) {
+    pub fn parts(self) -> (Vec<ClientKey>, TouchedObjects<'a>) {
         let count = usize::from(self.0.get(HEAD - 1).copied().unwrap_or(0));
         let mut rest = self.0.get(HEAD..).unwrap_or_default();
         let mut keys = Vec::with_capacity(count);
@@ -88,7 +88,7 @@ impl<'a> Record<'a> {
                 None => rest = &[],
             }
         }
-        (keys, Objects(rest))
+        (keys, TouchedObjects(rest))
     }
 
     /// Appends the record with another tag.
@@ -105,9 +105,9 @@ impl<'a> Record<'a> {
 
 /// The objects of a record.
 #[derive(Clone, Copy, Debug)]
-pub struct Objects<'a>(&'a [u8]);
+pub struct TouchedObjects<'a>(&'a [u8]);
 
-impl<'a> Iterator for Objects<'a> {
+impl<'a> Iterator for TouchedObjects<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {

@@ -6,27 +6,23 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, RecvTimeoutError, Sender},
-    },
-    thread,
+    sync::{Arc, atomic::Ordering, mpsc::Sender},
     time::{Duration, Instant},
 };
 
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_queue::{Attempt, Waiting, Work};
 
 use super::{
-    Settings,
+    ExposureSettings,
     pending::{Message, NewIncident, NewSubject, Pending},
     recorder::OpenIncident,
-    stats::{Stats, add},
+    stats::{ExposureStats, add},
     store::Store,
 };
 use crate::{Error, Handle, open};
 
-/// Touches are written this often, and a disk that failed is tried again.
+/// Touches are written this often.
 const FLUSH: Duration = Duration::from_secs(1);
 
 /// Without touches, it is written this often that the daemon is alive, while an alert is open.
@@ -35,33 +31,30 @@ const ALIVE: Duration = Duration::from_secs(60);
 /// Without alerts, what is too old is looked for this often.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// A disk that takes nothing is told of this often.
-const COMPLAIN: Duration = Duration::from_secs(60);
-
 /// Takes messages and writes.
 pub(super) struct Writer {
     directory: PathBuf,
-    settings: Settings,
+    settings: ExposureSettings,
     store: Option<Store>,
     pending: Pending,
-    messages: Receiver<Message>,
+    /// Takes buffers back.
     used: Sender<Vec<u8>>,
-    stats: Arc<Stats>,
+    stats: Arc<ExposureStats>,
     /// They go first.
     alerts: Option<Handle>,
     flush_at: Instant,
-    complained: Option<Instant>,
+    /// Nothing more will come.
+    closing: bool,
 }
 
 impl Writer {
     /// A writer, the greatest number that its database knows, and the alerts that are open there.
     pub fn new(
         directory: &Path,
-        settings: Settings,
+        settings: ExposureSettings,
         key: HashKey,
-        messages: Receiver<Message>,
         used: Sender<Vec<u8>>,
-        stats: Arc<Stats>,
+        stats: Arc<ExposureStats>,
         alerts: Option<Handle>,
     ) -> (Writer, u64, Vec<OpenIncident>) {
         let mut writer = Writer {
@@ -69,32 +62,15 @@ impl Writer {
             pending: Pending::new(settings.objects, key, settings.pending),
             settings,
             store: None,
-            messages,
             used,
             stats,
             alerts,
             flush_at: Instant::now(),
-            complained: None,
+            closing: false,
         };
-        let (last, open) = writer.begin().unwrap_or_else(|error| {
-            writer.fail(&error);
-            (0, Vec::new())
-        });
+        // The thread's first attempt says what is wrong.
+        let (last, open) = writer.begin().unwrap_or_default();
         (writer, last, open)
-    }
-
-    /// Until nothing more will come.
-    pub fn run(mut self) {
-        loop {
-            let running = self.listen();
-            if !running || Instant::now() >= self.flush_at {
-                self.flush();
-            }
-            if !running {
-                self.give_up();
-                return;
-            }
-        }
     }
 
     fn begin(&mut self) -> Result<(u64, Vec<OpenIncident>), Error> {
@@ -125,62 +101,21 @@ impl Writer {
         Ok((last, open))
     }
 
-    /// Takes messages until it is time to write; whether there will be more.
-    fn listen(&mut self) -> bool {
-        loop {
-            let left = self.flush_at.saturating_duration_since(Instant::now());
-            if self.pending.is_full() {
-                // The queue is to wait as well. What can't be written at the end is lost.
-                if self.stats.stopping.load(Ordering::Acquire) {
-                    return false;
-                }
-                thread::park_timeout(left);
-                return true;
-            }
-            match self.messages.recv_timeout(left) {
-                Ok(message) => self.take(message),
-                Err(RecvTimeoutError::Timeout) => return true,
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-            if self.pending.is_full() && self.complained.is_none() {
-                self.flush_at = Instant::now();
-            }
-        }
-    }
-
-    fn take(&mut self, message: Message) {
-        if self.pending.is_empty() {
-            self.flush_at = self.flush_at.min(Instant::now() + FLUSH);
-        }
-        self.pending.take(&message);
-        self.stats.queued.fetch_sub(message.size(), Ordering::Relaxed);
-        if let Message::Touches(mut records) = message {
-            records.clear();
-            // Nobody takes it any more at the end.
-            drop(self.used.send(records));
-        }
-    }
-
-    fn flush(&mut self) {
-        let stopping = self.stats.stopping.load(Ordering::Acquire);
-        if !stopping && self.alerts.as_ref().is_some_and(Handle::is_failing) {
-            self.flush_at = Instant::now() + FLUSH;
-            // The operator has been told why.
-            add(&self.stats.errors, u64::from(!self.pending.is_empty()));
-            return;
-        }
-        match self.try_flush() {
-            Ok(()) => {
-                if self.complained.take().is_some() {
-                    tracing::info!("what was read can be written down again");
-                }
-                self.flush_at = Instant::now() + if self.pending.has_open() { ALIVE } else { IDLE };
-            }
-            Err(error) => self.fail(&error),
+    /// Nothing more will be written, of what was taken and of `messages` that were not.
+    pub fn give_up(mut self, messages: &[Message]) {
+        messages.iter().for_each(|message| self.pending.take(message));
+        let lost = self.pending.touches();
+        if lost > 0 {
+            add(&self.stats.dropped_disk, lost);
+            tracing::error!(touches = lost, "these touches of suspicious clients are not written down");
         }
     }
 
     fn try_flush(&mut self) -> Result<(), Error> {
+        if !self.closing && self.alerts.as_ref().is_some_and(Handle::is_failing) {
+            let failed = Error::AlertsFirst { path: self.directory.join(super::FILE) };
+            return if self.pending.is_empty() { Ok(()) } else { Err(failed) };
+        }
         self.store()?;
         let Writer { store, pending, settings, stats, .. } = self;
         let Some(store) = store else { return Ok(()) };
@@ -202,7 +137,7 @@ impl Writer {
                 stats.objects.fetch_sub(change.damaged, Ordering::Relaxed);
                 pending.written();
             }
-            Err(error) => return Err(self.mourn(error)),
+            Err(error) => return Err(self.set_aside_if_damaged(error)),
         }
         self.keep_bounds()
     }
@@ -219,7 +154,7 @@ impl Writer {
                 self.stats.size.store(size, Ordering::Relaxed);
                 Ok(())
             }
-            Err(error) => Err(self.mourn(error)),
+            Err(error) => Err(self.set_aside_if_damaged(error)),
         }
     }
 
@@ -235,7 +170,7 @@ impl Writer {
     }
 
     /// Sets the database aside if the error says that it is damaged; the next attempt begins a new one.
-    fn mourn(&mut self, error: rusqlite::Error) -> Error {
+    fn set_aside_if_damaged(&mut self, error: rusqlite::Error) -> Error {
         let Some(store) = &self.store else { unreachable!("there was a database to fail") };
         let failed = store.failed(error);
         if let Error::Write { source, .. } = &failed
@@ -254,28 +189,58 @@ impl Writer {
         }
         failed
     }
+}
 
-    fn fail(&mut self, error: &Error) {
-        self.flush_at = Instant::now() + FLUSH;
-        add(&self.stats.errors, 1);
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "cannot write down what is read; it waits in memory, and what does not fit is counted: make room or see to the disk"
-            );
+impl Work for Writer {
+    type Item = Message;
+    type Error = Error;
+
+    fn arrived(&mut self, waiting: &mut Waiting<Message>) {
+        // What there is no room for has the queue fill.
+        while !self.pending.is_full() {
+            let Some(message) = waiting.take() else { break };
+            if self.pending.is_empty() {
+                self.flush_at = self.flush_at.min(Instant::now() + FLUSH);
+            }
+            self.pending.take(&message);
+            if let Message::Touches(mut records) = message {
+                records.clear();
+                // Nobody takes it any more at the end.
+                drop(self.used.send(records));
+            }
         }
     }
 
-    /// Nothing more will be written.
-    fn give_up(mut self) {
-        while let Ok(message) = self.messages.try_recv() {
-            self.pending.take(&message);
+    fn due(&mut self, _: &Waiting<Message>, now: Instant) -> Option<Instant> {
+        if self.closing {
+            return (!self.pending.is_empty()).then_some(now);
         }
-        let lost = self.pending.touches();
-        if lost > 0 {
-            add(&self.stats.dropped_disk, lost);
-            tracing::error!(touches = lost, "these touches of suspicious clients are not written down");
+        Some(if self.pending.is_full() { now } else { self.flush_at })
+    }
+
+    fn attempt(&mut self, _: &mut Waiting<Message>, closing: bool) -> Attempt<Error> {
+        self.closing = closing;
+        match self.try_flush() {
+            Ok(()) => {
+                self.flush_at = Instant::now() + if self.pending.has_open() { ALIVE } else { IDLE };
+                Attempt::Done
+            }
+            Err(error) => {
+                add(&self.stats.errors, 1);
+                self.flush_at = Instant::now();
+                Attempt::failed(error)
+            }
         }
+    }
+
+    fn complain(&mut self, error: &Error) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "cannot write down what is read; it waits in memory, and what does not fit is counted: make room or see to the disk"
+        );
+    }
+
+    fn recovered(&mut self) {
+        tracing::info!("what was read can be written down again");
     }
 }

@@ -67,7 +67,7 @@ fn whom_somebody_has_taken_on_is_marked_until_it_becomes_severer_or_is_about_mor
     board.watch(AckWatch::new(directory.path()));
     let tell = |alert: Alert| {
         ledger.handle().record(&alert);
-        assert!(ledger.handle().barrier().recv().unwrap());
+        assert!(ledger.handle().flush().recv().unwrap());
         board.note(&alert);
         board.alerts(Timestamp(9)).alerts.iter().filter(|alert| alert.acked).count()
     };

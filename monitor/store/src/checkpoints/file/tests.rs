@@ -85,6 +85,6 @@ fn a_draft_that_is_not_whole_does_not_stay() {
     // Nothing can be removed that is a directory with something in it, nor written to.
     fs::create_dir_all(directory.path().join(DRAFT).join("x")).unwrap();
     let error = file.draft(&draft()).unwrap_err();
-    assert!(matches!(error, Error::Write { .. }), "{error}");
+    assert!(matches!(error, CheckpointError::Write { .. }), "{error}");
     assert_eq!(fs::read_to_string(file.path()).unwrap(), "the one before");
 }

@@ -17,7 +17,7 @@ use rollcall_engine::detection::Attributed;
 use rollcall_http::Exchange;
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_replay::access_log::Call;
-use rollcall_store::exposure::{Recorder, Settings, Stats};
+use rollcall_store::exposure::{ExposureSettings, ExposureStats, Recorder};
 use rollcall_tests::random::Random;
 
 /// Tables are keyed; with a fixed key, figures can be had again.
@@ -51,7 +51,7 @@ pub(super) const ID: &str = "4c5162c3863df409";
 /// The client, and what writes down what it reads.
 pub(super) struct Feed {
     recorder: Recorder,
-    stats: Arc<Stats>,
+    stats: Arc<ExposureStats>,
     random: Random,
     call: Call,
     clients: Clients,
@@ -62,10 +62,11 @@ pub(super) struct Feed {
 
 impl Feed {
     /// A client whose reads go to `directory`. `seed` chooses the accounts.
-    pub(super) fn start(directory: &Path, settings: Settings, seed: u64) -> Result<Feed> {
+    pub(super) fn start(directory: &Path, settings: ExposureSettings, seed: u64) -> Result<Feed> {
         let key = HashKey::new(KEY);
         // The breach is long past.
-        let mut recorder = Recorder::open(directory, Settings { age: Duration::MAX, ..settings }, key, None)?;
+        let mut recorder =
+            Recorder::open(directory, ExposureSettings { age: Duration::MAX, ..settings }, key, None)?;
         recorder.resume(&[], |_| true);
         let mut call = Call::new(BEGIN, "198.51.100.7".parse()?, b"GET", b"/v1/customers/1");
         call.header(b"Authorization", b"Bearer a-token-that-never-changes");

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use rollcall_store::exposure::{FILE, Settings};
+use rollcall_store::exposure::{ExposureSettings, FILE};
 use rollcall_tests::{daemon, process};
 
 use self::feed::Feed;
@@ -46,7 +46,11 @@ pub(crate) fn measure(accounts: u64, time: Duration) -> Result<Section> {
     figures.push(sustained("at the start", empty.path(), time, 1)?);
 
     eprintln!("rollcall-bench: reading {accounts} accounts …");
-    let mut feed = Feed::start(directory.path(), Settings { pending: LOADING, ..Settings::default() }, 2)?;
+    let mut feed = Feed::start(
+        directory.path(),
+        ExposureSettings { pending: LOADING, ..ExposureSettings::default() },
+        2,
+    )?;
     feed.open("GET /v1/customers/{id}", true)?;
     feed.load(accounts, None)?;
     let objects = feed.finish()?;
@@ -98,7 +102,7 @@ fn engine(time: Duration) -> Result<Vec<Figure>> {
         ("engine's thread: of this client", Some(("GET /v1/customers/{id}", true)), None),
     ] {
         let directory = tempfile::tempdir().context("create a directory for a ledger")?;
-        let mut feed = Feed::start(directory.path(), Settings::default(), 1)?;
+        let mut feed = Feed::start(directory.path(), ExposureSettings::default(), 1)?;
         if let Some((route, about_it)) = alert {
             feed.open(route, about_it)?;
         }
@@ -121,7 +125,7 @@ fn engine(time: Duration) -> Result<Vec<Figure>> {
 
 /// Touches a second that can be written on and on, without one being dropped.
 fn sustained(name: &str, directory: &Path, time: Duration, seed: u64) -> Result<Figure> {
-    let mut feed = Feed::start(directory, Settings::default(), seed)?;
+    let mut feed = Feed::start(directory, ExposureSettings::default(), seed)?;
     feed.open("GET /v1/customers/{id}", true)?;
     let started = Instant::now();
     let read = feed.load(u64::MAX, Some(time))?;
@@ -132,7 +136,7 @@ fn sustained(name: &str, directory: &Path, time: Duration, seed: u64) -> Result<
 
 /// What an attack takes that is a hundred times as fast as that of the breach.
 fn paced(directory: &Path, time: Duration) -> Result<Vec<Figure>> {
-    let mut feed = Feed::start(directory, Settings::default(), 5)?;
+    let mut feed = Feed::start(directory, ExposureSettings::default(), 5)?;
     let (started, cpu, written) = (Instant::now(), process::cpu(std::process::id())?, feed::written()?);
     while started.elapsed() < time {
         feed.burst(FAST / 10);

@@ -5,24 +5,24 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{self, Receiver, SyncSender},
+        mpsc::Receiver,
     },
-    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use rollcall_engine::checkpoint::Draft;
 use rollcall_metrics::Samples;
 use rollcall_model::time::Timestamp;
+use rollcall_queue::{Attempt, End, Pause, Queue, QueueSettings, Running, Waiting, Work};
 
-use super::{CheckpointFile, Error};
+use super::{CheckpointError, CheckpointFile};
 
-/// A checkpoint that can't be written is told of this often.
-const COMPLAIN: Duration = Duration::from_secs(60);
+/// A disk that does not answer when everything is to end is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was made of the checkpoint at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum Restored {
     /// There was none.
     None,
     /// All of it was taken up.
@@ -33,21 +33,21 @@ pub enum Outcome {
     SetAside,
 }
 
-impl Outcome {
+impl Restored {
     fn name(self) -> &'static str {
         match self {
-            Outcome::None => "none",
-            Outcome::Whole => "whole",
-            Outcome::InPart => "in_part",
-            Outcome::SetAside => "set_aside",
+            Restored::None => "none",
+            Restored::Whole => "whole",
+            Restored::InPart => "in_part",
+            Restored::SetAside => "set_aside",
         }
     }
 }
 
 /// How writing goes. Shared between the threads and the metrics. Times in nanoseconds.
 #[derive(Debug)]
-pub struct Stats {
-    restored: Outcome,
+pub struct CheckpointStats {
+    restored: Restored,
     /// As of when what is on disk is.
     as_of: AtomicU64,
     size: AtomicU64,
@@ -58,10 +58,10 @@ pub struct Stats {
     failing: AtomicBool,
 }
 
-impl Stats {
+impl CheckpointStats {
     /// Pushes the metrics.
     pub fn collect(&self, samples: &mut Samples) {
-        let Stats { restored, as_of, size, copying, writing, failures, failing: _ } = self;
+        let CheckpointStats { restored, as_of, size, copying, writing, failures, failing: _ } = self;
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let seconds = |number: &AtomicU64| load(number) as f64 / 1e9;
         samples.push(&rollcall_metrics::CHECKPOINT_TIMESTAMP, &[], seconds(as_of));
@@ -75,14 +75,12 @@ impl Stats {
 
 /// Hands what is known to a thread that writes it.
 #[derive(Debug)]
-pub struct Keeper {
-    jobs: SyncSender<Job>,
+pub struct CheckpointWriter {
+    queue: Queue<Job>,
     every: Duration,
     due: Instant,
-    /// There is one in memory.
-    busy: Arc<AtomicBool>,
-    stats: Arc<Stats>,
-    thread: JoinHandle<()>,
+    stats: Arc<CheckpointStats>,
+    thread: Running<Writer>,
 }
 
 /// One checkpoint to write.
@@ -93,17 +91,17 @@ struct Job {
     recorded: Receiver<bool>,
 }
 
-impl Keeper {
+impl CheckpointWriter {
     /// Starts the thread. A checkpoint is due each time that `every` has passed; `restored` tells what was made of the one
     /// before.
     pub fn start(
         file: CheckpointFile,
         every: Duration,
-        restored: Outcome,
+        restored: Restored,
         now: Timestamp,
-    ) -> Result<Keeper, Error> {
+    ) -> Result<CheckpointWriter, CheckpointError> {
         let number = || AtomicU64::new(0);
-        let stats = Arc::new(Stats {
+        let stats = Arc::new(CheckpointStats {
             restored,
             as_of: AtomicU64::new(now.0),
             size: number(),
@@ -112,26 +110,27 @@ impl Keeper {
             failures: number(),
             failing: AtomicBool::new(false),
         });
-        let busy = Arc::<AtomicBool>::default();
-        let (jobs, receiver) = mpsc::sync_channel(1);
-        let writer = Writer { file, stats: Arc::clone(&stats), complained: None };
-        let thread = {
-            let busy = Arc::clone(&busy);
-            let work = move || writer.run(&receiver, &busy);
-            let started = thread::Builder::new().name("checkpoint".to_owned()).spawn(work);
-            started.map_err(|source| Error::Thread { source })?
+        let settings = QueueSettings {
+            name: "checkpoint".to_owned(),
+            limit: 1,
+            used: Arc::default(),
+            // One that failed is not tried again: the next one knows more.
+            pause: Pause::Fixed(Duration::ZERO),
+            last_pause: None,
         };
-        Ok(Keeper { jobs, every, due: Instant::now() + every, busy, stats, thread })
+        let writer = Writer { file, stats: Arc::clone(&stats) };
+        let thread = Running::start(settings, writer).map_err(|source| CheckpointError::Thread { source })?;
+        Ok(CheckpointWriter { queue: thread.queue(), every, due: Instant::now() + every, stats, thread })
     }
 
     /// How it goes.
-    pub fn stats(&self) -> Arc<Stats> {
+    pub fn stats(&self) -> Arc<CheckpointStats> {
         Arc::clone(&self.stats)
     }
 
     /// Whether it is time for another. Not while one is being written: there is one in memory at most.
     pub fn is_due(&self, now: Instant) -> bool {
-        now >= self.due && !self.busy.load(Ordering::Acquire)
+        now >= self.due && self.queue.used() == 0
     }
 
     /// Whether the latest one is not on disk.
@@ -158,10 +157,8 @@ impl Keeper {
         match draft() {
             Ok(draft) => {
                 self.stats.copying.store(nanoseconds(started), Ordering::Relaxed);
-                self.busy.store(true, Ordering::Release);
-                if self.jobs.send(Job { draft, at, recorded }).is_err() {
+                if self.queue.push(Job { draft, at, recorded }, 1).is_err() {
                     // The thread is gone, which only a panic explains.
-                    self.busy.store(false, Ordering::Release);
                     self.stats.fail();
                 }
             }
@@ -174,15 +171,17 @@ impl Keeper {
 
     /// Waits until everything that was handed over has been written, or could not be.
     pub fn finish(self) {
-        let Keeper { jobs, thread, .. } = self;
-        drop(jobs);
-        if thread.join().is_err() {
-            tracing::error!("the thread that writes checkpoints panicked");
+        match self.thread.finish(None, PATIENCE) {
+            Ok(_) => {}
+            Err(End::Hangs) => {
+                tracing::error!("the disk does not answer: the last checkpoint is not written")
+            }
+            Err(End::Panicked) => tracing::error!("the thread that writes checkpoints panicked"),
         }
     }
 }
 
-impl Stats {
+impl CheckpointStats {
     fn fail(&self) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         self.failing.store(true, Ordering::Relaxed);
@@ -191,56 +190,56 @@ impl Stats {
 
 struct Writer {
     file: CheckpointFile,
-    stats: Arc<Stats>,
-    complained: Option<Instant>,
+    stats: Arc<CheckpointStats>,
+}
+
+impl Work for Writer {
+    type Item = Job;
+    type Error = CheckpointError;
+
+    fn due(&mut self, waiting: &Waiting<Job>, now: Instant) -> Option<Instant> {
+        (!waiting.is_empty()).then_some(now)
+    }
+
+    fn attempt(&mut self, waiting: &mut Waiting<Job>, _: bool) -> Attempt<CheckpointError> {
+        let Some(Job { draft, at, recorded }) = waiting.first() else { return Attempt::Done };
+        let started = Instant::now();
+        let written = self.write(draft, recorded);
+        let stats = &self.stats;
+        match &written {
+            Ok(()) => {
+                stats.writing.store(nanoseconds(started), Ordering::Relaxed);
+                stats.size.store(draft.len() as u64, Ordering::Relaxed);
+                stats.as_of.store(at.0, Ordering::Relaxed);
+                stats.failing.store(false, Ordering::Relaxed);
+            }
+            Err(_) => stats.fail(),
+        }
+        // Until then there is one in memory.
+        drop(waiting.take());
+        written.map_or_else(Attempt::failed, |()| Attempt::Done)
+    }
+
+    fn complain(&mut self, error: &CheckpointError) {
+        tracing::error!(
+            error = error as &dyn std::error::Error,
+            "the checkpoint is not written, and the one before is kept: make room or see to the disk"
+        );
+    }
+
+    fn recovered(&mut self) {
+        tracing::info!(checkpoint = %self.file.path().display(), "checkpoints can be written again");
+    }
 }
 
 impl Writer {
-    fn run(mut self, jobs: &Receiver<Job>, busy: &AtomicBool) {
-        for Job { draft, at, recorded } in jobs {
-            let started = Instant::now();
-            match self.write(&draft, &recorded) {
-                Ok(true) => {
-                    let stats = &self.stats;
-                    stats.writing.store(nanoseconds(started), Ordering::Relaxed);
-                    stats.size.store(draft.len() as u64, Ordering::Relaxed);
-                    stats.as_of.store(at.0, Ordering::Relaxed);
-                    stats.failing.store(false, Ordering::Relaxed);
-                    if self.complained.take().is_some() {
-                        tracing::info!(checkpoint = %self.file.path().display(), "checkpoints can be written again");
-                    }
-                }
-                // The ledger's thread says why.
-                Ok(false) => self.stats.fail(),
-                Err(error) => {
-                    self.stats.fail();
-                    self.complain(&error);
-                }
-            }
-            // Its memory is given back first.
-            drop(draft);
-            busy.store(false, Ordering::Release);
-        }
-    }
-
-    /// Writes the checkpoint; `false` if it must not take its place.
-    fn write(&self, draft: &Draft, recorded: &Receiver<bool>) -> Result<bool, Error> {
+    /// Writes the checkpoint, and has it take the place of the one before once the ledger has what it knows of.
+    fn write(&self, draft: &Draft, recorded: &Receiver<bool>) -> Result<(), CheckpointError> {
         self.file.draft(draft)?;
         if !recorded.recv().unwrap_or(false) {
-            return Ok(false);
+            return Err(CheckpointError::Ahead { path: self.file.path().to_owned() });
         }
-        self.file.replace()?;
-        Ok(true)
-    }
-
-    fn complain(&mut self, error: &Error) {
-        if self.complained.is_none_or(|at| at.elapsed() >= COMPLAIN) {
-            self.complained = Some(Instant::now());
-            tracing::error!(
-                error = error as &dyn std::error::Error,
-                "the checkpoint is not written, and the one before is kept: make room or see to the disk"
-            );
-        }
+        self.file.replace()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::wording;
 /// One alert of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Told {
+pub(super) struct PostableAlert {
     /// What it is known by: the same throughout its life, but for the severity.
     pub(super) labels: BTreeMap<&'static str, String>,
     annotations: BTreeMap<&'static str, String>,
@@ -21,7 +21,7 @@ pub(super) struct Told {
 }
 
 /// The alert, open until `ends`.
-pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> Told {
+pub(super) fn postable(alert: &Alert, instance: &str, objects: bool, ends: Timestamp) -> PostableAlert {
     let opened_with = alert.scope.clients.first().unwrap_or(&alert.client);
     let opened_on = alert.opened_on();
     let (service, route) = full_name::split(&opened_on);
@@ -47,5 +47,5 @@ pub(super) fn tell(alert: &Alert, instance: &str, objects: bool, ends: Timestamp
     if objects && !alert.sample_objects.is_empty() {
         annotations.insert("objects", alert.sample_objects.join(", "));
     }
-    Told { labels, annotations, starts_at: alert.scope.opened_at, ends_at: ends }
+    PostableAlert { labels, annotations, starts_at: alert.scope.opened_at, ends_at: ends }
 }

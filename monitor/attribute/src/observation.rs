@@ -6,14 +6,14 @@
 //!
 //! A call is attributed once. [`Stage::Completed`] says later how its exchange ended: it is no other call, and says the same
 //! of who, where and whose as the first did.
-
-mod wire;
+//!
+//! Between hosts it is bytes: a version, then the observation in [postcard](https://postcard.jamesmunns.com/wire-format). They
+//! name clients by the hashes that prove them, which are for no disk and for no wire that others can read: whoever sends them
+//! seals them.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-
-pub use wire::DecodeError;
 
 use rollcall_http::exchange::ExchangeId;
 use rollcall_model::time::Timestamp;
@@ -23,6 +23,19 @@ use crate::{
     object::Objects,
     route::Origin,
 };
+
+/// The form that is written, and the only one that is read. Whoever changes what an observation holds, at any depth, raises
+/// it.
+const VERSION: u8 = 1;
+
+/// Why bytes are no observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    #[error("an observation is in version {0}, and this rollcall reads {VERSION}")]
+    Version(u8),
+    #[error("an observation is cut off, or is none")]
+    Malformed,
+}
 
 /// One call, reduced to what detection needs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -113,6 +126,35 @@ impl Observation {
     /// Memory that it takes.
     pub fn memory(&self) -> usize {
         size_of::<Observation>() + self.objects.memory()
+    }
+
+    /// Appends it to `out`.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be told in the format, which is a defect.
+    pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), postcard::Error> {
+        out.push(VERSION);
+        let start = std::mem::take(out);
+        *out = postcard::to_extend(self, start)?;
+        Ok(())
+    }
+
+    /// The observation that `bytes` begin with, and what follows it. Nothing is allocated before what fills it has been
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or none that this version reads.
+    pub fn decode(bytes: &[u8]) -> Result<(Observation, &[u8]), DecodeError> {
+        let (&version, rest) = bytes.split_first().ok_or(DecodeError::Malformed)?;
+        if version != VERSION {
+            return Err(DecodeError::Version(version));
+        }
+        let (observation, rest): (Observation, _) =
+            postcard::take_from_bytes(rest).map_err(|_| DecodeError::Malformed)?;
+        let is_share = observation.sampling > 0.0 && observation.sampling <= 1.0;
+        if is_share { Ok((observation, rest)) } else { Err(DecodeError::Malformed) }
     }
 }
 

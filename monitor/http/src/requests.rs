@@ -118,7 +118,7 @@ pub(super) struct Requests {
     /// The PROXY header that the connection began with.
     announced: Option<Announced>,
     /// It has been counted.
-    told: bool,
+    is_counted: bool,
 }
 
 impl Requests {

@@ -1,8 +1,8 @@
 //! Whose segment it is: which connection, and which of its ends is the server.
 //!
-//! A connection is one life of a pair of addresses. A SYN with another sequence number, or behind a FIN or a
-//! reset, begins a new life. Until the server
-//! has answered that SYN, or the client has gone on behind it, packets that do not fit it are of the life before: a server
+//! A connection is one incarnation of a pair of addresses, as RFC 9293 calls it. A SYN with another sequence number, or behind a FIN or a
+//! reset, begins a new one. Until the server
+//! has answered that SYN, or the client has gone on behind it, packets that do not fit it are of the incarnation before: a server
 //! that still has the old connection says so (a challenge ACK, RFC 5961), which the client resets before it tries again,
 //! and a SYN that was made up changes nothing. The server is the end that did not send the first SYN. Where the handshake is not in the capture, the first payload tells: a
 //! request line comes from the client, a status line from the server; failing that the lower port is the
@@ -23,8 +23,8 @@ const GENERATION: usize = 500_000;
 /// been seen since is forgotten. A forgotten connection that goes on is a new one whose beginning was not seen.
 #[derive(Debug)]
 pub(super) struct Connections {
-    young: HashMap<Pair, Life>,
-    old: HashMap<Pair, Life>,
+    young: HashMap<Pair, Incarnation>,
+    old: HashMap<Pair, Incarnation>,
     generation: usize,
     numbered: u64,
 }
@@ -46,7 +46,7 @@ type Pair = (SocketAddr, SocketAddr);
 type End = usize;
 
 #[derive(Clone, Copy, Debug)]
-struct Life {
+struct Incarnation {
     connection: ConnectionId,
     /// Initial sequence numbers, as far as the handshake told them.
     initial: [Option<u32>; 2],
@@ -57,11 +57,11 @@ struct Life {
     established: bool,
     /// One of its ends has said that it is over, so that a SYN is of the next.
     ended: bool,
-    /// The life before, while this one is not established.
+    /// The incarnation before, while this one is not established.
     former: Option<Track>,
 }
 
-/// Where the packets of a life go.
+/// Where the packets of an incarnation go.
 #[derive(Clone, Copy, Debug)]
 struct Track {
     connection: ConnectionId,
@@ -94,23 +94,24 @@ impl Connections {
             ((packet.destination, packet.source), 1)
         };
         let known = self.young.get(&pair).copied().or_else(|| self.old.remove(&pair));
-        let mut life = match known {
-            Some(life) if !begins_anew(&life, packet, sender) => life,
+        let mut incarnation = match known {
+            Some(incarnation) if !begins_anew(&incarnation, packet, sender) => incarnation,
             known => {
-                let former = known.filter(|_| packet.syn).and_then(|life| life.survivor());
-                Life { former, ..self.begin(packet, sender)? }
+                let former = known.filter(|_| packet.syn).and_then(|incarnation| incarnation.survivor());
+                Incarnation { former, ..self.begin(packet, sender)? }
             }
         };
-        let owns = life.owns(packet, sender);
+        let owns = incarnation.owns(packet, sender);
         if owns {
-            life.learn(packet, sender);
-        } else if life.former.is_none() && packet.length > 0 {
+            incarnation.learn(packet, sender);
+        } else if incarnation.former.is_none() && packet.length > 0 {
             self.numbered += 1;
             let connection = ConnectionId(self.numbered);
-            life.former = Some(Track { connection, client: life.client, joined: true });
+            incarnation.former = Some(Track { connection, client: incarnation.client, joined: true });
         }
-        self.remember(pair, life);
-        let Track { connection, client, joined } = if owns { life.track() } else { life.former? };
+        self.remember(pair, incarnation);
+        let Track { connection, client, joined } =
+            if owns { incarnation.track() } else { incarnation.former? };
         let ends = [pair.0, pair.1];
         Some(Place {
             connection,
@@ -120,10 +121,10 @@ impl Connections {
         })
     }
 
-    fn begin(&mut self, packet: &Packet<'_>, sender: End) -> Option<Life> {
+    fn begin(&mut self, packet: &Packet<'_>, sender: End) -> Option<Incarnation> {
         let (client, guessed) = client(packet, sender)?;
         self.numbered += 1;
-        Some(Life {
+        Some(Incarnation {
             connection: ConnectionId(self.numbered),
             initial: [None; 2],
             client,
@@ -134,15 +135,15 @@ impl Connections {
         })
     }
 
-    fn remember(&mut self, pair: Pair, life: Life) {
+    fn remember(&mut self, pair: Pair, incarnation: Incarnation) {
         if self.young.len() >= self.generation && !self.young.contains_key(&pair) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(pair, life);
+        self.young.insert(pair, incarnation);
     }
 }
 
-impl Life {
+impl Incarnation {
     fn learn(&mut self, packet: &Packet<'_>, sender: End) {
         if packet.syn {
             self.initial[sender] = Some(packet.seq);
@@ -160,7 +161,7 @@ impl Life {
         }
     }
 
-    /// Whether a packet between the same addresses is of this life, and not of one before it.
+    /// Whether a packet between the same addresses is of this incarnation, and not of one before it.
     fn owns(&self, packet: &Packet<'_>, sender: End) -> bool {
         let Some(initial) = self.initial[self.client].filter(|_| !self.established && !packet.syn) else {
             return true;
@@ -174,7 +175,7 @@ impl Life {
         }
     }
 
-    /// What packets that do not fit the next life are of.
+    /// What packets that do not fit the next incarnation are of.
     fn survivor(self) -> Option<Track> {
         if self.established { Some(self.track()) } else { self.former }
     }
@@ -198,21 +199,21 @@ fn client(packet: &Packet<'_>, sender: End) -> Option<(End, bool)> {
     })
 }
 
-/// Whether `packet` belongs to another connection between the same addresses than `life`.
-fn begins_anew(life: &Life, packet: &Packet<'_>, sender: End) -> bool {
+/// Whether `packet` belongs to another connection between the same addresses than `incarnation`.
+fn begins_anew(incarnation: &Incarnation, packet: &Packet<'_>, sender: End) -> bool {
     if packet.syn {
-        if life.ended && packet.ack.is_none() {
+        if incarnation.ended && packet.ack.is_none() {
             return true;
         }
-        return match life.initial[sender] {
+        return match incarnation.initial[sender] {
             Some(initial) => initial != packet.seq,
-            // Without any handshake so far, `life` was joined midway and is over.
-            None => life.initial == [None; 2],
+            // Without any handshake so far, `incarnation` was joined midway and is over.
+            None => incarnation.initial == [None; 2],
         };
     }
     // The guess was wrong: whatever was made of the connection under it is left behind.
-    life.guessed
-        && if life.client == sender {
+    incarnation.guessed
+        && if incarnation.client == sender {
             packet.data.starts_with(b"HTTP/1.")
         } else {
             is_request_line(packet.data) && names_version(packet.data)

@@ -85,12 +85,12 @@ impl Input {
         }
         // Whatever ends the text early shows up once more when the text is read.
         let (start, reader) = peek(Cursor::new(start).chain(reader), START, LINES).map_err(failed)?;
-        let told = access_log::recognise(&start, format);
-        let Some(format) = format.or(told.format) else {
+        let recognised = access_log::recognise(&start, format);
+        let Some(format) = format.or(recognised.format) else {
             return Err(Error::Unknown { path: name.to_owned(), start: describe(&start) });
         };
         let reader = Box::new(Cursor::new(start).chain(reader));
-        Ok(Input { name: name.to_owned(), format, size, position, first: told.first, reader })
+        Ok(Input { name: name.to_owned(), format, size, position, first: recognised.first, reader })
     }
 
     /// What errors call it.

@@ -83,7 +83,7 @@ pub(super) struct Connection<P> {
     /// The source has the receiver's own state.
     pub(super) live: bool,
     /// A segment of the response direction has been seen.
-    pub(super) heard: bool,
+    pub(super) has_responses: bool,
     /// A deadline is set.
     pub(super) timer: bool,
     /// `settle` will come by.
@@ -111,7 +111,7 @@ impl<P: Standing> Connection<P> {
             answered: false,
             asked: None,
             live: false,
-            heard: false,
+            has_responses: false,
             timer: false,
             queued: false,
         }
@@ -177,7 +177,7 @@ impl<P: Standing> Connection<P> {
         let next = *self.answered_to.get_or_insert(first(seq));
         let place = nearest(next, seq);
         self.answered |= segment.length > 0;
-        self.heard = true;
+        self.has_responses = true;
         if segment.rst {
             self.closing = Closing::Full(tcp.cycle);
         }

@@ -182,7 +182,7 @@ impl<P: Standing> Connections<P> {
         for _ in 0..self.table.slots() {
             let Some(slot) = self.table.advance(usize::MAX) else { break };
             let Some(mut connection) = self.table.remove(slot) else { continue };
-            if !connection.heard && !connection.live {
+            if !connection.has_responses && !connection.live {
                 connection.accept_all(&mut self.buffers, context);
             }
             connection.finish(&mut self.buffers, context);

@@ -38,7 +38,7 @@ enum Says {
 #[derive(Clone, Copy, Debug, Default)]
 struct Path {
     distance: Option<u32>,
-    told: bool,
+    reported: bool,
 }
 
 /// The paths of MPTCP connections that are or were lately alive.
@@ -74,8 +74,8 @@ impl Multipath {
         if let Says::Distance(distance) = says {
             path.distance = Some(distance);
         }
-        let is_news = elsewhere && !path.told;
-        path.told |= elsewhere;
+        let is_news = elsewhere && !path.reported;
+        path.reported |= elsewhere;
         self.keep(ends, path);
         is_news
     }

@@ -63,7 +63,7 @@ pub(super) fn forwarded_for(
     }
     let written =
         writers.written(hop.unwrap_or(peer), ForwardedHeader::ALL.map(|header| present.has(header)));
-    let mut told = if written.contains(&true) { Chain::Silent } else { Chain::Undecided };
+    let mut chosen = if written.contains(&true) { Chain::Silent } else { Chain::Undecided };
     for (header, _) in ForwardedHeader::ALL.into_iter().zip(written).filter(|(_, written)| *written) {
         let values = present.values(header, request);
         let chain = match header {
@@ -76,17 +76,17 @@ pub(super) fn forwarded_for(
             }
             ForwardedHeader::XRealIp => match walk(values.map(address), trusted) {
                 // The hop before, which another header may tell more about.
-                Chain::Client(hop) if trusted.contains(hop) && told != Chain::Silent => told,
+                Chain::Client(hop) if trusted.contains(hop) && chosen != Chain::Silent => chosen,
                 chain => chain,
             },
         };
-        told = match (told, chain) {
-            (told, Chain::Silent) | (Chain::Silent, told) => told,
+        chosen = match (chosen, chain) {
+            (chosen, Chain::Silent) | (Chain::Silent, chosen) => chosen,
             (one, other) if one == other => one,
             _ => Chain::Undecided,
         };
     }
-    match told {
+    match chosen {
         Chain::Client(address) => Some(address),
         Chain::Silent => hop,
         Chain::Undecided => None,

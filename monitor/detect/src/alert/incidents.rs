@@ -63,8 +63,8 @@ pub struct Alerts {
     members: BTreeMap<Member, u64>,
     /// Who leads to which incident.
     clients: BTreeMap<Key, Lead>,
-    /// The incident that a client's findings on further routes belong to, by its [`home`].
-    homes: BTreeMap<ClientKey, u64>,
+    /// The incident that a client's findings on further routes belong to, by its name [across routes](across_routes).
+    by_client: BTreeMap<ClientKey, u64>,
     /// Notices that are open by themselves, by who showed them.
     notices: BTreeMap<(Rule, Option<ClientKey>), usize>,
     /// The incidents that gather the others.
@@ -119,7 +119,7 @@ struct Incidents<'a> {
     members: Vec<(Rule, Option<ClientKey>, Name)>,
     leads: Vec<(Name, Option<ClientKey>, bool)>,
     /// The clients whose findings on further routes belong to it.
-    homes: Vec<ClientKey>,
+    by_client: Vec<ClientKey>,
 }
 
 /// What became of findings.
@@ -157,7 +157,7 @@ impl Alerts {
             incidents: BTreeMap::new(),
             members: BTreeMap::new(),
             clients: BTreeMap::new(),
-            homes: BTreeMap::new(),
+            by_client: BTreeMap::new(),
             notices: BTreeMap::new(),
             gathering: BTreeMap::new(),
             silent: BTreeSet::new(),
@@ -240,7 +240,7 @@ impl Alerts {
         let about = || finding.client.and_then(|client| lead(Some(client)));
         let by = || callers.iter().filter_map(|&key| lead(Some(key))).find(|lead| lead.is_member);
         let here = about().or_else(by).or_else(|| lead(None)).map(|lead| lead.incident);
-        here.or_else(|| self.homes.get(&home(finding.client?)).copied())
+        here.or_else(|| self.by_client.get(&across_routes(finding.client?)).copied())
     }
 
     /// Whether a notice is told by itself.
@@ -287,7 +287,7 @@ impl Alerts {
                 lead.is_member = true;
                 joins = Joins { is_member: true, is_worth_it: incident.add(client) && !opens };
                 if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
-                    self.homes.entry(home(client)).or_insert(id);
+                    self.by_client.entry(across_routes(client)).or_insert(id);
                 }
             }
         }
@@ -340,9 +340,9 @@ impl Alerts {
             self.clients.remove(&lead);
         }
         for client in incident.known.iter().flatten() {
-            let home = home(*client);
-            if self.homes.get(&home) == Some(&id) {
-                self.homes.remove(&home);
+            let client = across_routes(*client);
+            if self.by_client.get(&client) == Some(&id) {
+                self.by_client.remove(&client);
             }
         }
         let shown = (incident.opened_by, incident.shown_by);
@@ -357,13 +357,13 @@ impl Alerts {
         Some(incident)
     }
 
-    /// Goes by what others were told: `told`, the latest lines of alerts that are open to them, and `resolved`, those that
+    /// Goes by what others were told: `open`, the latest lines of alerts that are open to them, and `resolved`, those that
     /// are no longer. They will be told of no alert's end twice, nor of one's beginning.
-    pub fn reconcile(&mut self, told: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
+    pub fn reconcile(&mut self, open: &[Alert], resolved: &BTreeSet<String>, now: Timestamp) {
         let over: BTreeSet<u64> = resolved.iter().filter_map(|id| number(id)).collect();
         self.members.retain(|_, id| !over.contains(id));
         over.into_iter().for_each(|id| drop(self.close(id)));
-        for alert in told {
+        for alert in open {
             let Some(id) = number(&alert.id) else { continue };
             match self.incidents.get_mut(&id) {
                 Some(incident) => incident.recall(alert),
@@ -419,7 +419,7 @@ impl Alerts {
                 });
             }
             if let Some(client) = client.filter(|_| !incident.is_everybodys()) {
-                self.homes.entry(home(client)).or_insert(id);
+                self.by_client.entry(across_routes(client)).or_insert(id);
             }
         }
         self.open_as(id, incident);
@@ -436,16 +436,16 @@ impl Alerts {
         for ((route, client), lead) in &self.clients {
             leads.entry(lead.incident).or_default().push((Name(Arc::clone(route)), *client, lead.is_member));
         }
-        let mut homes = BTreeMap::<u64, Vec<_>>::new();
-        for (client, id) in &self.homes {
-            homes.entry(*id).or_default().push(*client);
+        let mut by_client = BTreeMap::<u64, Vec<_>>::new();
+        for (client, id) in &self.by_client {
+            by_client.entry(*id).or_default().push(*client);
         }
         let incidents = self.incidents.iter().map(|(&id, incident)| Incidents {
             id,
             incident: Cow::Borrowed(incident),
             members: members.remove(&id).unwrap_or_default(),
             leads: leads.remove(&id).unwrap_or_default(),
-            homes: homes.remove(&id).unwrap_or_default(),
+            by_client: by_client.remove(&id).unwrap_or_default(),
         });
         StoredAlerts { incidents: incidents.collect(), counters: self.counters }
     }
@@ -460,14 +460,14 @@ impl Alerts {
     ) -> Result<Alerts, Inconsistent> {
         let StoredAlerts { incidents, counters } = stored;
         let mut alerts = Alerts { counters, ..Alerts::new(capacity, key) };
-        for Incidents { id, incident, members, leads, homes } in incidents {
+        for Incidents { id, incident, members, leads, by_client } in incidents {
             let mut incident = incident.into_owned();
             let mut shared = |Name(name): Name| names.share(&name);
             incident.named =
                 std::mem::take(&mut incident.named).into_iter().map(|name| Name(shared(name))).collect();
             incident.routes = std::mem::take(&mut incident.routes)
                 .into_iter()
-                .map(|(name, told)| (Name(shared(name)), told))
+                .map(|(name, reported)| (Name(shared(name)), reported))
                 .collect();
             check(!incident.named.is_empty(), "an alert is about no route")?;
             check(incident.members as usize == members.len(), "an alert lacks findings")?;
@@ -488,10 +488,13 @@ impl Alerts {
                 let before = alerts.clients.insert(key, Lead { incident: id, is_member });
                 check(before.is_none(), "a client leads to two alerts")?;
             }
-            for client in homes {
+            for client in by_client {
                 let is_its_own = incident.known.contains(&Some(client))
                     || matches!(client, ClientKey::Peer(address) if incident.known.contains(&Some(ClientKey::Forwarded(address))));
-                check(is_its_own && alerts.homes.insert(client, id).is_none(), "a client has two alerts")?;
+                check(
+                    is_its_own && alerts.by_client.insert(client, id).is_none(),
+                    "a client has two alerts",
+                )?;
             }
             check(!alerts.incidents.contains_key(&id), "an alert is open twice")?;
             alerts.open_as(id, incident);
@@ -513,7 +516,7 @@ impl Alerts {
 }
 
 /// What a client is known by across routes.
-fn home(client: ClientKey) -> ClientKey {
+fn across_routes(client: ClientKey) -> ClientKey {
     match client {
         ClientKey::Forwarded(address) => ClientKey::Peer(address),
         other => other,

@@ -293,24 +293,24 @@ impl Pairs {
         // To put a pair into its place touches its neighbours, which lie anywhere.
         if pair.class != class || now.since(pair.placed) >= PATIENCE {
             pair.placed = now;
-            self.stand(number, class);
+            self.move_to(number, class);
         }
     }
 
     /// Puts a pair with an open finding among those.
-    pub(super) fn open(&mut self, number: u32) {
+    pub(super) fn set_open(&mut self, number: u32) {
         let class = self.pair(number).open_class();
-        self.stand(number, class);
+        self.move_to(number, class);
     }
 
     /// Puts a pair without an open finding back among the quiet ones.
-    pub(super) fn calm(&mut self, number: u32) {
+    pub(super) fn set_quiet(&mut self, number: u32) {
         let class = self.pair(number).quiet_class();
-        self.stand(number, class);
+        self.move_to(number, class);
     }
 
     /// Moves the pair to a list, as its most recently active.
-    fn stand(&mut self, number: u32, class: u8) {
+    fn move_to(&mut self, number: u32, class: u8) {
         self.unlink(number);
         self.pair_mut(number).class = class;
         self.append(number);

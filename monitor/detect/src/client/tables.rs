@@ -465,7 +465,7 @@ impl Tables {
         let (pair, windows) = self.pairs.with_windows(number);
         pair.track.thin(windows, &mut self.objects);
         // To the end of its list, so that the next is another's turn.
-        if pair.is_open() { self.pairs.open(number) } else { self.pairs.calm(number) }
+        if pair.is_open() { self.pairs.set_open(number) } else { self.pairs.set_quiet(number) }
     }
 
     /// Opens the finding of a verdict, or goes on with it.
@@ -523,7 +523,7 @@ impl Tables {
                     bytes,
                 });
                 self.counters.open += 1;
-                self.pairs.open(number);
+                self.pairs.set_open(number);
                 Phase::Begins
             }
         };
@@ -596,7 +596,7 @@ impl Tables {
             if evidence.is_idle() {
                 self.unwatch(number);
             }
-            self.pairs.calm(number);
+            self.pairs.set_quiet(number);
         }
     }
 

@@ -33,8 +33,8 @@ impl Requests {
 
     /// Whether a PROXY header has been found since this was last asked.
     pub(crate) fn announces(&mut self) -> bool {
-        let new = !self.told && self.announced.is_some();
-        self.told |= new;
+        let new = !self.is_counted && self.announced.is_some();
+        self.is_counted |= new;
         new
     }
 

@@ -107,7 +107,15 @@ fn compose(year: u64, month: u64, day: u64, time: u64, fraction: u64, offset: i6
     if !(1970..=2500).contains(&year) {
         return None;
     }
-    let midnight: Timestamp = format!("{year:04}-{month:02}-{day:02}T00:00:00Z").parse().ok()?;
+    let mut midnight = *b"yyyy-mm-ddT00:00:00Z";
+    // By hand: formatting would take more than all else that is done with a line.
+    for (number, digits) in [(year, 0..4), (month, 5..7), (day, 8..10)] {
+        let mut rest = number;
+        for digit in midnight[digits].iter_mut().rev() {
+            (*digit, rest) = (b'0' + (rest % 10) as u8, rest / 10);
+        }
+    }
+    let midnight: Timestamp = std::str::from_utf8(&midnight).ok()?.parse().ok()?;
     let seconds = (midnight.0 / SECOND + time).checked_add_signed(-offset * 60)?;
     Some(Timestamp(seconds * SECOND + fraction))
 }

@@ -1,4 +1,4 @@
-//! One incident: what has been found about it, and what of that has been told.
+//! One incident: what has been found about it, and what of that has been reported.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,11 +21,11 @@ const FAR_OVER: u64 = 10;
 /// Clients that an alert names. Further ones are counted.
 pub const CLIENTS: usize = 16;
 
-/// Routes that an alert names, and those of which it is told by themselves how they grow.
+/// Routes that an alert names, and those whose growth is reported by themselves.
 const ROUTES: usize = 16;
 const ROUTES_REPORTED: usize = 64;
 
-/// Routes of an alert that are told apart: one more and its number says no more.
+/// Routes of an alert that are kept apart: one more and its number says no more.
 pub const ROUTES_COUNTED: usize = 1_024;
 
 /// Keys of calls that led to members, beside the members' own: what few calls carry.
@@ -34,7 +34,7 @@ const CALLERS: u8 = 32;
 /// How long an incident waits to be found again. Whoever goes on with what led to an alert is over a limit by then.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What a finding adds to what has been told.
+/// What a finding adds to what has been reported.
 pub(super) enum News {
     Opened,
     More,
@@ -47,7 +47,7 @@ pub(super) struct Incident {
     /// The routes that it is about, in order, and those that it names: the one that it opened on first.
     pub routes: BTreeMap<Name, Reported>,
     pub named: Vec<Name>,
-    /// Of the routes that are not told of by themselves, the most that has been told.
+    /// Of the routes that are not reported by themselves, the most that has been reported.
     pub reported_of_others: Reported,
     pub opened_by: Rule,
     pub opened_at: Timestamp,
@@ -62,7 +62,7 @@ pub(super) struct Incident {
     /// All of them.
     #[serde(skip)]
     pub known: BTreeSet<Option<ClientKey>>,
-    /// Of notices: the client that showed the first, and whether it takes in those that are too many to be told one by one.
+    /// Of notices: the client that showed the first, and whether it takes in those that are too many to be reported one by one.
     pub shown_by: Option<ClientKey>,
     pub gathers: bool,
     /// How many others lead here.
@@ -80,7 +80,7 @@ pub(super) struct Incident {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Name(pub Arc<str>);
 
-/// By rule, the most that has been told.
+/// By rule, the most that has been reported.
 pub(super) type Reported = BTreeMap<Rule, u64>;
 
 /// Who leads to an incident, and on which route.
@@ -154,7 +154,7 @@ impl Incident {
 
     /// Takes in what begins or grows.
     ///
-    /// Growth is told when a rule's figure on a route has doubled since it was told last, through whichever lens: the same calls
+    /// Growth is reported when a rule's figure on a route has doubled since it was reported last, through whichever lens: the same calls
     /// show in all of them. So a route that is read faster hides none of the first 64; of those beyond, what has grown most
     /// counts for all, or a client could fill pages with them.
     pub fn take(&mut self, finding: &Finding, has_new_client: bool) -> News {
@@ -162,8 +162,9 @@ impl Incident {
         let is_new_route = !self.is_on(&finding.route);
         let is_worth_it = self.add_route(&finding.route);
         let figure = figure(finding);
-        let told = self.reported(&finding.route).get(&finding.rule).copied();
-        let has_grown = told.is_none_or(|told| figure > told && figure >= (2 * told).saturating_sub(1));
+        let reported = self.reported(&finding.route).get(&finding.rule).copied();
+        let has_grown =
+            reported.is_none_or(|reported| figure > reported && figure >= (2 * reported).saturating_sub(1));
         if has_grown {
             self.report(finding);
         }
@@ -182,15 +183,15 @@ impl Incident {
     /// Others know of the finding.
     pub fn report(&mut self, finding: &Finding) {
         self.rules.insert(finding.rule);
-        let told = self.reported(&finding.route).entry(finding.rule).or_default();
-        *told = figure(finding).max(*told);
+        let reported = self.reported(&finding.route).entry(finding.rule).or_default();
+        *reported = figure(finding).max(*reported);
     }
 
-    /// What has been told of a route.
+    /// What has been reported of a route.
     fn reported(&mut self, route: &Arc<str>) -> &mut Reported {
         let is_reported = self.routes.len() <= ROUTES_REPORTED;
         match self.routes.get_mut(&Name(Arc::clone(route))) {
-            Some(told) if is_reported || !told.is_empty() => told,
+            Some(reported) if is_reported || !reported.is_empty() => reported,
             _ => &mut self.reported_of_others,
         }
     }
@@ -243,7 +244,7 @@ impl Incident {
         incident
     }
 
-    /// Takes in what others were told.
+    /// Takes in what others were reported.
     pub fn recall(&mut self, alert: &Alert) {
         let finding = finding(alert);
         self.severity = self.severity.max(alert.severity);

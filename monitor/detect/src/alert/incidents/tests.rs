@@ -220,7 +220,7 @@ fn one_client_over_its_limits_on_many_routes_is_one_alert() {
         }
     }
     assert_eq!((resolved.len(), resolved[0].state, &resolved[0].id), (1, AlertState::Resolved, &told[0].id));
-    assert!(alerts.members.is_empty() && alerts.clients.is_empty() && alerts.homes.is_empty());
+    assert!(alerts.members.is_empty() && alerts.clients.is_empty() && alerts.by_client.is_empty());
 }
 
 #[test]

@@ -34,18 +34,18 @@ impl Connections {
     }
 
     /// Takes one segment.
-    pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut impl ExchangeSink) {
+    pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn ExchangeSink) {
         self.streams.segment(segment, &mut Context { shared: &mut self.shared, sink });
     }
 
     /// Puts late responses in order, reports what is overdue, and forgets what is over. To be called by the
     /// source each time that everything which had been captured has been handed in.
-    pub fn settle(&mut self, now: Timestamp, sink: &mut impl ExchangeSink) {
+    pub fn settle(&mut self, now: Timestamp, sink: &mut dyn ExchangeSink) {
         self.streams.settle(now, &mut Context { shared: &mut self.shared, sink });
     }
 
     /// Reports everything that is known: the source has ended, or the daemon stops.
-    pub fn finish(&mut self, now: Timestamp, sink: &mut impl ExchangeSink) {
+    pub fn finish(&mut self, now: Timestamp, sink: &mut dyn ExchangeSink) {
         self.streams.finish(now, &mut Context { shared: &mut self.shared, sink });
     }
 

@@ -203,7 +203,7 @@ impl Daemon {
     }
 }
 
-/// A daemon at work. Dropped, it detaches without evaluating what is left.
+/// A daemon at work. Whoever drops it without draining it has its capture thread go on until the process ends.
 pub struct Running {
     /// They outlive their attachment, which the capture thread has.
     programs: Option<Programs>,

@@ -138,7 +138,7 @@ pub struct Bodies {
 }
 
 /// [`Router`], written down. What the operator or a document declares comes from the settings of now, which may have changed;
-/// what was learned, and what has been seen of every route, comes from here: see [`routes`].
+/// what was learned, and what has been seen of every route, comes from here: see `routes`.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct StoredRouter<'a> {
     #[serde(borrow)]

@@ -81,7 +81,7 @@ pub struct Touch {
     pub sampling: f64,
 }
 
-/// Calls up to which a learned route is [new](NEW). What it takes for few routes to hide a walk is as many objects on each as the
+/// Calls up to which a learned route is new. What it takes for few routes to hide a walk is as many objects on each as the
 /// limits allow; and a page or a service of few routes has soon called each of them as often.
 pub const FEW: u64 = 5;
 

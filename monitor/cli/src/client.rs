@@ -141,11 +141,7 @@ impl Client {
 /// Host and port.
 impl fmt::Display for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoint = self.0.endpoint();
-        match endpoint.host() {
-            address if address.contains(':') => write!(f, "[{address}]:{}", endpoint.port()),
-            name => write!(f, "{name}:{}", endpoint.port()),
-        }
+        f.write_str(&self.0.endpoint().authority())
     }
 }
 

@@ -206,10 +206,7 @@ async fn tunnel(
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // Ends once the tunnel stands, or does not.
     tokio::spawn(connection.with_upgrades());
-    let server = match endpoint.host() {
-        address if address.contains(':') => format!("[{address}]:{}", endpoint.port()),
-        name => format!("{name}:{}", endpoint.port()),
-    };
+    let server = endpoint.authority();
     let mut request = Request::connect(&server).header(HOST, &server).body(Empty::<Bytes>::new())?;
     proxy.authorize(request.headers_mut());
     let response = sender.send_request(request).await?;

@@ -81,6 +81,14 @@ impl Endpoint {
         self.uri.port_u16().unwrap_or(if self.is_encrypted() { 443 } else { 80 })
     }
 
+    /// Host and port, with brackets around an address of IPv6.
+    pub fn authority(&self) -> String {
+        match self.host() {
+            address if address.contains(':') => format!("[{address}]:{}", self.port()),
+            name => format!("{name}:{}", self.port()),
+        }
+    }
+
     /// Whether user and password are known.
     pub fn has_password(&self) -> bool {
         self.authorization.is_some()

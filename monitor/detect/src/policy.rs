@@ -25,6 +25,13 @@ pub(super) type Row = [u32; MAX_LIMITS];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Profile(u16);
 
+impl Profile {
+    /// Whether they are those for everyone.
+    pub(super) fn is_everyones(self) -> bool {
+        self.0 == 0
+    }
+}
+
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -35,6 +42,8 @@ pub struct Policy {
     networks: Vec<(ipnet::IpNet, Profile)>,
     /// The minute since the epoch that the rows are made for.
     minute: u64,
+    /// The limits for everyone are the default ones, at all hours.
+    is_default: bool,
 }
 
 /// Limits that apply together.
@@ -69,6 +78,7 @@ impl Policy {
             keys: BTreeMap::new(),
             networks: Vec::new(),
             minute: u64::MAX,
+            is_default: !rules.iter().any(|rule| rule.route.is_none()),
         };
         for &limit in everyone.as_slice() {
             let window = policy.window(limit.window);
@@ -197,6 +207,16 @@ impl Policy {
         let some = !self.keys.is_empty() || !self.networks.is_empty();
         // No route has that name.
         some && keys.iter().any(|client| self.is_budget(self.profile(client, "")))
+    }
+
+    /// Whether the operator has set no limits for everyone.
+    pub(super) fn has_defaults(&self) -> bool {
+        self.is_default
+    }
+
+    /// The limits for everyone.
+    pub(super) fn everyones(&self) -> &Row {
+        &self.rows[0].now
     }
 
     /// What the limits of `profile` are now, for each window.

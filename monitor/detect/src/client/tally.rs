@@ -153,7 +153,7 @@ impl Tally {
         let (pair, windows) = self.tables.with_windows(number);
         let total = pair.volume.add(bytes, call.now);
         let verdict = judge::volume(windows, total, context);
-        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile)) {
+        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile(context.policy))) {
             self.tables.report(number, &verdict, call.at, context, out);
         }
     }
@@ -200,7 +200,7 @@ impl Tally {
         if let Some(evidence) = pair.evidence.as_mut().filter(|_| !call.is_empty) {
             evidence.note(call, fresh);
         }
-        let is_budget = context.policy.is_budget(pair.profile);
+        let is_budget = context.policy.is_budget(pair.profile(context.policy));
         if let Some(verdict) = judge::misses(misses, context).filter(|_| !is_budget) {
             self.tables.report(number, &verdict, call.at, context, out);
         }

@@ -500,6 +500,21 @@ mod tests {
         assert_eq!(policy.revision(), 2, "nothing has changed");
     }
 
+    /// However many addresses of it take turns, an IPv6 network that is a client key has its budget once.
+    #[test]
+    fn a_network_that_is_a_client_key_has_its_budget_as_a_whole() {
+        let policy = policy(&["20/10s"], &["2001:db8:0:1::/64=500/1h", "2001:db8:1::/48=600/1h"]).unwrap();
+        let limits = |key: ClientKey| {
+            let limits = policy.limits(policy.profile(&key, "GET /x"));
+            limits.iter().map(Limit::to_string).collect::<Vec<_>>().join(",")
+        };
+        let prefix = |text: &str| limits(ClientKey::Prefix(text.parse().unwrap()));
+        let peer = |text: &str| limits(ClientKey::Peer(text.parse().unwrap()));
+        assert_eq!([peer("2001:db8:0:1::7"), prefix("2001:db8:0:1::/64")], ["500/1h", "500/1h"]);
+        // Of a larger one each address has it, and what lies between has none.
+        assert_eq!([peer("2001:db8:1:2::7"), prefix("2001:db8:1:2::/64")], ["600/1h", "20/10s"]);
+    }
+
     #[test]
     fn room_on_a_route_is_beside_its_limits_whatever_the_hour() {
         let rules =

@@ -86,7 +86,9 @@ impl Daemon {
             sandbox::give_up_capabilities()?;
         }
         let metrics = Metrics::new().map_err(|source| Error::Metrics { source: source.into() })?;
-        let sinks = config.sinks.open(&config.state_directory, key, config.exposure.age, &metrics)?;
+        let windows = config.engine.detection.detector.policy.windows();
+        let sinks =
+            config.sinks.open(&config.state_directory, key, config.exposure.age, windows, &metrics)?;
         let (mut outputs, exchanges) = Outputs::live(
             config.exchange_log.as_deref(),
             sinks.ledger.handle(),
@@ -103,8 +105,12 @@ impl Daemon {
         outputs.record(recorder, &metrics);
         let board = Arc::clone(&outputs.board);
         let now = Timestamp::now();
-        let (detection, restored) =
+        let (mut detection, restored) =
             resume::detection(&config.state_directory, &config.engine.detection, key, &sinks.ledger, now);
+        let ledger = sinks.ledger.handle();
+        if let Some(allowances) = ledger.allowances() {
+            detection.allow(&allowances, now);
+        }
         let mut engine = Engine::with(config.engine.http, detection, outputs);
         let open_alerts = engine.detection().open_alerts();
         let told = sinks.ledger.open_alerts();
@@ -138,6 +144,7 @@ impl Daemon {
             inquiries: Arc::new(Inquiries::default()),
             pulse: Arc::new(Pulse::new(setup.clone())),
             encrypts: config.web.access.is_encrypted(),
+            ledger,
         };
         let site = Arc::new(Site {
             telemetry_path: config.web.telemetry_path,

@@ -18,6 +18,7 @@ use rollcall_serve::{
     api::{Answering, Clients, Inquiries, Pulse, Routes, Setup, Sight, Sights, Traffic, Vitals},
     health::Health,
 };
+use rollcall_store::Handle;
 use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
 
 use super::{
@@ -48,6 +49,8 @@ pub(super) struct Live {
     has_ports: bool,
     /// The daemon's own pages are TLS.
     encrypts: bool,
+    /// Where it is said what is in order.
+    ledger: Handle,
     loss: Share,
     sights: Sights,
     sight: Sight,
@@ -67,6 +70,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     /// The web server speaks TLS.
     pub(super) encrypts: bool,
+    pub(super) ledger: Handle,
 }
 
 impl Live {
@@ -74,7 +78,7 @@ impl Live {
     pub(super) fn new(
         mut engine: Engine<Outputs>,
         checkpoints: Checkpoints,
-        Shared { health, inquiries, pulse, encrypts }: Shared,
+        Shared { health, inquiries, pulse, encrypts, ledger }: Shared,
         statistics: Arc<Statistics>,
         metrics: &Metrics,
         setup: &Setup,
@@ -112,6 +116,7 @@ impl Live {
             figures,
             has_ports: !setup.ports.is_empty(),
             encrypts,
+            ledger,
             loss,
             sights: Sights::default(),
             sight: Sight::default(),
@@ -154,8 +159,11 @@ impl Live {
         self.inquiries.close();
     }
 
-    /// Tells once a second how it goes: detection what it can't see, and the status page all of it.
+    /// Tells once a second how it goes: detection what is in order and what it can't see, and the status page all of it.
     fn beat(&mut self, now: Timestamp) {
+        if let Some(allowances) = self.ledger.allowances() {
+            self.engine.detection_mut().allow(&allowances, now);
+        }
         let counters = self.engine.counters();
         let [requests, _] = self.statistics.read();
         let lost = figures::lost(&requests, &counters.http);

@@ -39,6 +39,7 @@ pub fn exchange<'a>(request: &'a Request, peer: IpAddr, proxied_for: Option<IpAd
         first_byte_at: None,
         last_byte_at: None,
         response_type: None,
+        response_length: None,
         sampling: 1.0,
     }
 }

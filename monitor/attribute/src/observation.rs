@@ -21,12 +21,12 @@ use rollcall_model::time::Timestamp;
 use crate::{
     client::{self, ClientKey, Clients},
     object::Objects,
-    route::Origin,
+    route::{Origin, Read, outcome},
 };
 
 /// The form that is written, and the only one that is read. Whoever changes what an observation holds, at any depth, raises
 /// it.
-const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// Why bytes are no observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +98,8 @@ pub struct Outcome {
     pub status: Option<u16>,
     /// The answer carries data.
     pub has_data: bool,
+    /// What was read.
+    pub read: Read,
     pub response_bytes: u64,
 }
 
@@ -113,9 +115,14 @@ impl Observation {
             route,
             known: Known::default(),
             objects,
-            outcome: Outcome { status: Some(200), has_data: true, response_bytes: 0 },
+            outcome: Outcome { status: Some(200), has_data: true, read: Read::Data, response_bytes: 0 },
             sampling: 1.0,
         }
+    }
+
+    /// Whether data about its objects were read, or at least that they are there.
+    pub fn is_read(&self) -> bool {
+        outcome::is_touch(self.outcome.status) && matches!(self.outcome.read, Read::Data | Read::Little)
     }
 
     /// The client keys, as a log shows them.

@@ -56,6 +56,27 @@ pub(crate) struct AttributionArgs {
     )]
     documents: Vec<PathBuf>,
 
+    /// Route whose answers are data about accounts, such as 'GET /v1/avatars/{id}', whatever they look like; repeatable, or a
+    /// list. Written as --route is; what it is by itself, `rollcall routes` says.
+    #[arg(
+        long = "accounts",
+        env = "ROLLCALL_ACCOUNTS",
+        value_name = "TEMPLATE",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    accounts: Vec<Template>,
+
+    /// Route whose answers are content, such as pictures or maps, and no accounts; repeatable, or a list.
+    #[arg(
+        long = "content",
+        env = "ROLLCALL_CONTENT",
+        value_name = "TEMPLATE",
+        value_delimiter = ',',
+        help_heading = "Attribution"
+    )]
+    content: Vec<Template>,
+
     /// Parameter of query, form, JSON or GraphQL that holds an object, besides those with usual names such as
     /// customer_id; !NAME is one that doesn't. Repeatable, or a list.
     #[arg(
@@ -197,6 +218,8 @@ impl AttributionArgs {
             services: self.services.clone(),
             rules,
             document,
+            accounts: self.accounts.clone(),
+            content: self.content.clone(),
             names: Names::new(self.object_params.clone()),
             most: self.most as usize,
         };

@@ -46,6 +46,8 @@ struct Row {
     #[serde(flatten, deserialize_with = "fields::deserialize")]
     route: String,
     origin: String,
+    class: String,
+    class_by: String,
     documented: Option<bool>,
     calls: u64,
     calls_with_objects: u64,
@@ -93,8 +95,8 @@ pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
 
 fn table(answer: &Answer, all: bool) -> String {
     let heads = [
-        "ROUTE", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX", "3XX", "4XX", "5XX", "?", "OPEN",
-        "FIRST", "LAST",
+        "ROUTE", "IS", "BY", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX", "3XX", "4XX", "5XX",
+        "?", "OPEN", "FIRST", "LAST",
     ];
     let answered =
         |row: &&Row| all || row.statuses.successful + row.statuses.redirected + row.statuses.unknown > 0;
@@ -106,7 +108,18 @@ fn table(answer: &Answer, all: bool) -> String {
     let hidden = answer.routes.len() - rows.len();
     let mut cells = vec![heads.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
-        let Row { route: _, origin, documented, calls, calls_with_objects, callers, statuses, .. } = row;
+        let Row {
+            route: _,
+            origin,
+            class,
+            class_by,
+            documented,
+            calls,
+            calls_with_objects,
+            callers,
+            statuses,
+            ..
+        } = row;
         let Statuses { successful, redirected, refused, failed, unknown } = statuses;
         let documented = match documented {
             Some(true) => "yes",
@@ -117,6 +130,8 @@ fn table(answer: &Answer, all: bool) -> String {
         let short = |time: &str| time.get(..19).unwrap_or(time).to_owned();
         [
             name(row),
+            class.clone(),
+            class_by.clone(),
             origin.clone(),
             documented.to_owned(),
             calls.to_string(),
@@ -138,7 +153,7 @@ fn table(answer: &Answer, all: bool) -> String {
         .iter()
         .map(|row| {
             let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-                0..=2 => format!("{cell:width$}"),
+                0..=4 => format!("{cell:width$}"),
                 _ => format!("{cell:>width$}"),
             });
             shown.collect::<Vec<_>>().join("  ")
@@ -163,10 +178,10 @@ mod tests {
     #[test]
     fn routes_are_a_table() {
         let answer = r#"{"v":1,"at":"2026-07-14T03:33:20.000000Z","overflowed_calls":2,"routes":[
-            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","documented":false,"static":false,"calls":120,
+            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","class":"accounts","class_by":"objects","documented":false,"static":false,"calls":120,
              "calls_with_objects":120,"callers":3,"statuses":{"1xx":0,"2xx":118,"3xx":0,"4xx":2,"5xx":0,"unknown":0},
              "open_calls":7,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"},
-            {"service":":8002","route":"GET /wp-login.php","origin":"learned","documented":false,"static":false,"calls":9,
+            {"service":":8002","route":"GET /wp-login.php","origin":"learned","class":"accounts","class_by":"objects","documented":false,"static":false,"calls":9,
              "calls_with_objects":0,"callers":1,"statuses":{"1xx":0,"2xx":0,"3xx":0,"4xx":9,"5xx":0,"unknown":0},
              "open_calls":0,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"}]}"#;
         let answer: Answer = serde_json::from_str(answer).unwrap();
@@ -179,6 +194,8 @@ mod tests {
                 ":8001",
                 "GET",
                 "/v1/customers/{id}",
+                "accounts",
+                "objects",
                 "learned",
                 "NO",
                 "120",

@@ -153,6 +153,9 @@ fn show_detection(counters: &detection::DetectionCounters, samples: &mut Samples
                 observations,
                 without_object,
                 refused,
+                content,
+                writes,
+                little,
                 objects_beyond,
                 clock_set_back,
                 bytes,
@@ -187,8 +190,15 @@ fn show_detection(counters: &detection::DetectionCounters, samples: &mut Samples
     samples.push_each(
         &metrics::DETECTOR_OBSERVATIONS,
         &[],
-        &["counted", "no_object", "refused"],
-        &[observations - without_object - refused, without_object, refused],
+        &["counted", "little", "no_object", "refused", "content", "writes"],
+        &[
+            observations - without_object - refused - content - writes - little,
+            little,
+            without_object,
+            refused,
+            content,
+            writes,
+        ],
     );
     samples.push(&metrics::DETECTOR_OBJECTS_BEYOND, &[], objects_beyond);
     samples.push(&metrics::DETECTOR_MEMORY_BYTES, &[], bytes);

@@ -15,6 +15,7 @@ use rollcall_attribute::{
     client::{Clients, Credential, CredentialKind},
     object::Objects,
     observation::{Observation, Outcome},
+    route::Read,
 };
 use rollcall_detect::{Detector, DetectorSettings, Finding};
 use rollcall_model::{hash::HashKey, time::Timestamp};
@@ -144,7 +145,8 @@ fn address(number: u64) -> IpAddr {
 /// An observation, but for what all have in common.
 fn observation(at: Timestamp, clients: Clients, route: &Arc<str>, objects: Objects) -> Observation {
     let mut observation = Observation::new(at, clients, Arc::clone(route), objects);
-    observation.outcome = Outcome { status: Some(200), has_data: true, response_bytes: 900 };
+    observation.outcome =
+        Outcome { status: Some(200), has_data: true, read: Read::Data, response_bytes: 900 };
     observation
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use rollcall_attribute::{
     client::{Clients, MOST_KEYS},
     observation::{Observation, Outcome},
-    route::{FEW, NEW, Origin, full_name, outcome},
+    route::{FEW, NEW, Origin, Read, full_name, outcome},
 };
 use rollcall_model::{
     hash::HashKey,
@@ -29,6 +29,9 @@ use super::{
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
 /// see them first.
 const LEAST_VOLUME: u64 = 4_096;
+
+/// Objects of which little was told count as one together.
+const LITTLE: u32 = 4;
 
 /// How detection is set up.
 #[derive(Clone, Debug)]
@@ -55,6 +58,10 @@ pub struct DetectorCounters {
     pub without_object: u64,
     /// Of these, calls with one that were refused or failed: nothing was read.
     pub refused: u64,
+    /// And calls that were answered with content, that wrote, and that told little.
+    pub content: u64,
+    pub writes: u64,
+    pub little: u64,
     /// Objects for which others of their call count, as it had too many.
     pub objects_beyond: u64,
     /// Times that the source's clock was set back.
@@ -230,7 +237,20 @@ impl Detector {
         let route_hash = self.names.hash(route, self.key);
         let facts = self.state.answers.call(route_hash, status, response_bytes);
         let is_proof = facts.checks_credentials && is_answer(status);
-        if objects.is_empty() || !(touches || refused) {
+        let counters = &mut self.state.counters;
+        let is_read = match outcome.read {
+            _ if objects.is_empty() => false,
+            Read::Content => {
+                counters.content += u64::from(touches);
+                false
+            }
+            Read::Nothing => {
+                counters.writes += u64::from(touches);
+                false
+            }
+            Read::Little | Read::Data => touches || refused,
+        };
+        if !is_read {
             if is_proof {
                 self.prove(clients, now);
             }
@@ -255,7 +275,10 @@ impl Detector {
             .iter()
             .take(clients.by_credential().len())
             .for_each(|&hash| credentials.fetch(hash));
-        self.choice.of(objects, client::weight(sampling));
+        let tells_little = outcome.read == Read::Little && touches;
+        counters.little += u64::from(tells_little);
+        let weight = client::weight(sampling) / if tells_little { LITTLE } else { 1 };
+        self.choice.of(objects, weight);
         counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
         let address = clients.address();
         let call = crowd::Call { at: now, route, route_hash, address };
@@ -332,9 +355,8 @@ impl Detector {
     /// Takes in the size of the whole answer to a call that has been observed.
     pub fn answered(&mut self, observation: &Observation, out: &mut Vec<Finding>) {
         let Observation { at, clients, route, objects, outcome, sampling, .. } = observation;
-        let &Outcome { status, response_bytes, .. } = outcome;
-        let (at, sampling) = (*at, *sampling);
-        if objects.is_empty() || response_bytes < LEAST_VOLUME || !outcome::is_touch(status) {
+        let (response_bytes, at, sampling) = (outcome.response_bytes, *at, *sampling);
+        if objects.is_empty() || response_bytes < LEAST_VOLUME || !observation.is_read() {
             return;
         }
         let start = out.len();

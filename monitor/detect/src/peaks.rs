@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 mod span;
 
-use rollcall_attribute::{client::ClientKey, observation::Observation, route::outcome};
+use rollcall_attribute::{client::ClientKey, observation::Observation};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use span::Span;
 
@@ -87,7 +87,7 @@ impl Peaks {
         let now = self.clock.observe(observation.at);
         let Observation { clients, route, .. } = observation;
         let is_partner = self.policy.has_partner(clients.keys(), route);
-        if observation.objects.is_empty() || !outcome::is_touch(observation.outcome.status) || is_partner {
+        if observation.objects.is_empty() || !observation.is_read() || is_partner {
             return;
         }
         self.observed += 1;

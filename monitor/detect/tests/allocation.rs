@@ -13,6 +13,7 @@ use rollcall_attribute::{
     client::{Clients, Credential, CredentialKind},
     object::Objects,
     observation::{Observation, Outcome},
+    route::Read,
 };
 use rollcall_detect::{Budget, Detector, DetectorSettings, Policy};
 use rollcall_model::{hash::HashKey, time::Timestamp};
@@ -55,7 +56,8 @@ fn detection_in_steady_state_allocates_nothing() {
         let objects: Objects = [object.to_string().as_str()].into_iter().collect();
         let at = Timestamp(1_700_000_000_000_000_000 + n * 1_000_000);
         let mut observation = Observation::new(at, clients, Arc::clone(&route), objects);
-        observation.outcome = Outcome { status: Some(status), has_data: true, response_bytes: 5_000 };
+        observation.outcome =
+            Outcome { status: Some(status), has_data: true, read: Read::Data, response_bytes: 5_000 };
         let before = ALLOCATIONS.with(Cell::get);
         detector.observe(&observation, &mut findings);
         detector.answered(&observation, &mut findings);

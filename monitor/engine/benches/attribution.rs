@@ -107,6 +107,7 @@ fn exchange(request: &Request) -> Exchange<'_> {
         first_byte_at: None,
         last_byte_at: None,
         response_type: None,
+        response_length: None,
         sampling: 1.0,
     }
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, vec};
 use rollcall_attribute::{
     client::ClientKey,
     observation::{Observation, Stage},
-    route::Origin,
+    route::{Origin, Read},
 };
 use rollcall_detect::{
     self, Allowance, Detector, Finding, Notices, Peaks, Phase, Rule,
@@ -135,7 +135,7 @@ impl Alerting {
             let shown = Shown { rule, at: *at, route, client, address: clients.address(), object };
             self.notices.show(&shown, &mut self.findings);
         };
-        if !clients.authenticated && outcome.has_data && object.is_some() {
+        if !clients.authenticated && outcome.has_data && outcome.read == Read::Data && object.is_some() {
             show(Rule::OpenDoor);
         }
         let is_answered = matches!(outcome.status, Some(200..=299));

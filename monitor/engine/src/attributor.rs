@@ -10,7 +10,7 @@ use rollcall_attribute::{
     object::Objects,
     observation::{Known, Observation, Outcome, Stage},
     route::{
-        self, Attribution, NeverMatches, RouteId, Router, Touch, outcome,
+        self, Attribution, NeverMatches, Read, RouteId, Router, Touch,
         service::{ServiceId, ServiceRoute, Services},
         target::Target,
     },
@@ -102,7 +102,7 @@ impl Attributor {
         self.counted.count(&observation.clients);
         router.routes_mut().call(route);
         observation.known = known(router, route);
-        if observation.objects.is_empty() && outcome::is_touch(exchange.status) {
+        if observation.objects.is_empty() && observation.is_read() {
             let touch = Touch {
                 at: exchange.at,
                 clients: observation.clients,
@@ -143,10 +143,11 @@ impl Attributor {
         observation.exchange = Some(id);
         observation.stage = Stage::Completed { late: observation.outcome.status.is_none() };
         observation.known = known(router, *route);
-        observation.outcome = outcome_of(exchange);
+        observation.outcome = outcome_of(exchange, router.read(*route, exchange, observation.objects.len()));
         let open = !observation.clients.authenticated && observation.outcome.has_data;
         let caller = self.key.hash(&observation.clients.keys()[0].to_bytes());
-        router.routes_mut().see(*route, exchange, !observation.objects.is_empty(), open, caller);
+        let (has_object, read) = (!observation.objects.is_empty(), observation.outcome.read);
+        router.routes_mut().see(*route, exchange, has_object, read, open, caller);
         observation
     }
 
@@ -189,7 +190,8 @@ impl Attributor {
             observation.route = Arc::clone(route);
         }
         std::mem::swap(&mut observation.objects, objects);
-        (observation.outcome, observation.sampling) = (outcome_of(exchange), exchange.sampling);
+        let read = self.services.router(place.service).read(place.route, exchange, observation.objects.len());
+        (observation.outcome, observation.sampling) = (outcome_of(exchange, read), exchange.sampling);
         *latest = place;
         observation
     }
@@ -217,7 +219,12 @@ fn earlier(
         route: name,
         known: known(services.router(service), route),
         objects: std::iter::once(object.as_str()).collect(),
-        outcome: Outcome { status: None, has_data: false, response_bytes: touch.response_bytes },
+        outcome: Outcome {
+            status: None,
+            has_data: false,
+            read: Read::Data,
+            response_bytes: touch.response_bytes,
+        },
         sampling: touch.sampling,
     }
 }
@@ -232,11 +239,12 @@ fn known(router: &Router, route: RouteId) -> Known {
     }
 }
 
-fn outcome_of(exchange: &Exchange<'_>) -> Outcome {
+fn outcome_of(exchange: &Exchange<'_>, read: Read) -> Outcome {
     let answers = matches!(exchange.status, Some(200 | 203 | 206..=209));
     Outcome {
         status: exchange.status,
         has_data: answers && exchange.request.method() != b"HEAD",
+        read,
         response_bytes: exchange.response_bytes,
     }
 }

@@ -18,10 +18,7 @@ use rollcall_model::{
 use serde::{Deserialize, Serialize};
 
 /// The format that is written.
-pub const FORMAT: u32 = 6;
-
-/// The one before, which names no event, and is read too.
-const WITHOUT_EVENT: u32 = 5;
+pub const FORMAT: u32 = 7;
 
 const MAGIC: &[u8; 8] = b"rollcall";
 
@@ -151,17 +148,16 @@ pub(super) fn read<'a, S: Deserialize<'a>>(checkpoint: &'a [u8], key: HashKey) -
     }
     let (_, rest) = checkpoint.split_first_chunk::<8>().ok_or(not_whole)?;
     let (format, rest) = rest.split_first_chunk().ok_or(not_whole)?;
-    let event = match u32::from_le_bytes(*format) {
-        FORMAT => 8,
-        WITHOUT_EVENT => 0,
+    match u32::from_le_bytes(*format) {
+        FORMAT => {}
         newer if newer > FORMAT => return Err(RestoreError::Newer(newer)),
         older => return Err(RestoreError::Older(older)),
-    };
+    }
     let (made_with, rest) = rest.split_first_chunk().ok_or(not_whole)?;
     if key.check() != *made_with {
         return Err(RestoreError::OtherKey);
     }
-    let rest = rest.get(event..).ok_or(not_whole)?;
+    let rest = rest.get(8..).ok_or(not_whole)?;
     let (rest, seal) = rest.split_last_chunk().ok_or(not_whole)?;
     let (body, length) = rest.split_last_chunk().ok_or(not_whole)?;
     if u64::from_le_bytes(*length) != body.len() as u64 {

@@ -56,6 +56,8 @@ pub struct Attributed<'a> {
     pub clients: Clients,
     /// The route has hardly been called: what it says counts for [`route::NEW`], too.
     pub is_new: bool,
+    /// Data about the objects were read, or at least that they are there.
+    pub is_read: bool,
 }
 
 /// What every part counts.
@@ -211,8 +213,9 @@ impl Detection {
         let observation = self.attributor.complete(exchange);
         self.alerting.take(observation, out);
         let is_new = self.alerting.detector().is_new(observation);
+        let is_read = observation.is_read();
         let Observation { route, objects, clients, .. } = observation;
-        Attributed { route, objects, clients: *clients, is_new }
+        Attributed { route, objects, clients: *clients, is_new, is_read }
     }
 
     /// Lets time pass: resolves alerts. Once a second is enough.

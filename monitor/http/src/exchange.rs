@@ -70,6 +70,8 @@ pub struct Exchange<'a> {
     pub last_byte_at: Option<Timestamp>,
     /// The `Content-Type` of the response, as it was on the wire; `None` as long as it is not known.
     pub response_type: Option<&'a [u8]>,
+    /// Bytes of the answer's body, as its head announces or a log says; `None` where they are not known.
+    pub response_length: Option<u64>,
     /// The share of request targets that was being captured, in (0, 1].
     pub sampling: f64,
 }

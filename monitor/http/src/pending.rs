@@ -66,6 +66,7 @@ pub(super) struct Pending {
     pub(super) answered: bool,
     pub(super) status: Option<u16>,
     pub(super) response_type: MediaType,
+    pub(super) response_length: Option<u64>,
     pub(super) response_bytes: u64,
     pub(super) first_byte_at: Option<Timestamp>,
     pub(super) last_byte_at: Option<Timestamp>,
@@ -93,6 +94,7 @@ impl Pending {
             first_byte_at: self.first_byte_at,
             last_byte_at: self.last_byte_at,
             response_type: self.response_type.get(),
+            response_length: self.response_length,
             sampling: self.origin.sampling,
         }
     }

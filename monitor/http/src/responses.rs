@@ -421,6 +421,10 @@ impl Responses {
         if !self.displaced {
             request.status = head.status;
             request.response_type = head.media_type;
+            request.response_length = match head.body(request.request.method()) {
+                Body::Length(length) => Some(length),
+                _ => None,
+            };
         }
         (request.odd, request.unserved) = (false, false);
         request.due = true;

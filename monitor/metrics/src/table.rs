@@ -80,7 +80,8 @@ families! {
     /// Segments that came with a handshake whose connection never showed up.
     HTTP_LISTENER_EXPIRED: Counter "rollcall_http_listener_expired_total" [];
 
-    /// Calls taken in by the detector: `counted` as an object read, `no_object` on their route, or `refused` by the server.
+    /// Calls taken in by the detector: `counted` as an object read, `little` where little more was told than that it is there,
+    /// `no_object` on their route, `refused` by the server, or answered with `content`, or `writes`.
     DETECTOR_OBSERVATIONS: Counter "rollcall_detector_observations_total" ["kind"];
     /// Objects for which a sample of their call's counts, as it named more than 80.
     DETECTOR_OBJECTS_BEYOND: Counter "rollcall_detector_objects_beyond_total" [];

@@ -46,6 +46,7 @@ fn clients_of(
         first_byte_at: None,
         last_byte_at: None,
         response_type: None,
+        response_length: None,
         sampling: 1.0,
     };
     lenses.of(&exchange, query.as_bytes())

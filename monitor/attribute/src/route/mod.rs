@@ -12,6 +12,7 @@
 //! case, fragments, and parameters that hold no object lead to the same route and object.
 
 mod callers;
+mod class;
 mod declared;
 pub mod full_name;
 mod learned;
@@ -31,6 +32,7 @@ use std::{collections::BTreeMap, ops::Range, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use callers::Callers;
+pub use class::{Class, Read, Why};
 pub use declared::NeverMatches;
 pub use full_name::NEW;
 pub use learned::{NAMES, Recalled};
@@ -46,6 +48,7 @@ use rollcall_model::{
 };
 
 use self::{
+    class::Classes,
     declared::Declared,
     learned::{Call, Learned, MAX_TEMPLATE, StoredLearned},
     path::CanonicalPath,
@@ -72,6 +75,9 @@ pub struct Settings {
     pub rules: Vec<Template>,
     /// Routes of an OpenAPI document; `None` without one.
     pub document: Option<Vec<Template>>,
+    /// Routes that answer with data about accounts, and with content, whatever their answers look like.
+    pub accounts: Vec<Template>,
+    pub content: Vec<Template>,
     pub names: Names,
     /// Routes that are learned at most, of all services together.
     pub most: usize,
@@ -84,6 +90,8 @@ impl Default for Settings {
             services: Vec::new(),
             rules: Vec::new(),
             document: None,
+            accounts: Vec::new(),
+            content: Vec::new(),
             names: Names::default(),
             most: 10_000,
         }
@@ -104,6 +112,7 @@ pub struct Router {
     /// Routes of targets that are no paths: two for each method at most.
     special: Vec<(&'static str, &'static str, RouteId)>,
     bodies: Bodies,
+    classes: Classes,
 }
 
 /// A request's route and objects. Kept by the caller and filled again for each request: nothing is allocated
@@ -158,7 +167,7 @@ impl Router {
 
     /// A router that goes on from what has been learned.
     fn with(settings: Settings, learned: Learned, routes: Routes) -> (Router, Vec<NeverMatches>) {
-        let Settings { services: _, rules, document, names, most: _ } = settings;
+        let Settings { services: _, rules, document, accounts, content, names, most: _ } = settings;
         let mut router = Router {
             rules: Declared::new(Origin::Rule),
             document: document.is_some().then(|| Declared::new(Origin::Openapi)),
@@ -170,6 +179,7 @@ impl Router {
             places: Vec::new(),
             special: Vec::new(),
             bodies: Bodies::default(),
+            classes: Classes::new(&accounts, &content),
         };
         let mut never = Vec::new();
         for rule in &rules {
@@ -280,6 +290,16 @@ impl Router {
         }
     }
 
+    /// What a call of a route read that named so many objects.
+    pub fn read(&self, route: RouteId, exchange: &Exchange<'_>, objects: usize) -> Read {
+        self.routes.read(route, exchange, self.classes.of(self.routes.name(route)), objects)
+    }
+
+    /// Every route that has been called, by name.
+    pub fn summaries(&self) -> Vec<Summary> {
+        self.routes.summaries(self.has_document(), &self.classes)
+    }
+
     /// Remembers a call that touched nothing, in case that a part of its path turns out to be an object.
     pub fn remember(&mut self, route: RouteId, touch: Touch) {
         if self.routes.origin(route) == Origin::Learned && !self.routes.is_static(route) {
@@ -353,8 +373,9 @@ impl Router {
 
     /// Leaves a suffix of static files away, if it is void.
     fn leave_suffix(&mut self, method: &str, exchange: &Exchange<'_>) {
-        let Some(&Kind::Static(_)) = self.shape.kinds.last() else { return };
+        let Some(&Kind::Static(extension)) = self.shape.kinds.last() else { return };
         let Some(stem) = self.path.stem().filter(|stem| *stem > 0) else { return };
+        let is_media = suffix::is_media(&self.path.segment(self.path.len() - 1).folded[extension..]);
         let whole = self.path.shorten(stem);
         self.take_shape(method);
         let call =
@@ -365,6 +386,7 @@ impl Router {
         let suffix = Suffix {
             stem,
             is_identifier: identifier::is_stem(stem),
+            is_media,
             is_known: route != RouteId::OTHER && self.routes.get(route).proof == Proof::WithObjects,
         };
         let above = self.path.segments().take(last).map(|segment| segment.folded);

@@ -19,7 +19,12 @@ use rollcall_model::{
     time::Timestamp,
 };
 
-use super::{callers::Callers, full_name::fields, outcome};
+use super::{
+    callers::Callers,
+    class::{Answers, Class, Classes, Read, Why},
+    full_name::fields,
+    outcome,
+};
 use crate::client::Clients;
 
 /// The route of everything that has none of its own.
@@ -100,6 +105,7 @@ pub(super) struct Seen {
     first: Timestamp,
     last: Timestamp,
     callers: Callers,
+    answers: Answers,
 }
 
 /// A route as the inventory shows it.
@@ -114,6 +120,9 @@ pub struct Summary {
     /// Static files: no objects, no findings.
     #[serde(rename = "static")]
     pub is_static: bool,
+    /// What its answers are, and by what that is told.
+    pub class: Class,
+    pub class_by: Why,
     pub calls: u64,
     /// Of these, calls that name an object.
     pub calls_with_objects: u64,
@@ -281,6 +290,18 @@ impl Routes {
         self.merged.drain(..)
     }
 
+    /// What a call of a route read that named so many objects.
+    pub(super) fn read(
+        &self,
+        route: RouteId,
+        exchange: &Exchange<'_>,
+        declared: Option<Class>,
+        objects: usize,
+    ) -> Read {
+        let route = self.get(route);
+        route.seen.answers.read(exchange, &route.name, route.is_static, declared, objects)
+    }
+
     /// Takes note of a call of a route, which may not be complete.
     pub fn call(&mut self, route: RouteId) {
         self.get_mut(route).called += 1;
@@ -293,6 +314,7 @@ impl Routes {
         route: RouteId,
         exchange: &Exchange<'_>,
         has_object: bool,
+        read: Read,
         open: bool,
         caller: u64,
     ) {
@@ -309,6 +331,9 @@ impl Routes {
         seen.first = seen.first.min(exchange.at);
         seen.last = seen.last.max(exchange.at);
         seen.callers.insert(caller);
+        if outcome::is_touch(exchange.status) {
+            seen.answers.add(read, exchange);
+        }
     }
 
     /// Remembers a call without an object, in case that a part of the path turns out to be one.
@@ -325,9 +350,9 @@ impl Routes {
     }
 
     /// Every route that has been called, by name. `documented` tells that there is an OpenAPI document.
-    pub fn summaries(&self, documented: bool) -> Vec<Summary> {
+    pub(super) fn summaries(&self, documented: bool, classes: &Classes) -> Vec<Summary> {
         let called = self.slots.iter().flatten().filter(|route| route.seen.calls > 0);
-        let mut summaries: Vec<_> = called.map(|route| route.summary(documented)).collect();
+        let mut summaries: Vec<_> = called.map(|route| route.summary(documented, classes)).collect();
         summaries.sort_by(|a, b| a.route.cmp(&b.route));
         summaries
     }
@@ -478,14 +503,18 @@ impl Routes {
 }
 
 impl Route {
-    fn summary(&self, documented: bool) -> Summary {
-        let Seen { calls, statuses, with_objects, open, first, last, callers } = &self.seen;
+    fn summary(&self, documented: bool, classes: &Classes) -> Summary {
+        let Seen { calls, statuses, with_objects, open, first, last, callers, answers } = &self.seen;
+        let (class, class_by) =
+            answers.class(&self.name, self.is_static, classes.of(&self.name), *with_objects > 0);
         let [informational, successful, redirected, refused, failed, unknown] = *statuses;
         Summary {
             route: Arc::clone(&self.name),
             origin: self.origin,
             documented: documented.then_some(self.origin == Origin::Openapi),
             is_static: self.is_static,
+            class,
+            class_by,
             calls: *calls,
             calls_with_objects: *with_objects,
             callers: callers.count(),
@@ -514,6 +543,7 @@ impl Seen {
         self.with_objects += other.with_objects;
         self.open += other.open;
         self.callers.merge(&other.callers);
+        self.answers.merge(&other.answers);
     }
 }
 

@@ -220,7 +220,7 @@ impl Services {
     pub fn summaries(&self) -> Vec<Summary> {
         let mut summaries = Vec::new();
         for service in &self.all {
-            let routes = service.router.routes().summaries(service.router.has_document());
+            let routes = service.router.summaries();
             summaries.extend(routes.into_iter().map(|summary| {
                 let route = full(&service.name, &summary.route);
                 Summary { route, ..summary }
@@ -285,7 +285,8 @@ impl Service {
 impl Settings {
     /// The services that rules and documents name.
     pub fn declared_services(&self) -> impl Iterator<Item = &str> {
-        let templates = self.rules.iter().chain(self.document.iter().flatten());
+        let classes = self.accounts.iter().chain(&self.content);
+        let templates = self.rules.iter().chain(self.document.iter().flatten()).chain(classes);
         templates.filter_map(|template| template.service.as_deref())
     }
 
@@ -312,6 +313,8 @@ impl Settings {
             services: Vec::new(),
             rules: of(&self.rules),
             document,
+            accounts: of(&self.accounts),
+            content: of(&self.content),
             names: self.names.clone(),
             most: self.most,
         }

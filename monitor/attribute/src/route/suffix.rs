@@ -3,7 +3,7 @@
 
 use rollcall_http::exchange::Exchange;
 
-use super::outcome;
+use super::{class, outcome};
 
 /// What is known of a path with a suffix of static files.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Suffix<'a> {
     pub(super) stem: &'a str,
     /// The stem has the form of an identifier.
     pub(super) is_identifier: bool,
+    /// It is one of video, sound and packages, which no API answers in place of accounts.
+    pub(super) is_media: bool,
     /// Without the suffix it is a route that answers with objects.
     pub(super) is_known: bool,
 }
@@ -71,9 +73,23 @@ impl Suffix<'_> {
             Some(_) if !outcome::is_touch(exchange.status) => self.is_known,
             Some(kind) if is_data(kind) => true,
             Some(kind) => self.is_identifier && is_page(kind),
-            None => self.is_known || (self.is_identifier && !is_part_of_page(self.stem, above)),
+            None => {
+                self.is_known || self.is_identifier && !self.is_media && !is_part_of_page(self.stem, above)
+            }
         }
     }
+}
+
+/// Suffixes of video, sound, tiles of maps, and packages.
+const MEDIA: [&str; 34] = [
+    "aac", "apk", "bz2", "cmfa", "cmfv", "deb", "dmg", "flac", "flv", "gz", "iso", "jar", "m3u8", "m4a",
+    "m4s", "m4v", "mkv", "mov", "mp3", "mp4", "mpd", "mpg", "mvt", "ogg", "ogv", "opus", "pbf", "rpm", "tar",
+    "tgz", "ts", "vtt", "whl", "xz",
+];
+
+/// Whether an extension, with its point, is one of [`MEDIA`].
+pub(super) fn is_media(extension: &str) -> bool {
+    extension.strip_prefix('.').is_some_and(|extension| MEDIA.binary_search(&extension).is_ok())
 }
 
 /// Data, as no static file but a source map is.
@@ -92,11 +108,17 @@ fn is_page(kind: &[u8]) -> bool {
 /// As long as nobody knows the type of the answer: whether a name is that of a part of pages rather than of an account.
 fn is_part_of_page<'a>(stem: &str, above: impl Iterator<Item = &'a str>) -> bool {
     let mut any = false;
+    let mut numbers = 0;
     for directory in above {
-        if DIRECTORIES.binary_search(&directory).is_ok() {
+        if DIRECTORIES.binary_search(&directory).is_ok() || class::is_content(directory) {
             return true;
         }
         any = true;
+        numbers = if directory.bytes().all(|byte| byte.is_ascii_digit()) { numbers + 1 } else { 0 };
+    }
+    // Tiles of a map: zoom, column and row.
+    if numbers > 1 {
+        return true;
     }
     // What builds name by its content, and what stands beside the page itself.
     let is_digest = (8..=20).contains(&stem.len())
@@ -111,6 +133,6 @@ mod tests {
 
     #[test]
     fn directories_are_in_order() {
-        assert!(DIRECTORIES.is_sorted());
+        assert!(DIRECTORIES.is_sorted() && MEDIA.is_sorted());
     }
 }

@@ -166,6 +166,23 @@ impl Template {
             .any(|segment| matches!(segment, Segment::Pattern(pieces) if pieces.iter().any(is_object)))
     }
 
+    /// Whether the route of this name, without its service, is one of its: parameters and `*` stand for any segment.
+    pub(super) fn has_route(&self, name: &str) -> bool {
+        let mut words = name.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if self.method.as_deref().is_some_and(|own| own != method) {
+            return false;
+        }
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let is_same = |own: &Segment| match (own, segments.next()) {
+            (_, None) => false,
+            (Segment::Any, Some(_)) => true,
+            (Segment::Literal(literal), Some(segment)) => **literal == *segment,
+            (Segment::Pattern(pieces), Some(segment)) => matches(pieces, segment, |_| ()),
+        };
+        self.segments.iter().all(is_same) && (self.open || segments.next().is_none())
+    }
+
     /// Whether what it ends in is a literal: the name of a list rather than a thing in it.
     pub(super) fn is_list(&self) -> bool {
         !self.open && !matches!(self.segments.last(), Some(Segment::Pattern(_) | Segment::Any))

@@ -43,6 +43,7 @@ fn attribute_as(
         first_byte_at: None,
         last_byte_at: None,
         response_type,
+        response_length: None,
         sampling: 1.0,
     };
     let mut attribution = Attribution::default();

@@ -1,7 +1,7 @@
 //! The exchange log: one JSON object a line for every exchange.
 //!
 //! Fields, in order: `at`, `client_ip`, `client_port`, `server_ip`, `server_port`, `method`, `target`, `host`, `version`,
-//! `status`, `route`, `object`, `request_bytes`, `response_bytes`, `duration_us`, `truncated`, `client`. What is not known
+//! `status`, `route`, `object`, `request_bytes`, `response_bytes`, `content_type`, `duration_us`, `truncated`, `client`. What is not known
 //! is `null`. `method`, `target` and `host` are as they were on the wire; bytes that are not UTF-8 are written as
 //! `\xhh`, and a backslash that would read as such an escape as `\x5c`. `duration_us` runs from the request's
 //! first byte to the response's last. `client` is the list of keys that the call was attributed to.
@@ -130,6 +130,8 @@ fn line(out: &mut Vec<u8>, clock: &mut Clock, record: &Record<'_>) {
     json::number(out, exchange.request_bytes);
     out.extend_from_slice(br#","response_bytes":"#);
     json::number(out, exchange.response_bytes);
+    out.extend_from_slice(br#","content_type":"#);
+    or_null(out, exchange.response_type, json::bytes);
     out.extend_from_slice(br#","duration_us":"#);
     let duration = exchange.last_byte_at.map(|last| last.since(exchange.at).as_micros() as u64);
     or_null(out, duration, json::number);
@@ -218,6 +220,7 @@ mod tests {
             first_byte_at: Some(Timestamp(1_784_000_000_124_000_000)),
             last_byte_at: Some(Timestamp(1_784_000_000_125_456_789)),
             response_type: None,
+            response_length: None,
             sampling: 1.0,
         }
     }
@@ -245,7 +248,7 @@ mod tests {
                 r#""server_ip":"2001:db8::1","server_port":80,"method":"GET","#,
                 r#""target":"/v1/customers/17?q=\"\\xff","host":"api.example","version":"HTTP/1.1","status":200,"#,
                 r#""route":"GET /v1/customers/{id}","object":"17","request_bytes":56,"response_bytes":1234,"#,
-                r#""duration_us":2000,"truncated":false,"client":[{"kind":"peer","id":"192.0.2.7"},"#,
+                r#""content_type":null,"duration_us":2000,"truncated":false,"client":[{"kind":"peer","id":"192.0.2.7"},"#,
                 r#"{"kind":"forwarded","id":"2001:db8::7"}]}"#,
                 "\n"
             )

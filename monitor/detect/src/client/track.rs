@@ -131,13 +131,12 @@ impl Track {
             return u8::MAX;
         };
         let known = *objects.node(number);
-        // Seen at a higher rate before, an object stands for fewer others.
-        let weight = known.weight.min(node.weight);
+        let weight = joint(known.weight, node.weight);
         let mut new = 0;
         for (bit, (window, &length)) in windows.iter_mut().zip(lengths).enumerate() {
             if node.at.since(known.at) < length {
-                window.weight -= u64::from(known.weight - weight);
-                window.variance -= variance(known.weight) - variance(weight);
+                window.weight = window.weight + u64::from(weight) - u64::from(known.weight);
+                window.variance = window.variance + variance(weight) - variance(known.weight);
                 if window.first == number {
                     match known.newer {
                         NONE => window.first_at = node.at,
@@ -318,6 +317,12 @@ impl Window {
 
 /// What an object of that weight adds to the variance. Objects are sampled independently with p = 1/w each: the estimate is the
 /// sum of w, its variance the sum of w² - w (Horvitz and Thompson, 1952).
+/// What an object counts that has been seen twice. At a higher rate, it stands for fewer others; more told of it, it counts in
+/// full.
+fn joint(before: u32, now: u32) -> u32 {
+    if before.min(now) < UNIT { before.max(now).min(UNIT) } else { before.min(now) }
+}
+
 fn variance(weight: u32) -> u64 {
     let (weight, unit) = (u64::from(weight), u64::from(UNIT));
     weight * weight.saturating_sub(unit) / (unit * unit)

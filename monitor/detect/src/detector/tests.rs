@@ -75,7 +75,8 @@ impl Scene {
         let at = Timestamp(call.ns.saturating_add(1_000_000 * S));
         let objects: Objects = call.objects.iter().copied().collect();
         let mut observation = Observation::new(at, clients, Arc::clone(&self.route), objects);
-        observation.outcome = Outcome { status: call.status, has_data: true, response_bytes: call.bytes };
+        observation.outcome =
+            Outcome { status: call.status, has_data: true, read: Read::Data, response_bytes: call.bytes };
         observation.sampling = call.sampling;
         self.detector.observe(&observation, &mut self.findings);
         self.detector.answered(&observation, &mut self.findings);

@@ -37,15 +37,6 @@ fn it_names_the_event_up_to_which_it_knows() {
     for length in 0..HEAD {
         assert_eq!(event(&bytes[..length]), 0);
     }
-    // The format before had no such place.
-    bytes[8..12].copy_from_slice(&WITHOUT_EVENT.to_le_bytes());
-    bytes.drain(HEAD - 8..HEAD);
-    let sealed = bytes.len() - 16;
-    let mut seal = key(1).seal();
-    seal.add(&bytes[..sealed]);
-    bytes[sealed..].copy_from_slice(&seal.finish());
-    assert_eq!(read::<Vec<String>>(&bytes, key(1)), Ok(state()));
-    assert_eq!(event(&bytes), 0);
 }
 
 #[test]

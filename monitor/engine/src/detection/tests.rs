@@ -55,6 +55,7 @@ pub(super) fn exchange<'a>(peer: &str, request: &'a Request, ns: u64) -> Exchang
         first_byte_at: None,
         last_byte_at: None,
         response_type: None,
+        response_length: None,
         sampling: 1.0,
     }
 }

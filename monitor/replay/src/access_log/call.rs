@@ -19,6 +19,8 @@ pub struct Call {
     pub status: Option<u16>,
     pub request_bytes: u64,
     pub response_bytes: u64,
+    /// The media type of the answer; empty where it is not known.
+    pub response_type: Vec<u8>,
     /// From the request's first byte to the response's last.
     pub duration: Option<Duration>,
     /// Whom it was attributed to when it was recorded, if that is known.
@@ -44,6 +46,7 @@ impl Call {
             status: None,
             request_bytes: 0,
             response_bytes: 0,
+            response_type: Vec::new(),
             duration: None,
             keys: Vec::new(),
         }
@@ -76,7 +79,8 @@ impl Call {
             response_bytes: self.response_bytes,
             first_byte_at: answered_at,
             last_byte_at: answered_at,
-            response_type: None,
+            response_type: Some(&self.response_type[..]).filter(|kind| !kind.is_empty()),
+            response_length: Some(self.response_bytes).filter(|&bytes| bytes > 0),
             sampling: 1.0,
         }
     }

@@ -103,6 +103,10 @@ impl Fields {
         call.status = status.map(|status| status as u16);
         call.request_bytes = self.number(Field::RequestBytes).unwrap_or_default();
         call.response_bytes = self.number(Field::ResponseBytes).unwrap_or_default();
+        call.response_type.clear();
+        if let Some(kind) = self.get(Field::ResponseType).filter(|kind| kind.contains(&b'/')) {
+            call.response_type.extend_from_slice(kind);
+        }
         call.duration = self.number(Field::DurationUs).map(Duration::from_micros);
         call.keys.clear();
         call.keys.extend_from_slice(&self.keys);

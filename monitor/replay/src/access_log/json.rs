@@ -19,6 +19,8 @@ enum Place {
     Object,
     /// Header fields, each with its value or a list of them.
     Headers,
+    /// Header fields of the answer.
+    Answer,
     /// The keys in Rollcall's own log.
     Keys,
     /// Something that is not looked at.
@@ -92,6 +94,9 @@ fn object<'a>(line: &'a [u8], fields: &mut Fields) -> Result<Option<Text<'a>>, U
                 (Place::Headers, Some(name)) if !REDACTED.contains(&text.raw()) => {
                     fields.header(|out| name.decode_into(out), |out| text.decode_into(out));
                 }
+                (Place::Answer, Some(name)) if name.is("Content-Type") => {
+                    fields.set(Field::ResponseType, 0, |out| text.decode_into(out));
+                }
                 (Place::Keys, Some(key)) if key.is("kind") => kind = Some(text),
                 (Place::Keys, Some(key)) if key.is("id") => id = Some(text),
                 _ => {}
@@ -122,6 +127,8 @@ fn inner(outer: Place, key: Option<Text<'_>>) -> Place {
             Place::Object
         }
         Place::Object if key.is("headers") => Place::Headers,
+        Place::Object if key.is("resp_headers") => Place::Answer,
+        Place::Answer => Place::Answer,
         Place::Object if key.is("client") => Place::Keys,
         Place::Headers => Place::Headers,
         Place::Keys => Place::Keys,

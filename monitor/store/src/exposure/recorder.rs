@@ -173,7 +173,7 @@ impl Recorder {
             return;
         }
         let is_touch = outcome::is_touch(exchange.status);
-        if !is_touch && self.watch.is_empty() {
+        if is_touch != attributed.is_read || !is_touch && self.watch.is_empty() {
             return;
         }
         let call = Call { at: exchange.at, status: exchange.status };

@@ -114,6 +114,7 @@ fn exchange<'a>(call: &Call, request: &'a Request) -> Exchange<'a> {
         first_byte_at: None,
         last_byte_at: None,
         response_type: None,
+        response_length: None,
         sampling: 1.0,
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use proptest::prelude::*;
-use rollcall_attribute::observation::{DecodeError, Stage};
+use rollcall_attribute::observation::{self, DecodeError, Stage};
 
 use super::*;
 
@@ -191,7 +191,7 @@ proptest! {
             bytes[at] = byte;
         }
         let read = Observation::decode(&bytes);
-        if bytes[0] != 1 {
+        if bytes[0] != observation::VERSION {
             prop_assert_eq!(read, Err(DecodeError::Version(bytes[0])));
         } else if let Ok((observation, _)) = read {
             let (mut alerting, mut out) = Fleet::new().here;

@@ -238,6 +238,7 @@ fn exchange(request: &Request, n: u64, status: u16) -> Exchange<'_> {
         at: Timestamp(1_700_000_000_000_000_000 + n * 1_000_000),
         status: Some(status),
         response_type: None,
+        response_length: None,
         request_bytes: size(request),
         response_bytes: 500,
         first_byte_at: None,

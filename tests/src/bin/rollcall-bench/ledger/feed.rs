@@ -124,8 +124,13 @@ impl Feed {
         let at = BEGIN + PACE * (self.touches % u64::from(u32::MAX)) as u32;
         self.touches += 1;
         let exchange = Exchange { at, ..self.call.exchange() };
-        let attributed =
-            Attributed { route: &self.route, objects: &self.objects, clients: self.clients, is_new: false };
+        let attributed = Attributed {
+            route: &self.route,
+            objects: &self.objects,
+            clients: self.clients,
+            is_new: false,
+            is_read: true,
+        };
         self.recorder.exchange(&exchange, &attributed);
     }
 

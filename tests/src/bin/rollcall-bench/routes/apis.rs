@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rollcall_attribute::route::{self, Attribution, Router, target::Target};
+use rollcall_attribute::route::{self, Attribution, Read, Router, target::Target};
 use rollcall_model::hash::HashKey;
 use rollcall_tests::random::Random;
 
@@ -96,7 +96,14 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
         longest = longest.max(start.elapsed());
         router.recalled();
         if learn {
-            router.routes_mut().see(attribution.id, &exchange, !attribution.objects.is_empty(), false, 0);
+            router.routes_mut().see(
+                attribution.id,
+                &exchange,
+                !attribution.objects.is_empty(),
+                Read::Data,
+                false,
+                0,
+            );
         }
         scorer.call(made.operation, &made.identifiers, &attribution.route, &attribution.objects);
     }
@@ -105,5 +112,5 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
 
 /// The routes that were called, sorted.
 fn names(router: &Router) -> Vec<String> {
-    router.routes().summaries(false).iter().map(|summary| summary.route.to_string()).collect()
+    router.summaries().iter().map(|summary| summary.route.to_string()).collect()
 }

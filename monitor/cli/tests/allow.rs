@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rollcall_detect::alert::Alert;
+use rollcall_detect::alert::{Alert, AlertState};
 use rollcall_store::{Ledger, LedgerSettings};
 use serde_json::{Value, json};
 
@@ -45,6 +45,13 @@ fn ledger(directory: &Path) {
     let everybody = json!([{"kind": "all", "id": "*"}]);
     ledger.handle().record(&alert("00000000000000b2", "block-density", &everybody, &json!(["GET /x/{id}"])));
     ledger.handle().record(&alert("00000000000000b3", "open-door", &clients, &json!(["GET /x/{id}"])));
+    // The latest line of the first is about everybody, as of a walk that is found by its blocks as well.
+    let latest = Alert {
+        client: serde_json::from_value(everybody[0].clone()).unwrap(),
+        state: AlertState::Update,
+        ..alert("00000000000000a1", "distinct-objects", &clients, &routes)
+    };
+    ledger.handle().record(&latest);
     assert!(ledger.handle().flush().recv().unwrap());
     ledger.finish(PATIENCE).unwrap();
 }
@@ -73,6 +80,10 @@ fn the_command_that_is_printed_allows_what_the_alert_is_about() {
     let commands: Vec<&str> = stdout.lines().filter(|line| line.starts_with("  rollcall allow ")).collect();
     let [command] = commands[..] else { panic!("an alert about everybody and a notice have none: {stdout}") };
     assert!(!stdout.contains('\u{1b}') && !command.contains("reboot"), "{stdout}");
+    assert!(
+        command.starts_with("  rollcall allow 00000000000000a1 --why 'this is fine' --state-dir "),
+        "{command}"
+    );
     // As a shell takes it.
     let program = Path::new(env!("CARGO_BIN_EXE_rollcall")).parent().unwrap();
     let path = format!("{}:/usr/bin:/bin", program.display());

@@ -162,6 +162,17 @@ impl Reader {
         query().map_err(|error| self.failed(error))
     }
 
+    /// The events of one alert, the latest first: as many as are asked for.
+    pub fn events_of(&self, id: &str, most: usize) -> Result<Vec<Event>, Error> {
+        let query = || -> rusqlite::Result<_> {
+            let mut statement = self.connection().prepare_cached(
+                "SELECT seq, line FROM alert_events WHERE id = ?1 ORDER BY seq DESC LIMIT ?2",
+            )?;
+            readable(statement.query_map(params![id, most as u64], event)?)
+        };
+        query().map_err(|error| self.failed(error))
+    }
+
     /// At most `most` events after the one with the number `seq`, in order.
     pub fn events_after(&self, seq: u64, most: usize) -> Result<Vec<Event>, Error> {
         let query = || -> rusqlite::Result<_> {

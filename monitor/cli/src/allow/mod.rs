@@ -112,7 +112,7 @@ pub(crate) fn allow(args: &AllowArgs) -> Result<Exit, Failure> {
         Who::Alert(id) => {
             let alert = alert(&reader, id, state_dir)?;
             let routes = if routes.is_empty() { routes_of(&alert, &mut said) } else { routes.clone() };
-            (clients_of(&alert, &mut said)?, routes, alert.room(), Some(alert.id))
+            (clients_of(&alert, &mut said)?, routes, room(&reader, &alert)?, Some(alert.id))
         }
         Who::Client(client) => (vec![*client], routes.clone(), None, None),
         Who::Route(_) if !routes.is_empty() => {
@@ -215,6 +215,16 @@ fn alert(reader: &Reader, id: &str, directory: &std::path::Path) -> Result<Alert
             Err(Failure::new(Exit::Usage, error).advise("give more of the id"))
         }
     }
+}
+
+/// Twice what the latest line tells of that tells of a client.
+fn room(reader: &Reader, alert: &Alert) -> Result<Option<Limit>, Failure> {
+    /// An alert has a few dozen lines in a day.
+    const LINES: usize = 1_000;
+    if let Some(room) = alert.room() {
+        return Ok(Some(room));
+    }
+    Ok(reader.events_of(&alert.id, LINES)?.iter().find_map(|event| event.alert.room()))
 }
 
 fn clients_of(alert: &Alert, said: &mut Vec<String>) -> Result<Vec<PartnerKey>, Failure> {

@@ -107,12 +107,14 @@ impl Alert {
         Some(Limit { distinct, window: Duration::from_secs(self.window_s) })
     }
 
-    /// The command that allows it, for a shell. It names the alert, and nothing that came from a client.
+    /// The command that allows it, for a shell. It names the alert, and nothing that came from a client. A line about everybody
+    /// in an alert of some clients says no figure of theirs: the one before it does.
     pub fn command(&self) -> Option<String> {
-        let room = self.room().filter(|_| self.allowed.is_none())?;
+        self.clients().filter(|_| self.allowed.is_none())?;
         // Others than this program may have written the line.
         let is_id = (1..=16).contains(&self.id.len()) && self.id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| format!("rollcall allow {} --up-to {room} --why 'this is fine'", self.id))
+        let room = self.room().map(|room| format!(" --up-to {room}")).unwrap_or_default();
+        is_id.then(|| format!("rollcall allow {}{room} --why 'this is fine'", self.id))
     }
 
     /// The route that it opened on.

@@ -5,7 +5,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -15,7 +15,7 @@ use std::{
 };
 
 use rollcall_capture::Fed;
-use rollcall_daemon::{AlertSink, AlertSinks, AlertsTo, Config, Daemon, Traffic, Web};
+use rollcall_daemon::{AlertSink, AlertSinks, AlertsTo, Config, Daemon, Traffic, Web, crawlers::Resolver};
 use rollcall_model::time::Timestamp;
 use rollcall_serve::web::{Access, Hosts};
 use rollcall_store::NewAllowance;
@@ -28,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const CLIENT: &str = "198.51.100.7";
 
+const CRAWLER: &str = "a.crawler.example.com";
+
 /// A directory that is this user's alone, with the state and the file of alerts in it.
 struct Place(tempfile::TempDir);
 
@@ -35,6 +37,19 @@ struct Place(tempfile::TempDir);
 struct Exchange {
     request: String,
     response: String,
+}
+
+/// What the client is called, and a crawler's own name leads to it.
+struct Book(Option<&'static str>);
+
+impl Resolver for Book {
+    fn name(&self, _: IpAddr) -> Option<String> {
+        self.0.map(str::to_owned)
+    }
+
+    fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        if name == CRAWLER { vec![CLIENT.parse().unwrap()] } else { Vec::new() }
+    }
 }
 
 /// A daemon, the client that it sees, and what ends it.
@@ -78,6 +93,11 @@ impl Place {
     }
 
     fn start(&self) -> Running {
+        self.start_with(None)
+    }
+
+    /// With a client that is called something, and says so itself.
+    fn start_with(&self, name: Option<&'static str>) -> Running {
         let (client, receiver) = mpsc::channel::<Exchange>();
         let ends = Endpoints {
             client: format!("{CLIENT}:40000").parse().unwrap(),
@@ -109,6 +129,8 @@ impl Place {
         let daemon = Daemon::build(Config {
             engine: Default::default(),
             traffic: Traffic::Fed(fed),
+            crawlers: vec!["*.crawler.example.com=5000/1h".parse().unwrap()],
+            resolver: Box::new(Book(name)),
             ports: vec![8000],
             state_directory: self.state(),
             exposure: Default::default(),
@@ -267,4 +289,39 @@ fn room_on_a_route_ends_when_its_day_has_come() {
     assert_ne!(alerts[0]["limit"], 500);
     daemon.stop();
     assert!(shell(&place.state(), "rollcall allowed --all").contains("by rollcall: its time is over"));
+}
+
+/// Found out while it is at it already: what it did is in order, and so is what it goes on with.
+#[test]
+fn a_crawler_has_its_budget_once_its_name_is_verified() {
+    let place = Place::new();
+    let daemon = place.start_with(Some(CRAWLER));
+    let mut accounts = (0..).map(|n: u32| n * 7_919 % 100_003);
+    place.read(&daemon, accounts.by_ref().take(40));
+    let (told, resolved) = place.alert(0, |alert| alert["state"] == "resolved");
+    assert_eq!(
+        resolved["allowed"],
+        json!({"id": "crawler", "by": "--crawler", "why": "*.crawler.example.com=5000/1h"})
+    );
+    place.read(&daemon, accounts.by_ref().take(400));
+    assert_eq!(place.alerts().len(), told);
+    daemon.stop();
+    assert_eq!(shell(&place.state(), "rollcall allowed --all"), "nothing is allowed\n", "by nobody");
+}
+
+#[test]
+fn who_calls_itself_a_crawler_is_anybody() {
+    let place = Place::new();
+    let daemon = place.start_with(Some("b.crawler.example.com"));
+    let mut accounts = (0..).map(|n: u32| n * 7_919 % 100_003);
+    place.read(&daemon, accounts.by_ref().take(40));
+    place.alert(0, |alert| alert["state"] == "open");
+    // It grows: nobody has said that it is in order.
+    let started = Instant::now();
+    while !place.alerts().iter().any(|alert| alert["state"] == "update") {
+        place.read(&daemon, accounts.by_ref().take(10));
+        assert!(started.elapsed() < PATIENCE, "{:#?}", place.alerts());
+    }
+    assert!(place.alerts().iter().all(|alert| alert["state"] != "resolved"));
+    daemon.stop();
 }

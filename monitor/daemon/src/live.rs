@@ -18,11 +18,11 @@ use rollcall_serve::{
     api::{Answering, Clients, Inquiries, Pulse, Routes, Setup, Sight, Sights, Traffic, Vitals},
     health::Health,
 };
-use rollcall_store::Handle;
 use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
 
 use super::{
     Error, Outputs,
+    allowed::Allowed,
     checkpoints::Checkpoints,
     figures::{self, Figures, show},
 };
@@ -49,8 +49,7 @@ pub(super) struct Live {
     has_ports: bool,
     /// The daemon's own pages are TLS.
     encrypts: bool,
-    /// Where it is said what is in order.
-    ledger: Handle,
+    allowed: Allowed,
     loss: Share,
     sights: Sights,
     sight: Sight,
@@ -70,7 +69,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     /// The web server speaks TLS.
     pub(super) encrypts: bool,
-    pub(super) ledger: Handle,
+    pub(super) allowed: Allowed,
 }
 
 impl Live {
@@ -78,7 +77,7 @@ impl Live {
     pub(super) fn new(
         mut engine: Engine<Outputs>,
         checkpoints: Checkpoints,
-        Shared { health, inquiries, pulse, encrypts, ledger }: Shared,
+        Shared { health, inquiries, pulse, encrypts, allowed }: Shared,
         statistics: Arc<Statistics>,
         metrics: &Metrics,
         setup: &Setup,
@@ -116,7 +115,7 @@ impl Live {
             figures,
             has_ports: !setup.ports.is_empty(),
             encrypts,
-            ledger,
+            allowed,
             loss,
             sights: Sights::default(),
             sight: Sight::default(),
@@ -161,9 +160,7 @@ impl Live {
 
     /// Tells once a second how it goes: detection what is in order and what it can't see, and the status page all of it.
     fn beat(&mut self, now: Timestamp) {
-        if let Some(allowances) = self.ledger.allowances() {
-            self.engine.detection_mut().allow(&allowances, now);
-        }
+        self.allowed.turn(self.engine.detection_mut(), now);
         let counters = self.engine.counters();
         let [requests, _] = self.statistics.read();
         let lost = figures::lost(&requests, &counters.http);

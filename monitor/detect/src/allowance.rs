@@ -30,9 +30,19 @@ pub struct Allowance {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 pub struct AllowanceId(pub u64);
 
+/// From here on numbers are those of crawlers that are verified, which nobody has allowed one by one.
+const CRAWLERS: u64 = 1 << 63;
+
+impl AllowanceId {
+    /// That of one of the crawlers that are verified now.
+    pub fn of_crawler(number: u64) -> AllowanceId {
+        AllowanceId(CRAWLERS.saturating_add(number))
+    }
+}
+
 impl fmt::Display for AllowanceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a{}", self.0)
+        if self.0 >= CRAWLERS { f.write_str("crawler") } else { write!(f, "a{}", self.0) }
     }
 }
 
@@ -42,6 +52,6 @@ impl FromStr for AllowanceId {
     fn from_str(text: &str) -> Result<AllowanceId, ()> {
         let digits = text.strip_prefix(['a', 'A']).ok_or(())?;
         let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        digits.parse().ok().filter(|_| is_number).map(AllowanceId).ok_or(())
+        digits.parse().ok().filter(|&number| is_number && number < CRAWLERS).map(AllowanceId).ok_or(())
     }
 }

@@ -1,6 +1,6 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +212,11 @@ impl Detector {
     /// end with the next second.
     pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
         self.policy.allow(allowances, now);
+    }
+
+    /// Moves out the addresses that came near a limit, a few hundred at most: see [`Policy::ask_whose`].
+    pub fn near_limits(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.state.addresses.near()
     }
 
     /// Takes in a call and appends what it leads to.

@@ -46,6 +46,8 @@ pub struct Policy {
     allowances: Vec<Allowance>,
     next_end: Timestamp,
     revision: u16,
+    /// Somebody looks up whose addresses are that come near a limit.
+    asks_whose: bool,
 }
 
 /// Limits that apply together.
@@ -88,6 +90,7 @@ impl Policy {
             allowances: Vec::new(),
             next_end: Timestamp(u64::MAX),
             revision: 0,
+            asks_whose: false,
         };
         for &limit in everyone.as_slice() {
             let window = policy.window(limit.window);
@@ -112,15 +115,25 @@ impl Policy {
         if self.allowances == allowances {
             return;
         }
-        let (revision, minute) = (self.revision.wrapping_add(1), self.minute);
+        let (revision, minute, asks_whose) = (self.revision.wrapping_add(1), self.minute, self.asks_whose);
         let made = Policy::new(&self.rules, &self.partners);
         *self = made.expect("a policy was made of the same limits before");
-        self.revision = revision;
+        (self.revision, self.asks_whose) = (revision, asks_whose);
         self.next_end =
             allowances.iter().map(|allowance| allowance.until).min().unwrap_or(Timestamp(u64::MAX));
         self.add_allowances(&allowances);
         self.allowances = allowances;
         self.put_in_force(minute);
+    }
+
+    /// Has addresses that come near a limit noted, for whoever looks up whose they are.
+    pub fn ask_whose(&mut self) {
+        self.asks_whose = true;
+    }
+
+    /// Whether they are to be noted.
+    pub(super) fn asks_whose(&self) -> bool {
+        self.asks_whose
     }
 
     /// Rises with each change of what is allowed: profiles from before are of no use any more.

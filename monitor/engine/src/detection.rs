@@ -229,6 +229,11 @@ impl Detection {
         self.alerting.detector_mut().allow(allowances, now);
     }
 
+    /// Moves out the addresses that came near a limit: see [`Detector::near_limits`].
+    pub fn near_limits(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.alerting.detector_mut().near_limits()
+    }
+
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
         self.alerting.detector_mut().set_loss(loss);

@@ -4,7 +4,7 @@
 //! a flood of clients as busy as a walker to push the walker out. A finding about a pair begins, grows, and ends when nothing
 //! has spoken for it for a while, or when its pair has to go.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, vec};
 
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
@@ -57,6 +57,9 @@ const LOOKED_AT: usize = 4_096;
 const WATCHED_FROM: u64 = 8;
 const WATCHED_UNTIL: u64 = 16;
 
+/// Addresses that are noted between two looks at them.
+const NOTED: usize = 256;
+
 /// Pairs that are looked at for one that need not be watched any more.
 const CANDIDATES: usize = 8;
 
@@ -81,6 +84,9 @@ pub(super) struct Tables {
     objects: Objects,
     watch: Watch,
     counters: TallyCounters,
+    /// Addresses that came near a limit lately, if it is asked whose they are.
+    #[serde(skip)]
+    near: Vec<IpAddr>,
 }
 
 /// A key's place on a route, as far as a call has looked for it.
@@ -105,6 +111,7 @@ impl Tables {
             objects: Objects::new(sizes.objects),
             watch: Watch::default(),
             counters: TallyCounters::default(),
+            near: Vec::new(),
         }
     }
 
@@ -239,9 +246,28 @@ impl Tables {
         if self.watch.order.len() < self.sizes.watched {
             self.watch.order.push_back(number);
         }
+        self.note_address(number, context.policy);
         self.pairs.pair_mut(number).evidence = Some(self.watch.spare.pop().unwrap_or_default());
         self.counters.watched += 1;
         true
+    }
+
+    /// Notes an address that comes near a limit, or has gone over one.
+    fn note_address(&mut self, number: u32, policy: &Policy) {
+        let pair = self.pairs.pair(number);
+        if let ClientKey::Peer(address) | ClientKey::Forwarded(address) = pair.client
+            && policy.asks_whose()
+            && self.near.len() < NOTED
+            && !policy.is_budget(pair.profile(policy))
+            && !self.near.contains(&address)
+        {
+            self.near.push(address);
+        }
+    }
+
+    /// Moves out the addresses that were noted.
+    pub(super) fn near(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.near.drain(..)
     }
 
     /// Keeps no evidence of a pair any more.
@@ -524,6 +550,7 @@ impl Tables {
                 });
                 self.counters.open += 1;
                 self.pairs.set_open(number);
+                self.note_address(number, context.policy);
                 Phase::Begins
             }
         };

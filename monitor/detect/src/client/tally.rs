@@ -1,6 +1,6 @@
 //! Counts for one family of client keys: what calls do to its tables.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration, vec};
 
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
@@ -169,6 +169,11 @@ impl Tally {
             self.tables.clear_sketches(now);
             self.next_clearing = now + context.policy.longest();
         }
+    }
+
+    /// Moves out the addresses that came near a limit, if it is asked whose they are.
+    pub(crate) fn near(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.tables.near()
     }
 
     /// The busiest clients, `most` at most.

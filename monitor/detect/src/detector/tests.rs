@@ -633,6 +633,29 @@ fn a_walk_is_allowed_to_a_client_and_to_nobody_in_particular() {
     }
 }
 
+/// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
+#[test]
+fn addresses_that_come_near_a_limit_are_noted() {
+    for asks in [false, true] {
+        let mut settings = settings(&["20/10s"], &["0.0.0.9=100/1h"], 4 << 20);
+        if asks {
+            settings.policy.ask_whose();
+        }
+        let mut scene = Scene::with(settings);
+        scene.allow(0, &[allowance(1, &["0.0.0.8"], &[], "100/10s", 9_999)]);
+        (0..2).for_each(|n| scene.call(2 * S + n, 2, &n.to_string()));
+        (0..15).for_each(|n| {
+            scene.make(&Call { credential: Some(n), ..Call::new(2 * S, 1, &[&n.to_string()]) })
+        });
+        (0..15).for_each(|n| scene.call(2 * S, 8, &n.to_string()));
+        (0..15).for_each(|n| scene.call(2 * S, 9, &n.to_string()));
+        assert_eq!(scene.findings, []);
+        let near: Vec<String> = scene.detector.near_limits().map(|address| address.to_string()).collect();
+        assert_eq!(near, if asks { vec!["0.0.0.1"] } else { vec![] });
+        assert_eq!(scene.detector.near_limits().count(), 0, "once");
+    }
+}
+
 #[test]
 fn a_restored_detector_finds_what_the_uninterrupted_one_does() {
     let settings = || settings(&["GET /v1/customers/{id}=40/10s"], &["0.0.0.9=100/1h"], 4 << 20);

@@ -1,6 +1,6 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use rollcall_model::{
 };
 
 use super::{
-    Budget, Figures, Finding, Phase, Policy, Rule,
+    Allowance, Budget, Figures, Finding, Phase, Policy, Rule,
     answers::{Answers, RouteHashes},
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally, Touched},
@@ -227,6 +227,17 @@ impl Detector {
         &self.policy
     }
 
+    /// Puts these in force from `now` on, in the place of all that were allowed before. Findings about what is in order by that
+    /// end with the next second.
+    pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
+        self.policy.allow(allowances, now);
+    }
+
+    /// Moves out the addresses that came near a limit, a few hundred at most: see [`Policy::ask_whose`].
+    pub fn near_limits(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.state.addresses.near()
+    }
+
     /// Takes in a call and appends what it leads to.
     ///
     /// If its route has hardly been called, its objects count on the route and on [`NEW`], the one that stands for all of
@@ -284,7 +295,7 @@ impl Detector {
         let credentials_from = clients.keys().len() - clients.by_credential().len();
         let identity = self.state.identities.person(clients, is_proof, now);
         // What is meant to be read says nothing about the rest.
-        let is_partner = self.is_partner(clients, is_proof);
+        let is_partner = self.is_partner(clients, route, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
         let DetectorState { clock, addresses, credentials, crowd, norms, lists, counters, .. } =
@@ -332,7 +343,7 @@ impl Detector {
         for (tally, keys, hashes, lens) in families {
             for (client, &hash) in keys.iter().zip(hashes) {
                 // The budget of one of its keys is all that applies to a partner's call.
-                if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
+                if is_partner && !self.policy.has_partner(std::slice::from_ref(client), route) {
                     continue;
                 }
                 let context = Context {
@@ -562,20 +573,25 @@ impl Detector {
     /// Takes in that a server which refuses others has answered the caller.
     fn prove(&mut self, clients: &Clients, now: Timestamp) {
         self.state.identities.person(clients, true, now);
-        self.is_partner(clients, true);
+        for key in clients.by_credential() {
+            if self.policy.may_be_partner(key) {
+                self.state.identities.is_partner(clients, key, true);
+            }
+        }
     }
 
-    /// Whether a partner made the call: from its address, or with its credential if that has proved good.
-    fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
+    /// Whether a client with a budget on the route made the call: from its address, or with its credential if that has proved
+    /// good, on whichever route.
+    fn is_partner(&mut self, clients: &Clients, route: &str, is_proof: bool) -> bool {
         let DetectorState { identities, .. } = &mut self.state;
-        let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
-        self.policy.has_partner(clients.by_address())
-            || self.policy.has_partner(clients.by_credential())
-                && clients
-                    .by_credential()
-                    .iter()
-                    .filter(is_partner)
-                    .any(|key| identities.is_partner(clients, key, is_proof))
+        if self.policy.has_partner(clients.by_address(), route) {
+            return true;
+        }
+        let mut keys = clients.by_credential().iter().filter(|key| self.policy.may_be_partner(key));
+        keys.any(|key| {
+            identities.is_partner(clients, key, is_proof)
+                && self.policy.has_partner(std::slice::from_ref(key), route)
+        })
     }
 
     /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.
@@ -589,7 +605,7 @@ impl Detector {
                     *time = self.state.clock.source(*time);
                 }
             }
-            if finding.client.is_some() && finding.phase != Phase::Ends {
+            if finding.client.is_some() && !finding.phase.is_end() {
                 let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
                 finding.signals.extend(active);
                 finding.signals.sort();

@@ -6,6 +6,8 @@ use rollcall_attribute::client::ClientKey;
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::AllowanceId;
+
 /// What a finding says has happened. In the order in which metrics and docs name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,6 +73,11 @@ impl Rule {
         }
     }
 
+    /// Whether it goes by how many objects a client touches.
+    pub fn is_about_objects(self) -> bool {
+        matches!(self, Rule::DistinctObjects | Rule::SequentialWalk | Rule::FirstTouch)
+    }
+
     /// Whether it tells a fact about a route, rather than something that is going on.
     pub fn is_notice(self) -> bool {
         matches!(self, Rule::OpenDoor | Rule::UnknownRoute | Rule::BusyRoute)
@@ -89,6 +96,15 @@ pub enum Phase {
     Grows,
     /// The client has been quiet for long enough, or had to be forgotten.
     Ends,
+    /// Somebody has said that it is in order.
+    Allowed(AllowanceId),
+}
+
+impl Phase {
+    /// Whether nothing more comes of it.
+    pub fn is_end(self) -> bool {
+        matches!(self, Phase::Ends | Phase::Allowed(_))
+    }
 }
 
 /// What a rule found. Of rules about routes, the client is the first that showed it, and there is no window or limit.

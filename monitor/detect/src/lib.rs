@@ -5,10 +5,12 @@
 //! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
 
 pub mod alert;
+mod allowance;
 mod answers;
 mod blind;
 mod bloom;
 pub mod budget;
+mod budgets;
 mod client;
 mod clock;
 mod crowd;
@@ -29,6 +31,7 @@ mod people;
 pub mod policy;
 mod shown;
 
+pub use allowance::{Allowance, AllowanceId};
 pub use blind::Unseen;
 pub use budget::Budget;
 pub use client::{Busy, TallyCounters};

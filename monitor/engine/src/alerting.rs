@@ -10,8 +10,8 @@ use rollcall_attribute::{
     route::{Origin, Read},
 };
 use rollcall_detect::{
-    self, Detector, Finding, Notices, Peaks, Rule,
-    alert::{self, Alert, Alerts, Joined},
+    self, Allowance, Detector, Finding, Notices, Peaks, Phase, Rule,
+    alert::{self, Alert, Alerts, Allowed, Joined},
     notice::Shown,
 };
 use rollcall_model::{hash::HashKey, time::Timestamp};
@@ -153,6 +153,18 @@ impl Alerting {
 
     /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.
     fn raise(&mut self, callers: &[ClientKey], out: &mut Vec<Alert>) {
-        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding, callers)));
+        for finding in self.findings.drain(..) {
+            let allowed = match finding.phase {
+                Phase::Allowed(id) => self.detector.policy().allowed(id),
+                _ => None,
+            };
+            let Some(mut alert) = self.alerts.alert(finding, callers) else { continue };
+            alert.allowed = allowed.map(|Allowance { id, by, why, .. }| Allowed {
+                id: id.to_string(),
+                by: by.clone(),
+                why: why.clone(),
+            });
+            out.push(alert);
+        }
     }
 }

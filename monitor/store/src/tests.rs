@@ -50,6 +50,8 @@ pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
             opened_at: Timestamp(1_790_000_000_123_456_000),
         },
         loss: 0.0,
+        allowed: None,
+        allow: None,
         keys: Vec::new(),
     }
 }

@@ -161,7 +161,9 @@ pub(super) fn touch(
 
 /// Whether what is found is what others do there too, as far as that is known, and not told.
 pub(super) fn is_question(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> bool {
-    let Some(norm) = context.norm.filter(|_| pair.profile.is_everyones()) else { return false };
+    let Some(norm) = context.norm.filter(|_| pair.profile(context.policy).is_everyones()) else {
+        return false;
+    };
     let is_count = matches!(verdict.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
     let is_open = pair.evidence.as_ref().is_some_and(|evidence| evidence.open(verdict.rule).is_some());
     is_count && !is_open && norm.is_question(pair.hash, times(verdict.held.distinct, verdict.limit))

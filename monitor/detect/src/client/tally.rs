@@ -1,6 +1,6 @@
 //! Counts for one family of client keys: what calls do to its tables.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration, vec};
 
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
@@ -161,7 +161,7 @@ impl Tally {
         let (pair, windows) = self.tables.with_windows(number);
         let total = pair.volume.add(bytes, call.now);
         let verdict = judge::volume(windows, total, context);
-        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile)) {
+        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile(context.policy))) {
             self.tables.report(number, &verdict, call.at, context, out);
         }
     }
@@ -177,6 +177,11 @@ impl Tally {
             self.tables.clear_sketches(now);
             self.next_clearing = now + context.policy.longest();
         }
+    }
+
+    /// Moves out the addresses that came near a limit, if it is asked whose they are.
+    pub(crate) fn near(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.tables.near()
     }
 
     /// The busiest clients, `most` at most.
@@ -208,7 +213,7 @@ impl Tally {
         if let Some(evidence) = pair.evidence.as_mut().filter(|_| !call.is_empty) {
             evidence.note(call, fresh);
         }
-        let is_budget = context.policy.is_budget(pair.profile);
+        let is_budget = context.policy.is_budget(pair.profile(context.policy));
         if let Some(verdict) = judge::misses(misses, context).filter(|_| !is_budget) {
             self.tables.report(number, &verdict, call.at, context, out);
         }

@@ -307,6 +307,8 @@ impl Incident {
                 opened_at: self.opened_at,
             },
             loss,
+            allowed: None,
+            allow: None,
             keys: self.clients.iter().filter_map(|&client| client).collect(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollcall_attribute::client::{Credential, CredentialKind};
 
 use super::*;
-use crate::Figures;
+use crate::{Figures, Phase};
 
 fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     let at = Timestamp((1_700_000_000 + seconds) * 1_000_000_000);

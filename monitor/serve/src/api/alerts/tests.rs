@@ -37,6 +37,8 @@ fn alert(id: &str, state: AlertState, severity: Severity, opened: u64) -> Alert 
             opened_at: Timestamp(opened),
         },
         loss: 0.0,
+        allowed: None,
+        allow: None,
         keys: Vec::new(),
     }
 }

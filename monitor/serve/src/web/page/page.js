@@ -171,6 +171,7 @@ function card(told, at) {
       ...signals,
       el("span", { class: "mono" }, alert.id),
     ),
+    alert.allow ? el("div", { class: "more" }, el("span", {}, "Is it in order?"), el("code", {}, alert.allow)) : "",
   );
 }
 

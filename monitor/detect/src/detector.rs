@@ -605,12 +605,6 @@ impl Detector {
                     *time = self.state.clock.source(*time);
                 }
             }
-            if finding.client.is_some() && !finding.phase.is_end() {
-                let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
-                finding.signals.extend(active);
-                finding.signals.sort();
-                finding.signals.dedup();
-            }
         }
     }
 }

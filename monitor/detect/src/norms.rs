@@ -124,6 +124,8 @@ pub(super) struct Norm {
     /// What limits are on their way to.
     target: Row,
     is_known: bool,
+    /// Most clients touch one or two objects, their own.
+    is_own: bool,
     /// Clients that walked, one number after the other: all, and those of earlier days.
     walks: [f32; 2],
     told: Vec<Told>,
@@ -324,6 +326,7 @@ impl Norm {
             before: *usual,
             target: *usual,
             is_known: false,
+            is_own: false,
             walks: [0.0; 2],
             told: Vec::new(),
         }
@@ -344,16 +347,26 @@ impl Norm {
         !self.is_known || self.limits.iter().zip(&self.target).any(|(limit, target)| limit < target)
     }
 
-    /// Whether it is a question to the operator, and not told, that a client came to so many times its limit.
-    pub(super) fn is_question(&self, pair: u64, times: f32) -> bool {
+    /// Whether it is not told that a client came to so many times its limit: others do so too, or it was told before that this
+    /// one does.
+    pub(super) fn is_usual(&self, pair: u64, times: f32) -> bool {
+        let mine = self.told.iter().find(|told| told.pair == pair);
         if !self.is_learning() {
-            return false;
+            // Where nobody reads only their own, who was told then and does the same now is no news.
+            return !self.is_own && times < FAR && mine.is_some_and(|told| times <= 2.0 * told.times);
         }
-        let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
-        match self.told.iter().find(|told| told.pair == pair) {
+        match mine {
             Some(told) => times <= 2.0 * told.times.max(1.0),
-            None => self.told.len() >= TOLD && times <= 2.0 * most,
+            None => {
+                let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
+                self.told.len() >= TOLD && times <= 2.0 * most
+            }
         }
+    }
+
+    /// Whether that is a question to the operator: others than those that were told do so.
+    pub(super) fn is_question(&self, pair: u64) -> bool {
+        self.is_learning() && self.told.iter().all(|told| told.pair != pair)
     }
 
     /// Whether clients walk on the route, as through a list that they are shown, so that walking says nothing about one.
@@ -395,8 +408,9 @@ impl Norm {
         if !self.is_known {
             return;
         }
-        let longest = &self.old[windows - 1];
-        let is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
+        // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
+        let longest = &self.all[windows - 1];
+        self.is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
         for window in 0..windows.min(MAX_LIMITS) {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
@@ -408,7 +422,7 @@ impl Norm {
             let most = come_to(counts, 0.5).map_or(0, |level| threshold(level + 1) - 1);
             let target = if MARGIN * many > usual {
                 (MARGIN * many).min(usual.saturating_mul(HIGHEST))
-            } else if is_own {
+            } else if self.is_own {
                 (MARGIN * most).clamp((LOWEST + usual / LOWEST_PART).min(usual), usual)
             } else {
                 usual

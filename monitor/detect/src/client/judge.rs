@@ -81,9 +81,11 @@ pub(super) fn touch(
     for named in fresh.of(call.named) {
         evidence.noted += 1;
         evidence.firsts += u32::from(named.is_first);
+        evidence.walked += u32::from(named.is_walked);
         if evidence.noted == NOTED {
             evidence.noted /= 2;
             evidence.firsts /= 2;
+            evidence.walked /= 2;
         }
         if let Some(number) = named.number {
             evidence.sequence.push(number);
@@ -159,14 +161,11 @@ pub(super) fn touch(
     verdicts
 }
 
-/// Whether what is found is what others do there too, as far as that is known, and not told.
-pub(super) fn is_question(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> bool {
-    let Some(norm) = context.norm.filter(|_| pair.profile(context.policy).is_everyones()) else {
-        return false;
-    };
+/// Whether what is found is usual on the route, as far as that is known, and not told: unless something is told of the pair
+/// already.
+pub(super) fn is_usual(verdict: &Verdict, pair: &Pair, norm: &Norm) -> bool {
     let is_count = matches!(verdict.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
-    let is_open = pair.evidence.as_ref().is_some_and(|evidence| evidence.open(verdict.rule).is_some());
-    is_count && !is_open && norm.is_question(pair.hash, times(verdict.held.distinct, verdict.limit))
+    is_count && !pair.is_open() && norm.is_usual(pair.hash, times(verdict.held.distinct, verdict.limit))
 }
 
 /// How many times a limit so many objects are.

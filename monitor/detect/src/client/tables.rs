@@ -622,7 +622,9 @@ impl Tables {
             };
             let dense = dense && !context.is_listed(pair.hash, &pair.route, open.peak.distinct, pair.last);
             let firsts = reads_firsts(evidence);
-            let seen = [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts)];
+            let walked = evidence.walked * 2 > evidence.noted;
+            let seen =
+                [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts), (Rule::BlockDensity, walked)];
             signals.extend(seen.into_iter().filter(|&(_, seen)| seen).map(|(seen, _)| seen));
             signals.retain(|&signal| signal != rule);
             signals.sort();
@@ -650,6 +652,7 @@ impl Tables {
             sample_objects: evidence.samples.list(),
             signals,
             is_far,
+            part: 0,
             loss: 0.0,
         })
     }

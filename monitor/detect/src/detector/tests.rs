@@ -163,6 +163,7 @@ fn one_more_than_the_limit_is_a_finding() {
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
         signals: vec![Rule::SequentialWalk],
         is_far: false,
+        part: 0,
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.

@@ -48,6 +48,12 @@ pub(super) fn sentence(alert: &Alert) -> String {
             format!("{} answer, and are not in the OpenAPI document", routes(alert, 1))
         }
         Rule::UnknownRoute => format!("{route} answers, and is not in the OpenAPI document"),
+        Rule::BusyRoute if alert.other_routes() > 0 => {
+            format!("clients touch many objects of {}: accounts or content?", routes(alert, 1))
+        }
+        Rule::BusyRoute => {
+            format!("one client after the other touches many objects of {route}: accounts or content?")
+        }
     }
 }
 

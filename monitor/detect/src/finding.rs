@@ -34,11 +34,13 @@ pub enum Rule {
     OpenDoor,
     /// A route answers that the OpenAPI document does not know.
     UnknownRoute,
+    /// Several clients pass the limits on a route, and nobody knows yet whether that is usual there.
+    BusyRoute,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::DistinctObjects,
         Rule::SequentialWalk,
         Rule::MissProbing,
@@ -50,6 +52,7 @@ impl Rule {
         Rule::Blind,
         Rule::OpenDoor,
         Rule::UnknownRoute,
+        Rule::BusyRoute,
     ];
 
     /// The name in alerts and metrics.
@@ -66,6 +69,7 @@ impl Rule {
             Rule::Blind => "blind",
             Rule::OpenDoor => "open-door",
             Rule::UnknownRoute => "unknown-route",
+            Rule::BusyRoute => "busy-route",
         }
     }
 
@@ -76,7 +80,7 @@ impl Rule {
 
     /// Whether it tells a fact about a route, rather than something that is going on.
     pub fn is_notice(self) -> bool {
-        matches!(self, Rule::OpenDoor | Rule::UnknownRoute)
+        matches!(self, Rule::OpenDoor | Rule::UnknownRoute | Rule::BusyRoute)
     }
 }
 
@@ -121,6 +125,8 @@ pub struct Finding {
     pub sample_objects: Vec<String>,
     /// Other rules that agree.
     pub signals: Vec<Rule>,
+    /// The count alone leaves no doubt.
+    pub is_far: bool,
     /// The share of traffic that was lost meanwhile, from 0 to 1.
     pub loss: f64,
 }
@@ -144,4 +150,17 @@ pub struct Figures {
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,
+    /// What clients usually touch on the route within the window, if that is known.
+    #[serde(default)]
+    pub usual: Option<Usual>,
+    /// What is usual on the route is not known yet.
+    #[serde(default)]
+    pub learning: bool,
+}
+
+/// Different objects that clients usually touch: what half of them, and what 99 of 100, do not go beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usual {
+    pub p50: u32,
+    pub p99: u32,
 }

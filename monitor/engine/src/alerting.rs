@@ -119,6 +119,13 @@ impl Alerting {
     /// A call counts.
     fn count(&mut self, observation: &Observation) {
         self.detector.observe(observation, &mut self.findings);
+        if self.detector.is_question() {
+            let Observation { at, clients, route, objects, .. } = observation;
+            let (client, object) = (clients.keys()[0], objects.iter().next());
+            let address = clients.address();
+            let shown = Shown { rule: Rule::BusyRoute, at: *at, route, client, address, object };
+            self.notices.show(&shown, &mut self.findings);
+        }
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(observation);
         }

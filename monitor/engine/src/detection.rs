@@ -255,6 +255,7 @@ impl Detection {
         for summary in &mut routes {
             let hour = self.alerting.detector().hour(&summary.route).unwrap_or_default();
             (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
+            summary.norm = self.alerting.detector().norm(&summary.route);
         }
         routes
     }

@@ -15,7 +15,11 @@ use super::{
     objects::{NONE, Objects},
     track::{Track, Window},
 };
-use crate::policy::{Policy, Profile};
+use crate::{
+    limit::MAX_LIMITS,
+    norms::LEVELS,
+    policy::{Policy, Profile},
+};
 
 /// Classes of quiet pairs: those with 1 object, with 2 and 3, with 4 to 7 …, with 128 and more.
 pub(super) const CLASSES: u8 = 8;
@@ -67,6 +71,17 @@ pub(super) struct Pair {
     pub(super) evidence: Option<Box<Evidence>>,
     pub(super) missed: Missed,
     pub(super) volume: super::volume::Volume,
+    pub(super) today: Today,
+}
+
+/// How far a pair has come on a day: see [`Reach`](super::Reach).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Today {
+    pub(super) day: u32,
+    pub(super) reached: [u8; MAX_LIMITS],
+    pub(super) is_old: bool,
+    /// It walked, and that has been counted.
+    pub(super) walks: bool,
 }
 
 /// The slab.
@@ -171,6 +186,7 @@ impl Pairs {
                 known(pair.older)
                     && known(pair.newer)
                     && pair.class <= OPEN_LARGE
+                    && pair.today.reached.iter().all(|&level| usize::from(level) <= LEVELS)
                     && pair.evidence.as_deref().is_none_or(|evidence| evidence.fits(lengths))
             });
         check(fits, "pairs of clients and routes contradict each other")?;
@@ -273,6 +289,7 @@ impl Pairs {
             calls: 0,
             misses: Default::default(),
             volume: Default::default(),
+            today: Today::default(),
             evidence: None,
         };
         let number = match self.free.pop() {

@@ -16,16 +16,21 @@ use serde::{Deserialize, Serialize};
 use super::{
     admission::Admission,
     busy::Busy,
-    call::{Call, Context},
-    evidence::{CLIENT_RULES, Evidence, Open},
+    call::{Call, Context, Reach},
+    evidence::{CLIENT_RULES, Evidence, Known, Open},
     judge::{Verdict, held, is_near, reads_firsts},
     objects::{NONE, Node, Objects},
-    pairs::{self, Missed, Pair, Pairs},
+    pairs::{self, Missed, Pair, Pairs, Today},
     sizes::{Sizes, TallyCounters},
     track::{Held, Window},
     volume,
 };
-use crate::{Figures, Finding, Phase, Policy, finding::Rule, named::Named};
+use crate::{
+    Figures, Finding, Phase, Policy,
+    finding::Rule,
+    named::Named,
+    norms::{self, Norm},
+};
 
 /// A finding ends no sooner than this after the last thing that spoke for it, so that a client that pauses for breath is
 /// one alert.
@@ -59,6 +64,9 @@ const WATCHED_UNTIL: u64 = 16;
 
 /// Addresses that are noted between two looks at them.
 const NOTED: usize = 256;
+
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
 
 /// Pairs that are looked at for one that need not be watched any more.
 const CANDIDATES: usize = 8;
@@ -168,7 +176,7 @@ impl Tables {
             && !evidence.levels.at_rest()
         {
             let held = held(windows, pair.missed, now, lengths);
-            evidence.levels.sink(context.policy.row(pair.profile), &held[..windows.len()]);
+            evidence.levels.sink(&context.row(pair.profile), &held[..windows.len()]);
         }
         pair.calls = pair.calls.wrapping_add(1);
     }
@@ -176,6 +184,37 @@ impl Tables {
     /// Notes that the pair is active.
     pub(super) fn touched(&mut self, number: u32, now: Timestamp) {
         self.pairs.touch(number, now);
+    }
+
+    /// How far a pair has come today, if that is further than before and nothing is found about it.
+    pub(super) fn reach(
+        &mut self,
+        number: u32,
+        client: u64,
+        now: Timestamp,
+        context: Context<'_>,
+    ) -> Option<Reach> {
+        let (pair, windows) = self.pairs.with_windows(number);
+        if context.norm.is_none_or(|norm| pair.is_open() && !norm.is_learning())
+            || !context.policy.is_everyones(pair.profile)
+        {
+            return None;
+        }
+        let day = context.clients.day();
+        let is_first = pair.today.day != day;
+        if is_first {
+            let is_old = pair.today.day > 0 || context.clients.knows(client);
+            pair.today = Today { day, is_old, ..Today::default() };
+        }
+        let before = pair.today.reached;
+        let held = held(windows, pair.missed, now, context.policy.windows());
+        for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
+            *reached = norms::level(held.surely).max(*reached);
+        }
+        let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
+        pair.today.walks |= walks;
+        let reach = Reach { before, after: pair.today.reached, is_old: pair.today.is_old, is_first, walks };
+        (walks || reach.after != before).then_some(reach)
     }
 
     /// A pair missed an object. Returns whether it is new to it: it is if that got the pair its place.
@@ -204,7 +243,7 @@ impl Tables {
     /// Whether a pair that has touched something new is watched from now on: if it is near a limit, or was, or guesses.
     pub(super) fn is_watched(&mut self, number: u32, now: Timestamp, context: Context<'_>) -> bool {
         let pair = self.pairs.pair(number);
-        let row = context.policy.row(pair.profile(context.policy));
+        let row = &context.row(pair.profile);
         let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
         match &pair.evidence {
             // Most pairs are far from everything.
@@ -506,6 +545,7 @@ impl Tables {
         let &Verdict { rule, level, limit, window, excess_window, held, bytes } = verdict;
         let pair = self.pairs.pair(number);
         let now = pair.last;
+        let norm = known(verdict, pair, context);
         if pair.evidence.is_none() {
             self.watch(number, true, now, context);
         }
@@ -524,7 +564,8 @@ impl Tables {
                 if level <= open.level {
                     return;
                 }
-                (open.level, open.limit, open.window, open.peak) = (level, limit, window, held);
+                (open.level, open.limit, open.window, open.peak, open.norm) =
+                    (level, limit, window, held, norm);
                 Phase::Grows
             }
             None if level == 0 => return,
@@ -547,6 +588,7 @@ impl Tables {
                     last_excess: now,
                     excess_window,
                     bytes,
+                    norm,
                 });
                 self.counters.open += 1;
                 self.pairs.set_open(number);
@@ -569,10 +611,17 @@ impl Tables {
         let pair = self.pairs.pair(number);
         let evidence = pair.evidence.as_deref()?;
         let open = evidence.open(rule)?;
+        let Known { usual, learning, is_far } = open.norm;
         let stride = self.pairs.windows(number)[open.window].stride();
         let mut signals: Vec<Rule> = evidence.open_rules().filter(|&other| other != rule).collect();
         if rule != Rule::MissProbing {
-            let dense = evidence.sequence.is_dense(stride);
+            // Numbers lie close together on many a route: not yet known, it takes their order.
+            let dense = if learning {
+                evidence.sequence.is_in_order(stride)
+            } else {
+                evidence.sequence.is_dense(stride)
+            };
+            let dense = dense && !context.is_listed(pair.hash, &pair.route, open.peak.distinct, pair.last);
             let firsts = reads_firsts(evidence);
             let seen = [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts)];
             signals.extend(seen.into_iter().filter(|&(_, seen)| seen).map(|(seen, _)| seen));
@@ -596,9 +645,12 @@ impl Tables {
                 first_seen: context.clock.source(open.first_seen),
                 last_seen: context.clock.source(pair.last),
                 addresses: evidence.addresses.list(),
+                usual,
+                learning,
             },
             sample_objects: evidence.samples.list(),
             signals,
+            is_far,
             loss: 0.0,
         })
     }
@@ -612,7 +664,7 @@ impl Tables {
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let Context { policy, clock: _, bytes_limit: _ } = context;
+        let policy = context.policy;
         let (pair, windows) = self.pairs.with_windows(number);
         if !pair.bring_up_to_date(policy) || !pair.is_open() {
             return;
@@ -621,7 +673,7 @@ impl Tables {
         let Some(allowance) = policy.allowance(profile) else { return };
         pair.track.slide(windows, &mut self.objects, now, policy.windows());
         let held = held(windows, pair.missed, now, policy.windows());
-        if held.iter().zip(policy.row(profile)).any(|(held, &limit)| held.surely > limit.into()) {
+        if held.iter().zip(context.row(profile)).any(|(held, limit)| held.surely > limit.into()) {
             return;
         }
         let is_over = |rule: &Rule| policy.is_budget(profile) || rule.is_about_objects();
@@ -730,5 +782,21 @@ impl Tables {
             .collect();
         Busy::rank(&mut all, most);
         all
+    }
+}
+
+/// What is known of the route of a pair about which something is found.
+fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
+    let &Verdict { rule, limit, window, held: Held { distinct, .. }, .. } = verdict;
+    let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
+    let learning = norm.is_some_and(Norm::is_learning);
+    let walks = pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
+    let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));
+    let is_beyond = |norm: &Norm| !learning || norm.is_far_beyond(window, distinct);
+    Known {
+        usual: norm.filter(|_| rule != Rule::Volume).and_then(|norm| norm.usual(window)),
+        learning: learning && !matches!(rule, Rule::MissProbing | Rule::Volume),
+        is_far: rule == Rule::DistinctObjects
+            && (is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)),
     }
 }

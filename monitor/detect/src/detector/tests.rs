@@ -157,9 +157,12 @@ fn one_more_than_the_limit_is_a_finding() {
             first_seen: Timestamp(1_000_003 * S),
             last_seen: Timestamp(1_000_031 * S),
             addresses: vec![client],
+            usual: None,
+            learning: false,
         },
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
         signals: vec![Rule::SequentialWalk],
+        is_far: false,
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.

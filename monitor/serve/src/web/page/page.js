@@ -23,6 +23,7 @@ const RULES = {
   "blind": "Too much goes unseen",
   "open-door": "Gives data without a credential",
   "unknown-route": "Is not in the API's description",
+  "busy-route": "Everybody reads much here: accounts or content?",
 };
 
 const $ = (id) => document.getElementById(id);

@@ -180,7 +180,9 @@ impl Attributor {
             [] => self.lenses.of(exchange, target.query()),
             keys => self.lenses.recorded(exchange, keys),
         };
-        let place = self.services.attribute(exchange, target, learn, &mut self.attribution);
+        let clients = observation.clients;
+        let place =
+            self.services.attribute(exchange, target, learn.then_some(&clients), &mut self.attribution);
         let route = self.services.full_name(place);
         let objects = &mut self.attribution.objects;
         // Until it is called it is not under way.

@@ -1,16 +1,16 @@
 //! What no form gives away is learned from traffic: names of people in paths.
 
 use anyhow::{Context, Result, bail};
-use rollcall_attribute::route::NAMES;
+use rollcall_attribute::route::TAKEN;
 use rollcall_tests::daemon::DISTINCT_OBJECTS;
 use serde_json::json;
 
 use super::{CALLER, Scene, objects, request};
 
-/// Words that a path of an API has in one place before they are taken for values.
-const WORDS: usize = NAMES;
-/// Few names behind those words.
-const WALK: usize = WORDS + 30;
+/// Names that one client asks for before they are taken for values.
+const WORDS: usize = TAKEN - 1;
+/// Names behind those.
+const WALK: usize = WORDS + 70;
 
 /// Names without a digit, so that nothing about one says what it is.
 fn name(at: usize) -> String {

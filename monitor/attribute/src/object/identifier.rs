@@ -4,23 +4,32 @@
 //! not matter. What no form gives away (a route whose segments simply take too many values) is left to
 //! learning.
 
-use super::number;
+use std::{borrow::Cow, ops::Range};
 
-/// Extensions that stand behind an identifier in APIs (`/customers/17.json`). Not those of images, styles and
-/// scripts, whose numbered names are the parts of one page.
-const EXTENSIONS: [&str; 10] =
-    [".json", ".xml", ".csv", ".pdf", ".vcf", ".ics", ".yaml", ".txt", ".html", ".htm"];
+use super::{keys, moment, number, punctuated, token};
+
+pub use super::{moment::Value, token::SHORTEST_WORD};
+
+/// Extensions of static files that stand behind an identifier as well (`/customers/17.html`).
+const PAGES: [&str; 2] = [".html", ".htm"];
+
+/// Longer ones are names: `.aspx`, `.geojson`.
+const LONGEST_EXTENSION: usize = 8;
 
 /// Extensions of static files: the parts of pages, and what is the same for everyone.
-const STATIC: [&str; 63] = [
+const STATIC: [&str; 72] = [
+    "3gp",
+    "7z",
     "aac",
     "apk",
+    "avi",
     "avif",
     "bmp",
     "bz2",
     "cmfa",
     "cmfv",
     "css",
+    "cur",
     "deb",
     "dmg",
     "eot",
@@ -34,6 +43,7 @@ const STATIC: [&str; 63] = [
     "ico",
     "iso",
     "jar",
+    "jfif",
     "jpeg",
     "jpg",
     "js",
@@ -52,6 +62,7 @@ const STATIC: [&str; 63] = [
     "mpd",
     "mpg",
     "mvt",
+    "oga",
     "ogg",
     "ogv",
     "opus",
@@ -59,7 +70,9 @@ const STATIC: [&str; 63] = [
     "pbf",
     "png",
     "rpm",
+    "srt",
     "svg",
+    "swf",
     "tar",
     "tgz",
     "tif",
@@ -76,23 +89,209 @@ const STATIC: [&str; 63] = [
     "woff",
     "woff2",
     "xz",
+    "zip",
 ];
 
-/// If `segment` of a canonical path is an identifier, the identifier and what follows it (an extension).
-pub fn find(segment: &str) -> Option<(&str, &str)> {
-    // Most segments are words, and each form has one of these in it; only numbers are as short as `v1`.
-    let number = is_number(segment.as_bytes());
-    if !number && (segment.len() < 5 || !segment.bytes().any(|byte| byte.is_ascii_digit() || byte == b'@')) {
+/// Schemes whose names are identifiers, whatever they look like.
+const SCHEMES: [&str; 4] = ["arn", "did", "ocid1", "urn"];
+
+/// Parts of an identifier in front of it: `arn:aws:iam:…`.
+const MOST_PREFIXES: usize = 8;
+
+/// Names of algorithms and kinds in front of an identifier, and verbs behind it.
+const LONGEST_PREFIX: usize = 24;
+const LONGEST_VERB: usize = 40;
+
+/// Digits of a number at an end of a slug: three may well count something (`100-best-films`).
+const SLUG_DIGITS: usize = 4;
+
+/// Where an identifier stands in a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// What `{id}` takes the place of in a template.
+    pub start: u32,
+    pub end: u32,
+    /// What of that is the object.
+    pub from: u32,
+    pub to: u32,
+    /// It is one or several [keys](super::keys).
+    pub is_keys: bool,
+}
+
+impl Place {
+    /// All of a segment of this length.
+    pub fn whole(length: usize) -> Place {
+        Place::of(0..length)
+    }
+
+    fn of(range: Range<usize>) -> Place {
+        // Heads are capped far below 4 GiB.
+        let (start, end) = (range.start as u32, range.end as u32);
+        Place { start, end, from: start, to: end, is_keys: false }
+    }
+
+    /// The same, of which just this is the object.
+    fn about(self, object: Range<usize>) -> Place {
+        Place { from: object.start as u32, to: object.end as u32, ..self }
+    }
+
+    /// Whether it is all of a segment of this length.
+    pub fn is_whole(self, length: usize) -> bool {
+        self.start == 0 && self.end as usize == length
+    }
+
+    /// What `{id}` takes the place of.
+    pub fn in_template(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// Hands on each identifier in `segment`, in which it was found.
+    pub fn each(self, segment: &str, mut identifier: impl FnMut(&str)) {
+        let text = &segment[self.from as usize..self.to as usize];
+        if self.is_keys { keys::each(text, identifier) } else { identifier(text) }
+    }
+}
+
+/// Where the identifier stands in `segment` of a canonical path, if there is one.
+pub fn find(segment: &str) -> Option<Place> {
+    let bytes = segment.as_bytes();
+    if is_number(bytes) {
+        return Some(Place::whole(segment.len()));
+    }
+    if let Some(keys) = keys::find(segment) {
+        // What says where or when is a value, and is found as that.
+        let place = Place { is_keys: true, ..Place::of(keys.clone()) };
+        return keys::any(&segment[keys]).then_some(place);
+    }
+    // Most segments are words, and only numbers are as short as `v1`.
+    let has_digit = bytes.iter().any(|byte| byte.is_ascii_digit() || *byte == b'@');
+    if segment.len() < 5 || (!has_digit && segment.len() < SHORTEST_WORD) {
         return None;
     }
-    if number || is_identifier(segment) {
-        return Some((segment, ""));
+    let plain = without_blanks(segment);
+    if is_identifier(&plain) {
+        return Some(Place::whole(segment.len()));
     }
-    memchr::memchr(b'.', segment.as_bytes())?;
-    let extension = EXTENSIONS.into_iter().find(|extension| segment.ends_with(extension))?;
-    let (stem, extension) = segment.split_at(segment.len() - extension.len());
+    if !has_digit {
+        return None;
+    }
+    if let Some(stem) = without_verb(segment) {
+        return find(stem);
+    }
+    without_extension(segment).or_else(|| slug(segment).filter(|_| static_extension(segment).is_none()))
+}
+
+/// Blanks are encoded in canonical paths.
+fn without_blanks(segment: &str) -> Cow<'_, str> {
+    match memchr::memchr(b'%', segment.as_bytes()) {
+        Some(_) => Cow::Owned(segment.replace("%20", " ")),
+        None => Cow::Borrowed(segment),
+    }
+}
+
+/// What stands before a verb: `1017` of `1017:cancel`.
+fn without_verb(segment: &str) -> Option<&str> {
+    let (stem, verb) = segment.rsplit_once(':')?;
+    let is_letter = |byte: u8| byte.is_ascii_alphabetic() || b"_-".contains(&byte);
+    let is_verb = (2..=LONGEST_VERB).contains(&verb.len())
+        && verb.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic())
+        && verb.bytes().all(is_letter);
+    (is_verb && !stem.is_empty()).then_some(stem)
+}
+
+/// The identifier in front of an extension that is none of static files: `1017.aspx`.
+fn without_extension(segment: &str) -> Option<Place> {
+    let (stem, extension) = split_extension(segment)?;
+    let is_letters = |byte: &u8| byte.is_ascii_alphanumeric();
+    let is_extension = (2..=LONGEST_EXTENSION).contains(&extension.len())
+        && extension.as_bytes()[1].is_ascii_alphabetic()
+        && extension.as_bytes()[1..].iter().all(is_letters)
+        && extension.bytes().filter(u8::is_ascii_digit).count() <= 2;
+    let is_page = || PAGES.iter().any(|page| page.eq_ignore_ascii_case(extension));
+    if !is_extension || (is_static(&extension[1..]) && !is_page()) {
+        return None;
+    }
     // `3_1_2.htm` is a section.
-    (is_identifier(stem) && !is_parted_number(stem.as_bytes())).then_some((stem, extension))
+    let is_stem = is_identifier(&without_blanks(stem)) && !is_parted_number(stem.as_bytes());
+    if is_stem {
+        return Some(Place::whole(stem.len()));
+    }
+    slug(stem)
+}
+
+fn split_extension(segment: &str) -> Option<(&str, &str)> {
+    let point = memchr::memrchr(b'.', segment.as_bytes()).filter(|&point| point > 0)?;
+    Some(segment.split_at(point))
+}
+
+fn is_static(extension: &str) -> bool {
+    let mut folded = [0; 12];
+    let Some(folded) = folded.get_mut(..extension.len()) else { return false };
+    folded.copy_from_slice(extension.as_bytes());
+    folded.make_ascii_lowercase();
+    STATIC.binary_search_by(|known| known.as_bytes().cmp(folded)).is_ok()
+}
+
+/// The number, or token, at an end of words: `1017-john-smith`, `acme-corp--1017`, `my-first-post-3f2a9c1b7d`. Servers go by
+/// that, whatever the words are. A year is none, nor is a day.
+fn slug(segment: &str) -> Option<Place> {
+    let bytes = segment.as_bytes();
+    let is_mark = |byte: &u8| b"-_.".contains(byte);
+    let whole = Place::whole(segment.len());
+    let (mut numbers, mut words, mut others) = (0, 0, 0);
+    let (mut at, mut found) = (0, 0..0);
+    for part in bytes.split(is_mark) {
+        let range = at..at + part.len();
+        at = range.end + 1;
+        let is_end = range.start == 0 || range.end == bytes.len();
+        if part.is_empty() {
+            continue;
+        }
+        if part.iter().all(u8::is_ascii_digit) {
+            if part.len() >= SLUG_DIGITS && !moment::is_year_or_day(part) {
+                (numbers, found) = (numbers + 1, if is_end { range } else { found });
+            } else {
+                others += 1;
+            }
+        } else if part.iter().all(|byte| byte.is_ascii_alphabetic() || *byte >= 0x80 || b"%'".contains(byte))
+            || memchr::memchr(b'%', part).is_some()
+        {
+            words += 1;
+        } else if range.end == bytes.len() && (is_hex(part) || token::is_random(part)) {
+            (numbers, found) = (numbers + 1, range);
+        } else if part.iter().all(u8::is_ascii_alphanumeric) {
+            others += 1;
+        } else {
+            return None;
+        }
+    }
+    let has_points = memchr::memchr(b'.', bytes).is_some();
+    match numbers {
+        // Of several nobody knows which the server goes by.
+        _ if words == 0 || numbers == 0 || (has_points && (others > 0 || numbers > 1)) => None,
+        1 if !found.is_empty() => Some(whole.about(found)),
+        1 => None,
+        _ => Some(whole),
+    }
+}
+
+/// A value that is nobody's, and where it stands in `segment` of a canonical path.
+pub fn find_value(segment: &str) -> Option<(Place, Value)> {
+    if let Some(keys) = keys::find(segment) {
+        return Some((Place::of(keys), Value::Plain));
+    }
+    let whole = Place::whole(segment.len());
+    moment::find(without_blanks(segment).as_bytes()).map(|value| (whole, value))
+}
+
+/// Whether `segment` begins a name that goes on behind a slash, as those of Amazon do: `arn:aws:iam::123456789012:user`.
+pub fn goes_on(segment: &str) -> bool {
+    segment.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
+}
+
+/// How much more like a random token `segment` is than like words: see [`token`].
+pub fn randomness(segment: &str) -> i32 {
+    token::score(segment.as_bytes())
 }
 
 /// Whether `stem`, in front of a suffix, is an identifier or several.
@@ -113,14 +312,20 @@ pub fn is_list(segment: &str) -> bool {
 /// The extension of a static file, with its point: `.png`. In lower case, as `folded` has to be.
 pub fn static_extension(folded: &str) -> Option<&str> {
     let point = memchr::memrchr(b'.', folded.as_bytes()).filter(|&point| point > 0)?;
-    STATIC.binary_search(&&folded[point + 1..]).is_ok().then_some(&folded[point..])
+    is_static(&folded[point + 1..]).then_some(&folded[point..])
 }
 
-/// Whether `text` is of a form whose case does not matter: UUIDs, ULIDs, hexadecimal digests, e-mail addresses.
+/// Whether `text` is of a form whose case does not matter: UUIDs, ULIDs, hexadecimal digests, e-mail addresses, codes of
+/// registries.
 pub fn is_caseless(text: &str) -> bool {
     let bytes = text.as_bytes();
+    let form = || {
+        is_uuid(text) || is_hex(bytes) || is_ulid(bytes) || is_email(text) || punctuated::is_caseless(bytes)
+    };
+    // `SHA256:…`, `urn:ISBN:…`.
+    let tail = || memchr::memrchr2(b':', b'=', bytes).map(|at| &bytes[at + 1..]);
     bytes.iter().any(u8::is_ascii_uppercase)
-        && (is_uuid(text) || is_hex(bytes) || is_ulid(bytes) || is_email(text))
+        && (form() || tail().is_some_and(|tail| !tail.is_empty() && (is_number(tail) || is_hex(tail))))
 }
 
 /// Whether `text` has the form of a UUID, in any case, with or without its prefix of a URN.
@@ -171,20 +376,60 @@ fn uuid(text: &str) -> Option<[u8; 32]> {
 
 /// Whether `text` has the form of an identifier.
 pub fn is_identifier(text: &str) -> bool {
+    is_known(text) || is_prefixed(text, MOST_PREFIXES)
+}
+
+fn is_known(text: &str) -> bool {
     let bytes = text.as_bytes();
-    // Each form but the e-mail address has a digit in it; most words have none.
-    let has_digit = bytes.iter().any(u8::is_ascii_digit);
-    has_digit
-        && (is_number(bytes)
-            || is_hex(bytes)
-            || is_uuid(text)
-            || is_prefixed_number(bytes)
-            || is_ulid(bytes)
-            || is_phone(bytes)
-            || is_token(bytes)
-            || is_prefixed_token(bytes)
-            || is_ipv4(text))
+    // Each form but those of addresses and tokens has a digit in it; most words have none.
+    if !bytes.iter().any(u8::is_ascii_digit) {
+        let is_mixed =
+            || bytes.iter().any(u8::is_ascii_uppercase) && bytes.iter().any(u8::is_ascii_lowercase);
+        return is_email(text)
+            || (bytes.len() >= SHORTEST_WORD && is_mixed() && token::is_random(bytes))
+            || is_prefixed_token(bytes);
+    }
+    if is_number(bytes) || punctuated::is_grouped(bytes) || is_ipv4(text) {
+        return true;
+    }
+    if moment::find(bytes).is_some() {
+        return false;
+    }
+    is_hex(bytes)
+        || is_uuid(text)
+        || is_prefixed_number(bytes)
+        || is_ulid(bytes)
+        || punctuated::is_code(bytes)
+        || punctuated::is_address(text)
+        || is_token(bytes)
+        || token::is_random(bytes)
+        || is_prefixed_token(bytes)
         || is_email(text)
+}
+
+/// An identifier behind names of what it is: `sha256:…`, `md5=…`, `urn:isbn:…`, `order:17`.
+fn is_prefixed(text: &str, most: usize) -> bool {
+    let Some(at) = memchr::memchr2(b':', b'=', text.as_bytes()) else { return is_digest(text) };
+    let (prefix, rest) = (&text[..at], &text[at + 1..]);
+    let is_prefix = prefix.len() <= LONGEST_PREFIX
+        && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-+_".contains(&byte))
+        && (prefix.is_empty() || prefix.as_bytes()[0].is_ascii_alphabetic());
+    let is_scheme = || SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(prefix));
+    most > 0
+        && is_prefix
+        && !rest.is_empty()
+        && (is_scheme() || is_known(rest) || is_digest(rest) || is_prefixed(rest, most - 1))
+}
+
+/// A digest behind the name of its algorithm: `sha256-…`. With a colon or `=` between them it is like any other.
+fn is_digest(text: &str) -> bool {
+    let Some((algorithm, digest)) = text.split_once('-') else { return false };
+    algorithm.len() <= LONGEST_PREFIX
+        && algorithm.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && algorithm.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && digest.len() >= 16
+        && (is_hex(digest.as_bytes()) && digest.bytes().any(|byte| byte.is_ascii_digit())
+            || token::is_random(digest.as_bytes()))
 }
 
 /// An integer in any spelling.
@@ -205,7 +450,10 @@ fn is_prefixed_number(bytes: &[u8]) -> bool {
         [b'-' | b'_' | b':' | b'.', digits @ ..] => (12, 3, digits),
         digits => (4, 4, digits),
     };
-    (1..=longest_prefix).contains(&letters)
+    // `v20190125` is the version of an API.
+    let is_version = letters == 1 && bytes[0].eq_ignore_ascii_case(&b'v') && moment::is_year_or_day(digits);
+    !is_version
+        && (1..=longest_prefix).contains(&letters)
         && digits.len() >= shortest_number
         && digits.iter().all(u8::is_ascii_digit)
 }
@@ -215,19 +463,6 @@ fn is_ulid(bytes: &[u8]) -> bool {
     bytes.len() == 26
         && (b'0'..=b'7').contains(&bytes[0])
         && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() && !b"ILOUilou".contains(byte))
-}
-
-/// `+12025550143`, `202-555-0143`, `(202)555-0143`: 7 to 15 digits (E.164) in groups, but not a date.
-fn is_phone(bytes: &[u8]) -> bool {
-    let (plus, number) = match bytes.strip_prefix(b"+") {
-        Some(number) => (true, number),
-        None => (false, bytes),
-    };
-    let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let grouped = number.iter().all(|byte| byte.is_ascii_digit() || b"-()".contains(byte));
-    let dots = plus && number.iter().all(|byte| byte.is_ascii_digit() || b"-().".contains(byte));
-    let date = matches!(number, [_, _, _, _, b'-', _, _, b'-', _, _]);
-    (7..=15).contains(&digits) && (grouped || dots) && !date
 }
 
 /// Random tokens in base 62, base64url or base 36 (cuid, nanoid, push ids): at least 16 characters in which
@@ -323,7 +558,7 @@ mod tests {
             "550e8400e29b41d4a716446655440000",
             "urn:uuid:550e8400-e29b-41d4-a716-446655440000",
         ] {
-            assert_eq!(find(id), Some((id, "")), "{id}");
+            assert_eq!(find(id), Some(Place::whole(id.len())), "{id}");
         }
     }
 
@@ -369,12 +604,81 @@ mod tests {
         }
     }
 
+    /// What it is about, and how it shows in a template.
+    fn told(segment: &str) -> Option<(String, String)> {
+        let place = find(segment)?;
+        let mut objects = Vec::new();
+        place.each(segment, |one| objects.push(one.to_owned()));
+        let within = place.in_template();
+        Some((objects.join("/"), format!("{}{{id}}{}", &segment[..within.start], &segment[within.end..])))
+    }
+
     #[test]
-    fn an_extension_of_data_stays_in_the_template() {
-        assert_eq!(find("17.json"), Some(("17", ".json")));
-        assert_eq!(find("cust-000123.pdf"), Some(("cust-000123", ".pdf")));
-        assert_eq!(find("17.png"), None);
-        assert_eq!(find("3_1_2.htm"), None);
-        assert_eq!(find(".json"), None);
+    fn what_is_around_an_identifier_stays_in_the_template() {
+        for (segment, object, template) in [
+            ("17.json", "17", "{id}.json"),
+            ("cust-000123.pdf", "cust-000123", "{id}.pdf"),
+            ("1017.aspx", "1017", "{id}.aspx"),
+            ("1017.ASPX", "1017", "{id}.ASPX"),
+            ("1017.do", "1017", "{id}.do"),
+            ("1017.html", "1017", "{id}.html"),
+            ("1017:cancel", "1017", "{id}:cancel"),
+            ("1017:getStatement", "1017", "{id}:getStatement"),
+            ("Customers(1017)", "1017", "Customers({id})"),
+            ("Customers('ALFKI')", "ALFKI", "Customers({id})"),
+            ("john-smith-1017", "1017", "{id}"),
+            ("1017-john-smith", "1017", "{id}"),
+            ("acme-corp--1017", "1017", "{id}"),
+            ("john.smith.4821", "4821", "{id}"),
+            ("my-post-3f2a9c1b", "my-post-3f2a9c1b", "{id}"),
+            ("12-main-street-10001-9021", "12-main-street-10001-9021", "{id}"),
+            ("1017-john-smith.html", "1017", "{id}.html"),
+        ] {
+            assert_eq!(told(segment), Some((object.to_owned(), template.to_owned())), "{segment}");
+        }
+        for segment in [
+            "17.png",
+            "17.ts",
+            "3_1_2.htm",
+            ".json",
+            "index.aspx",
+            "Film_(1984)",
+            "2024-in-review",
+            "best-of-2024",
+        ] {
+            assert_eq!(find(segment), None, "{segment}");
+        }
+    }
+
+    #[test]
+    fn forms_of_whole_segments() {
+        for id in [
+            "sha256:4108e360ddfcfc69e290d9f945ffa4d1278220ad2cf1337349e455d52613c281",
+            "sha256-4108e360ddfcfc69e290d9f945ffa4d1278220ad2cf1337349e455d52613c281",
+            "md5=d41d8cd98f00b204e9800998ecf8427e",
+            "urn:isbn:978-0-306-40615-7",
+            "urn:isbn:9780306406157",
+            "arn:aws:iam::123456789012:user",
+            "00:1B:44:11:3A:B7",
+            "2001:db8::1",
+            "987.100.000-00",
+            "DE89%203704%200044%200532%200130%2000",
+            "943%20476%205919",
+            "4111-1111-1111-1111",
+            "756.9217.0769.85",
+            "12345678Z",
+            "QQ123456C",
+            "INV-2024-000123",
+            "RE2024-0815",
+            "ORD_00017",
+            "0015g00000ABCDE",
+            "0015g00000ABCDEAAX",
+            "V1StGXR8_Z5jdHi6B-myT",
+            "dQw4w9WgXcQ",
+            "user:17",
+            "01H7Z3Q3QW8Y6K5R4T2V1X0ABC",
+        ] {
+            assert_eq!(find(id), Some(Place::whole(id.len())), "{id}");
+        }
     }
 }

@@ -11,12 +11,16 @@ mod coding;
 mod content;
 pub mod graphql;
 pub mod identifier;
+mod keys;
+mod moment;
 pub mod multipart;
 pub mod names;
 mod number;
 mod parameters;
+mod punctuated;
 mod reader;
 pub mod spelling;
+mod token;
 mod value;
 
 pub use content::Content;

@@ -7,7 +7,7 @@
 
 use rollcall_model::percent;
 
-use super::{identifier, number, spelling};
+use super::{identifier, number, punctuated, spelling};
 
 /// Octets of values that stay encoded: parts of an object are joined by `/`, objects of a call are listed with commas.
 pub(super) const RESERVED: &[u8] = b"%/,";
@@ -37,6 +37,11 @@ pub(super) fn push_form(text: &mut String, canonical: &str) {
     if push_known(text, canonical) {
         return;
     }
+    if memchr::memmem::find(canonical.as_bytes(), b"%20").is_some()
+        && punctuated::push(text, &canonical.replace("%20", " "))
+    {
+        return;
+    }
     let start = text.len();
     text.push_str(canonical);
     fold_case(text, start);
@@ -59,7 +64,9 @@ fn push_plain(text: &mut String, octets: &[u8]) {
 
 /// Appends `value` if it is of a form that has many spellings; false if it is of none.
 fn push_known(text: &mut String, value: &str) -> bool {
-    number::push(text, value.as_bytes()) || identifier::push_uuid(text, value)
+    number::push(text, value.as_bytes())
+        || identifier::push_uuid(text, value)
+        || punctuated::push(text, value)
 }
 
 fn fold_case(text: &mut str, start: usize) {

@@ -28,15 +28,21 @@ use rollcall_model::{
 };
 
 use super::{
+    callers::Callers,
     path::CanonicalPath,
     routes::{Origin, Proof, Route, RouteId, Routes, Touch},
     shape::{self, Kind, Shape},
+    takers::{FEW_CALLERS, Prior, Taken, Taker, Takers, Verdict},
     template::LONGEST,
 };
+use crate::client::Clients;
 
 /// Words in one place that are still words of the API. Of 2,640 public descriptions, 4 have more than 200 in one place;
 /// 999 places of 1,000 have 62 at most.
 pub const NAMES: usize = 200;
+
+/// Words in one place below a name in plural (`/users`) that are taken for values, whoever asks for them.
+const OWN_NAMES: usize = 40;
 
 /// Words in one place that are taken for values when there is no room for more routes: 999 places of 1,000 in public
 /// descriptions have fewer.
@@ -47,6 +53,15 @@ const LOOK_FOR_ROOM: u64 = 64;
 
 /// The share of all room that each service has in any case: nobody who fills the rest through one shuts the others out.
 const SHARE: usize = 64;
+
+/// Clients that make a word shared, and the share of a place's clients, as one in so many, that have to use it; so many are
+/// enough whatever their share.
+const SEVERAL: u64 = 3;
+const SHARED_BY: u64 = 4;
+const MANY: u64 = 16;
+
+/// With fewer words beside identifiers in a place that takes values, the words are identifiers too.
+const FEWEST_STRAYS: usize = 20;
 
 /// The longest template that is kept; what is longer belongs to [`OTHER`](super::OTHER).
 pub(super) const MAX_TEMPLATE: usize = 512;
@@ -65,7 +80,8 @@ pub(super) struct Learned {
     /// Room that other services have taken.
     elsewhere: [usize; 3],
     overflowed: u64,
-    /// Places with too many words, still to be seen to.
+    takers: Takers,
+    /// Places of values, still to be seen to.
     crowded: VecDeque<(u32, Place)>,
     /// Calls of routes that had to move, until all have moved.
     moved: Vec<Moved>,
@@ -142,6 +158,7 @@ pub(super) struct StoredLearned<'a> {
     /// The next number to be given out comes last.
     free: Cow<'a, [u32]>,
     overflowed: u64,
+    takers: Cow<'a, [Taker]>,
 }
 
 impl Learned {
@@ -157,6 +174,7 @@ impl Learned {
             used: [0; 3],
             elsewhere: [0; 3],
             overflowed: 0,
+            takers: Takers::new(key),
             crowded: VecDeque::new(),
             moved: Vec::new(),
             recalled: Vec::new(),
@@ -256,13 +274,16 @@ impl Learned {
             let place = if at == last { Place::Last } else { Place::Amid };
             let of: &Node = &self.nodes[node as usize];
             node = match kind {
-                Kind::Literal if of.names[place as usize] => {
-                    names |= 1 << at;
-                    of.child(shape::NAME)?
-                }
+                Kind::Literal if of.names[place as usize] => match self.kept(of, segment.folded, place) {
+                    Some(kept) => kept,
+                    None => {
+                        names |= 1 << at;
+                        of.child(self.placeholder(of, place))?
+                    }
+                },
                 Kind::Literal => of.child(segment.folded)?,
-                Kind::Identifier(length) if of.names[place as usize] && length == segment.folded.len() => {
-                    of.child(shape::NAME)?
+                Kind::Identifier(id) if of.names[place as usize] && id.is_whole(segment.folded.len()) => {
+                    of.child(self.placeholder(of, place))?
                 }
                 kind => {
                     key.clear();
@@ -273,6 +294,24 @@ impl Learned {
         }
         let end = self.nodes[node as usize].end(call.method, call.operation)?;
         Some(Found { route: end.route, names })
+    }
+
+    /// Whether identifiers have been answered in the place of a segment.
+    pub(super) fn has_identifiers(&self, path: &CanonicalPath, shape: &Shape, at: usize) -> bool {
+        let mut node = &self.nodes[0];
+        let mut key = String::new();
+        for (&kind, segment) in shape.kinds.iter().zip(path.segments()).take(at) {
+            key.clear();
+            shape::push(&mut key, kind, segment.folded);
+            let place = Place::Amid as usize;
+            let child =
+                node.child(&key).or_else(|| node.names[place].then(|| node.child(shape::NAME)).flatten());
+            let Some(child) = child else { return false };
+            node = &self.nodes[child as usize];
+        }
+        let place = if at + 1 == path.len() { Place::Last } else { Place::Amid } as usize;
+        node.names[place]
+            || node.child(shape::IDENTIFIER).is_some_and(|child| self.nodes[child as usize].answered[place])
     }
 
     /// Learns the route of a call.
@@ -311,8 +350,12 @@ impl Learned {
         let last = keys.len().saturating_sub(1);
         for (at, key) in keys.iter_mut().enumerate() {
             let place = if at == last { Place::Last } else { Place::Amid };
-            if is_value(key) && self.nodes[node as usize].names[place as usize] {
-                names.push(std::mem::replace(key, shape::NAME.to_owned()));
+            let of = &self.nodes[node as usize];
+            if is_value(key) && of.names[place as usize] && self.kept(of, key, place).is_none() {
+                let placeholder = self.placeholder(of, place);
+                if key != placeholder {
+                    names.push(std::mem::replace(key, placeholder.to_owned()));
+                }
             }
             node = match self.nodes[node as usize].child(key) {
                 Some(child) => child,
@@ -361,6 +404,94 @@ impl Learned {
         }
     }
 
+    /// The word that stayed one where words are values: routes lead through it, and did when the others became values.
+    fn kept(&self, of: &Node, key: &str, place: Place) -> Option<u32> {
+        let child = of.child(key).filter(|_| is_word(key))?;
+        self.leads_on(child, place).then_some(child)
+    }
+
+    /// What stands for values in a place of them: `{id}` if others of them have that form.
+    fn placeholder(&self, of: &Node, place: Place) -> &'static str {
+        let leads_on = |key: &str| of.child(key).is_some_and(|child| self.leads_on(child, place));
+        if leads_on(shape::IDENTIFIER) && !leads_on(shape::NAME) { shape::IDENTIFIER } else { shape::NAME }
+    }
+
+    fn leads_on(&self, child: u32, place: Place) -> bool {
+        let Node { children, ends, .. } = &self.nodes[child as usize];
+        match place {
+            Place::Last => !ends.is_empty(),
+            Place::Amid => !children.is_empty(),
+        }
+    }
+
+    /// Watches who takes which words, for a call whose route is `found`; where one turns out to take values, routes become
+    /// one. Where the call's route is afterwards.
+    pub(super) fn watch(
+        &mut self,
+        call: &Call<'_>,
+        found: Found,
+        clients: &Clients,
+        size: u64,
+        routes: &mut Routes,
+    ) -> Found {
+        let mut keys: Vec<String> = Vec::with_capacity(call.path.len());
+        for (&kind, segment) in call.shape.kinds.iter().zip(call.path.segments()).take(LONGEST) {
+            let mut key = String::new();
+            shape::push(&mut key, kind, segment.folded);
+            keys.push(key);
+        }
+        let last = call.path.len().saturating_sub(1);
+        let (mut node, mut before) = (0_u32, format!("{} ", call.method));
+        let mut turned = false;
+        for at in 0..keys.len() {
+            let place = if at == last { Place::Last } else { Place::Amid };
+            let of = &self.nodes[node as usize];
+            let is_literal = matches!(call.shape.kinds[at], Kind::Literal);
+            let mut key = keys[at].as_str();
+            if is_value(key) && of.names[place as usize] && self.kept(of, key, place).is_none() {
+                key = self.placeholder(of, place);
+            } else if is_literal {
+                let (children, nodes) = (&of.children, &self.nodes);
+                let name = at.checked_sub(1).filter(|&at| matches!(call.shape.kinds[at], Kind::Literal));
+                let is_shared = |is_taken: &dyn Fn(&str) -> bool| {
+                    let words = children.iter().filter(|(key, _)| is_word(key) && is_taken(key));
+                    let shared = words
+                        .filter(|(_, child)| callers(nodes, *child, place, routes).count() > FEW_CALLERS);
+                    shared.map(|(key, _)| key.to_string()).collect()
+                };
+                let has_tokens = of.child(shape::IDENTIFIER).is_some_and(|child| {
+                    self.nodes[child as usize].answered[place as usize] && self.leads_on(child, place)
+                });
+                let taken = Taken {
+                    before: &format!("{before}{}", place as usize),
+                    word: key,
+                    text: call.path.segment(at).text,
+                    rest: &keys[at + 1..].join("/"),
+                    answered: call.proof > Proof::Refused,
+                    size,
+                };
+                let prior = Prior::of(name.map(|at| keys[at].as_str()));
+                // Each may have been asked for by another client, that it belongs to.
+                let are_many = prior == Prior::Values && of.words[place as usize] >= OWN_NAMES;
+                if self.takers.take(clients, prior, taken, has_tokens, is_shared) == Verdict::Values
+                    || are_many
+                {
+                    self.crowded.push_back((node, place));
+                    turned = true;
+                }
+            }
+            before.push('/');
+            before.push_str(key);
+            let Some(child) = self.nodes[node as usize].child(key) else { break };
+            node = child;
+        }
+        if !turned {
+            return found;
+        }
+        self.unify(routes);
+        self.look(call).unwrap_or_default()
+    }
+
     /// Has the place with the most words unified.
     fn make_room(&mut self) {
         let places = self.nodes.iter().enumerate().flat_map(|(node, of)| {
@@ -381,9 +512,17 @@ impl Learned {
             if std::mem::replace(&mut self.nodes[node as usize].names[place as usize], true) {
                 continue;
             }
-            let children = self.nodes[node as usize].children.iter();
-            let values: Vec<u32> =
-                children.filter(|(key, _)| is_value(key)).map(|(_, child)| *child).collect();
+            let kept = self.shared(node, place, routes);
+            let of = &self.nodes[node as usize];
+            // Where random tokens stand, what looks like a word is one of them.
+            let placeholder = match self.has_more_tokens(of, place) {
+                true => shape::IDENTIFIER,
+                false => "",
+            };
+            let is_moved = |(key, child): &&(Box<str>, u32)| {
+                is_value(key) && **key != *placeholder && !kept.contains(child)
+            };
+            let values: Vec<u32> = of.children.iter().filter(is_moved).map(|(_, child)| *child).collect();
             let mut moved = Vec::new();
             for child in &values {
                 match place {
@@ -404,6 +543,33 @@ impl Learned {
             }
         }
         self.recall();
+    }
+
+    /// Words in a place that several clients use, and that are no values therefore, whatever others there are.
+    fn shared(&self, node: u32, place: Place, routes: &Routes) -> Vec<u32> {
+        let mut all = Callers::default();
+        let mut words = Vec::new();
+        for (key, child) in &self.nodes[node as usize].children {
+            if is_value(key) && self.leads_on(*child, place) {
+                let callers = callers(&self.nodes, *child, place, routes);
+                all.merge(&callers);
+                if is_word(key) {
+                    words.push((*child, callers.count()));
+                }
+            }
+        }
+        let all = all.count();
+        words.retain(|&(_, count)| count >= SEVERAL && (count * SHARED_BY >= all || count >= MANY));
+        let is_word_of_api = words.len() <= NAMES;
+        words.into_iter().filter(|_| is_word_of_api).map(|(child, _)| child).collect()
+    }
+
+    /// Whether more identifiers have been asked for in a place than there are words in it.
+    fn has_more_tokens(&self, of: &Node, place: Place) -> bool {
+        let Some(child) = of.child(shape::IDENTIFIER).filter(|&child| self.leads_on(child, place)) else {
+            return false;
+        };
+        self.nodes[child as usize].answered[place as usize] && of.words[place as usize] < FEWEST_STRAYS
     }
 
     /// Calls of routes that have moved become calls of the routes that these are now. Only once nothing is crowded any
@@ -495,6 +661,7 @@ impl Learned {
             nodes: Cow::Borrowed(&self.nodes),
             free: Cow::Borrowed(&self.free),
             overflowed: self.overflowed,
+            takers: self.takers.checkpoint(),
         }
     }
 
@@ -505,9 +672,10 @@ impl Learned {
         state: StoredLearned<'_>,
         routes: &Routes,
     ) -> Result<Learned, Inconsistent> {
-        let StoredLearned { nodes, free, overflowed } = state;
+        let StoredLearned { nodes, free, overflowed, takers } = state;
         let (nodes, free) = (nodes.into_owned(), free.into_owned());
-        let learned = Learned { nodes, free, overflowed, ..Learned::new(most, key) };
+        let takers = Takers::restore(key, takers.into_owned())?;
+        let learned = Learned { nodes, free, overflowed, takers, ..Learned::new(most, key) };
         let known = learned.check(routes)?;
         let mut learned = learned;
         for route in known {
@@ -629,14 +797,32 @@ impl Node {
     }
 }
 
-/// Whether a key is a word, and not what stands for values or files.
+/// Whether a key is a word, and not what stands for values or files, or for something with a value in it.
 fn is_word(key: &str) -> bool {
-    !key.starts_with('{') && !key.starts_with("*.")
+    memchr::memchr(b'{', key.as_bytes()).is_none() && !key.starts_with("*.")
 }
 
 /// Whether `{name}` takes its place where words are values.
 fn is_value(key: &str) -> bool {
     is_word(key) || key == shape::IDENTIFIER
+}
+
+/// Who has called routes that end in a node, or go on through it.
+fn callers(nodes: &[Node], node: u32, place: Place, routes: &Routes) -> Callers {
+    let mut callers = Callers::default();
+    let Node { children, ends, .. } = &nodes[node as usize];
+    match place {
+        Place::Last => ends.iter().for_each(|end| callers.merge(routes.callers(end.route))),
+        Place::Amid => {
+            let mut ahead: Vec<u32> = children.iter().map(|(_, child)| *child).collect();
+            while let Some(below) = ahead.pop() {
+                let Node { children, ends, .. } = &nodes[below as usize];
+                ends.iter().for_each(|end| callers.merge(routes.callers(end.route)));
+                ahead.extend(children.iter().map(|(_, child)| *child));
+            }
+        }
+    }
+    callers
 }
 
 /// A route's name: `POST /graphql query customer`.

@@ -23,6 +23,21 @@ pub(super) fn is_locale(folded: &str) -> bool {
     }
 }
 
+/// Whether `text` is a language with its region in the case that these are written in: `de-DE`, `pt_BR`, `zh-Hant-TW`.
+pub(super) fn is_whole(text: &str) -> bool {
+    let Some((_, subtags)) = text.split_at_checked(2) else { return false };
+    let mut parts = subtags.split(['-', '_']).skip(1);
+    let is_subtag = |part: &str| match part.len() {
+        2 => part.bytes().all(|byte| byte.is_ascii_uppercase()),
+        4 => {
+            part.as_bytes()[0].is_ascii_uppercase() && part[1..].bytes().all(|byte| byte.is_ascii_lowercase())
+        }
+        _ => false,
+    };
+    let first = parts.next().is_some_and(is_subtag);
+    first && parts.all(is_subtag) && is_locale(&text.to_ascii_lowercase())
+}
+
 /// A region (`at`, `419`) or a script (`hant`).
 fn is_subtag(subtag: &[u8]) -> bool {
     match subtag.len() {
@@ -60,6 +75,16 @@ mod tests {
     fn locales_are_told_from_words() {
         for locale in ["de", "en-us", "pt_br", "zh-hant-tw", "es-419", "nb"] {
             assert!(is_locale(locale), "{locale}");
+        }
+        for (text, expected) in [
+            ("de-DE", true),
+            ("zh-Hant-TW", true),
+            ("pt_BR", true),
+            ("de", false),
+            ("de-de", false),
+            ("co-op", false),
+        ] {
+            assert_eq!(is_whole(text), expected, "{text}");
         }
         for word in
             ["", "d", "v1", "my", "id", "me", "api", "den", "de-", "de-x", "en-us-", "deutsch", "qq", "é"]

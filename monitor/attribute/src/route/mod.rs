@@ -24,6 +24,7 @@ mod routes;
 pub mod service;
 mod shape;
 mod suffix;
+mod takers;
 pub mod target;
 mod template;
 
@@ -38,6 +39,7 @@ pub use full_name::NEW;
 pub use learned::{NAMES, Recalled};
 pub use routes::{FEW, Norm, NormWindow, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
 pub use service::Served;
+pub use takers::FEWEST as TAKEN;
 pub use template::{Template, TemplateError};
 
 use rollcall_http::exchange::Exchange;
@@ -57,7 +59,11 @@ use self::{
     suffix::Suffix,
     target::Target,
 };
+use crate::client::Clients;
 use crate::object::{Body, Content, Names, Objects, Reader, Serves, identifier};
+
+/// Calls of a route up to which it is watched who makes them: what one client alone asks for is not called often.
+const WATCHED: u64 = 8;
 
 /// The label of all other methods.
 const OTHER_METHOD: &str = "~OTHER";
@@ -228,12 +234,13 @@ impl Router {
         self.learned.trim(all, services, &mut self.routes);
     }
 
-    /// Finds the route and objects of a request to `target`. If it `learn`s, the call counts: its route may be new.
+    /// Finds the route and objects of a request to `target`. If it is known of which `clients` it is, the call counts: its
+    /// route may be new.
     pub fn attribute(
         &mut self,
         exchange: &Exchange<'_>,
         target: Target<'_>,
-        learn: bool,
+        clients: Option<&Clients>,
         attribution: &mut Attribution,
     ) {
         let request = exchange.request;
@@ -273,10 +280,10 @@ impl Router {
             let has_identifier = self.shape.kinds.iter().any(|kind| matches!(kind, Kind::Identifier(_)));
             self.beside(target, has_identifier);
             let body = self.reader.read(query, &content);
-            self.learned(method, exchange.status, learn, attribution);
+            self.learned(method, exchange, clients, attribution);
             body
         };
-        if learn {
+        if clients.is_some() {
             match body {
                 Body::Empty => {}
                 Body::Read => self.bodies.read += 1,
@@ -369,6 +376,9 @@ impl Router {
         self.shape.template.push_str(method);
         self.shape.template.push(' ');
         self.shape.take(&self.path, MAX_TEMPLATE);
+        let learned = &self.learned;
+        let has_accounts = |shape: &Shape, at: usize| learned.has_identifiers(&self.path, shape, at);
+        self.shape.settle(&self.path, MAX_TEMPLATE, has_accounts);
     }
 
     /// Leaves a suffix of static files away, if it is void.
@@ -397,7 +407,13 @@ impl Router {
     }
 
     /// The route that is learned from the path, once query and body have been read.
-    fn learned(&mut self, method: &str, status: Option<u16>, learn: bool, attribution: &mut Attribution) {
+    fn learned(
+        &mut self,
+        method: &str,
+        exchange: &Exchange<'_>,
+        clients: Option<&Clients>,
+        attribution: &mut Attribution,
+    ) {
         if let Some(operation) = self.reader.operation() {
             self.shape.template.push(' ');
             self.shape.template.push_str(operation);
@@ -409,18 +425,26 @@ impl Router {
             path: &self.path,
             shape: &self.shape,
             operation: self.reader.operation(),
-            proof: Proof::of(status, has_object),
+            proof: Proof::of(exchange.status, has_object),
         };
-        let found = self.learned.find(&call, learn, &mut self.routes);
+        let mut found = self.learned.find(&call, clients.is_some(), &mut self.routes);
+        if let Some(clients) = clients
+            && self.routes.calls(found.route) < WATCHED
+            && !matches!(self.shape.kinds.last(), None | Some(Kind::Static(_)))
+        {
+            found = self.learned.watch(&call, found, clients, exchange.response_bytes, &mut self.routes);
+        }
         let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
         for (at, kind) in self.shape.kinds.iter().enumerate() {
             match kind {
-                Kind::Identifier(length) => self.reader.path(&self.path.segment(at).text[..*length]),
+                Kind::Identifier(place) => {
+                    place.each(self.path.segment(at).text, |one| self.reader.path(one))
+                }
                 Kind::Literal if found.names != 0 && at < 64 && found.names & 1 << at != 0 => {
                     self.reader.path(self.path.segment(at).folded);
                     is_list &= at + 1 < self.shape.kinds.len();
                 }
-                Kind::Literal | Kind::Locale | Kind::Static(_) => {}
+                Kind::Literal | Kind::Value(..) | Kind::Locale | Kind::Static(_) => {}
             }
         }
         self.reader.objects(is_list, &mut attribution.objects);

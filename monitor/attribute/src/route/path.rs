@@ -47,15 +47,21 @@ impl Class {
     const POINT: u8 = 4;
     const AT: u8 = 8;
     const OTHER: u8 = 16;
+    const BRACKET: u8 = 32;
 
     /// Nothing but digits.
     pub(super) fn is_number(self) -> bool {
         self.0 == Class::DIGIT
     }
 
-    /// Each form of identifier has a digit in it, or is an e-mail address.
-    pub(super) fn may_be_identifier(self) -> bool {
-        self.0 & (Class::DIGIT | Class::AT) != 0
+    /// Each form of identifier has a digit in it, is an e-mail address or a key in brackets, or a token of some length.
+    pub(super) fn may_be_identifier(self, length: usize) -> bool {
+        self.0 & (Class::DIGIT | Class::AT | Class::BRACKET) != 0 || length >= identifier::SHORTEST_WORD
+    }
+
+    /// There is a capital.
+    pub(super) fn has_capital(self) -> bool {
+        self.0 & Class::UPPER != 0
     }
 
     /// There may be an extension.
@@ -69,6 +75,7 @@ impl Class {
             b'A'..=b'Z' => Class::UPPER,
             b'.' => Class::POINT,
             b'@' => Class::AT,
+            b'(' => Class::BRACKET,
             _ => Class::OTHER,
         })
     }
@@ -113,6 +120,10 @@ impl CanonicalPath {
         for (at, &byte) in path.iter().enumerate() {
             if byte == b'/' {
                 if start < at {
+                    if path[at - 1] == b'.' {
+                        self.segments.clear();
+                        return false;
+                    }
                     self.segments.push((start..at, Class(class)));
                 }
                 (start, class) = (at + 1, 0);
@@ -126,6 +137,10 @@ impl CanonicalPath {
             class |= of;
         }
         if start < path.len() {
+            if path[path.len() - 1] == b'.' {
+                self.segments.clear();
+                return false;
+            }
             self.segments.push((start..path.len(), Class(class)));
         }
         self.text.push_str(std::str::from_utf8(path).unwrap_or_default());
@@ -238,6 +253,7 @@ impl CanonicalPath {
                 }
             }
             octets => {
+                let octets = without_points(octets);
                 let start = self.text.len();
                 octets.iter().for_each(|&octet| percent::push(&mut self.text, octet, RESERVED));
                 let class = self.text[start..].bytes().fold(0, |class, byte| class | Class::of(byte).0);
@@ -245,6 +261,12 @@ impl CanonicalPath {
             }
         }
     }
+}
+
+/// Without points at its end, which Windows takes off.
+fn without_points(octets: &[u8]) -> &[u8] {
+    let end = octets.iter().rposition(|&octet| octet != b'.' && octet != b' ');
+    end.map_or(octets, |end| &octets[..=end])
 }
 
 /// What servers look at in a segment: no blanks around it, no brackets around an identifier.
@@ -326,6 +348,9 @@ mod tests {
             b"/v1/customers/1%3bx=1",
             b"/v1/customers/1'",
             b"/v1%252Fcustomers%252f1",
+            b"/v1/customers/1.",
+            b"/v1/customers./1..",
+            b"/v1/customers/1.%20.",
         ];
         for spelling in spellings {
             assert_eq!(canonical(spelling), "/v1/customers/1", "{}", spelling.escape_ascii());

@@ -296,6 +296,11 @@ impl Routes {
         self.get(route).is_static
     }
 
+    /// Who has called a route.
+    pub(super) fn callers(&self, route: RouteId) -> &Callers {
+        &self.get(route).seen.callers
+    }
+
     /// Every route's number.
     pub(super) fn ids(&self) -> impl Iterator<Item = RouteId> {
         let slots = (0..).zip(&self.slots);

@@ -25,6 +25,7 @@ use super::{
     full_name::{self, REST, full, is_host, split},
     target::{self, Target},
 };
+use crate::client::Clients;
 
 /// Ports that are told apart. All beyond are one service, [`REST`], so that a host on which any number of programs listen takes
 /// no more memory.
@@ -152,7 +153,7 @@ impl Services {
         &mut self,
         exchange: &Exchange<'_>,
         target: Target<'_>,
-        learn: bool,
+        clients: Option<&Clients>,
         attribution: &mut Attribution,
     ) -> ServiceRoute {
         let id = self.of(exchange);
@@ -161,10 +162,10 @@ impl Services {
         let before = router.learned_routes();
         let elsewhere = std::array::from_fn(|proof| self.learned[proof] - before[proof]);
         router.share_room(elsewhere);
-        router.attribute(exchange, target, learn, attribution);
+        router.attribute(exchange, target, clients, attribution);
         let now = router.learned_routes();
         self.learned = std::array::from_fn(|proof| elsewhere[proof] + now[proof]);
-        service.calls += u64::from(learn);
+        service.calls += u64::from(clients.is_some());
         ServiceRoute { service: id, route: attribution.id }
     }
 

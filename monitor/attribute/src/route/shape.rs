@@ -4,13 +4,16 @@ use super::{
     locale,
     path::{CanonicalPath, Segment},
 };
-use crate::object::identifier;
+use crate::object::identifier::{self, Place, Value};
 
 /// What stands for an identifier in a template.
 pub(super) const IDENTIFIER: &str = "{id}";
 
 /// What stands for a locale.
 const LOCALE: &str = "{locale}";
+
+/// What stands for a moment, a version and the like: nobody's.
+const VALUE: &str = "{value}";
 
 /// What stands for a value that no form gives away.
 pub(super) const NAME: &str = "{name}";
@@ -20,8 +23,10 @@ pub(super) const NAME: &str = "{name}";
 pub(super) enum Kind {
     /// A word of the API, as far as its form tells.
     Literal,
-    /// An identifier, or several; so many bytes of the segment are.
-    Identifier(usize),
+    /// An identifier, or several.
+    Identifier(Place),
+    /// A value that is nobody's.
+    Value(Place, Value),
     /// A language: not an object.
     Locale,
     /// A static file: its name is not an object. The extension begins here.
@@ -39,13 +44,43 @@ impl Shape {
     /// Takes the shape of `path`, and appends its template to what stands in `template` already.
     pub(super) fn take(&mut self, path: &CanonicalPath, longest: usize) {
         self.kinds.clear();
+        let last = path.len().saturating_sub(1);
+        let mut before = "";
+        for (at, segment) in path.segments().enumerate() {
+            let kind = if identifier::goes_on(before) {
+                Kind::Identifier(Place::whole(segment.text.len()))
+            } else {
+                kind(segment, at, last, at < 2 && may_be_locale(at, last, path))
+            };
+            self.kinds.push(kind);
+            before = segment.text;
+        }
+        self.write(path, longest);
+    }
+
+    /// Has values that may be accounts taken for accounts, where `is_account` says so of their places.
+    pub(super) fn settle(
+        &mut self,
+        path: &CanonicalPath,
+        longest: usize,
+        is_account: impl Fn(&Shape, usize) -> bool,
+    ) {
+        for at in 0..self.kinds.len() {
+            if matches!(self.kinds[at], Kind::Value(_, Value::Ambiguous)) && is_account(self, at) {
+                self.kinds[at] = Kind::Identifier(Place::whole(path.segment(at).text.len()));
+                let method = self.template.find(' ').map_or(0, |blank| blank + 1);
+                self.template.truncate(method);
+                self.write(path, longest);
+            }
+        }
+    }
+
+    /// Appends the template of `path` to what stands in `template` already.
+    fn write(&mut self, path: &CanonicalPath, longest: usize) {
         if path.is_empty() {
             self.template.push('/');
         }
-        let last = path.len().saturating_sub(1);
-        for (at, segment) in path.segments().enumerate() {
-            let kind = kind(segment, at == last, at < 2 && may_be_locale(at, last, path));
-            self.kinds.push(kind);
+        for (segment, &kind) in path.segments().zip(&self.kinds) {
             self.template.push('/');
             push(&mut self.template, kind, segment.folded);
             if self.template.len() > longest {
@@ -62,19 +97,29 @@ fn may_be_locale(at: usize, last: usize, path: &CanonicalPath) -> bool {
     at < last && (at == 0 || at == 1 && (before() == "api" || is_version(before())))
 }
 
-fn kind(segment: Segment<'_>, is_last: bool, may_be_locale: bool) -> Kind {
+fn kind(segment: Segment<'_>, at: usize, last: usize, may_be_locale: bool) -> Kind {
     let Segment { text, folded, class } = segment;
     if class.is_number() {
-        return Kind::Identifier(text.len());
+        return match identifier::find_value(text) {
+            Some((place, value)) => Kind::Value(place, value),
+            None => Kind::Identifier(Place::whole(text.len())),
+        };
     }
-    if class.may_be_identifier() {
-        if let Some((id, _)) = identifier::find(text)
+    let is_last = at == last;
+    if class.may_be_identifier(text.len()) {
+        if let Some(place) = identifier::find(text)
             && (is_last || !is_short_version(folded))
         {
-            return Kind::Identifier(id.len());
+            return Kind::Identifier(place);
+        }
+        // `/2015-03-31/functions` is a version of an API.
+        if (is_last || at > 0)
+            && let Some((place, value)) = identifier::find_value(text)
+        {
+            return Kind::Value(place, value);
         }
         if identifier::is_list(text) {
-            return Kind::Identifier(text.len());
+            return Kind::Identifier(Place::whole(text.len()));
         }
     }
     if is_last
@@ -83,23 +128,30 @@ fn kind(segment: Segment<'_>, is_last: bool, may_be_locale: bool) -> Kind {
     {
         return Kind::Static(folded.len() - extension.len());
     }
-    if may_be_locale && locale::is_locale(folded) { Kind::Locale } else { Kind::Literal }
+    let is_locale =
+        (may_be_locale && locale::is_locale(folded)) || (class.has_capital() && locale::is_whole(text));
+    if is_locale { Kind::Locale } else { Kind::Literal }
 }
 
 /// Appends what stands for a segment in a template.
 pub(super) fn push(template: &mut String, kind: Kind, folded: &str) {
     match kind {
         Kind::Literal => template.push_str(folded),
-        Kind::Identifier(length) => {
-            template.push_str(IDENTIFIER);
-            template.push_str(&folded[length..]);
-        }
+        Kind::Identifier(place) => push_at(template, place, IDENTIFIER, folded),
+        Kind::Value(place, _) => push_at(template, place, VALUE, folded),
         Kind::Locale => template.push_str(LOCALE),
         Kind::Static(extension) => {
             template.push('*');
             template.push_str(&folded[extension..]);
         }
     }
+}
+
+fn push_at(template: &mut String, place: Place, placeholder: &str, folded: &str) {
+    let within = place.in_template();
+    template.push_str(&folded[..within.start]);
+    template.push_str(placeholder);
+    template.push_str(&folded[within.end..]);
 }
 
 /// `2.0`: a version where something follows it, though it is a number.

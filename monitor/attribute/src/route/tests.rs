@@ -47,7 +47,8 @@ fn attribute_as(
         sampling: 1.0,
     };
     let mut attribution = Attribution::default();
-    router.attribute(&exchange, Target::of(request), true, &mut attribution);
+    let clients = Clients::new([192, 0, 2, 7].into(), &[]);
+    router.attribute(&exchange, Target::of(request), Some(&clients), &mut attribution);
     (attribution.route.to_string(), attribution.objects.iter().map(str::to_owned).collect())
 }
 

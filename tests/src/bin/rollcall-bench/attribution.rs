@@ -123,8 +123,8 @@ fn of_all_kinds() -> Result<u64> {
         let resource = format!("/v1/{}", word(n % SIDE));
         match n / SIDE {
             at if at < SIDE / 2 => (format!("{resource}/{n}/{}/17", word(at)), 200),
-            at if at < SIDE * 3 / 4 => (format!("{resource}/all/list/{}", word(at)), 200),
-            at => (format!("{resource}/all/list/{}", word(at)), 404),
+            at if at < SIDE * 3 / 4 => (format!("{resource}/all/lists/{}", word(at)), 200),
+            at => (format!("{resource}/all/lists/{}", word(at)), 404),
         }
     });
     learn(ROUTES, targets)
@@ -145,9 +145,9 @@ fn learn(most: usize, targets: impl Iterator<Item = (String, u16)>) -> Result<u6
             call.header(b"User-Agent", b"");
             (call.status, call.response_bytes) = (Some(status), 500);
             let exchange = call.exchange();
-            router.attribute(&exchange, Target::of(exchange.request), true, &mut attribution);
+            let clients = lenses.of(&exchange, b"");
+            router.attribute(&exchange, Target::of(exchange.request), Some(&clients), &mut attribution);
             if status == 200 && attribution.objects.is_empty() {
-                let clients = lenses.of(&exchange, b"");
                 router.remember(
                     attribution.id,
                     Touch { at: call.at, clients, response_bytes: 500, sampling: 1.0 },

@@ -121,7 +121,7 @@ fn services_share_the_room_for_routes() {
     let mut detection = with_routes(&[], route::Settings { most, ..route::Settings::default() });
     let mut out = Vec::new();
     for n in 0..2_000 {
-        call_on(&mut detection, 8_000, &format!("/p{}/a{}/{n}", n / 50, n % 50), n, &mut out);
+        call_on(&mut detection, 8_000, &format!("/p{}/a{}/{n}", n / 15, n % 15), n, &mut out);
     }
     let full = detection.counters().routes;
     // What was read with objects has half.

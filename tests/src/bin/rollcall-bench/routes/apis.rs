@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rollcall_attribute::route::{self, Attribution, Read, Router, target::Target};
+use rollcall_attribute::{
+    client::Clients,
+    route::{self, Attribution, Read, Router, target::Target},
+};
 use rollcall_model::hash::HashKey;
 use rollcall_tests::random::Random;
 
@@ -34,6 +37,9 @@ const APIS: [Api; 6] = [
 
 /// Calls of each API.
 pub(super) const CALLS: usize = 50_000;
+
+/// Who makes them, by turns.
+const CLIENTS: usize = 50;
 
 /// What came of one API.
 pub(super) struct Outcome {
@@ -89,10 +95,17 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
     let mut scorer = Scorer::default();
     let mut attribution = Attribution::default();
     let mut longest = Duration::ZERO;
-    for made in traffic {
+    for (number, made) in traffic.iter().enumerate() {
         let exchange = made.call.exchange();
+        let caller = (number % CLIENTS) as u8;
+        let clients = Clients::new([192, 0, 2, caller].into(), &[]);
         let start = Instant::now();
-        router.attribute(&exchange, Target::of(exchange.request), learn, &mut attribution);
+        router.attribute(
+            &exchange,
+            Target::of(exchange.request),
+            learn.then_some(&clients),
+            &mut attribution,
+        );
         longest = longest.max(start.elapsed());
         router.recalled();
         if learn {
@@ -102,7 +115,7 @@ fn pass(router: &mut Router, traffic: &[Made], learn: bool) -> (Score, Duration)
                 !attribution.objects.is_empty(),
                 Read::Data,
                 false,
-                0,
+                HashKey::new([7; 16]).hash(&[caller]),
             );
         }
         scorer.call(made.operation, &made.identifiers, &attribution.route, &attribution.objects);

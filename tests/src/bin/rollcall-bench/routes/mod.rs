@@ -141,9 +141,11 @@ fn notes(apis: &[apis::Outcome]) -> Vec<String> {
     let mut notes = vec![
         "Values that hold `/`, such as paths of files in a repository, are left out.".to_owned(),
         format!(
-            "Words in one place become values when there are more than {} of them. Values below that stay words, each \
-             with a route of its own: that is where learned routes beyond the operations come from.",
-            rollcall_attribute::route::NAMES
+            "Words in one place become values when there are more than {} of them, or one client has asked for {} that \
+             nobody else asks for. Values below that stay words, each with a route of its own: that is where learned \
+             routes beyond the operations come from.",
+            rollcall_attribute::route::NAMES,
+            rollcall_attribute::route::TAKEN
         ),
     ];
     if let Some(slowest) = apis.iter().max_by_key(|api| api.longest) {

@@ -91,10 +91,13 @@ impl<'a> Context<'a> {
     }
 
     /// The limits in force on the route of the call, for a pair of it.
-    pub(super) fn row(self, profile: Profile) -> &'a Row {
+    pub(super) fn row(self, profile: Profile) -> Row {
         match self.norm {
-            Some(norm) if profile.is_everyones() => norm.limits(),
-            _ => self.policy.row(profile),
+            Some(norm) if self.policy.is_everyones(profile) => {
+                let room = self.policy.room(profile);
+                norm.limits().map(|limit| limit.max(room))
+            }
+            _ => *self.policy.row(profile),
         }
     }
 }

@@ -97,7 +97,7 @@ pub(super) fn touch(
         has_first |= named.is_first;
     }
     // However many people there are, they read in no order: a walk is one's.
-    let of_one = *context.row(pair.profile);
+    let of_one = context.row(pair.profile);
     let mut row = of_one;
     if many_people {
         let mut people = None;

@@ -62,10 +62,11 @@ const LOOKED_AT: usize = 4_096;
 const WATCHED_FROM: u64 = 8;
 const WATCHED_UNTIL: u64 = 16;
 
-/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
-const FAR_OVER: u64 = 10;
 /// Addresses that are noted between two looks at them.
 const NOTED: usize = 256;
+
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
 
 /// Pairs that are looked at for one that need not be watched any more.
 const CANDIDATES: usize = 8;
@@ -175,7 +176,7 @@ impl Tables {
             && !evidence.levels.at_rest()
         {
             let held = held(windows, pair.missed, now, lengths);
-            evidence.levels.sink(context.row(pair.profile), &held[..windows.len()]);
+            evidence.levels.sink(&context.row(pair.profile), &held[..windows.len()]);
         }
         pair.calls = pair.calls.wrapping_add(1);
     }
@@ -195,7 +196,7 @@ impl Tables {
     ) -> Option<Reach> {
         let (pair, windows) = self.pairs.with_windows(number);
         if context.norm.is_none_or(|norm| pair.is_open() && !norm.is_learning())
-            || !pair.profile(context.policy).is_everyones()
+            || !context.policy.is_everyones(pair.profile)
         {
             return None;
         }
@@ -242,7 +243,7 @@ impl Tables {
     /// Whether a pair that has touched something new is watched from now on: if it is near a limit, or was, or guesses.
     pub(super) fn is_watched(&mut self, number: u32, now: Timestamp, context: Context<'_>) -> bool {
         let pair = self.pairs.pair(number);
-        let row = context.row(pair.profile(context.policy));
+        let row = &context.row(pair.profile);
         let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
         match &pair.evidence {
             // Most pairs are far from everything.
@@ -666,7 +667,7 @@ impl Tables {
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let Context { policy, .. } = context;
+        let policy = context.policy;
         let (pair, windows) = self.pairs.with_windows(number);
         if !pair.bring_up_to_date(policy) || !pair.is_open() {
             return;
@@ -675,7 +676,7 @@ impl Tables {
         let Some(allowance) = policy.allowance(profile) else { return };
         pair.track.slide(windows, &mut self.objects, now, policy.windows());
         let held = held(windows, pair.missed, now, policy.windows());
-        if held.iter().zip(policy.row(profile)).any(|(held, &limit)| held.surely > limit.into()) {
+        if held.iter().zip(context.row(profile)).any(|(held, limit)| held.surely > limit.into()) {
             return;
         }
         let is_over = |rule: &Rule| policy.is_budget(profile) || rule.is_about_objects();
@@ -790,7 +791,7 @@ impl Tables {
 /// What is known of the route of a pair about which something is found.
 fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     let &Verdict { rule, limit, window, held: Held { distinct, .. }, .. } = verdict;
-    let norm = context.norm.filter(|_| pair.profile(context.policy).is_everyones());
+    let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
     let learning = norm.is_some_and(Norm::is_learning);
     let walks = pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
     let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));

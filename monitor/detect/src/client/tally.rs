@@ -103,7 +103,7 @@ impl Tally {
                 let verdicts = judge::touch(pair, windows, &fresh, call, self.many_people, context);
                 for verdict in verdicts.iter().flatten() {
                     let pair = tables.pair(number);
-                    let norm = context.norm.filter(|_| pair.profile.is_everyones());
+                    let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
                     if let Some(norm) = norm.filter(|norm| judge::is_usual(verdict, pair, norm)) {
                         touched.is_question |= norm.is_question(pair.hash);
                         continue;

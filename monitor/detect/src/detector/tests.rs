@@ -637,6 +637,19 @@ fn a_walk_is_allowed_to_a_client_and_to_nobody_in_particular() {
     }
 }
 
+#[test]
+fn room_on_a_route_holds_beside_what_is_usual_there() {
+    let mut scene = Scene::with(settings(&[], &[], 4 << 20));
+    scene.allow(0, &[allowance(1, &[], &[ROUTE], "100/10s", 9_999)]);
+    assert_eq!(scene.read(10, 0, 100), []);
+    let limits = |scene: &Scene| scene.detector.busiest(Timestamp((1_000_010) * S), 1)[0].limits[0];
+    assert_eq!(limits(&scene), Some(100));
+    assert_eq!(scene.read(11, 200, 1), [Phase::Begins]);
+    assert_eq!(scene.distinct()[0].figures.limit, 100);
+    scene.allow(12, &[]);
+    assert!(limits(&scene).is_some_and(|limit| limit < 100));
+}
+
 /// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
 #[test]
 fn addresses_that_come_near_a_limit_are_noted() {

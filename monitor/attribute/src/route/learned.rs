@@ -446,6 +446,9 @@ impl Learned {
         size: u64,
         routes: &mut Routes,
     ) -> Found {
+        if call.shape.template.len() > MAX_TEMPLATE {
+            return found;
+        }
         let mut keys: Vec<String> = Vec::with_capacity(call.path.len());
         for (&kind, segment) in call.shape.kinds.iter().zip(call.path.segments()).take(LONGEST) {
             let mut key = String::new();

@@ -430,7 +430,7 @@ fn is_most(words: &[Word], of: impl Fn(&Word) -> u64) -> bool {
 
 /// Words that differ are of many lengths.
 fn are_of_one_length(words: &[Word]) -> bool {
-    words.iter().all(|word| word.length >= 5) && is_most(words, |word| u64::from(word.length))
+    words.iter().all(|word| word.length >= 3) && is_most(words, |word| u64::from(word.length))
 }
 
 /// Of one length, or alike in more than being words.

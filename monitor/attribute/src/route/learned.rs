@@ -32,7 +32,7 @@ use super::{
     path::CanonicalPath,
     routes::{Origin, Proof, Route, RouteId, Routes, Touch},
     shape::{self, Kind, Shape},
-    takers::{FEW_CALLERS, Prior, Taken, Taker, Takers, Verdict},
+    takers::{self, FEW_CALLERS, Prior, Taken, Taker, Takers, Verdict},
     template::LONGEST,
 };
 use crate::client::Clients;
@@ -487,7 +487,12 @@ impl Learned {
                 };
                 let prior = Prior::of(name.map(|at| keys[at].as_str()));
                 // Each may have been asked for by another client, that it belongs to.
-                let are_many = prior == Prior::Values && of.words[place as usize] >= OWN_NAMES;
+                let words = of.words[place as usize];
+                let are_titles = || {
+                    let titles = of.children.iter().filter(|(key, _)| is_word(key) && takers::is_title(key));
+                    titles.count() * 2 > words
+                };
+                let are_many = prior == Prior::Values && words >= OWN_NAMES && !are_titles();
                 if self.takers.take(clients, prior, taken, has_tokens, is_shared) == Verdict::Values
                     || are_many
                 {

@@ -1,6 +1,7 @@
 //! The `rollcall` command: what can be asked for, and how it ends. See `rollcall --help` and docs/exit-codes.md.
 
 mod alerts;
+mod allow;
 mod attribution;
 mod check;
 mod client;
@@ -21,6 +22,7 @@ mod service;
 mod sinks;
 mod top;
 mod tune;
+mod user;
 mod values;
 
 use std::{
@@ -62,6 +64,15 @@ enum Command {
     ///
     /// Works while the daemon runs and when it does not.
     Alerts(alerts::AlertsArgs),
+    /// Says that something is in order: a budget for the clients of an alert or for a client, or more room on a route.
+    ///
+    /// It holds at once, without a restart, until its day or `rollcall revoke`. Beyond it there are alerts as for anybody. Works
+    /// while the daemon runs and when it does not.
+    Allow(allow::AllowArgs),
+    /// Prints what is allowed: who, how much, until when, who has said so and why.
+    Allowed(allow::AllowedArgs),
+    /// Ends what `rollcall allow` has begun.
+    Revoke(allow::RevokeArgs),
     /// Prints which objects the clients of an alert read, and how complete that list is.
     ///
     /// Works while the daemon runs and when it does not.
@@ -86,6 +97,9 @@ fn main() -> ExitCode {
         Command::Routes(args) => routes::routes(&args),
         Command::Top(args) => top::top(&args),
         Command::Alerts(args) => alerts::alerts(&args),
+        Command::Allow(args) => allow::allow(&args),
+        Command::Allowed(args) => allow::allowed(&args),
+        Command::Revoke(args) => allow::revoke(&args),
         Command::Exposure(args) => exposure::exposure(&args),
         Command::Version => version(),
         Command::Documents(args) => documents::documents(command(), &args),
@@ -102,7 +116,10 @@ fn main() -> ExitCode {
 /// All that can be asked for.
 fn command() -> clap::Command {
     let mut command = Cli::command().after_long_help(exit::after_help());
-    for name in ["run", "replay", "tune", "check", "routes", "top", "alerts", "exposure"] {
+    let names = [
+        "run", "replay", "tune", "check", "routes", "top", "alerts", "allow", "allowed", "revoke", "exposure",
+    ];
+    for name in names {
         command = command.mut_subcommand(name, |command| command.after_long_help(exit::after_help()));
     }
     command

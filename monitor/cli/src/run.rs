@@ -4,7 +4,10 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use rollcall_daemon::{Config, Daemon, Kernel, ReopenLogs, Traffic, Web};
+use rollcall_daemon::{
+    Config, Daemon, Kernel, ReopenLogs, Traffic, Web,
+    crawlers::{Crawler, Dns},
+};
 use rollcall_serve::web::{Access, Hosts};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -23,6 +26,18 @@ use super::{
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
+
+    /// Budget of each address of a crawler that is known by name: one that DNS calls by it, and which the name leads back to. NAME
+    /// is a host's, or *. and a domain. Addresses are looked up once they come near a limit. Repeatable, or a list. By its
+    /// network it is a --partner.
+    #[arg(
+        long = "crawler",
+        env = "ROLLCALL_CRAWLER",
+        value_name = "NAME=N/WINDOW",
+        value_delimiter = ',',
+        help_heading = "Detection"
+    )]
+    crawlers: Vec<Crawler>,
 
     #[command(flatten)]
     pub(crate) outputs: OutputArgs,
@@ -145,6 +160,11 @@ impl RunArgs {
     fn config(&self) -> Result<Config, Failure> {
         let engine = self.engine.settings()?;
         let sinks = self.sinks.sinks(&self.outputs.alert_file)?;
+        let longest = engine.detection.detector.policy.longest();
+        if let Some(crawler) = self.crawlers.iter().find(|crawler| crawler.limit.window > longest) {
+            let error = anyhow::anyhow!("crawler {crawler}: its window is longer than those of all limits");
+            return Err(Failure::new(Exit::Usage, error).advise("give a --limit with this window, too"));
+        }
         let access = Access::open(self.web_config.as_deref(), Hosts::of_this_host(&self.allowed_hosts))?;
         Ok(Config {
             engine,
@@ -153,6 +173,8 @@ impl RunArgs {
                 sampling: self.sample,
                 cgroup: self.kernel.cgroup.clone(),
             }),
+            crawlers: self.crawlers.clone(),
+            resolver: Box::new(Dns),
             ports: self.engine.ports.clone(),
             state_directory: self.state_dir.clone(),
             exposure: self.ledger.settings(self.sample),

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use rollcall_detect::Limit;
 use rollcall_model::time::Timestamp;
 
 /// Parses a number of bytes: `4096`, `4KiB`, `8MiB`, `1GiB`. `K`, `M` and `G` mean the same.
@@ -80,6 +81,33 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     let age = days.or_else(|| humantime::parse_duration(text).ok());
     age.filter(|age| *age >= Duration::from_secs(3600))
         .ok_or_else(|| "expected a time such as 400d or 36h, an hour at least".to_owned())
+}
+
+/// For how long something is allowed: a number of days, or a duration with its unit.
+pub(super) fn term(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_secs(60);
+    const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
+    let text = text.trim();
+    let days = text.parse::<u64>().ok().map(|days| Duration::from_secs(days.saturating_mul(24 * 3600)));
+    days.or_else(|| humantime::parse_duration(text).ok())
+        .filter(|term| (SHORTEST..=LONGEST).contains(term))
+        .ok_or_else(|| "expected a time such as 30d or 12h, between a minute and a year".to_owned())
+}
+
+/// What is allowed: objects within a window. More than any API has accounts would be no budget.
+pub(super) fn budget(text: &str) -> Result<Limit, String> {
+    const MOST: u32 = 100_000_000;
+    let limit: Limit = text.trim().parse().map_err(|error: rollcall_detect::LimitError| error.to_string())?;
+    match limit.distinct {
+        ..=MOST => Ok(limit),
+        _ => Err(format!("a budget is of at most {MOST} objects")),
+    }
+}
+
+/// The length of a window, as limits have it.
+pub(super) fn window(length: Duration) -> String {
+    let limit = Limit { distinct: 1, window: length }.to_string();
+    limit.split_once('/').map_or(String::new(), |(_, window)| window.to_owned())
 }
 
 /// How far checkpoints are apart.
@@ -211,6 +239,20 @@ mod tests {
         for text in ["", "x", "2026", "yesterday"] {
             since(text).unwrap_err();
         }
+    }
+
+    #[test]
+    fn terms_and_budgets() {
+        assert_eq!(term("30"), term("30d"));
+        assert_eq!(term("1y").unwrap().as_secs(), 31_557_600);
+        for text in ["", "0", "30s", "367d", "2y", "x", "-1", "99999999999999999999"] {
+            term(text).unwrap_err();
+        }
+        assert_eq!(budget("500/1h").unwrap().to_string(), "500/1h");
+        for text in ["", "500", "0/1h", "100000001/1h", "4294967295/1h", "500/32d", "GET /x=500/1h"] {
+            budget(text).unwrap_err();
+        }
+        assert_eq!([10, 60, 86_400].map(|s| window(Duration::from_secs(s))), ["10s", "1min", "1d"]);
     }
 
     #[test]

@@ -88,7 +88,12 @@ fn alerts_are_listed_the_newest_first() {
         }
         let (code, stdout, _) = outcome(directory, &["--open"]);
         let lines: Vec<&str> = stdout.lines().collect();
-        assert_eq!((code, lines.len()), (0, 3), "{stdout}");
+        assert_eq!((code, lines.len()), (0, 7), "{stdout}");
+        let place = format!(" --state-dir {}", directory.display());
+        assert_eq!(
+            lines[5],
+            format!("  rollcall allow 00000000000000b2 --up-to 50/10s --why 'this is fine'{place}")
+        );
         assert!(
             lines[1]
                 .starts_with("00000000000000b2  open   critical  2026-11-24T12:00:02Z  peer 198.51.100.7")
@@ -111,7 +116,8 @@ fn an_alert_is_acknowledged_once() {
     let (code, again, _) = outcome(directory, &["ack", "00000000000000a1", "--note", "the auditor"]);
     assert!(code == 0 && again.starts_with("00000000000000a1 is acknowledged by ada since 2"), "{again}");
     let (_, stdout, _) = outcome(directory, &["--open"]);
-    let marked: Vec<bool> = stdout.lines().skip(1).map(|line| line.ends_with("ada (the auditor)")).collect();
+    let marked: Vec<bool> =
+        stdout.lines().skip(1).take(2).map(|line| line.ends_with("ada (the auditor)")).collect();
     assert_eq!(marked, [false, true], "{stdout}");
     let (_, stdout, _) = outcome(directory, &["ack", "00000000000000a1", "--by", "bob"]);
     assert_eq!(stdout, "00000000000000a1 is acknowledged by bob\n");

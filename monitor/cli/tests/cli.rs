@@ -83,6 +83,9 @@ fn help_says_what_it_said() {
         ("routes", vec!["routes", "--help"]),
         ("top", vec!["top", "--help"]),
         ("alerts", vec!["alerts", "--help"]),
+        ("allow", vec!["allow", "--help"]),
+        ("allowed", vec!["allowed", "--help"]),
+        ("revoke", vec!["revoke", "--help"]),
     ] {
         let path = PathBuf::from(format!("{}/tests/help/{name}.txt", env!("CARGO_MANIFEST_DIR")));
         let (code, stdout, _) = outcome(&mut rollcall(&arguments));

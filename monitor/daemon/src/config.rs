@@ -6,7 +6,10 @@ use rollcall_capture::Fed;
 use rollcall_serve::web::Access;
 use rollcall_store::exposure;
 
-use super::AlertSinks;
+use super::{
+    AlertSinks,
+    crawlers::{Crawler, Resolver},
+};
 
 /// All that can be chosen of a daemon.
 pub struct Config {
@@ -14,6 +17,9 @@ pub struct Config {
     pub engine: rollcall_engine::Settings,
     /// Where its traffic comes from.
     pub traffic: Traffic,
+    /// Crawlers that are known by name, and where names are looked up.
+    pub crawlers: Vec<Crawler>,
+    pub resolver: Box<dyn Resolver>,
     /// Server ports to watch; all when empty.
     pub ports: Vec<u16>,
     /// Directory of what must survive a restart; made if it does not exist.

@@ -22,7 +22,9 @@ use tokio::sync::oneshot;
 
 use super::{
     Config, Error, Outputs, Traffic,
+    allowed::Allowed,
     checkpoints::Checkpoints,
+    crawlers::Crawlers,
     live::{Live, Shared, Source},
     privileged::{Finishing, Privileged},
     resume, sandbox,
@@ -66,7 +68,7 @@ struct Ending {
 impl Daemon {
     /// Sets up all that `config` asks for, but attaches nothing. With [`Config::confine`] the calling thread has no
     /// capabilities from then on; threads that other code has started keep theirs.
-    pub fn build(config: Config) -> Result<Daemon, Error> {
+    pub fn build(mut config: Config) -> Result<Daemon, Error> {
         if let Traffic::Kernel(_) = &config.traffic {
             capture::probe()?;
         }
@@ -86,7 +88,12 @@ impl Daemon {
             sandbox::give_up_capabilities()?;
         }
         let metrics = Metrics::new().map_err(|source| Error::Metrics { source: source.into() })?;
-        let sinks = config.sinks.open(&config.state_directory, key, config.exposure.age, &metrics)?;
+        if !config.crawlers.is_empty() {
+            config.engine.detection.detector.policy.ask_whose();
+        }
+        let windows = config.engine.detection.detector.policy.windows();
+        let sinks =
+            config.sinks.open(&config.state_directory, key, config.exposure.age, windows, &metrics)?;
         let (mut outputs, exchanges) = Outputs::live(
             config.exchange_log.as_deref(),
             sinks.ledger.handle(),
@@ -103,8 +110,17 @@ impl Daemon {
         outputs.record(recorder, &metrics);
         let board = Arc::clone(&outputs.board);
         let now = Timestamp::now();
-        let (detection, restored) =
+        let (mut detection, restored) =
             resume::detection(&config.state_directory, &config.engine.detection, key, &sinks.ledger, now);
+        let crawlers = match config.crawlers {
+            none if none.is_empty() => None,
+            crawlers => Some(
+                Crawlers::start(crawlers, config.resolver)
+                    .map_err(Error::io("start a thread that looks up names"))?,
+            ),
+        };
+        let mut allowed = Allowed::new(sinks.ledger.handle(), crawlers);
+        allowed.turn(&mut detection, now);
         let mut engine = Engine::with(config.engine.http, detection, outputs);
         let open_alerts = engine.detection().open_alerts();
         let told = sinks.ledger.open_alerts();
@@ -138,6 +154,7 @@ impl Daemon {
             inquiries: Arc::new(Inquiries::default()),
             pulse: Arc::new(Pulse::new(setup.clone())),
             encrypts: config.web.access.is_encrypted(),
+            allowed,
         };
         let site = Arc::new(Site {
             telemetry_path: config.web.telemetry_path,

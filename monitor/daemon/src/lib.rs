@@ -19,8 +19,10 @@
 //!
 //! It takes no signal, reads no command line and says nothing to a service manager: that is the caller's.
 
+mod allowed;
 mod checkpoints;
 mod config;
+pub mod crawlers;
 mod daemon;
 mod error;
 mod figures;

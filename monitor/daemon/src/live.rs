@@ -22,6 +22,7 @@ use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
 
 use super::{
     Error, Outputs,
+    allowed::Allowed,
     checkpoints::Checkpoints,
     figures::{self, Figures, show},
 };
@@ -48,6 +49,7 @@ pub(super) struct Live {
     has_ports: bool,
     /// The daemon's own pages are TLS.
     encrypts: bool,
+    allowed: Allowed,
     loss: Share,
     sights: Sights,
     sight: Sight,
@@ -67,6 +69,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     /// The web server speaks TLS.
     pub(super) encrypts: bool,
+    pub(super) allowed: Allowed,
 }
 
 impl Live {
@@ -74,7 +77,7 @@ impl Live {
     pub(super) fn new(
         mut engine: Engine<Outputs>,
         checkpoints: Checkpoints,
-        Shared { health, inquiries, pulse, encrypts }: Shared,
+        Shared { health, inquiries, pulse, encrypts, allowed }: Shared,
         statistics: Arc<Statistics>,
         metrics: &Metrics,
         setup: &Setup,
@@ -112,6 +115,7 @@ impl Live {
             figures,
             has_ports: !setup.ports.is_empty(),
             encrypts,
+            allowed,
             loss,
             sights: Sights::default(),
             sight: Sight::default(),
@@ -154,8 +158,9 @@ impl Live {
         self.inquiries.close();
     }
 
-    /// Tells once a second how it goes: detection what it can't see, and the status page all of it.
+    /// Tells once a second how it goes: detection what is in order and what it can't see, and the status page all of it.
     fn beat(&mut self, now: Timestamp) {
+        self.allowed.turn(self.engine.detection_mut(), now);
         let counters = self.engine.counters();
         let [requests, _] = self.statistics.read();
         let lost = figures::lost(&requests, &counters.http);

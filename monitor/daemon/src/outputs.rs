@@ -177,13 +177,19 @@ impl Output for Outputs {
     fn alert(&mut self, alert: &Alert) {
         match &mut self.alerts {
             Alerts::File(log) => log.write(alert),
-            Alerts::Ledger(ledger) if self.names_objects => ledger.record(alert),
-            Alerts::Ledger(ledger) => ledger.record(&Alert { sample_objects: Vec::new(), ..alert.clone() }),
+            Alerts::Ledger(ledger) => {
+                // Only what is in a ledger can be named to its daemon.
+                let mut told = Alert { allow: alert.command(), ..alert.clone() };
+                if !self.names_objects {
+                    told.sample_objects.clear();
+                }
+                ledger.record(&told);
+                self.board.note(&told);
+            }
         }
         if let Some(recorder) = &mut self.exposure {
             recorder.alert(alert);
         }
-        self.board.note(alert);
     }
 
     fn is_own(&self, ends: &Endpoints) -> bool {

@@ -82,17 +82,21 @@ impl ReopenAlerts {
 }
 
 impl AlertSinks {
-    /// Opens the ledger in `directory`, which forgets alerts at that `age`, and starts every sink. Metrics go to `metrics`.
+    /// Opens the ledger in `directory`, which forgets alerts at that `age` and notes the `windows` that objects are counted in, and
+    /// starts every sink. Metrics go to `metrics`.
     pub(super) fn open(
         self,
         directory: &Path,
         key: Key,
         age: Duration,
+        windows: &[Duration],
         metrics: &Metrics,
     ) -> Result<Sinks, Error> {
         let AlertSinks { sinks: asked, secret, include_objects: objects } = self;
         let names = asked.iter().map(|asked| name(asked, HashKey::new(key))).collect();
-        let settings = ledger::LedgerSettings { sinks: names, age, ..ledger::LedgerSettings::default() };
+        let windows = windows.to_vec();
+        let settings =
+            ledger::LedgerSettings { sinks: names, age, windows, ..ledger::LedgerSettings::default() };
         let ledger = Ledger::open(directory, settings)?;
         let instance = nix::unistd::gethostname().map_err(Error::io("ask for the name of this host"))?;
         let (closing, is_closing) = watch::channel(None);

@@ -55,6 +55,8 @@ impl Place {
         Config {
             engine: Default::default(),
             traffic: Traffic::Fed(traffic),
+            crawlers: Vec::new(),
+            resolver: Box::new(rollcall_daemon::crawlers::Dns),
             ports: vec![8000],
             state_directory: self.state(),
             exposure: Default::default(),

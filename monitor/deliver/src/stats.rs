@@ -48,4 +48,5 @@ pub(super) fn collect(
     samples.push(&rollcall_metrics::LEDGER_WRITE_ERRORS, &["alerts"], ledger.errors.load(Relaxed));
     samples.push(&rollcall_metrics::LEDGER_LOST_ALERTS, &[], ledger.lost.load(Relaxed));
     samples.push(&rollcall_metrics::LEDGER_SET_ASIDE, &[], ledger.set_aside.load(Relaxed));
+    samples.push(&rollcall_metrics::ALLOWANCES, &[], ledger.allowances.load(Relaxed));
 }

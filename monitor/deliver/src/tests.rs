@@ -32,6 +32,8 @@ pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
             first_seen: Timestamp(1_790_000_000_000_000_000),
             last_seen: at,
             addresses: vec!["192.0.2.7".parse().unwrap()],
+            usual: None,
+            learning: false,
         },
         sample_objects: vec!["1021".to_owned()],
         signals: Vec::new(),
@@ -44,6 +46,8 @@ pub(crate) fn alert(id: &str, state: AlertState, second: u64) -> Alert {
             opened_at: Timestamp(1_790_000_000_123_456_000),
         },
         loss: 0.0,
+        allowed: None,
+        allow: None,
         keys: Vec::new(),
     }
 }

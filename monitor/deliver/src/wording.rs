@@ -4,7 +4,7 @@ use std::{borrow::Cow, iter};
 
 use rollcall_detect::{
     Rule,
-    alert::{Alert, AlertState, Client},
+    alert::{Alert, AlertState, Allowed, Client},
 };
 
 /// One sentence: who did what, where, and how much of it. Names no object.
@@ -48,6 +48,12 @@ pub(super) fn sentence(alert: &Alert) -> String {
             format!("{} answer, and are not in the OpenAPI document", routes(alert, 1))
         }
         Rule::UnknownRoute => format!("{route} answers, and is not in the OpenAPI document"),
+        Rule::BusyRoute if alert.other_routes() > 0 => {
+            format!("clients touch many objects of {}: accounts or content?", routes(alert, 1))
+        }
+        Rule::BusyRoute => {
+            format!("one client after the other touches many objects of {route}: accounts or content?")
+        }
     }
 }
 
@@ -56,6 +62,7 @@ pub(super) fn headline(alert: &Alert) -> String {
     match alert.state {
         AlertState::Open => sentence(alert),
         AlertState::Update => format!("update: {}", sentence(alert)),
+        AlertState::Resolved if alert.allowed.is_some() => format!("allowed: {}", sentence(alert)),
         AlertState::Resolved => format!("resolved: {}", sentence(alert)),
     }
 }
@@ -86,6 +93,12 @@ pub(super) fn details(alert: &Alert) -> Vec<(&'static str, String)> {
     }
     if !alert.rule.is_notice() && alert.rule != Rule::Blind {
         details.push(("accounts read", format!("rollcall exposure {}", alert.id)));
+    }
+    if let Some(command) = &alert.allow {
+        details.push(("if it is in order", command.clone()));
+    }
+    if let Some(Allowed { id, by, why }) = &alert.allowed {
+        details.push(("allowed", format!("{id}, by {by}: {why}")));
     }
     details
 }

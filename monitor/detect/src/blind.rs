@@ -203,6 +203,7 @@ impl Open {
             },
             sample_objects: Vec::new(),
             signals: Vec::new(),
+            is_far: false,
             loss: 0.0,
         }
     }

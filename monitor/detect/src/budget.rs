@@ -31,6 +31,11 @@ impl Budget {
         self.0 / 64
     }
 
+    /// What is usual on routes, and who is known: a thirty-second.
+    pub(super) fn norms(self) -> usize {
+        self.0 / 32
+    }
+
     /// The tables of routes: an eighth.
     pub(super) fn crowd(self) -> usize {
         self.0 / 8

@@ -1,13 +1,13 @@
 //! The detector: every rule about clients and about routes, in fixed memory.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, vec};
 
 use serde::{Deserialize, Serialize};
 
 use rollcall_attribute::{
     client::{ClientKey, Clients, MOST_KEYS},
     observation::{Observation, Outcome},
-    route::{FEW, NEW, Origin, Read, full_name, outcome},
+    route::{self, FEW, NEW, Origin, Read, full_name, outcome},
 };
 use rollcall_model::{
     hash::HashKey,
@@ -16,14 +16,17 @@ use rollcall_model::{
 };
 
 use super::{
-    Budget, Finding, Phase, Policy, Rule,
+    Allowance, Budget, Figures, Finding, Phase, Policy, Rule,
     answers::{Answers, RouteHashes},
     blind::{Blind, Unseen},
-    client::{self, Busy, Call, Context, Tally},
+    client::{self, Busy, Call, Context, Tally, Touched},
     clock::Clock,
     crowd::{self, Crowd, Hour, Lens},
     identities::Identities,
+    lists::Lists,
     named::Choice,
+    norms::Norms,
+    policy,
 };
 
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
@@ -88,6 +91,8 @@ pub struct Detector {
     new: Arc<str>,
     /// The least limit.
     least: u32,
+    /// The call that was taken in last would have been told of, were that not what others do there too.
+    is_question: bool,
     state: DetectorState,
 }
 
@@ -101,6 +106,8 @@ pub struct DetectorState {
     /// Counts by credential.
     credentials: Tally,
     crowd: Crowd,
+    norms: Norms,
+    lists: Lists,
     identities: Identities,
     blind: Blind,
     counters: DetectorCounters,
@@ -126,6 +133,8 @@ impl Detector {
             addresses: Tally::new(sizes, &policy, true),
             credentials: Tally::new(sizes, &policy, false),
             crowd: Crowd::new(budget.crowd()),
+            norms: Norms::new(budget.norms(), policy.windows().len(), policy.everyones()),
+            lists: Lists::new(),
             identities: Identities::new(budget.proven()),
             blind: Blind::default(),
             counters: DetectorCounters { bytes: budget.bytes() as u64, ..DetectorCounters::default() },
@@ -139,6 +148,7 @@ impl Detector {
             names: RouteHashes::default(),
             choice: Choice::new(key),
             new: NEW.into(),
+            is_question: false,
             state,
         }
     }
@@ -171,6 +181,13 @@ impl Detector {
         } else {
             state.crowd = Crowd::new(budget.crowd());
         }
+        if !kept.clients || !state.norms.fits(budget.norms(), policy.windows().len()) {
+            state.norms = Norms::new(budget.norms(), policy.windows().len(), policy.everyones());
+        }
+        state.norms.restore(policy.everyones())?;
+        if !state.lists.fits() {
+            state.lists = Lists::new();
+        }
         if !state.identities.fits(budget.proven()) {
             state.identities = Identities::new(budget.proven());
         }
@@ -178,7 +195,9 @@ impl Detector {
         state.clock.resume(now);
         let (names, choice) = (RouteHashes::default(), Choice::new(key));
         let (new, least) = (NEW.into(), policy.least());
-        let detector = Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, state };
+        let is_question = false;
+        let detector =
+            Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, is_question, state };
         Ok((detector, kept))
     }
 
@@ -208,6 +227,17 @@ impl Detector {
         &self.policy
     }
 
+    /// Puts these in force from `now` on, in the place of all that were allowed before. Findings about what is in order by that
+    /// end with the next second.
+    pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
+        self.policy.allow(allowances, now);
+    }
+
+    /// Moves out the addresses that came near a limit, a few hundred at most: see [`Policy::ask_whose`].
+    pub fn near_limits(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.state.addresses.near()
+    }
+
     /// Takes in a call and appends what it leads to.
     ///
     /// If its route has hardly been called, its objects count on the route and on [`NEW`], the one that stands for all of
@@ -217,6 +247,7 @@ impl Detector {
         let &Outcome { status, response_bytes, .. } = outcome;
         let (at, sampling) = (*at, *sampling);
         let start = out.len();
+        self.is_question = false;
         self.state.counters.observations += 1;
         let now = self.state.clock.observe(at);
         self.pass(now, out);
@@ -244,6 +275,12 @@ impl Detector {
             }
             Read::Little | Read::Data => touches || refused,
         };
+        if touches && outcome.read == Read::Data && !route.ends_with('}') {
+            for client in clients.keys() {
+                let pair = client::pair_hash(self.key.hash(&client.to_bytes()), route_hash);
+                self.state.lists.note(pair, now);
+            }
+        }
         if !is_read {
             if is_proof {
                 self.prove(clients, now);
@@ -258,11 +295,13 @@ impl Detector {
         let credentials_from = clients.keys().len() - clients.by_credential().len();
         let identity = self.state.identities.person(clients, is_proof, now);
         // What is meant to be read says nothing about the rest.
-        let is_partner = self.is_partner(clients, is_proof);
+        let is_partner = self.is_partner(clients, route, is_proof);
         let hashes = hashes.map(|hash| client::pair_hash(hash, route_hash));
         let (address_hashes, credential_hashes) = hashes.split_at(credentials_from);
-        let DetectorState { clock, addresses, credentials, crowd, counters, .. } = &mut self.state;
-        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let DetectorState { clock, addresses, credentials, crowd, norms, lists, counters, .. } =
+            &mut self.state;
+        let is_followed = touches && !is_partner && self.policy.has_defaults();
+        let followed = is_followed.then(|| norms.route(route_hash, now));
         // What is needed later is fetched from memory meanwhile: these tables are larger than any cache.
         address_hashes.iter().take(clients.by_address().len()).for_each(|&hash| addresses.fetch(hash));
         credential_hashes
@@ -275,7 +314,11 @@ impl Detector {
         self.choice.of(objects, weight);
         counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
         let address = clients.address();
-        let call = crowd::Call { at: now, route, route_hash, address };
+        let norm = |lens| followed.map(|route| norms.of(route, lens));
+        let both = [Lens::Address, Lens::Credential].map(norm);
+        let is_walked = both.iter().flatten().any(|norm| norm.is_walked());
+        let is_learning = both.iter().flatten().all(|norm| norm.is_learning()) && followed.is_some();
+        let call = crowd::Call { at: now, route, route_hash, address, is_walked, is_learning };
         if touches && !is_partner {
             crowd.touch(&call, objects, &mut self.choice, out);
         } else {
@@ -286,6 +329,7 @@ impl Detector {
             at,
             now,
             route,
+            route_hash,
             objects,
             named: &self.choice.named,
             address,
@@ -299,16 +343,40 @@ impl Detector {
         for (tally, keys, hashes, lens) in families {
             for (client, &hash) in keys.iter().zip(hashes) {
                 // The budget of one of its keys is all that applies to a partner's call.
-                if is_partner && !self.policy.has_partner(std::slice::from_ref(client)) {
+                if is_partner && !self.policy.has_partner(std::slice::from_ref(client), route) {
                     continue;
                 }
-                let is_new = if touches {
+                let context = Context {
+                    policy: &self.policy,
+                    clock,
+                    bytes_limit: self.bytes_limit,
+                    norm: followed.map(|route| norms.of(route, lens)),
+                    clients: norms.clients(),
+                    lists,
+                    key: self.key,
+                };
+                let before = out.len();
+                let Touched { is_new, reach, is_question } = if touches {
                     tally.touch((client, hash), &call, context, out)
                 } else {
-                    tally.miss((client, hash), &call, context, out)
+                    Touched { is_new: tally.miss((client, hash), &call, context, out), ..Touched::default() }
                 };
+                self.is_question |= is_question;
+                if let Some(followed) = followed {
+                    if let Some(reach) = reach {
+                        norms.reach(followed, lens, client::pair_hash(hash, route_hash), &reach, now);
+                    }
+                    for finding in out[before..].iter().filter(|finding| is_count(finding)) {
+                        let Figures { distinct, limit, .. } = finding.figures;
+                        norms.tell(followed, lens, hash, client::times(distinct, limit));
+                    }
+                }
                 if is_new && !is_partner {
-                    crowd.new_key(&crowd::Call { at: now, route, route_hash, address }, lens, out);
+                    crowd.new_key(
+                        &crowd::Call { at: now, route, route_hash, address, is_walked, is_learning },
+                        lens,
+                        out,
+                    );
                 }
             }
         }
@@ -319,7 +387,16 @@ impl Detector {
                 self.new = new.into();
             }
             let new_hash = self.names.hash(&self.new, self.key);
-            let call = Call { route: &self.new, ..call };
+            let call = Call { route: &self.new, route_hash: new_hash, ..call };
+            let context = Context {
+                policy: &self.policy,
+                clock,
+                bytes_limit: self.bytes_limit,
+                norm: None,
+                clients: norms.clients(),
+                lists,
+                key: self.key,
+            };
             for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
                 for client in keys {
                     let hash = client::pair_hash(self.key.hash(&client.to_bytes()), new_hash);
@@ -356,18 +433,27 @@ impl Detector {
         let start = out.len();
         let route_hash = self.names.hash(route, self.key);
         self.choice.first(objects, client::weight(sampling));
-        let DetectorState { clock, addresses, credentials, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, norms, lists, .. } = &mut self.state;
         let call = Call {
             at,
             now: clock.time(at),
             route,
+            route_hash,
             objects,
             named: &self.choice.named,
             address: clients.address(),
             identity: None,
             is_empty: false,
         };
-        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let context = Context {
+            policy: &self.policy,
+            clock,
+            bytes_limit: self.bytes_limit,
+            norm: None,
+            clients: norms.clients(),
+            lists,
+            key: self.key,
+        };
         for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
             for client in keys {
                 let hash = client::pair_hash(self.key.hash(&client.to_bytes()), route_hash);
@@ -384,6 +470,11 @@ impl Detector {
         known.origin == Origin::Learned && !known.is_static && known.calls <= FEW.min(most.into())
     }
 
+    /// Whether the call that was taken in last would have been told of, were it not what others do on its route, too.
+    pub fn is_question(&self) -> bool {
+        self.is_question
+    }
+
     /// Lets time pass: ends findings about what has become quiet.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
         let start = out.len();
@@ -393,18 +484,60 @@ impl Detector {
 
     /// The clients that have touched most on a route, `most` at most: for people to look at.
     pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
-        let DetectorState { clock, addresses, credentials, .. } = &self.state;
+        let DetectorState { clock, addresses, credentials, norms, lists, .. } = &self.state;
         let now = clock.time(now);
-        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let context = Context {
+            policy: &self.policy,
+            clock,
+            bytes_limit: self.bytes_limit,
+            norm: None,
+            clients: norms.clients(),
+            lists,
+            key: self.key,
+        };
         let mut all = addresses.busiest(now, context, most);
         all.extend(credentials.busiest(now, context, most));
         Busy::rank(&mut all, most);
+        if self.policy.has_defaults() {
+            for busy in &mut all {
+                let norms = self.state.norms.find(self.key.hash(busy.route.as_bytes()));
+                let is_everyones = self.policy.profile(&busy.client, &busy.route).is_everyones();
+                if let Some([address, credential]) = norms.filter(|_| is_everyones) {
+                    let is_credential = matches!(busy.client, ClientKey::Credential(_));
+                    let limits = if is_credential { credential } else { address }.limits();
+                    busy.limits.iter_mut().zip(limits).for_each(|(limit, &learned)| *limit = shown(learned));
+                }
+            }
+        }
         all
     }
 
     /// What the running hour has brought on a route; `None` if it is not followed.
     pub fn hour(&self, route: &str) -> Option<Hour> {
         self.state.crowd.hour(self.key.hash(route.as_bytes()))
+    }
+
+    /// What clients usually touch on a route, through the lens that tells more of them apart; `None` if it is not followed.
+    pub fn norm(&self, route: &str) -> Option<route::Norm> {
+        if !self.policy.has_defaults() {
+            return None;
+        }
+        let [address, credential] = self.state.norms.find(self.key.hash(route.as_bytes()))?;
+        let norm = if credential.clients() > address.clients() { credential } else { address };
+        let windows = self.policy.windows().iter().enumerate().map(|(window, length)| {
+            let usual = norm.usual(window);
+            route::NormWindow {
+                window_s: length.as_secs(),
+                limit: shown(norm.limits()[window]),
+                p50: usual.map(|usual| usual.p50),
+                p99: usual.map(|usual| usual.p99),
+            }
+        });
+        Some(route::Norm {
+            learning: norm.is_learning(),
+            clients: norm.clients() as u64,
+            windows: windows.collect(),
+        })
     }
 
     /// What has been counted.
@@ -419,9 +552,17 @@ impl Detector {
     }
 
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
-        let DetectorState { clock, addresses, credentials, crowd, blind, .. } = &mut self.state;
+        let DetectorState { clock, addresses, credentials, crowd, norms, lists, blind, .. } = &mut self.state;
         self.policy.advance(clock.source(now));
-        let context = Context { policy: &self.policy, clock, bytes_limit: self.bytes_limit };
+        let context = Context {
+            policy: &self.policy,
+            clock,
+            bytes_limit: self.bytes_limit,
+            norm: None,
+            clients: norms.clients(),
+            lists,
+            key: self.key,
+        };
         addresses.tick(now, context, out);
         credentials.tick(now, context, out);
         crowd.tick(now, out);
@@ -432,20 +573,25 @@ impl Detector {
     /// Takes in that a server which refuses others has answered the caller.
     fn prove(&mut self, clients: &Clients, now: Timestamp) {
         self.state.identities.person(clients, true, now);
-        self.is_partner(clients, true);
+        for key in clients.by_credential() {
+            if self.policy.may_be_partner(key) {
+                self.state.identities.is_partner(clients, key, true);
+            }
+        }
     }
 
-    /// Whether a partner made the call: from its address, or with its credential if that has proved good.
-    fn is_partner(&mut self, clients: &Clients, is_proof: bool) -> bool {
+    /// Whether a client with a budget on the route made the call: from its address, or with its credential if that has proved
+    /// good, on whichever route.
+    fn is_partner(&mut self, clients: &Clients, route: &str, is_proof: bool) -> bool {
         let DetectorState { identities, .. } = &mut self.state;
-        let is_partner = |key: &&ClientKey| self.policy.has_partner(std::slice::from_ref(*key));
-        self.policy.has_partner(clients.by_address())
-            || self.policy.has_partner(clients.by_credential())
-                && clients
-                    .by_credential()
-                    .iter()
-                    .filter(is_partner)
-                    .any(|key| identities.is_partner(clients, key, is_proof))
+        if self.policy.has_partner(clients.by_address(), route) {
+            return true;
+        }
+        let mut keys = clients.by_credential().iter().filter(|key| self.policy.may_be_partner(key));
+        keys.any(|key| {
+            identities.is_partner(clients, key, is_proof)
+                && self.policy.has_partner(std::slice::from_ref(key), route)
+        })
     }
 
     /// Adds to findings what no rule knows by itself: what was lost, and what is found about the route.
@@ -459,7 +605,7 @@ impl Detector {
                     *time = self.state.clock.source(*time);
                 }
             }
-            if finding.client.is_some() && finding.phase != Phase::Ends {
+            if finding.client.is_some() && !finding.phase.is_end() {
                 let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
                 finding.signals.extend(active);
                 finding.signals.sort();
@@ -478,6 +624,17 @@ impl DetectorState {
             routes: self.crowd.fits(budget.crowd()),
         }
     }
+}
+
+/// A limit, where there is one.
+fn shown(limit: u32) -> Option<u32> {
+    (limit != policy::NONE).then_some(limit)
+}
+
+/// Whether it is about how many objects a client touched, and goes on.
+fn is_count(finding: &Finding) -> bool {
+    let is_count = matches!(finding.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
+    is_count && finding.phase != Phase::Ends
 }
 
 /// Whether a server has answered with what it was asked for. A call without an answer yet proves nothing.

@@ -6,6 +6,8 @@ use rollcall_attribute::client::ClientKey;
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::AllowanceId;
+
 /// What a finding says has happened. In the order in which metrics and docs name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,11 +34,13 @@ pub enum Rule {
     OpenDoor,
     /// A route answers that the OpenAPI document does not know.
     UnknownRoute,
+    /// Several clients pass the limits on a route, and nobody knows yet whether that is usual there.
+    BusyRoute,
 }
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 12] = [
         Rule::DistinctObjects,
         Rule::SequentialWalk,
         Rule::MissProbing,
@@ -48,6 +52,7 @@ impl Rule {
         Rule::Blind,
         Rule::OpenDoor,
         Rule::UnknownRoute,
+        Rule::BusyRoute,
     ];
 
     /// The name in alerts and metrics.
@@ -64,12 +69,18 @@ impl Rule {
             Rule::Blind => "blind",
             Rule::OpenDoor => "open-door",
             Rule::UnknownRoute => "unknown-route",
+            Rule::BusyRoute => "busy-route",
         }
+    }
+
+    /// Whether it goes by how many objects a client touches.
+    pub fn is_about_objects(self) -> bool {
+        matches!(self, Rule::DistinctObjects | Rule::SequentialWalk | Rule::FirstTouch)
     }
 
     /// Whether it tells a fact about a route, rather than something that is going on.
     pub fn is_notice(self) -> bool {
-        matches!(self, Rule::OpenDoor | Rule::UnknownRoute)
+        matches!(self, Rule::OpenDoor | Rule::UnknownRoute | Rule::BusyRoute)
     }
 }
 
@@ -85,6 +96,15 @@ pub enum Phase {
     Grows,
     /// The client has been quiet for long enough, or had to be forgotten.
     Ends,
+    /// Somebody has said that it is in order.
+    Allowed(AllowanceId),
+}
+
+impl Phase {
+    /// Whether nothing more comes of it.
+    pub fn is_end(self) -> bool {
+        matches!(self, Phase::Ends | Phase::Allowed(_))
+    }
 }
 
 /// What a rule found. Of rules about routes, the client is the first that showed it, and there is no window or limit.
@@ -105,6 +125,8 @@ pub struct Finding {
     pub sample_objects: Vec<String>,
     /// Other rules that agree.
     pub signals: Vec<Rule>,
+    /// The count alone leaves no doubt.
+    pub is_far: bool,
     /// The share of traffic that was lost meanwhile, from 0 to 1.
     pub loss: f64,
 }
@@ -128,4 +150,17 @@ pub struct Figures {
     pub last_seen: Timestamp,
     /// Addresses that the calls came from, the first few.
     pub addresses: Vec<IpAddr>,
+    /// What clients usually touch on the route within the window, if that is known.
+    #[serde(default)]
+    pub usual: Option<Usual>,
+    /// What is usual on the route is not known yet.
+    #[serde(default)]
+    pub learning: bool,
+}
+
+/// Different objects that clients usually touch: what half of them, and what 99 of 100, do not go beyond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usual {
+    pub p50: u32,
+    pub p99: u32,
 }

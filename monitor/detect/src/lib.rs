@@ -5,10 +5,12 @@
 //! memory the tables take. Beside the detector stand facts about routes, whoever calls them ([`notice`]).
 
 pub mod alert;
+mod allowance;
 mod answers;
 mod blind;
 mod bloom;
 pub mod budget;
+mod budgets;
 mod client;
 mod clock;
 mod crowd;
@@ -17,9 +19,11 @@ pub mod finding;
 pub mod hours;
 mod identities;
 pub mod limit;
+mod lists;
 mod memory;
 mod mix;
 mod named;
+mod norms;
 pub mod notice;
 pub mod partner;
 pub mod peaks;
@@ -27,12 +31,13 @@ mod people;
 pub mod policy;
 mod shown;
 
+pub use allowance::{Allowance, AllowanceId};
 pub use blind::Unseen;
 pub use budget::Budget;
 pub use client::{Busy, TallyCounters};
 pub use crowd::{CrowdCounters, Hour};
 pub use detector::{Detector, DetectorCounters, DetectorSettings, DetectorState, Kept};
-pub use finding::{Figures, Finding, Phase, Rule};
+pub use finding::{Figures, Finding, Phase, Rule, Usual};
 pub use hours::Hours;
 pub use limit::{Limit, LimitError, LimitRule, Limits};
 pub use notice::Notices;

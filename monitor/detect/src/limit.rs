@@ -29,6 +29,24 @@ pub struct LimitRule {
     pub hours: Option<Hours>,
 }
 
+/// What a number that people like to read and to set begins with, from ten on.
+const BEGINNINGS: [u64; 10] = [10, 12, 15, 20, 25, 30, 40, 50, 60, 80];
+
+/// The number, rounded up to one that people like.
+pub fn round_up(number: u64) -> u64 {
+    if number <= 10 {
+        return number;
+    }
+    let mut unit = 1_u64;
+    loop {
+        let mut beginnings = BEGINNINGS.into_iter().map(|beginning| beginning.saturating_mul(unit));
+        if let Some(round) = beginnings.find(|&round| round >= number) {
+            return round;
+        }
+        unit = unit.saturating_mul(10);
+    }
+}
+
 /// The limits in force, by window, shortest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits(Vec<Limit>);

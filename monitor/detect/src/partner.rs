@@ -53,6 +53,8 @@ impl FromStr for PartnerKey {
     type Err = ();
 
     fn from_str(text: &str) -> Result<PartnerKey, ()> {
+        let kinds = ["peer:", "forwarded:", "prefix:"];
+        let text = kinds.iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(text);
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(PartnerKey::Address(address.to_canonical()));
         }

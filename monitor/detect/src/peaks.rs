@@ -85,8 +85,8 @@ impl Peaks {
     /// Takes in what the detector gets.
     pub fn observe(&mut self, observation: &Observation) {
         let now = self.clock.observe(observation.at);
-        let Observation { clients, .. } = observation;
-        let is_partner = self.policy.has_partner(clients.keys());
+        let Observation { clients, route, .. } = observation;
+        let is_partner = self.policy.has_partner(clients.keys(), route);
         if observation.objects.is_empty() || !observation.is_read() || is_partner {
             return;
         }

@@ -1,4 +1,7 @@
 //! Which limits are in force for whom: those for everyone, those of a route, and the budgets of partners, at this hour.
+//!
+//! What the operator started with stays; what is [allowed](Policy::allow) meanwhile comes and goes. Then every profile may be
+//! another's, which [`Policy::revision`] tells.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,8 +12,10 @@ use rollcall_attribute::{client::ClientKey, route::full_name};
 use rollcall_model::time::Timestamp;
 
 use super::{
+    allowance::{Allowance, AllowanceId},
+    budgets::Budgets,
     limit::{Limit, LimitError, LimitRule, Limits, MAX_LIMITS},
-    partner::{Partner, PartnerKey},
+    partner::Partner,
 };
 
 /// No limit: nobody touches so many.
@@ -21,9 +26,16 @@ const MINUTE: u64 = 60_000_000_000;
 /// What a limit is in each window, by its number.
 pub(super) type Row = [u32; MAX_LIMITS];
 
-/// The limits that apply to a pair: a number that stands for as long as the policy does.
+/// The limits that apply to a pair: a number that stands until something else is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Profile(u16);
+
+impl Profile {
+    /// Whether they are those for everyone.
+    pub(super) fn is_everyones(self) -> bool {
+        self.0 == 0
+    }
+}
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
@@ -31,10 +43,20 @@ pub struct Policy {
     windows: Vec<Duration>,
     rows: Vec<Rules>,
     routes: BTreeMap<String, Profile>,
-    keys: BTreeMap<PartnerKey, Profile>,
-    networks: Vec<(ipnet::IpNet, Profile)>,
+    budgets: Budgets,
     /// The minute since the epoch that the rows are made for.
     minute: u64,
+    /// The limits for everyone are the default ones, at all hours.
+    is_default: bool,
+    /// What it was made of.
+    rules: Vec<LimitRule>,
+    partners: Vec<Partner>,
+    /// What is in force beside, and when the first of it ends.
+    allowances: Vec<Allowance>,
+    next_end: Timestamp,
+    revision: u16,
+    /// Somebody looks up whose addresses are that come near a limit.
+    asks_whose: bool,
 }
 
 /// Limits that apply together.
@@ -45,6 +67,10 @@ struct Rules {
     timed: Vec<(usize, LimitRule)>,
     now: Row,
     is_budget: bool,
+    /// No limit is below this.
+    least: u32,
+    /// What they come from, if that was allowed meanwhile.
+    allowance: Option<AllowanceId>,
 }
 
 impl Policy {
@@ -66,9 +92,15 @@ impl Policy {
             windows,
             rows: vec![Rules::new(false)],
             routes: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            networks: Vec::new(),
+            budgets: Budgets::default(),
             minute: u64::MAX,
+            is_default: !rules.iter().any(|rule| rule.route.is_none()),
+            rules: rules.to_vec(),
+            partners: partners.to_vec(),
+            allowances: Vec::new(),
+            next_end: Timestamp(u64::MAX),
+            revision: 0,
+            asks_whose: false,
         };
         for &limit in everyone.as_slice() {
             let window = policy.window(limit.window);
@@ -83,6 +115,50 @@ impl Policy {
         }
         policy.advance(Timestamp(0));
         Ok(policy)
+    }
+
+    /// Puts these in force, in the place of all that were. Of several for the same client and route the last one holds, and
+    /// each before what a partner has.
+    pub(super) fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
+        let allowances: Vec<Allowance> =
+            allowances.iter().filter(|allowance| now < allowance.until).cloned().collect();
+        if self.allowances == allowances {
+            return;
+        }
+        let (revision, minute, asks_whose) = (self.revision.wrapping_add(1), self.minute, self.asks_whose);
+        let made = Policy::new(&self.rules, &self.partners);
+        *self = made.expect("a policy was made of the same limits before");
+        (self.revision, self.asks_whose) = (revision, asks_whose);
+        self.next_end =
+            allowances.iter().map(|allowance| allowance.until).min().unwrap_or(Timestamp(u64::MAX));
+        self.add_allowances(&allowances);
+        self.allowances = allowances;
+        self.put_in_force(minute);
+    }
+
+    /// Has addresses that come near a limit noted, for whoever looks up whose they are.
+    pub fn ask_whose(&mut self) {
+        self.asks_whose = true;
+    }
+
+    /// Whether they are to be noted.
+    pub(super) fn asks_whose(&self) -> bool {
+        self.asks_whose
+    }
+
+    /// Rises with each change of what is allowed: profiles from before are of no use any more.
+    pub(super) fn revision(&self) -> u16 {
+        self.revision
+    }
+
+    /// What `profile` comes from, if that was allowed meanwhile.
+    pub(super) fn allowance(&self, profile: Profile) -> Option<AllowanceId> {
+        self.rows.get(usize::from(profile.0)).and_then(|rules| rules.allowance)
+    }
+
+    /// What is allowed under that name.
+    pub fn allowed(&self, id: AllowanceId) -> Option<&Allowance> {
+        self.allowances.iter().find(|allowance| allowance.id == id)
     }
 
     /// The windows, shortest first; never none.
@@ -140,16 +216,7 @@ impl Policy {
 
     /// The limits that apply to a client on a route.
     pub(super) fn profile(&self, client: &ClientKey, route: &str) -> Profile {
-        if let Some(&profile) = self.keys.get(&PartnerKey::of(client)) {
-            return profile;
-        }
-        if let (false, ClientKey::Peer(address) | ClientKey::Forwarded(address)) =
-            (self.networks.is_empty(), client)
-            && let Some((_, profile)) = self.networks.iter().find(|(network, _)| network.contains(address))
-        {
-            return *profile;
-        }
-        self.of_route(route).unwrap_or(Profile(0))
+        self.budgets.of(client, route).or_else(|| self.of_route(route)).unwrap_or(Profile(0))
     }
 
     /// The limits of a route, by its full name.
@@ -192,11 +259,24 @@ impl Policy {
         Ok(())
     }
 
-    /// Whether one of the keys is a partner's.
-    pub(super) fn has_partner(&self, keys: &[ClientKey]) -> bool {
-        let some = !self.keys.is_empty() || !self.networks.is_empty();
-        // No route has that name.
-        some && keys.iter().any(|client| self.is_budget(self.profile(client, "")))
+    /// Whether one of the keys has a budget on the route.
+    pub(super) fn has_partner(&self, keys: &[ClientKey], route: &str) -> bool {
+        keys.iter().any(|client| self.budgets.of(client, route).is_some())
+    }
+
+    /// Whether the key has a budget on any route.
+    pub(super) fn may_be_partner(&self, key: &ClientKey) -> bool {
+        self.budgets.has(key)
+    }
+
+    /// Whether the operator has set no limits for everyone.
+    pub(super) fn has_defaults(&self) -> bool {
+        self.is_default
+    }
+
+    /// The limits for everyone.
+    pub(super) fn everyones(&self) -> &Row {
+        &self.rows[0].now
     }
 
     /// What the limits of `profile` are now, for each window.
@@ -209,13 +289,21 @@ impl Policy {
         self.rows.get(usize::from(profile.0)).is_some_and(|rules| rules.is_budget)
     }
 
-    /// Puts the limits of the hour in force.
+    /// Puts the limits of the hour in force, and ends what was allowed until now.
     pub(super) fn advance(&mut self, now: Timestamp) {
-        let minute = now.0 / MINUTE;
-        if minute == self.minute {
-            return;
+        if now >= self.next_end {
+            let allowances = self.allowances.clone();
+            self.allow(&allowances, now);
         }
+        let minute = now.0 / MINUTE;
+        if minute != self.minute {
+            self.put_in_force(minute);
+        }
+    }
+
+    fn put_in_force(&mut self, minute: u64) {
         self.minute = minute;
+        let now = Timestamp(minute.saturating_mul(MINUTE));
         for rules in &mut self.rows {
             rules.now = rules.always;
             for (window, rule) in rules.timed.iter().rev() {
@@ -223,6 +311,7 @@ impl Policy {
                     rules.now[*window] = rule.limit.distinct;
                 }
             }
+            rules.now.iter_mut().for_each(|limit| *limit = rules.least.max(*limit));
         }
     }
 
@@ -242,37 +331,75 @@ impl Policy {
     }
 
     fn add_partner(&mut self, partner: &Partner) -> Result<(), LimitError> {
-        let network = match partner.key {
-            PartnerKey::Network(network) => Some(network),
-            _ => None,
-        };
-        let known = match network {
-            Some(network) => self.networks.iter().find(|(known, _)| *known == network).map(|known| known.1),
-            None => self.keys.get(&partner.key).copied(),
-        };
-        let profile = match known {
+        let profile = match self.budgets.on_all(&partner.key) {
             Some(profile) => profile,
             None => {
                 let profile = self.push(Rules::new(true))?;
-                match network {
-                    Some(network) => {
-                        self.networks.push((network, profile));
-                        // The narrowest first.
-                        self.networks.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-                    }
-                    None => drop(self.keys.insert(partner.key, profile)),
-                }
+                self.budgets.give(partner.key, None, profile);
                 profile
             }
         };
         self.add(profile, &partner.budget)
+    }
+
+    /// Adds what is allowed. What there is no window for is left out, and so is what has no number any more: both are narrower
+    /// than what was said.
+    fn add_allowances(&mut self, allowances: &[Allowance]) {
+        let mut roomier = BTreeMap::<&str, (AllowanceId, u32)>::new();
+        for Allowance { id, clients, routes, limit, .. } in allowances {
+            let Some(window) = self.windows.iter().position(|&window| window >= limit.window) else {
+                continue;
+            };
+            if clients.is_empty() {
+                roomier.extend(routes.iter().map(|route| (route.as_str(), (*id, limit.distinct))));
+                continue;
+            }
+            let mut rules = Rules { allowance: Some(*id), ..Rules::new(true) };
+            rules.always[window] = limit.distinct;
+            let Ok(profile) = self.push(rules) else { continue };
+            for &client in clients {
+                match &routes[..] {
+                    [] => self.budgets.give(client, None, profile),
+                    routes => routes.iter().for_each(|route| self.budgets.give(client, Some(route), profile)),
+                }
+            }
+        }
+        self.add_room(&roomier);
+    }
+
+    /// Gives everybody more room on routes, by their names with a service or on whichever.
+    fn add_room(&mut self, roomier: &BTreeMap<&str, (AllowanceId, u32)>) {
+        let mut rooms = BTreeMap::new();
+        for &route in roomier.keys() {
+            let mut names = vec![route.to_owned()];
+            if full_name::split(route).0.is_empty() {
+                // Where a service has limits of its own, it has the room beside them.
+                names.extend(self.routes.keys().filter_map(|name| match full_name::is_name(name) {
+                    true => Some(format!("{name} {route}")),
+                    false => (full_name::split(name).1 == route).then(|| name.clone()),
+                }));
+            }
+            for name in names {
+                let (_, on_all) = full_name::split(&name);
+                let Some(&(id, least)) = roomier.get(&*name).or_else(|| roomier.get(on_all)) else {
+                    continue;
+                };
+                let before = self.of_route(&name).map_or(0, |profile| profile.0);
+                let rules = &self.rows[usize::from(before)];
+                let rules = Rules { allowance: Some(id), least, ..rules.clone() };
+                if let Ok(profile) = self.push(rules) {
+                    rooms.insert(name, profile);
+                }
+            }
+        }
+        self.routes.append(&mut rooms);
     }
 }
 
 impl Rules {
     fn new(is_budget: bool) -> Rules {
         let none = [NONE; MAX_LIMITS];
-        Rules { always: none, timed: Vec::new(), now: none, is_budget }
+        Rules { always: none, timed: Vec::new(), now: none, is_budget, least: 0, allowance: None }
     }
 
     fn add(&mut self, window: usize, rule: &LimitRule) -> Result<(), LimitError> {
@@ -360,6 +487,89 @@ mod tests {
             [":81 GET /x", ":80 GET /x", ":81 GET /y"].map(|route| policy.has_limits(route)),
             [true, true, false]
         );
+    }
+
+    fn allow(policy: &mut Policy, allowed: &[(&[&str], &[&str], &str)]) {
+        let allowances = allowed.iter().zip(1..).map(|(&(clients, routes, limit), id)| Allowance {
+            id: AllowanceId(id),
+            clients: clients.iter().map(|client| client.parse().unwrap()).collect(),
+            routes: routes.iter().map(|&route| route.to_owned()).collect(),
+            limit: limit.parse().unwrap(),
+            until: at(100),
+            by: String::new(),
+            why: String::new(),
+        });
+        policy.allow(&allowances.collect::<Vec<_>>(), at(0));
+    }
+
+    #[test]
+    fn the_narrowest_of_what_is_allowed_holds() {
+        let mut policy = policy(&["20/10s", "100/1h"], &["192.0.2.7=900/1h", "192.0.2.0/24=800/1h"]).unwrap();
+        allow(
+            &mut policy,
+            &[
+                (&["192.0.2.0/24"], &[], "1/1h"),
+                (&["192.0.2.0/28"], &["GET /x", ":81 GET /y"], "2/1h"),
+                (&["192.0.2.7", "192.0.2.9"], &["GET /x"], "3/1h"),
+                (&["192.0.2.9"], &["GET /x"], "4/10s"),
+            ],
+        );
+        for (client, route, limits) in [
+            ("192.0.2.7", ":80 GET /x", "3/1h"),
+            ("192.0.2.7", ":80 GET /y", "900/1h"),
+            ("192.0.2.9", "GET /x", "4/10s"),
+            ("192.0.2.8", ":80 GET /x", "2/1h"),
+            ("192.0.2.8", ":81 GET /y", "2/1h"),
+            ("192.0.2.8", ":80 GET /y", "1/1h"),
+            ("192.0.2.77", "GET /x", "1/1h"),
+            ("198.51.100.1", "GET /x", "20/10s,100/1h"),
+        ] {
+            assert_eq!(shown(&policy, client, route), limits, "{client} {route}");
+        }
+        allow(&mut policy, &[]);
+        assert_eq!(shown(&policy, "192.0.2.8", "GET /x"), "800/1h");
+        assert_eq!(policy.revision(), 2);
+        allow(&mut policy, &[]);
+        assert_eq!(policy.revision(), 2, "nothing has changed");
+    }
+
+    /// However many addresses of it take turns, an IPv6 network that is a client key has its budget once.
+    #[test]
+    fn a_network_that_is_a_client_key_has_its_budget_as_a_whole() {
+        let policy = policy(&["20/10s"], &["2001:db8:0:1::/64=500/1h", "2001:db8:1::/48=600/1h"]).unwrap();
+        let limits = |key: ClientKey| {
+            let limits = policy.limits(policy.profile(&key, "GET /x"));
+            limits.iter().map(Limit::to_string).collect::<Vec<_>>().join(",")
+        };
+        let prefix = |text: &str| limits(ClientKey::Prefix(text.parse().unwrap()));
+        let peer = |text: &str| limits(ClientKey::Peer(text.parse().unwrap()));
+        assert_eq!([peer("2001:db8:0:1::7"), prefix("2001:db8:0:1::/64")], ["500/1h", "500/1h"]);
+        // Of a larger one each address has it, and what lies between has none.
+        assert_eq!([peer("2001:db8:1:2::7"), prefix("2001:db8:1:2::/64")], ["600/1h", "20/10s"]);
+    }
+
+    #[test]
+    fn room_on_a_route_is_beside_its_limits_whatever_the_hour() {
+        let rules =
+            ["20/10s", "300/1h", "5/1h@00:00-01:00", ":81=40/10s", ":82 GET /x=900/1h", "GET /z=7/10s"];
+        let mut policy = policy(&rules, &[]).unwrap();
+        policy.advance(at(5));
+        allow(&mut policy, &[(&[], &["GET /x"], "500/1h"), (&[], &[":82 GET /x"], "30/10s")]);
+        for hour in [5, 0, 5] {
+            policy.advance(at(24 + hour));
+            let usual = if hour == 0 { "20/10s,5/1h" } else { "20/10s,300/1h" };
+            for (route, limits) in [
+                (":80 GET /x", "500/10s,500/1h"),
+                (":81 GET /x", "500/10s,500/1h"),
+                (":82 GET /x", "30/10s,900/1h"),
+                (":80 GET /y", usual),
+            ] {
+                assert_eq!(shown(&policy, "192.0.2.1", route), limits, "{route} at {hour}");
+            }
+        }
+        assert_eq!(shown(&policy, "192.0.2.1", "GET /z"), "7/10s,300/1h");
+        policy.advance(at(100));
+        assert_eq!(shown(&policy, "192.0.2.1", ":81 GET /x"), "40/10s,300/1h", "it is over");
     }
 
     #[test]

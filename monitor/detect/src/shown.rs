@@ -52,6 +52,11 @@ impl Addresses {
         }
     }
 
+    /// How many are kept.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn list(&self) -> Vec<IpAddr> {
         self.0.clone()
     }

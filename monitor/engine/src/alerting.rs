@@ -10,8 +10,8 @@ use rollcall_attribute::{
     route::{Origin, Read},
 };
 use rollcall_detect::{
-    self, Detector, Finding, Notices, Peaks, Rule,
-    alert::{self, Alert, Alerts, Joined},
+    self, Allowance, Detector, Finding, Notices, Peaks, Phase, Rule,
+    alert::{self, Alert, Alerts, Allowed, Joined},
     notice::Shown,
 };
 use rollcall_model::{hash::HashKey, time::Timestamp};
@@ -119,6 +119,13 @@ impl Alerting {
     /// A call counts.
     fn count(&mut self, observation: &Observation) {
         self.detector.observe(observation, &mut self.findings);
+        if self.detector.is_question() {
+            let Observation { at, clients, route, objects, .. } = observation;
+            let (client, object) = (clients.keys()[0], objects.iter().next());
+            let address = clients.address();
+            let shown = Shown { rule: Rule::BusyRoute, at: *at, route, client, address, object };
+            self.notices.show(&shown, &mut self.findings);
+        }
         if let Some(peaks) = &mut self.peaks {
             peaks.observe(observation);
         }
@@ -146,6 +153,18 @@ impl Alerting {
 
     /// Makes alerts of what has been found, by a call with the keys `callers` if it was one.
     fn raise(&mut self, callers: &[ClientKey], out: &mut Vec<Alert>) {
-        out.extend(self.findings.drain(..).filter_map(|finding| self.alerts.alert(finding, callers)));
+        for finding in self.findings.drain(..) {
+            let allowed = match finding.phase {
+                Phase::Allowed(id) => self.detector.policy().allowed(id),
+                _ => None,
+            };
+            let Some(mut alert) = self.alerts.alert(finding, callers) else { continue };
+            alert.allowed = allowed.map(|Allowance { id, by, why, .. }| Allowed {
+                id: id.to_string(),
+                by: by.clone(),
+                why: why.clone(),
+            });
+            out.push(alert);
+        }
     }
 }

@@ -13,7 +13,7 @@ use rollcall_attribute::{
     },
 };
 use rollcall_detect::{
-    self, Busy, Detector, Kept, Notices, Peaks, Rule, Unseen,
+    self, Allowance, Busy, Detector, Kept, Notices, Peaks, Rule, Unseen,
     alert::{self, Alert, Alerts, Joined},
     notice,
 };
@@ -223,6 +223,17 @@ impl Detection {
         self.alerting.tick(now, out);
     }
 
+    /// Puts these in force from `now` on, in the place of all that were allowed before. Alerts about what is in order by that
+    /// are resolved with the next second.
+    pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
+        self.alerting.detector_mut().allow(allowances, now);
+    }
+
+    /// Moves out the addresses that came near a limit: see [`Detector::near_limits`].
+    pub fn near_limits(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.alerting.detector_mut().near_limits()
+    }
+
     /// Sets the share of traffic that is being lost, from 0 to 1, for alerts from now on.
     pub fn set_loss(&mut self, loss: f64) {
         self.alerting.detector_mut().set_loss(loss);
@@ -244,6 +255,7 @@ impl Detection {
         for summary in &mut routes {
             let hour = self.alerting.detector().hour(&summary.route).unwrap_or_default();
             (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
+            summary.norm = self.alerting.detector().norm(&summary.route);
         }
         routes
     }

@@ -163,6 +163,8 @@ families! {
     LEDGER_LOST_ALERTS: Counter "rollcall_ledger_lost_alerts_total" [];
     /// Times that the database of alerts was set aside while the daemon ran, as it was damaged.
     LEDGER_SET_ASIDE: Counter "rollcall_ledger_set_aside_total" [];
+    /// Allowances in force: what somebody has said is in order (`rollcall allowed`).
+    ALLOWANCES: Gauge "rollcall_allowances" [];
 
     /// Lines written to a log.
     LOG_LINES: Counter "rollcall_log_lines_total" ["log"];

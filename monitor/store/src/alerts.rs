@@ -8,7 +8,7 @@ use rusqlite::{
     Connection, OptionalExtension, Row as SqlRow, TransactionBehavior, params, types::FromSqlError,
 };
 
-use super::{Acked, Error, Reader, acks};
+use super::{Acked, Error, Reader, acks, allowances};
 
 /// Events that are kept: some 120 MB, or a day of an alert every second.
 const MOST_EVENTS: u64 = 100_000;
@@ -102,6 +102,7 @@ pub(super) fn forget(connection: &mut Connection, before: Timestamp) -> rusqlite
         [before.to_string()],
     )?;
     acks::forget(&transaction)?;
+    allowances::forget(&transaction, before)?;
     transaction.commit()?;
     connection.execute_batch("PRAGMA incremental_vacuum")
 }
@@ -113,7 +114,7 @@ fn event(row: &SqlRow<'_>) -> rusqlite::Result<Event> {
 }
 
 /// What can be read; lines that another version wrote in its own way are left out.
-fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
+pub(super) fn readable<T>(rows: impl Iterator<Item = rusqlite::Result<T>>) -> rusqlite::Result<Vec<T>> {
     let is_foreign =
         |row: &rusqlite::Result<T>| matches!(row, Err(rusqlite::Error::FromSqlConversionFailure(..)));
     rows.filter(|row| !is_foreign(row)).collect()
@@ -157,6 +158,17 @@ impl Reader {
                 "SELECT line, resolved_at, acked_at, acked_by, ack_note FROM alerts ORDER BY opened_at DESC, id",
             )?;
             readable(statement.query_map((), row)?)
+        };
+        query().map_err(|error| self.failed(error))
+    }
+
+    /// The events of one alert, the latest first: as many as are asked for.
+    pub fn events_of(&self, id: &str, most: usize) -> Result<Vec<Event>, Error> {
+        let query = || -> rusqlite::Result<_> {
+            let mut statement = self.connection().prepare_cached(
+                "SELECT seq, line FROM alert_events WHERE id = ?1 ORDER BY seq DESC LIMIT ?2",
+            )?;
+            readable(statement.query_map(params![id, most as u64], event)?)
         };
         query().map_err(|error| self.failed(error))
     }

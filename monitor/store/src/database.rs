@@ -3,14 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use rollcall_detect::alert::Alert;
+use rollcall_detect::{Allowance, alert::Alert};
 use rollcall_model::time::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
 use super::{
-    Error, FILE, LedgerSettings, alerts, open,
+    Error, FILE, LedgerSettings, alerts, allowances, open,
     outbox::{self, Load},
     schema::SCHEMA,
     unwritten::{Shared, Unwritten},
@@ -28,6 +29,11 @@ pub(super) struct Database {
     connection: Option<Connection>,
     /// By sink, in the order of the settings.
     loads: Vec<Load>,
+    /// What was allowed when that was looked up last, the number of the change that it was looked up after, and when the first
+    /// of it ends.
+    allowances: Vec<Allowance>,
+    looked_at: Option<i64>,
+    next_end: Timestamp,
     /// What was delivered and is still in an outbox: sink and number of the event.
     delivered: Vec<(usize, u64)>,
 }
@@ -42,6 +48,9 @@ impl Database {
             settings,
             shared,
             connection: None,
+            allowances: Vec::new(),
+            looked_at: None,
+            next_end: Timestamp::default(),
             delivered: Vec::new(),
         }
     }
@@ -51,7 +60,9 @@ impl Database {
         if self.connection.is_some() {
             return Ok(false);
         }
-        let connection = open::writer(&self.directory, &SCHEMA)?;
+        let mut connection = open::writer(&self.directory, &SCHEMA)?;
+        let windows: Vec<u64> = self.settings.windows.iter().map(Duration::as_secs).collect();
+        allowances::note_windows(&mut connection, &windows).map_err(|error| self.failed(error))?;
         let sinks = &self.settings.sinks;
         let dropped = outbox::drop_others(&connection, sinks).map_err(|error| self.failed(error))?;
         if dropped > 0 {
@@ -59,7 +70,7 @@ impl Database {
         }
         let loads = sinks.iter().map(|sink| outbox::load(&connection, sink)).collect::<Result<_, _>>();
         self.loads = loads.map_err(|error| self.failed(error))?;
-        self.connection = Some(connection);
+        (self.connection, self.looked_at) = (Some(connection), None);
         self.shared.replaced();
         Ok(true)
     }
@@ -102,6 +113,41 @@ impl Database {
                 Err(error) => return Err(self.set_aside_if_damaged(error)),
             }
         }
+    }
+
+    /// Tells the engine what is allowed, if somebody else has written something, or some of it has come to its day.
+    pub(super) fn look_for_allowances(&mut self) -> Result<(), Error> {
+        let looked = self.try_look_for_allowances(Timestamp::now());
+        looked.map_err(|error| self.set_aside_if_damaged(error))
+    }
+
+    fn try_look_for_allowances(&mut self, now: Timestamp) -> rusqlite::Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let changes = connection.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        if self.looked_at == Some(changes) && now < self.next_end {
+            return Ok(());
+        }
+        if let Err(error) = allowances::expire(connection, now) {
+            // It is over all the same, and is noted with what is written next.
+            tracing::debug!(%error, "that something is allowed no more can't be noted");
+        }
+        let found = allowances::in_force(connection, now)?;
+        let first = self.looked_at.replace(changes).is_none();
+        self.next_end = found.iter().map(|allowance| allowance.until).min().unwrap_or(Timestamp(u64::MAX));
+        if !first && found == self.allowances {
+            return Ok(());
+        }
+        let is_new = |allowance: &&Allowance| !self.allowances.contains(allowance);
+        // Who has said so, and why, is not for the log.
+        for Allowance { id, until, .. } in found.iter().filter(is_new) {
+            tracing::info!(allowance = %id, %until, "something is allowed: see rollcall allowed");
+        }
+        for Allowance { id, .. } in self.allowances.iter().filter(|before| !found.contains(before)) {
+            tracing::info!(allowance = %id, "it is allowed no more");
+        }
+        self.shared.allow(found.clone());
+        self.allowances = found;
+        Ok(())
     }
 
     /// Forgets what is older than the settings allow.

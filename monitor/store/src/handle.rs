@@ -6,7 +6,7 @@ use std::sync::{
     mpsc::{self, Receiver, SyncSender},
 };
 
-use rollcall_detect::alert::Alert;
+use rollcall_detect::{Allowance, alert::Alert};
 use rollcall_model::time::Timestamp;
 use rollcall_queue::Queue;
 
@@ -59,6 +59,8 @@ pub struct LedgerStats {
     pub lost: AtomicU64,
     /// Failed attempts to write.
     pub errors: AtomicU64,
+    /// What is allowed now.
+    pub allowances: AtomicU64,
     /// Times that a ledger was set aside while the daemon ran.
     pub set_aside: AtomicU64,
     /// By sink, in the order of the settings.
@@ -71,6 +73,7 @@ impl LedgerStats {
             waiting: Arc::default(),
             lost: AtomicU64::new(0),
             errors: AtomicU64::new(0),
+            allowances: AtomicU64::new(0),
             set_aside: AtomicU64::new(0),
             sinks: (0..sinks).map(|_| SinkStats::default()).collect(),
         }
@@ -110,6 +113,11 @@ impl Handle {
         // Dropped, and so answered, where the thread has ended.
         let _ = self.queue.push(Message::Flush(answer), 0);
         receiver
+    }
+
+    /// What is allowed, if that has changed since this was asked last.
+    pub fn allowances(&self) -> Option<Vec<Allowance>> {
+        self.shared.take_allowances()
     }
 
     /// Whether alerts can't be written for now.

@@ -21,6 +21,7 @@
 
 mod acks;
 mod alerts;
+mod allowances;
 pub mod checkpoints;
 mod database;
 pub mod exposure;
@@ -40,6 +41,9 @@ use std::{
 
 pub use acks::{Ack, AckOutcome, AckWatch, Acked, acknowledge};
 pub use alerts::{Event, Row};
+pub use allowances::{
+    AllowOutcome, Allowed, Ended, MOST as MOST_ALLOWANCES, NewAllowance, RevokeOutcome, allow, revoke,
+};
 pub use handle::{Handle, LedgerStats};
 pub use open::Reader;
 pub use outbox::{Outbox, SinkStats};
@@ -74,6 +78,8 @@ pub struct LedgerSettings {
     pub outbox_bytes: u64,
     /// Events are kept for so long.
     pub age: Duration,
+    /// The windows that objects are counted in, the shortest first, as who allows something is told.
+    pub windows: Vec<Duration>,
 }
 
 impl Default for LedgerSettings {
@@ -82,6 +88,7 @@ impl Default for LedgerSettings {
             sinks: Vec::new(),
             outbox_bytes: 64 << 20,
             age: Duration::from_secs(400 * 24 * 3600),
+            windows: Vec::new(),
         }
     }
 }
@@ -141,6 +148,10 @@ pub enum Unusable {
     Foreign,
     #[error("it has version {found}, and this program knows versions up to {known}")]
     Newer { found: i64, known: i64 },
+    #[error(
+        "it has version {found} until a daemon of this version runs on it, which makes it version {known}"
+    )]
+    Older { found: i64, known: i64 },
 }
 
 /// The ledger of a running daemon.

@@ -194,6 +194,11 @@ impl Reader {
         Ok(Reader { connection, path })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A number that changes when anybody else has written something.
     pub fn changes(&self) -> Result<i64, Error> {
         let number = self.connection.pragma_query_value(None, "data_version", |row| row.get(0));

@@ -16,7 +16,8 @@ pub(super) struct Schema {
 }
 
 /// "Roll".
-pub(super) const SCHEMA: Schema = Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS] };
+pub(super) const SCHEMA: Schema =
+    Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS, ALLOWANCES] };
 
 /// Alerts, one row each; the events of their lives, of which one is a line of JSON; what each sink has to deliver; and who
 /// took which alert on.
@@ -60,6 +61,28 @@ const ALERTS: &str = "
         by   TEXT NOT NULL,
         note TEXT
     ) STRICT;
+";
+
+/// What somebody has said is in order, one row each, and the windows that the daemon counts objects in.
+const ALLOWANCES: &str = "
+    CREATE TABLE allowances (
+        id        INTEGER PRIMARY KEY AUTOINCREMENT,
+        clients   TEXT NOT NULL,
+        routes    TEXT NOT NULL,
+        most      INTEGER NOT NULL,
+        window_s  INTEGER NOT NULL,
+        at        TEXT NOT NULL,
+        until     TEXT NOT NULL,
+        by        TEXT NOT NULL,
+        why       TEXT NOT NULL,
+        alert     TEXT,
+        ended_at  TEXT,
+        ended_by  TEXT,
+        ended_why TEXT
+    ) STRICT;
+    CREATE INDEX allowances_in_force ON allowances (until) WHERE ended_at IS NULL;
+
+    CREATE TABLE windows (seconds INTEGER NOT NULL PRIMARY KEY) STRICT;
 ";
 
 impl Schema {

@@ -6,9 +6,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
+use rollcall_detect::Allowance;
 use rollcall_queue::Waker;
 
 use super::{Event, LedgerStats};
@@ -20,6 +21,8 @@ const MOST: usize = 4_096;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
+    /// What is allowed, until the engine has taken it.
+    allowances: Mutex<Option<Vec<Allowance>>>,
     pub(super) stats: Arc<LedgerStats>,
 }
 
@@ -44,7 +47,18 @@ pub(super) struct Unwritten {
 impl Shared {
     pub(super) fn new(sinks: &[String]) -> Shared {
         let stats = Arc::new(LedgerStats::new(sinks.len()));
-        Shared { state: Mutex::default(), stats }
+        Shared { state: Mutex::default(), allowances: Mutex::default(), stats }
+    }
+
+    /// That is what is allowed from now on.
+    pub(super) fn allow(&self, allowances: Vec<Allowance>) {
+        self.stats.allowances.store(allowances.len() as u64, Relaxed);
+        *self.allowances.lock().unwrap_or_else(PoisonError::into_inner) = Some(allowances);
+    }
+
+    /// What is allowed, if that is news.
+    pub(super) fn take_allowances(&self) -> Option<Vec<Allowance>> {
+        self.allowances.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes in an event. The one that gives way to it is returned.

@@ -19,6 +19,9 @@ use super::{
 /// What is older than the ledger's age is looked for this often.
 const FORGET: Duration = Duration::from_secs(3600);
 
+/// What others may have allowed meanwhile is looked for this often.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Events that are taken before some are written.
 const BATCH: usize = 1_024;
 
@@ -30,6 +33,7 @@ pub(super) struct Writer {
     /// Who waits for an answer.
     flushes: Vec<SyncSender<bool>>,
     forget_at: Instant,
+    look_at: Instant,
 }
 
 impl Writer {
@@ -46,9 +50,12 @@ impl Writer {
             numbers,
             flushes: Vec::new(),
             forget_at: Instant::now(),
+            look_at: Instant::now(),
         };
         // The thread's first attempt says what is wrong.
         let open_alerts = writer.open().and_then(|()| writer.database.open_alerts()).unwrap_or_default();
+        // Nor are alerts raised about what is in order.
+        drop(writer.database.look_for_allowances());
         writer.database.account();
         (writer, open_alerts)
     }
@@ -93,6 +100,10 @@ impl Writer {
     fn write(&mut self) -> Result<(), Error> {
         self.open()?;
         self.database.write_events()?;
+        if Instant::now() >= self.look_at {
+            self.database.look_for_allowances()?;
+            self.look_at = Instant::now() + LOOK;
+        }
         if Instant::now() >= self.forget_at {
             self.database.forget()?;
             self.forget_at = Instant::now() + FORGET;
@@ -132,7 +143,7 @@ impl Work for Writer {
             || !self.flushes.is_empty()
             || self.shared.len() > 0
             || !self.database.is_settled();
-        Some(if is_urgent { now } else { self.forget_at })
+        Some(if is_urgent { now } else { self.forget_at.min(self.look_at) })
     }
 
     fn attempt(&mut self, _: &mut Waiting<Message>, _: bool) -> Attempt<Error> {

@@ -135,8 +135,31 @@ pub struct Summary {
     /// detector's to tell: 0 from here.
     pub objects_hour: u64,
     pub objects_hour_limit: Option<u32>,
+    /// What clients usually touch. The detector's to tell: `None` from here.
+    pub norm: Option<Norm>,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+}
+
+/// How many different objects of a route clients usually touch, and what is in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Norm {
+    /// It is not known yet: limits are the usual ones, or on their way.
+    pub learning: bool,
+    /// Clients of earlier days by which it is told, about.
+    pub clients: u64,
+    /// Shortest first.
+    pub windows: Vec<NormWindow>,
+}
+
+/// What of it holds for one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct NormWindow {
+    pub window_s: u64,
+    pub limit: Option<u32>,
+    /// What half of the clients, and what 99 of 100, do not go beyond.
+    pub p50: Option<u32>,
+    pub p99: Option<u32>,
 }
 
 /// Calls by the class of their status.
@@ -527,6 +550,7 @@ impl Route {
             open_calls: *open,
             objects_hour: 0,
             objects_hour_limit: None,
+            norm: None,
             first_seen: *first,
             last_seen: *last,
         }

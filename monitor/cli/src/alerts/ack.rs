@@ -1,7 +1,6 @@
 //! `rollcall alerts ack`: somebody has taken an alert on.
 
 use clap::Args;
-use nix::unistd::{User, getuid};
 use rollcall_model::time::Timestamp;
 use rollcall_store::{self as ledger, AckOutcome, Acked};
 
@@ -9,6 +8,7 @@ use super::{Place, write};
 use crate::{
     exit::{Exit, Failure},
     top::text::clean,
+    user,
 };
 
 #[derive(Debug, Args)]
@@ -18,11 +18,11 @@ pub(super) struct AckArgs {
     id: String,
 
     /// What there is to say about it.
-    #[arg(long, value_name = "TEXT", value_parser = line)]
+    #[arg(long, value_name = "TEXT", value_parser = user::text)]
     note: Option<String>,
 
     /// Who has taken it on [default: the user, or who became root with sudo].
-    #[arg(long, value_name = "NAME", value_parser = line)]
+    #[arg(long, value_name = "NAME", value_parser = user::text)]
     by: Option<String>,
 
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub(super) struct AckArgs {
 /// Acknowledges the alert.
 pub(super) fn ack(args: &AckArgs) -> Result<Exit, Failure> {
     let AckArgs { id, note, by, place } = args;
-    let by = by.clone().unwrap_or_else(user);
+    let by = by.clone().unwrap_or_else(user::name);
     let acked = Acked { at: Timestamp::now(), by, note: note.clone() };
     let told = match ledger::acknowledge(&place.state_dir, id, &acked)? {
         AckOutcome::Acked(id) => format!("{id} is acknowledged by {}", clean(&acked.by)),
@@ -54,28 +54,10 @@ pub(super) fn ack(args: &AckArgs) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Who runs this: with sudo, who asked for it.
-fn user() -> String {
-    let asked = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
-    let name = || User::from_uid(getuid()).ok().flatten().map(|user| user.name);
-    asked.or_else(name).unwrap_or_else(|| getuid().to_string())
-}
-
 fn id(text: &str) -> Result<String, String> {
     let text = text.trim();
     if (1..=16).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(text.to_ascii_lowercase());
     }
     Err("expected the id of an alert, such as 4c5162c3863df409".to_owned())
-}
-
-/// Something short to say.
-fn line(text: &str) -> Result<String, String> {
-    const MOST: usize = 1_000;
-    let text = text.trim();
-    match text.chars().count() {
-        0 => Err("must not be empty".to_owned()),
-        1..=MOST => Ok(text.to_owned()),
-        _ => Err(format!("must have {MOST} characters at most")),
-    }
 }

@@ -80,8 +80,11 @@ pub(crate) fn alerts(args: &AlertsArgs) -> Result<Exit, Failure> {
     let latest = reader.latest()?;
     let mut rows = reader.alerts()?;
     rows.retain(|row| is_wanted(args, row));
+    let commands = if args.follow { None } else { show::commands(&rows, directory) };
     let written = match args.format {
-        Format::Table => write(&show::table(&rows)),
+        Format::Table => {
+            write(&show::table(&rows)).and_then(|()| commands.map_or(Ok(()), |commands| write(&commands)))
+        }
         Format::Json => rows.iter().try_for_each(|row| write(&show::json(row)?)),
     };
     let written = match written {

@@ -2,7 +2,7 @@
 //!
 //! Routes and clients may come from whoever calls the watched API: nothing that a terminal would obey is printed.
 
-use std::io;
+use std::{io, path::Path};
 
 use rollcall_detect::{
     Figures,
@@ -17,6 +17,9 @@ use crate::top::text::clean;
 const HEADS: [&str; 9] =
     ["ID", "STATE", "SEVERITY", "SINCE", "CLIENT", "ROUTE", "DISTINCT", "RULES", "ACKNOWLEDGED"];
 
+/// Where a daemon keeps its state if nothing else is said.
+const USUAL: &str = "/var/lib/rollcall";
+
 /// The column of numbers.
 const DISTINCT: usize = 6;
 
@@ -29,7 +32,12 @@ pub(super) fn table(rows: &[Row]) -> String {
     cells.extend(rows.iter().map(|Row { alert, resolved_at, acked }| {
         [
             alert.id.clone(),
-            if resolved_at.is_some() { "resolved" } else { "open" }.to_owned(),
+            match (resolved_at, &alert.allowed) {
+                (None, _) => "open",
+                (Some(_), None) => "resolved",
+                (Some(_), Some(_)) => "allowed",
+            }
+            .to_owned(),
             alert.severity.name().to_owned(),
             seconds(alert.scope.opened_at),
             clients(alert),
@@ -49,6 +57,31 @@ pub(super) fn table(rows: &[Row]) -> String {
         shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What to say where one of the alerts that are open is in order, by the state directory of their daemon.
+pub(super) fn commands(rows: &[Row], directory: &Path) -> Option<String> {
+    let open = rows.iter().filter(|row| row.resolved_at.is_none());
+    // Of what is in the ledger nothing but the id and numbers.
+    let commands: Vec<String> = open.filter_map(|row| row.alert.command()).collect();
+    if commands.is_empty() {
+        return None;
+    }
+    let place = match directory.to_str() {
+        Some(USUAL) => String::new(),
+        _ => format!(" --state-dir {}", quoted(&directory.to_string_lossy())),
+    };
+    let lines = commands.iter().map(|command| format!("\n  {command}{place}"));
+    Some(format!("\nWhat is in order can be allowed, within a budget:{}", lines.collect::<String>()))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:@%".contains(&byte);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// An alert as a line of JSON, with who took it on.

@@ -1,28 +1,14 @@
 //! Numbers that people like to read and to set.
 
+use rollcall_detect::limit::round_up;
+
 /// The least that is suggested: who opens a few accounts of his own, one after the other, is no reason to get up.
 pub(super) const LEAST: u32 = 5;
-
-/// What a nice number from ten on begins with.
-const BEGINNINGS: [u64; 10] = [10, 12, 15, 20, 25, 30, 40, 50, 60, 80];
 
 /// A limit that `peak` and `margin` percent more do not pass: rounded up to a nice number, and at least [`LEAST`].
 pub(super) fn limit(peak: u32, margin: u32) -> u32 {
     let wanted = (u64::from(peak) * (100 + u64::from(margin))).div_ceil(100);
     u32::try_from(round_up(wanted)).unwrap_or(u32::MAX).max(LEAST)
-}
-
-fn round_up(number: u64) -> u64 {
-    if number <= 10 {
-        return number;
-    }
-    let mut unit = 1;
-    loop {
-        if let Some(beginning) = BEGINNINGS.into_iter().find(|beginning| beginning * unit >= number) {
-            return beginning * unit;
-        }
-        unit *= 10;
-    }
 }
 
 #[cfg(test)]

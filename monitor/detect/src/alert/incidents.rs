@@ -42,7 +42,7 @@ use rollcall_model::{
 };
 
 use super::{Alert, AlertState, Severity};
-use crate::{Finding, Phase, Rule};
+use crate::{Finding, Rule};
 
 /// Members are tracked up to so many for each incident that may be open. Those beyond still join, and end unnoticed.
 const MEMBERS: usize = 4;
@@ -172,7 +172,7 @@ impl Alerts {
     pub fn alert(&mut self, finding: Finding, callers: &[ClientKey]) -> Option<Alert> {
         let member = (finding.rule, finding.client, Arc::clone(&finding.route));
         let known = self.members.get(&member).copied();
-        if finding.phase == Phase::Ends {
+        if finding.phase.is_end() {
             return self.end(&member, known?, finding);
         }
         if let Some(id) = known {

@@ -6,7 +6,7 @@
 
 mod incidents;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use rollcall_attribute::{
 };
 use rollcall_model::time::Timestamp;
 
-use crate::{Figures, Rule};
+use crate::{Figures, Limit, PartnerKey, Rule, limit::round_up};
 
 /// The version of the schema in `docs/alerts.md`.
 pub const VERSION: u32 = 1;
@@ -47,9 +47,24 @@ pub struct Alert {
     #[serde(flatten)]
     pub scope: Scope,
     pub loss: f64,
+    /// Of the alert's end: what it is in order by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<Allowed>,
+    /// The command that allows it, where its daemon can be told: see [`Alert::command`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<String>,
     /// The keys behind the clients of `scope`, in that order, for what goes on watching them.
     #[serde(skip)]
     pub keys: Vec<ClientKey>,
+}
+
+/// That somebody has said that it is in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// The allowance's.
+    pub id: String,
+    pub by: String,
+    pub why: String,
 }
 
 /// All that an alert is about, since it opened.
@@ -71,6 +86,37 @@ pub struct Scope {
 }
 
 impl Alert {
+    /// The clients that may be allowed what they do, if it is some client's doing and can be.
+    pub fn clients(&self) -> Option<Vec<PartnerKey>> {
+        let is_everybodys = self.scope.clients.first().is_none_or(|client| client.kind == "all");
+        if is_everybodys || self.scope.opened_by.is_notice() || self.scope.opened_by == Rule::Blind {
+            return None;
+        }
+        let keys = self.scope.clients.iter().filter_map(|client| client.key().flatten());
+        Some(keys.map(|key| PartnerKey::of(&key)).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    /// A budget with room for what the line tells of, twice over; none where that is not one client's doing.
+    pub fn room(&self) -> Option<Limit> {
+        if self.client.kind == "all" || self.window_s == 0 {
+            return None;
+        }
+        self.clients()?;
+        let most = self.figures.distinct.max(self.figures.limit.into()).max(1).saturating_mul(2);
+        let distinct = u32::try_from(round_up(most)).unwrap_or(u32::MAX);
+        Some(Limit { distinct, window: Duration::from_secs(self.window_s) })
+    }
+
+    /// The command that allows it, for a shell. It names the alert, and nothing that came from a client. A line about everybody
+    /// in an alert of some clients says no figure of theirs: the one before it does.
+    pub fn command(&self) -> Option<String> {
+        self.clients().filter(|_| self.allowed.is_none())?;
+        // Others than this program may have written the line.
+        let is_id = (1..=16).contains(&self.id.len()) && self.id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let room = self.room().map(|room| format!(" --up-to {room}")).unwrap_or_default();
+        is_id.then(|| format!("rollcall allow {}{room} --why 'this is fine'", self.id))
+    }
+
     /// The route that it opened on.
     pub fn opened_on(&self) -> Cow<'_, str> {
         self.all_routes().next().unwrap_or(Cow::Borrowed(&self.route))

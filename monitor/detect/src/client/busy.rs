@@ -39,7 +39,7 @@ impl Busy {
         let within = |(held, &length): (&Held, &Duration)| {
             if silence < length { held.distinct } else { 0 }
         };
-        let row = context.policy.row(pair.profile);
+        let row = context.policy.row(pair.profile(context.policy));
         Busy {
             client: pair.client,
             route: Arc::clone(&pair.route),

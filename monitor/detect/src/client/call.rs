@@ -3,10 +3,18 @@
 use std::{net::IpAddr, sync::Arc};
 
 use rollcall_attribute::object;
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hash::HashKey, time::Timestamp};
 
-use super::objects::UNIT;
-use crate::{Policy, clock::Clock, limit::MAX_LIMITS, named, named::Named};
+use super::{objects::UNIT, pair_hash};
+use crate::{
+    Policy,
+    clock::Clock,
+    limit::MAX_LIMITS,
+    lists::Lists,
+    named::{self, Named},
+    norms::{Clients, Norm},
+    policy::{Profile, Row},
+};
 
 /// One call with objects.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +23,8 @@ pub(crate) struct Call<'a> {
     pub(crate) at: Timestamp,
     pub(crate) now: Timestamp,
     pub(crate) route: &'a Arc<str>,
+    /// The route's keyed hash.
+    pub(crate) route_hash: u64,
     pub(crate) objects: &'a object::Objects,
     /// Those of them that count: [`MOST`](named::MOST) at most.
     pub(crate) named: &'a [Named],
@@ -64,4 +74,51 @@ pub(crate) struct Context<'a> {
     pub(crate) clock: &'a Clock,
     /// Bytes of answers about new objects that a client may take from a route within an hour.
     pub(crate) bytes_limit: u64,
+    /// What is usual on the route of the call.
+    pub(crate) norm: Option<&'a Norm>,
+    /// Who was there on earlier days.
+    pub(crate) clients: &'a Clients,
+    /// Who has been given which list.
+    pub(crate) lists: &'a Lists,
+    pub(crate) key: HashKey,
+}
+
+impl<'a> Context<'a> {
+    /// Whether a pair reads the things of a list that it has been given.
+    pub(super) fn is_listed(self, pair: u64, route: &str, distinct: u64, now: Timestamp) -> bool {
+        let client = pair_hash(pair, self.key.hash(route.as_bytes()));
+        self.lists.explain(self.key, client, route, distinct, now)
+    }
+
+    /// The limits in force on the route of the call, for a pair of it.
+    pub(super) fn row(self, profile: Profile) -> &'a Row {
+        match self.norm {
+            Some(norm) if profile.is_everyones() => norm.limits(),
+            _ => self.policy.row(profile),
+        }
+    }
+}
+
+/// What a call of a client did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Touched {
+    /// The key was not seen on the route before.
+    pub(crate) is_new: bool,
+    /// How far the client came, if further than before.
+    pub(crate) reach: Option<Reach>,
+    /// What would have been told is a question to the operator.
+    pub(crate) is_question: bool,
+}
+
+/// How far a client has come on a route today: in each window, a level and one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    pub(crate) before: [u8; MAX_LIMITS],
+    pub(crate) after: [u8; MAX_LIMITS],
+    /// The client had been there on an earlier day.
+    pub(crate) is_old: bool,
+    /// It is its first call today.
+    pub(crate) is_first: bool,
+    /// It turns out to walk today.
+    pub(crate) walks: bool,
 }

@@ -10,7 +10,7 @@ use super::{
     track::Held,
 };
 use crate::{
-    finding::Rule,
+    finding::{Rule, Usual},
     people::People,
     shown::{self, Addresses, Samples},
 };
@@ -25,6 +25,8 @@ pub(super) struct Evidence {
     /// Objects noted, and those of them that nobody had touched before.
     pub(super) noted: u32,
     pub(super) firsts: u32,
+    /// It walked, one number after the other.
+    pub(super) walks: bool,
     pub(super) levels: Levels,
     open: [Option<Open>; CLIENT_RULES.len()],
 }
@@ -52,6 +54,17 @@ pub(super) struct Open {
     pub(super) excess_window: usize,
     /// Bytes of answers, where they count.
     pub(super) bytes: u64,
+    /// What was usual there when it was reported last.
+    pub(super) norm: Known,
+}
+
+/// What is known of a route when something is found on it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Known {
+    pub(super) usual: Option<Usual>,
+    pub(super) learning: bool,
+    /// The count alone leaves no doubt.
+    pub(super) is_far: bool,
 }
 
 impl Evidence {
@@ -96,11 +109,12 @@ impl Evidence {
 
     /// Forgets everything, and keeps its memory for the next.
     pub(super) fn empty(&mut self) {
-        let Evidence { samples, addresses, sequence, people, noted, firsts, levels, open } = self;
+        let Evidence { samples, addresses, sequence, people, noted, firsts, walks, levels, open } = self;
         samples.clear();
         addresses.clear();
         sequence.clear();
         (*people, *noted, *firsts) = (People::default(), 0, 0);
+        *walks = false;
         (*levels, *open) = (Levels::default(), Default::default());
     }
 

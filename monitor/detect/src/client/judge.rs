@@ -12,7 +12,7 @@ use super::{
     track::{Held, Window},
     volume,
 };
-use crate::{finding::Rule, limit::MAX_LIMITS, policy::Row};
+use crate::{finding::Rule, limit::MAX_LIMITS, norms::Norm, policy::Row};
 
 /// Objects noted by which it is told that nobody else touches them.
 const FEWEST_FIRSTS: u32 = 48;
@@ -95,7 +95,7 @@ pub(super) fn touch(
         has_first |= named.is_first;
     }
     // However many people there are, they read in no order: a walk is one's.
-    let of_one = *context.policy.row(pair.profile);
+    let of_one = *context.row(pair.profile);
     let mut row = of_one;
     if many_people {
         let mut people = None;
@@ -139,9 +139,13 @@ pub(super) fn touch(
             && evidence.noted / 4 != noted_before / 4
             && let Some(window) = parts(&of_one, 1, WALK_PARTS)
             && evidence.sequence.is_walk(windows[window].stride())
+            && !context.is_listed(pair.hash, &pair.route, all[window].distinct, call.now)
         {
-            let limit = of_one[window] / WALK_PARTS as u32;
-            verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
+            evidence.walks = true;
+            if !context.norm.is_some_and(Norm::is_walked) {
+                let limit = of_one[window] / WALK_PARTS as u32;
+                verdicts[1] = Some(side(Rule::SequentialWalk, window, limit));
+            }
         }
         if has_first
             && reads_firsts(evidence)
@@ -153,6 +157,21 @@ pub(super) fn touch(
         }
     }
     verdicts
+}
+
+/// Whether what is found is what others do there too, as far as that is known, and not told.
+pub(super) fn is_question(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> bool {
+    let Some(norm) = context.norm.filter(|_| pair.profile(context.policy).is_everyones()) else {
+        return false;
+    };
+    let is_count = matches!(verdict.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
+    let is_open = pair.evidence.as_ref().is_some_and(|evidence| evidence.open(verdict.rule).is_some());
+    is_count && !is_open && norm.is_question(pair.hash, times(verdict.held.distinct, verdict.limit))
+}
+
+/// How many times a limit so many objects are.
+pub(crate) fn times(distinct: u64, limit: u32) -> f32 {
+    distinct as f32 / limit.max(1) as f32
 }
 
 /// What it means that so many objects were missed.

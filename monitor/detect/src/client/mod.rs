@@ -22,15 +22,17 @@ mod tally;
 mod track;
 mod volume;
 
+pub(crate) use self::judge::times;
 pub use self::{busy::Busy, sizes::TallyCounters};
 pub(super) use self::{
-    call::{Call, Context},
+    call::{Call, Context, Reach, Touched},
     objects::UNIT,
     sizes::Sizes,
     tally::Tally,
 };
 
-/// The hash of a pair. Both hashes are keyed; the rotation keeps a route and a client apart that hash alike.
+/// The hash of a pair. Both hashes are keyed; the rotation keeps a route and a client apart that hash alike. Of a pair's hash and
+/// the route's, it is the client's.
 pub(super) fn pair_hash(client_hash: u64, route_hash: u64) -> u64 {
     client_hash ^ route_hash.rotate_left(17)
 }

@@ -15,7 +15,11 @@ use super::{
     objects::{NONE, Objects},
     track::{Track, Window},
 };
-use crate::policy::{Policy, Profile};
+use crate::{
+    limit::MAX_LIMITS,
+    norms::LEVELS,
+    policy::{Policy, Profile},
+};
 
 /// Classes of quiet pairs: those with 1 object, with 2 and 3, with 4 to 7 …, with 128 and more.
 pub(super) const CLASSES: u8 = 8;
@@ -50,7 +54,10 @@ pub(super) struct Pair {
     pub(super) client: ClientKey,
     /// The list that it is in.
     pub(super) class: u8,
+    /// What applied to it when that revision of the policy was in force. While a call of it is judged, it is what applies now.
     pub(super) profile: Profile,
+    #[serde(skip)]
+    revision: u16,
     older: u32,
     newer: u32,
     pub(super) track: Track,
@@ -64,6 +71,17 @@ pub(super) struct Pair {
     pub(super) evidence: Option<Box<Evidence>>,
     pub(super) missed: Missed,
     pub(super) volume: super::volume::Volume,
+    pub(super) today: Today,
+}
+
+/// How far a pair has come on a day: see [`Reach`](super::Reach).
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Today {
+    pub(super) day: u32,
+    pub(super) reached: [u8; MAX_LIMITS],
+    pub(super) is_old: bool,
+    /// It walked, and that has been counted.
+    pub(super) walks: bool,
 }
 
 /// The slab.
@@ -88,6 +106,21 @@ struct List {
 }
 
 impl Pair {
+    /// What applies to it now, whether it is up to date or not.
+    pub(super) fn profile(&self, policy: &Policy) -> Profile {
+        let is_current = self.revision == policy.revision();
+        if is_current { self.profile } else { policy.profile(&self.client, &self.route) }
+    }
+
+    /// Looks up which limits apply to it, if something else is allowed than when that was done last. Whether it was done now.
+    pub(super) fn bring_up_to_date(&mut self, policy: &Policy) -> bool {
+        let is_current = self.revision == policy.revision();
+        if !is_current {
+            (self.profile, self.revision) = (policy.profile(&self.client, &self.route), policy.revision());
+        }
+        !is_current
+    }
+
     /// Objects that it has touched, or missed, about.
     pub(super) fn known(&self) -> u32 {
         self.track.len() + self.misses.count() + u32::from(self.missed.objects)
@@ -153,6 +186,7 @@ impl Pairs {
                 known(pair.older)
                     && known(pair.newer)
                     && pair.class <= OPEN_LARGE
+                    && pair.today.reached.iter().all(|&level| usize::from(level) <= LEVELS)
                     && pair.evidence.as_deref().is_none_or(|evidence| evidence.fits(lengths))
             });
         check(fits, "pairs of clients and routes contradict each other")?;
@@ -166,7 +200,7 @@ impl Pairs {
         self.index = HashTable::with_capacity(capacity);
         for pair in self.slots.iter_mut().flatten() {
             // Limits may have changed.
-            pair.profile = policy.profile(&pair.client, &pair.route);
+            (pair.profile, pair.revision) = (policy.profile(&pair.client, &pair.route), policy.revision());
             pair.route = names.share(&pair.route);
         }
         let slots = &self.slots;
@@ -234,10 +268,11 @@ impl Pairs {
     pub(super) fn insert(
         &mut self,
         (hash, client, route): (u64, ClientKey, Arc<str>),
-        profile: Profile,
+        policy: &Policy,
         missed: Missed,
         now: Timestamp,
     ) -> u32 {
+        let profile = policy.profile(&client, &route);
         let pair = Pair {
             client,
             route,
@@ -245,6 +280,7 @@ impl Pairs {
             class: class(missed.objects.into()),
             missed,
             profile,
+            revision: policy.revision(),
             older: NONE,
             newer: NONE,
             last: now,
@@ -253,6 +289,7 @@ impl Pairs {
             calls: 0,
             misses: Default::default(),
             volume: Default::default(),
+            today: Today::default(),
             evidence: None,
         };
         let number = match self.free.pop() {

@@ -66,15 +66,26 @@ impl Sequence {
     /// beyond the end of those before, whatever the number of places where it goes on. Touched in random order, numbers
     /// fall between others: of 32, some 8 extend an end.
     pub(super) fn is_walk(&self, stride: u64) -> bool {
+        self.goes_on(stride, NUMBERS)
+    }
+
+    /// Whether that is so of half as many.
+    pub(super) fn is_in_order(&self, stride: u64) -> bool {
+        self.goes_on(stride, NUMBERS / 2)
+    }
+
+    fn goes_on(&self, stride: u64, fewest: usize) -> bool {
         let (sorted, count) = self.sorted();
-        if count < NUMBERS {
+        if count < fewest || count < self.numbers.len() {
             return false;
         }
+        let sorted = &sorted[..count];
         let mut gaps = [0; NUMBERS - 1];
         for (gap, [a, b]) in gaps.iter_mut().zip(sorted.array_windows()) {
             *gap = b - a;
         }
-        let (_, &mut median, _) = gaps.select_nth_unstable(NUMBERS / 2);
+        let gaps = &mut gaps[..count - 1];
+        let (_, &mut median, _) = gaps.select_nth_unstable(count / 2);
         if median > WIDEST_MEDIAN.saturating_mul(stride) {
             return false;
         }
@@ -82,15 +93,15 @@ impl Sequence {
         let (later, earlier) = self.numbers.split_at(self.next);
         let mut in_order = [0; NUMBERS];
         in_order[..earlier.len()].copy_from_slice(earlier);
-        in_order[earlier.len()..].copy_from_slice(later);
+        in_order[earlier.len()..count].copy_from_slice(later);
         let extends = |(at, &number): (usize, &u64)| {
             let before = &in_order[..at];
             let below = before.iter().any(|&other| other < number && number - other <= reach);
             let above = before.iter().any(|&other| other > number && other - number <= reach);
             below != above
         };
-        let extensions = in_order.iter().enumerate().filter(|&step| extends(step)).count();
-        extensions * 4 >= NUMBERS * 3
+        let extensions = in_order[..count].iter().enumerate().filter(|&step| extends(step)).count();
+        extensions * 4 >= count * 3
     }
 
     /// The different numbers in order of size, and how many they are.
@@ -158,6 +169,16 @@ mod tests {
                 numbers.sort_by_key(|n| mix(n ^ seed << 32));
                 assert!(!sequence(numbers.into_iter().take(36)).is_walk(1), "{population}, {seed}");
             }
+        }
+    }
+
+    #[test]
+    fn half_as_many_are_in_order() {
+        assert!(sequence(1000..1016).is_in_order(1) && !sequence(1000..1015).is_in_order(1));
+        for seed in 0..500 {
+            let mut numbers: Vec<u64> = (0..40).collect();
+            numbers.sort_by_key(|n| mix(n ^ seed << 32));
+            assert!(!sequence(numbers.into_iter().take(18)).is_in_order(1), "{seed}");
         }
     }
 

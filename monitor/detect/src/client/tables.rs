@@ -4,7 +4,7 @@
 //! a flood of clients as busy as a walker to push the walker out. A finding about a pair begins, grows, and ends when nothing
 //! has spoken for it for a while, or when its pair has to go.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, net::IpAddr, sync::Arc, time::Duration, vec};
 
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
@@ -16,16 +16,21 @@ use serde::{Deserialize, Serialize};
 use super::{
     admission::Admission,
     busy::Busy,
-    call::{Call, Context},
-    evidence::{CLIENT_RULES, Evidence, Open},
+    call::{Call, Context, Reach},
+    evidence::{CLIENT_RULES, Evidence, Known, Open},
     judge::{Verdict, held, is_near, reads_firsts},
     objects::{NONE, Node, Objects},
-    pairs::{self, Missed, Pair, Pairs},
+    pairs::{self, Missed, Pair, Pairs, Today},
     sizes::{Sizes, TallyCounters},
     track::{Held, Window},
     volume,
 };
-use crate::{Figures, Finding, Phase, Policy, finding::Rule, named::Named};
+use crate::{
+    Figures, Finding, Phase, Policy,
+    finding::Rule,
+    named::Named,
+    norms::{self, Norm},
+};
 
 /// A finding ends no sooner than this after the last thing that spoke for it, so that a client that pauses for breath is
 /// one alert.
@@ -57,6 +62,11 @@ const LOOKED_AT: usize = 4_096;
 const WATCHED_FROM: u64 = 8;
 const WATCHED_UNTIL: u64 = 16;
 
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
+/// Addresses that are noted between two looks at them.
+const NOTED: usize = 256;
+
 /// Pairs that are looked at for one that need not be watched any more.
 const CANDIDATES: usize = 8;
 
@@ -81,6 +91,9 @@ pub(super) struct Tables {
     objects: Objects,
     watch: Watch,
     counters: TallyCounters,
+    /// Addresses that came near a limit lately, if it is asked whose they are.
+    #[serde(skip)]
+    near: Vec<IpAddr>,
 }
 
 /// A key's place on a route, as far as a call has looked for it.
@@ -105,6 +118,7 @@ impl Tables {
             objects: Objects::new(sizes.objects),
             watch: Watch::default(),
             counters: TallyCounters::default(),
+            near: Vec::new(),
         }
     }
 
@@ -161,7 +175,7 @@ impl Tables {
             && !evidence.levels.at_rest()
         {
             let held = held(windows, pair.missed, now, lengths);
-            evidence.levels.sink(context.policy.row(pair.profile), &held[..windows.len()]);
+            evidence.levels.sink(context.row(pair.profile), &held[..windows.len()]);
         }
         pair.calls = pair.calls.wrapping_add(1);
     }
@@ -169,6 +183,37 @@ impl Tables {
     /// Notes that the pair is active.
     pub(super) fn touched(&mut self, number: u32, now: Timestamp) {
         self.pairs.touch(number, now);
+    }
+
+    /// How far a pair has come today, if that is further than before and nothing is found about it.
+    pub(super) fn reach(
+        &mut self,
+        number: u32,
+        client: u64,
+        now: Timestamp,
+        context: Context<'_>,
+    ) -> Option<Reach> {
+        let (pair, windows) = self.pairs.with_windows(number);
+        if context.norm.is_none_or(|norm| pair.is_open() && !norm.is_learning())
+            || !pair.profile(context.policy).is_everyones()
+        {
+            return None;
+        }
+        let day = context.clients.day();
+        let is_first = pair.today.day != day;
+        if is_first {
+            let is_old = pair.today.day > 0 || context.clients.knows(client);
+            pair.today = Today { day, is_old, ..Today::default() };
+        }
+        let before = pair.today.reached;
+        let held = held(windows, pair.missed, now, context.policy.windows());
+        for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
+            *reached = norms::level(held.surely).max(*reached);
+        }
+        let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
+        pair.today.walks |= walks;
+        let reach = Reach { before, after: pair.today.reached, is_old: pair.today.is_old, is_first, walks };
+        (walks || reach.after != before).then_some(reach)
     }
 
     /// A pair missed an object. Returns whether it is new to it: it is if that got the pair its place.
@@ -197,7 +242,7 @@ impl Tables {
     /// Whether a pair that has touched something new is watched from now on: if it is near a limit, or was, or guesses.
     pub(super) fn is_watched(&mut self, number: u32, now: Timestamp, context: Context<'_>) -> bool {
         let pair = self.pairs.pair(number);
-        let row = context.policy.row(pair.profile);
+        let row = context.row(pair.profile(context.policy));
         let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
         match &pair.evidence {
             // Most pairs are far from everything.
@@ -239,9 +284,28 @@ impl Tables {
         if self.watch.order.len() < self.sizes.watched {
             self.watch.order.push_back(number);
         }
+        self.note_address(number, context.policy);
         self.pairs.pair_mut(number).evidence = Some(self.watch.spare.pop().unwrap_or_default());
         self.counters.watched += 1;
         true
+    }
+
+    /// Notes an address that comes near a limit, or has gone over one.
+    fn note_address(&mut self, number: u32, policy: &Policy) {
+        let pair = self.pairs.pair(number);
+        if let ClientKey::Peer(address) | ClientKey::Forwarded(address) = pair.client
+            && policy.asks_whose()
+            && self.near.len() < NOTED
+            && !policy.is_budget(pair.profile(policy))
+            && !self.near.contains(&address)
+        {
+            self.near.push(address);
+        }
+    }
+
+    /// Moves out the addresses that were noted.
+    pub(super) fn near(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.near.drain(..)
     }
 
     /// Keeps no evidence of a pair any more.
@@ -264,7 +328,7 @@ impl Tables {
             pair.track.slide(windows, &mut self.objects, now, lengths);
             let is_needed = !evidence.is_idle()
                 || pair.misses.is_suspicious()
-                || is_near(windows, context.policy.row(pair.profile), WATCHED_FROM);
+                || is_near(windows, context.policy.row(pair.profile(context.policy)), WATCHED_FROM);
             if is_needed {
                 self.watch.order.push_back(number);
             } else {
@@ -305,12 +369,12 @@ impl Tables {
         if place.number.is_some() {
             return place.number;
         }
-        if !place.is_looked_for {
-            place.number = self.pairs.find(hash, client, call.route);
-            place.is_known = place.number.is_some();
-            if place.is_known {
-                return place.number;
-            }
+        if !place.is_looked_for
+            && let Some(number) = self.pairs.find(hash, client, call.route)
+        {
+            (place.number, place.is_known) = (Some(number), true);
+            self.bring_up_to_date(number, call.now, context, out);
+            return place.number;
         }
         let standing = self.admission.count(hash, object, call.now);
         place.is_new |= standing.is_new && !place.is_looked_for;
@@ -321,10 +385,9 @@ impl Tables {
             self.counters.not_admitted += 1;
             return None;
         }
-        let profile = context.policy.profile(client, call.route);
         let identity = (hash, *client, Arc::clone(call.route));
         let missed = Missed { objects: standing.objects - 1, since: self.admission.since() };
-        place.number = Some(self.pairs.insert(identity, profile, missed, call.now));
+        place.number = Some(self.pairs.insert(identity, context.policy, missed, call.now));
         place.number
     }
 
@@ -448,7 +511,8 @@ impl Tables {
         self.admission.remember(pair.hash, pair.known());
         pair.track.slide(windows, &mut self.objects, now, context.policy.windows());
         let pair = self.pairs.pair(number);
-        let is_busy = is_near(self.pairs.windows(number), context.policy.row(pair.profile), BUSY);
+        let is_busy =
+            is_near(self.pairs.windows(number), context.policy.row(pair.profile(context.policy)), BUSY);
         *if is_busy { &mut self.counters.evicted_busy } else { &mut self.counters.evicted_idle } += 1;
         self.forget(number, now, context, out);
     }
@@ -480,6 +544,7 @@ impl Tables {
         let &Verdict { rule, level, limit, window, excess_window, held, bytes } = verdict;
         let pair = self.pairs.pair(number);
         let now = pair.last;
+        let norm = known(verdict, pair, context);
         if pair.evidence.is_none() {
             self.watch(number, true, now, context);
         }
@@ -498,7 +563,8 @@ impl Tables {
                 if level <= open.level {
                     return;
                 }
-                (open.level, open.limit, open.window, open.peak) = (level, limit, window, held);
+                (open.level, open.limit, open.window, open.peak, open.norm) =
+                    (level, limit, window, held, norm);
                 Phase::Grows
             }
             None if level == 0 => return,
@@ -521,9 +587,11 @@ impl Tables {
                     last_excess: now,
                     excess_window,
                     bytes,
+                    norm,
                 });
                 self.counters.open += 1;
                 self.pairs.set_open(number);
+                self.note_address(number, context.policy);
                 Phase::Begins
             }
         };
@@ -542,10 +610,17 @@ impl Tables {
         let pair = self.pairs.pair(number);
         let evidence = pair.evidence.as_deref()?;
         let open = evidence.open(rule)?;
+        let Known { usual, learning, is_far } = open.norm;
         let stride = self.pairs.windows(number)[open.window].stride();
         let mut signals: Vec<Rule> = evidence.open_rules().filter(|&other| other != rule).collect();
         if rule != Rule::MissProbing {
-            let dense = evidence.sequence.is_dense(stride);
+            // Numbers lie close together on many a route: not yet known, it takes their order.
+            let dense = if learning {
+                evidence.sequence.is_in_order(stride)
+            } else {
+                evidence.sequence.is_dense(stride)
+            };
+            let dense = dense && !context.is_listed(pair.hash, &pair.route, open.peak.distinct, pair.last);
             let firsts = reads_firsts(evidence);
             let seen = [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts)];
             signals.extend(seen.into_iter().filter(|&(_, seen)| seen).map(|(seen, _)| seen));
@@ -569,22 +644,65 @@ impl Tables {
                 first_seen: context.clock.source(open.first_seen),
                 last_seen: context.clock.source(pair.last),
                 addresses: evidence.addresses.list(),
+                usual,
+                learning,
             },
             sample_objects: evidence.samples.list(),
             signals,
+            is_far,
             loss: 0.0,
         })
     }
 
+    /// Goes by what is allowed now. If the pair has room by that, findings about how much it touches end; with a budget of its
+    /// own, all of them.
+    fn bring_up_to_date(
+        &mut self,
+        number: u32,
+        now: Timestamp,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        let Context { policy, .. } = context;
+        let (pair, windows) = self.pairs.with_windows(number);
+        if !pair.bring_up_to_date(policy) || !pair.is_open() {
+            return;
+        }
+        let profile = pair.profile(policy);
+        let Some(allowance) = policy.allowance(profile) else { return };
+        pair.track.slide(windows, &mut self.objects, now, policy.windows());
+        let held = held(windows, pair.missed, now, policy.windows());
+        if held.iter().zip(policy.row(profile)).any(|(held, &limit)| held.surely > limit.into()) {
+            return;
+        }
+        let is_over = |rule: &Rule| policy.is_budget(profile) || rule.is_about_objects();
+        for rule in CLIENT_RULES.into_iter().filter(is_over) {
+            if self.pairs.pair(number).evidence.as_ref().is_some_and(|evidence| evidence.open(rule).is_some())
+            {
+                self.end(number, rule, Phase::Allowed(allowance), now, context, out);
+            }
+        }
+    }
+
     /// Ends the open finding of a rule about a pair; the rest goes on.
-    fn end(&mut self, number: u32, rule: Rule, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
-        out.extend(self.finding(number, rule, Phase::Ends, context.clock.source(now), context));
+    fn end(
+        &mut self,
+        number: u32,
+        rule: Rule,
+        phase: Phase,
+        now: Timestamp,
+        context: Context<'_>,
+        out: &mut Vec<Finding>,
+    ) {
+        out.extend(self.finding(number, rule, phase, context.clock.source(now), context));
         let pair = self.pairs.pair_mut(number);
         let Some(evidence) = &mut pair.evidence else { return };
         if evidence.open_mut(rule).take().is_some() {
             self.counters.open -= 1;
         }
         match rule {
+            // Once it is allowed no more, what it holds is too much again.
+            Rule::DistinctObjects if phase != Phase::Ends => evidence.levels = Default::default(),
             Rule::DistinctObjects => evidence.levels.start_afresh(),
             Rule::MissProbing => pair.misses = Default::default(),
             Rule::Volume => pair.volume = Default::default(),
@@ -605,24 +723,25 @@ impl Tables {
         while let Some(rule) =
             self.pairs.pair(number).evidence.as_ref().and_then(|evidence| evidence.open_rules().next())
         {
-            self.end(number, rule, now, context, out);
+            self.end(number, rule, Phase::Ends, now, context, out);
         }
     }
 
-    /// Ends findings that have become quiet and forgets pairs that the longest window has left behind.
+    /// Ends findings that have become quiet, or are allowed by now, and forgets pairs that the longest window has left behind.
     pub(super) fn sweep(&mut self, now: Timestamp, context: Context<'_>, out: &mut Vec<Finding>) {
         let lengths = context.policy.windows();
         let [mut candidate, large] = [pairs::OPEN, pairs::OPEN_LARGE].map(|class| self.pairs.oldest(class));
         let mut rest = large;
         while let Some(number) = candidate.or_else(|| rest.take()) {
             candidate = self.pairs.next(number);
+            self.bring_up_to_date(number, now, context, out);
             for rule in CLIENT_RULES {
                 let open = self.pairs.pair(number).evidence.as_ref().and_then(|evidence| evidence.open(rule));
                 let is_quiet = |open: &Open| {
                     now.since(open.last_excess) >= SHORTEST_QUIET.max(lengths[open.excess_window])
                 };
                 if open.is_some_and(is_quiet) {
-                    self.end(number, rule, now, context, out);
+                    self.end(number, rule, Phase::Ends, now, context, out);
                 }
             }
         }
@@ -662,5 +781,21 @@ impl Tables {
             .collect();
         Busy::rank(&mut all, most);
         all
+    }
+}
+
+/// What is known of the route of a pair about which something is found.
+fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
+    let &Verdict { rule, limit, window, held: Held { distinct, .. }, .. } = verdict;
+    let norm = context.norm.filter(|_| pair.profile(context.policy).is_everyones());
+    let learning = norm.is_some_and(Norm::is_learning);
+    let walks = pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
+    let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));
+    let is_beyond = |norm: &Norm| !learning || norm.is_far_beyond(window, distinct);
+    Known {
+        usual: norm.filter(|_| rule != Rule::Volume).and_then(|norm| norm.usual(window)),
+        learning: learning && !matches!(rule, Rule::MissProbing | Rule::Volume),
+        is_far: rule == Rule::DistinctObjects
+            && (is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)),
     }
 }

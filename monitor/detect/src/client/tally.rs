@@ -1,6 +1,6 @@
 //! Counts for one family of client keys: what calls do to its tables.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration, vec};
 
 use rollcall_attribute::client::ClientKey;
 use rollcall_model::{
@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     busy::Busy,
-    call::{Call, Context, Fresh},
-    judge,
+    call::{Call, Context, Fresh, Touched},
+    judge, pair_hash,
     sizes::{Sizes, TallyCounters},
     tables::{Place, SWEEP, Tables},
 };
@@ -76,7 +76,7 @@ impl Tally {
         call: &Call<'_>,
         context: Context<'_>,
         out: &mut Vec<Finding>,
-    ) -> bool {
+    ) -> Touched {
         let tables = &mut self.tables;
         let mut place = Place::default();
         let mut without = 0;
@@ -85,7 +85,8 @@ impl Tally {
         {
             without += 1;
         }
-        let Some(number) = place.number else { return place.is_new };
+        let mut touched = Touched { is_new: place.is_new, ..Touched::default() };
+        let Some(number) = place.number else { return touched };
         tables.call(number, call.now, context);
         tables.fetch_objects(number, call.named);
         let mut fresh = Fresh::default();
@@ -101,6 +102,10 @@ impl Tally {
                 let (pair, windows) = tables.with_windows(number);
                 let verdicts = judge::touch(pair, windows, &fresh, call, self.many_people, context);
                 for verdict in verdicts.iter().flatten() {
+                    if judge::is_question(verdict, tables.pair(number), context) {
+                        touched.is_question = true;
+                        continue;
+                    }
                     tables.report(number, verdict, call.at, context, out);
                 }
             }
@@ -108,7 +113,10 @@ impl Tally {
                 self.judge_misses(number, &fresh, call, context, out);
             }
         }
-        place.is_new
+        if !fresh.is_empty() {
+            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call.now, context);
+        }
+        touched
     }
 
     /// Takes in a call of a client that asked for objects and did not get them. Returns whether the key is new on the route.
@@ -153,7 +161,7 @@ impl Tally {
         let (pair, windows) = self.tables.with_windows(number);
         let total = pair.volume.add(bytes, call.now);
         let verdict = judge::volume(windows, total, context);
-        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile)) {
+        if let Some(verdict) = verdict.filter(|_| !context.policy.is_budget(pair.profile(context.policy))) {
             self.tables.report(number, &verdict, call.at, context, out);
         }
     }
@@ -169,6 +177,11 @@ impl Tally {
             self.tables.clear_sketches(now);
             self.next_clearing = now + context.policy.longest();
         }
+    }
+
+    /// Moves out the addresses that came near a limit, if it is asked whose they are.
+    pub(crate) fn near(&mut self) -> vec::Drain<'_, IpAddr> {
+        self.tables.near()
     }
 
     /// The busiest clients, `most` at most.
@@ -200,7 +213,7 @@ impl Tally {
         if let Some(evidence) = pair.evidence.as_mut().filter(|_| !call.is_empty) {
             evidence.note(call, fresh);
         }
-        let is_budget = context.policy.is_budget(pair.profile);
+        let is_budget = context.policy.is_budget(pair.profile(context.policy));
         if let Some(verdict) = judge::misses(misses, context).filter(|_| !is_budget) {
             self.tables.report(number, &verdict, call.at, context, out);
         }

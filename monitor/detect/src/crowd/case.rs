@@ -18,12 +18,18 @@ const QUIET: Duration = Duration::from_secs(300);
 /// some minutes, and each hour's count starts from nothing.
 const LONG_QUIET: Duration = Duration::from_secs(3_600);
 
+/// Addresses that are few.
+const FEW: usize = 8;
+
 /// The event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Event<'a> {
     pub(super) at: Timestamp,
     pub(super) object: Option<&'a str>,
     pub(super) address: IpAddr,
+    /// See [`Call::is_walked`](super::Call::is_walked).
+    pub(super) is_walked: bool,
+    pub(super) is_learning: bool,
 }
 
 /// See the [module](self).
@@ -74,11 +80,14 @@ impl Case {
             return None;
         }
         self.note(event);
-        if verdict.over {
+        // What is walked through on a route that is not known yet is a matter for its clients, unless these are many.
+        let is_few = event.is_learning && self.rule == Rule::BlockDensity && self.addresses.len() < FEW;
+        let is_over = verdict.over && !is_few;
+        if is_over {
             self.last_over = event.at;
         }
         if !self.begun {
-            if !verdict.over {
+            if !is_over {
                 return None;
             }
             (self.begun, self.began) = (true, event.at);
@@ -137,9 +146,12 @@ impl Case {
                 first_seen: self.first_seen,
                 last_seen: self.last_seen,
                 addresses: self.addresses.list(),
+                usual: None,
+                learning: false,
             },
             sample_objects: self.samples.list(),
             signals,
+            is_far: false,
             loss: 0.0,
         }
     }

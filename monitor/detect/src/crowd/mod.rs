@@ -66,6 +66,10 @@ pub struct Call<'a> {
     /// The route's keyed hash.
     pub route_hash: u64,
     pub address: IpAddr,
+    /// Clients walk on the route: numbers that follow each other say nothing.
+    pub is_walked: bool,
+    /// What is usual on the route is not known yet.
+    pub is_learning: bool,
 }
 
 /// What a new client is told apart by.
@@ -157,7 +161,13 @@ impl Crowd {
         let slot = self.route(call.route, call.route_hash, moment, out);
         for named in named.iter_mut() {
             let object = objects.get(named.at as usize);
-            let event = Event { at: moment.at, object, address: call.address };
+            let event = Event {
+                at: moment.at,
+                object,
+                address: call.address,
+                is_walked: call.is_walked,
+                is_learning: call.is_learning,
+            };
             self.object(slot, call.route_hash, named, &event, out);
         }
         let Some(route) = self.routes.get_mut(slot) else { return };
@@ -170,7 +180,13 @@ impl Crowd {
         if let Some(limit) = route.week.limit().filter(|_| counting) {
             let verdict = Verdict::of_hour(&route.week, limit);
             let object = named.last().and_then(|named| objects.get(named.at as usize));
-            let event = Event { at: moment.at, object, address: call.address };
+            let event = Event {
+                at: moment.at,
+                object,
+                address: call.address,
+                is_walked: call.is_walked,
+                is_learning: call.is_learning,
+            };
             self.cases.take(route, &verdict, &event, out);
         }
     }
@@ -190,7 +206,13 @@ impl Crowd {
         let Some(route) = self.routes.get_mut(slot) else { return };
         let standing = route.keys[lens as usize].count(moment.at, estimate::UNIT, &KEYS);
         let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, estimate::UNIT);
-        let event = Event { at: moment.at, object: None, address: call.address };
+        let event = Event {
+            at: moment.at,
+            object: None,
+            address: call.address,
+            is_walked: call.is_walked,
+            is_learning: call.is_learning,
+        };
         self.cases.take(route, &verdict, &event, out);
     }
 
@@ -333,7 +355,7 @@ impl Crowd {
         }
         let Some(route) = self.routes.get_mut(slot) else { return };
         let walk = walk::judge(&self.blocks, spot, &route.backgrounds[usize::from(spot.scale)], now);
-        if walk.more == 0 {
+        if walk.more == 0 || event.is_walked {
             return;
         }
         let verdict = Verdict {

@@ -101,6 +101,8 @@ impl Scene {
             route: &Arc::clone(&self.route),
             route_hash: self.route_hash,
             address: IpAddr::from((object as u32).to_be_bytes()),
+            is_walked: false,
+            is_learning: false,
         };
         let mut choice = Choice::new(HashKey::new([7; 16]));
         let objects: Objects = std::iter::once(object.to_string().as_str()).collect();
@@ -132,6 +134,8 @@ impl Scene {
             route: &Arc::clone(&self.route),
             route_hash: self.route_hash,
             address: IpAddr::from((key as u32).to_be_bytes()),
+            is_walked: false,
+            is_learning: false,
         };
         self.crowd.new_key(&call, lens, &mut self.findings);
     }

@@ -7,7 +7,7 @@ use rollcall_attribute::{
 };
 
 use super::*;
-use crate::{Figures, Limit, LimitRule, Partner, Phase, Rule};
+use crate::{AllowanceId, Figures, Limit, LimitRule, Partner, Phase, Rule};
 
 const S: u64 = 1_000_000_000;
 
@@ -157,9 +157,12 @@ fn one_more_than_the_limit_is_a_finding() {
             first_seen: Timestamp(1_000_003 * S),
             last_seen: Timestamp(1_000_031 * S),
             addresses: vec![client],
+            usual: None,
+            learning: false,
         },
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
         signals: vec![Rule::SequentialWalk],
+        is_far: false,
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.
@@ -534,6 +537,126 @@ fn a_route_and_a_partner_have_limits_of_their_own() {
     (45..51).for_each(|n| scene.call(n * S / 10, 1, &(n * 7_919).to_string()));
     (100..101).for_each(|n| scene.call(6 * S, 9, &(5_000 + n).to_string()));
     assert_eq!(scene.found(), [(Phase::Begins, 50, 51), (Phase::Begins, 100, 101)]);
+}
+
+/// What ada allows, for some time from the start.
+fn allowance(id: u64, clients: &[&str], routes: &[&str], limit: &str, until: u64) -> Allowance {
+    Allowance {
+        id: AllowanceId(id),
+        clients: clients.iter().map(|client| client.parse().unwrap()).collect(),
+        routes: routes.iter().map(|&route| route.to_owned()).collect(),
+        limit: limit.parse().unwrap(),
+        until: Timestamp((1_000_000 + until) * S),
+        by: "ada".to_owned(),
+        why: "the nightly job".to_owned(),
+    }
+}
+
+const ROUTE: &str = "GET /v1/customers/{id}";
+
+impl Scene {
+    fn allow(&mut self, seconds: u64, allowances: &[Allowance]) {
+        self.detector.allow(allowances, Timestamp((1_000_000 + seconds) * S));
+        self.tick(seconds + 1);
+    }
+
+    /// Client 1 reads that many accounts that it has not read, in no order, from then on.
+    fn read(&mut self, seconds: u64, from: u64, count: u64) -> Vec<Phase> {
+        let before = self.findings.len();
+        (from..from + count).for_each(|n| self.call(seconds * S + n, 1, &(n * 7_919 % 100_003).to_string()));
+        self.findings[before..].iter().map(|finding| finding.phase).collect()
+    }
+}
+
+/// What is found ends at once, comes back beyond the budget, and as soon as nothing is allowed any more.
+#[test]
+fn what_is_allowed_is_a_budget_until_it_is_revoked() {
+    for (clients, routes) in [
+        (&["0.0.0.1"][..], &[][..]),
+        (&["peer:0.0.0.1", "bearer:0123456789abcdef0123456789abcdef"], &[ROUTE]),
+        (&["0.0.0.0/24"], &[ROUTE]),
+        (&[], &[ROUTE]),
+    ] {
+        let mut scene = Scene::new(&["20/10s", "30/60s"]);
+        let mine = allowance(1, clients, routes, "100/60s", 1_000);
+        assert_eq!(scene.read(0, 0, 25), [Phase::Begins]);
+        scene.allow(1, std::slice::from_ref(&mine));
+        assert_eq!(scene.findings[1].phase, Phase::Allowed(AllowanceId(1)), "{clients:?}");
+        assert_eq!(scene.read(2, 100, 75), [], "{clients:?}: 100 in a minute");
+        assert_eq!(scene.read(3, 200, 1), [Phase::Begins], "{clients:?}");
+        assert_eq!((scene.distinct()[2].figures.limit, scene.distinct()[2].figures.distinct), (100, 101));
+        // Of what is beyond nothing ends when the same is allowed under another name, or again.
+        scene.allow(4, &[mine]);
+        scene.allow(5, &[allowance(2, clients, routes, "100/60s", 1_000)]);
+        assert_eq!(scene.findings.len(), 3);
+        scene.tick(500);
+        assert_eq!(scene.read(600, 300, 60), []);
+        scene.allow(601, &[]);
+        assert_eq!(scene.read(602, 400, 1), [Phase::Begins], "{clients:?}: nothing is allowed any more");
+    }
+}
+
+#[test]
+fn what_is_allowed_ends_by_itself() {
+    let mut scene = Scene::new(&["20/10s"]);
+    scene.allow(0, &[allowance(1, &["0.0.0.1"], &[], "50/10s", 100)]);
+    assert_eq!(scene.read(95, 0, 40), []);
+    assert_eq!(scene.read(100, 50, 1), [Phase::Begins], "it holds until then, and not then");
+    // What is over when it is said is not in force at all.
+    let mut scene = Scene::new(&["20/10s"]);
+    scene.allow(200, &[allowance(1, &["0.0.0.1"], &[], "50/10s", 100)]);
+    assert_eq!(scene.read(201, 0, 40), [Phase::Begins]);
+}
+
+#[test]
+fn what_is_allowed_to_one_on_a_route_is_not_allowed_to_others_nor_elsewhere() {
+    let mut scene = Scene::new(&["20/10s"]);
+    scene.allow(0, &[allowance(1, &["0.0.0.1"], &[ROUTE], "50/10s", 9_999)]);
+    assert_eq!(scene.read(10, 0, 40), []);
+    (0..21).for_each(|n| scene.call(20 * S + n, 2, &(n * 7_919).to_string()));
+    assert_eq!(scene.found().len(), 1, "somebody else");
+    scene.route = "GET /v1/orders/{id}".into();
+    assert_eq!(scene.read(30, 0, 21), [Phase::Begins], "elsewhere");
+    // A window that is not counted is the next longer one; where none is, nothing is allowed.
+    for (limit, allowed) in [("50/5s", true), ("50/11s", false)] {
+        let mut scene = Scene::new(&["20/10s"]);
+        scene.allow(0, &[allowance(1, &["0.0.0.1"], &[], limit, 9_999)]);
+        assert_eq!(scene.read(10, 0, 50).is_empty(), allowed, "{limit}");
+    }
+}
+
+/// A budget takes the place of every rule about the client, more room on a route that of none.
+#[test]
+fn a_walk_is_allowed_to_a_client_and_to_nobody_in_particular() {
+    for (clients, walks) in [(&["0.0.0.1"][..], false), (&[], true)] {
+        let mut scene = Scene::new(&["20/10s"]);
+        scene.allow(0, &[allowance(1, clients, &[ROUTE], "100/10s", 9_999)]);
+        (0..90).for_each(|n| scene.call(S + n, 1, &(1_000 + n).to_string()));
+        assert_eq!(scene.rules().contains(&Rule::SequentialWalk), walks);
+    }
+}
+
+/// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
+#[test]
+fn addresses_that_come_near_a_limit_are_noted() {
+    for asks in [false, true] {
+        let mut settings = settings(&["20/10s"], &["0.0.0.9=100/1h"], 4 << 20);
+        if asks {
+            settings.policy.ask_whose();
+        }
+        let mut scene = Scene::with(settings);
+        scene.allow(0, &[allowance(1, &["0.0.0.8"], &[], "100/10s", 9_999)]);
+        (0..2).for_each(|n| scene.call(2 * S + n, 2, &n.to_string()));
+        (0..15).for_each(|n| {
+            scene.make(&Call { credential: Some(n), ..Call::new(2 * S, 1, &[&n.to_string()]) })
+        });
+        (0..15).for_each(|n| scene.call(2 * S, 8, &n.to_string()));
+        (0..15).for_each(|n| scene.call(2 * S, 9, &n.to_string()));
+        assert_eq!(scene.findings, []);
+        let near: Vec<String> = scene.detector.near_limits().map(|address| address.to_string()).collect();
+        assert_eq!(near, if asks { vec!["0.0.0.1"] } else { vec![] });
+        assert_eq!(scene.detector.near_limits().count(), 0, "once");
+    }
 }
 
 #[test]

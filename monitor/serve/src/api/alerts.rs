@@ -62,6 +62,9 @@ pub struct OpenAlert {
     #[serde(flatten)]
     pub scope: Scope,
     pub loss: f64,
+    /// The command that allows it, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow: Option<String>,
     /// Whether somebody has said that they know of it.
     pub acked: bool,
 }
@@ -183,6 +186,8 @@ impl From<&Alert> for OpenAlert {
             signals,
             scope,
             loss,
+            allowed: _,
+            allow,
             keys: _,
         } = alert;
         OpenAlert {
@@ -197,6 +202,7 @@ impl From<&Alert> for OpenAlert {
             signals: signals.clone(),
             scope: scope.clone(),
             loss: *loss,
+            allow: allow.clone(),
             acked: false,
         }
     }

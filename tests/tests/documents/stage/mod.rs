@@ -90,7 +90,9 @@ impl Stage {
             curtain.dress(command.args(["exposure", &alert]));
             Ok(program::run(&mut command).ok())
         })?;
-        let words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
+        let mut words = vec![("ALERT", alert.clone()), (EXAMPLE, alert), ("CLIENT", WALKER.to_string())];
+        // What a page has allowed first.
+        words.push(("ALLOWANCE", "a1".to_owned()));
         Ok(Stage { daemon, _neighbour: neighbour, _api: api, curtain, words, homes: Cell::new(0) })
     }
 

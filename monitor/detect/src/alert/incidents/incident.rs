@@ -15,9 +15,6 @@ use crate::{
     {Finding, Phase, Rule, notice},
 };
 
-/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
-const FAR_OVER: u64 = 10;
-
 /// Clients that an alert names. Further ones are counted.
 pub const CLIENTS: usize = 16;
 
@@ -210,16 +207,21 @@ impl Incident {
         }
     }
 
-    /// One that is about a route is for information; one about a client is critical when another rule agrees, or when the
-    /// number of objects is at least ten times the limit.
+    /// One that is about a route is for information; one about a client is critical when another rule agrees, or when its
+    /// count leaves no doubt.
     fn severity_of(&self, finding: &Finding) -> Severity {
         if finding.rule.is_notice() {
             return Severity::Info;
         }
-        let far_over = finding.rule == Rule::DistinctObjects
-            && finding.figures.distinct >= FAR_OVER * u64::from(finding.figures.limit);
         let agreed = !finding.signals.is_empty() || self.rules.iter().any(|&rule| rule != finding.rule);
-        if far_over || agreed { Severity::Critical } else { Severity::Warning }
+        // All that one call named came together: that agrees with itself.
+        let is_one_call = finding.client.is_some() && finding.figures.requests == 1;
+        // On a route that is not known yet, others may well do the same.
+        if finding.is_far || agreed && !is_one_call && !finding.figures.learning {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        }
     }
 
     /// What `alert` says of one.
@@ -263,8 +265,19 @@ impl Incident {
     /// The line about `finding`.
     pub fn line(&self, id: u64, finding: Finding, state: AlertState) -> Alert {
         // A field that is added to findings must find its place here.
-        let Finding { phase: _, rule, at, client, route, window, figures, sample_objects, mut signals, loss } =
-            finding;
+        let Finding {
+            phase: _,
+            rule,
+            at,
+            client,
+            route,
+            window,
+            figures,
+            sample_objects,
+            mut signals,
+            is_far: _,
+            loss,
+        } = finding;
         signals.extend(self.rules.iter().filter(|&&found| found != rule));
         signals.sort_unstable();
         signals.dedup();
@@ -294,6 +307,8 @@ impl Incident {
                 opened_at: self.opened_at,
             },
             loss,
+            allowed: None,
+            allow: None,
             keys: self.clients.iter().filter_map(|&client| client).collect(),
         }
     }
@@ -316,6 +331,7 @@ fn finding(alert: &Alert) -> Finding {
         figures: alert.figures.clone(),
         sample_objects: alert.sample_objects.clone(),
         signals: alert.signals.clone(),
+        is_far: false,
         loss: alert.loss,
     }
 }

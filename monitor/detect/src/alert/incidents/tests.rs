@@ -5,7 +5,7 @@ use std::time::Duration;
 use rollcall_attribute::client::{Credential, CredentialKind};
 
 use super::*;
-use crate::Figures;
+use crate::{Figures, Phase};
 
 fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
     let at = Timestamp((1_700_000_000 + seconds) * 1_000_000_000);
@@ -25,9 +25,12 @@ fn finding(phase: Phase, seconds: u64, distinct: u64) -> Finding {
             first_seen: Timestamp(1_700_000_000_000_000_000),
             last_seen: at,
             addresses: vec!["198.51.100.7".parse().unwrap()],
+            usual: None,
+            learning: false,
         },
         sample_objects: vec!["1030".into(), "ab\"c".into()],
         signals: vec![],
+        is_far: distinct >= 300,
         loss: 0.0,
     }
 }
@@ -47,7 +50,7 @@ fn an_alert_is_a_line_of_json() {
             r#""at":"2023-11-14T22:13:29.000000Z","client":{"kind":"peer","id":"198.51.100.7"},"#,
             r#""route":"GET /v1/customers/{id}","window_s":60,"limit":30,"distinct":31,"distinct_error":0,"#,
             r#""requests":33,"bytes":0,"first_seen":"2023-11-14T22:13:20.000000Z","#,
-            r#""last_seen":"2023-11-14T22:13:29.000000Z","addresses":["198.51.100.7"],"#,
+            r#""last_seen":"2023-11-14T22:13:29.000000Z","addresses":["198.51.100.7"],"usual":null,"learning":false,"#,
             r#""sample_objects":["1030","ab\"c"],"signals":["sequential-walk"],"#,
             r#""clients":[{"kind":"peer","id":"198.51.100.7"}],"client_count":1,"routes":["GET /v1/customers/{id}"],"#,
             r#""route_count":1,"opened_by":"distinct-objects","#,

@@ -135,7 +135,7 @@ proptest! {
             let name: Arc<str> = format!("/{route}").into();
             let address = IpAddr::from((number as u32).to_be_bytes());
             let at = Timestamp(if weight % 2 == 0 { time } else { number });
-            let call = Call { at, route: &name, route_hash: hash(route), address };
+            let call = Call { at, route: &name, route_hash: hash(route), address, is_walked: false, is_learning: false };
             choice.of(&objects, weight);
             choice.named[0].number = Some(number);
             match kind {

@@ -23,6 +23,8 @@ fn alert(id: &str, state: AlertState, severity: Severity, opened: u64) -> Alert 
             first_seen: Timestamp(opened),
             last_seen: Timestamp(opened),
             addresses: Vec::new(),
+            usual: None,
+            learning: false,
         },
         sample_objects: vec!["account-4711".to_owned()],
         signals: Vec::new(),
@@ -35,6 +37,8 @@ fn alert(id: &str, state: AlertState, severity: Severity, opened: u64) -> Alert 
             opened_at: Timestamp(opened),
         },
         loss: 0.0,
+        allowed: None,
+        allow: None,
         keys: Vec::new(),
     }
 }

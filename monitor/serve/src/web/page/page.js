@@ -23,6 +23,7 @@ const RULES = {
   "blind": "Too much goes unseen",
   "open-door": "Gives data without a credential",
   "unknown-route": "Is not in the API's description",
+  "busy-route": "Everybody reads much here: accounts or content?",
 };
 
 const $ = (id) => document.getElementById(id);
@@ -170,6 +171,7 @@ function card(told, at) {
       ...signals,
       el("span", { class: "mono" }, alert.id),
     ),
+    alert.allow ? el("div", { class: "more" }, el("span", {}, "Is it in order?"), el("code", {}, alert.allow)) : "",
   );
 }
 

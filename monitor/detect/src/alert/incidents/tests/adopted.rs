@@ -1,5 +1,8 @@
 use super::*;
-use crate::alert::{Severity, StoredAlerts};
+use crate::{
+    Phase,
+    alert::{Severity, StoredAlerts},
+};
 
 fn at(seconds: u64) -> Timestamp {
     Timestamp((1_700_000_000 + seconds) * 1_000_000_000)

@@ -1,0 +1,120 @@
+//! How what is allowed looks.
+//!
+//! Routes and clients may come from whoever calls the watched API: nothing that a terminal would obey is printed.
+
+use std::{fmt, io};
+
+use rollcall_detect::Allowance;
+use rollcall_model::time::Timestamp;
+use rollcall_store::{Allowed, Ended};
+use serde::Serialize;
+
+use crate::top::text::clean;
+
+const HEADS: [&str; 8] = ["ID", "UP TO", "UNTIL", "BY", "WHO", "WHERE", "WHY", "ENDED"];
+
+/// Names in a cell of the table.
+const NAMED: usize = 3;
+
+/// As it stands at `now`: what has come to its day is over, whether that has been noted or not.
+pub(super) fn as_of(now: Timestamp, allowed: Allowed) -> Allowed {
+    let until = allowed.allowance.until;
+    let is_over = allowed.ended.is_none() && until <= now;
+    let over = || Ended { at: until, by: "rollcall".to_owned(), why: "its time is over".to_owned() };
+    let ended = if is_over { Some(over()) } else { allowed.ended };
+    Allowed { ended, ..allowed }
+}
+
+/// What is allowed with heads, without a newline at the end; `windows` are those that the daemon counts objects in.
+pub(super) fn table(all: &[Allowed], windows: &[u64]) -> String {
+    if all.is_empty() {
+        return "nothing is allowed".to_owned();
+    }
+    let has_ended = all.iter().any(|allowed| allowed.ended.is_some());
+    let columns = if has_ended { HEADS.len() } else { HEADS.len() - 1 };
+    let mut cells = vec![HEADS.map(str::to_owned)];
+    cells.extend(all.iter().map(|Allowed { allowance, at: _, alert: _, ended }| {
+        let Allowance { id, clients, routes, limit, until, by, why } = allowance;
+        let is_counted = windows.last().is_none_or(|&longest| limit.window.as_secs() <= longest);
+        [
+            id.to_string(),
+            if is_counted { limit.to_string() } else { format!("{limit} (not counted)") },
+            seconds(*until),
+            clean(by),
+            if clients.is_empty() { "everybody".to_owned() } else { first(clients) },
+            if routes.is_empty() { "each route".to_owned() } else { first(routes) },
+            clean(why),
+            ended.as_ref().map_or_else(String::new, |Ended { at, by, why }| {
+                format!("{} by {}: {}", seconds(*at), clean(by), clean(why))
+            }),
+        ]
+    }));
+    let width = |at: usize| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let lines = cells.iter().map(|row| {
+        let shown = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
+        shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is allowed as a line of JSON.
+pub(super) fn json(allowed: &Allowed) -> io::Result<String> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        v: u32,
+        id: String,
+        clients: Vec<String>,
+        routes: &'a [String],
+        limit: u32,
+        window_s: u64,
+        at: Timestamp,
+        until: Timestamp,
+        by: &'a str,
+        why: &'a str,
+        alert: Option<&'a str>,
+        ended: Option<Over<'a>>,
+    }
+    #[derive(Serialize)]
+    struct Over<'a> {
+        at: Timestamp,
+        by: &'a str,
+        why: &'a str,
+    }
+    let Allowed { allowance, at, alert, ended } = allowed;
+    let Allowance { id, clients, routes, limit, until, by, why } = allowance;
+    let line = Line {
+        v: 1,
+        id: id.to_string(),
+        clients: clients.iter().map(ToString::to_string).collect(),
+        routes,
+        limit: limit.distinct,
+        window_s: limit.window.as_secs(),
+        at: *at,
+        until: *until,
+        by,
+        why,
+        alert: alert.as_deref(),
+        ended: ended.as_ref().map(|Ended { at, by, why }| Over { at: *at, by, why }),
+    };
+    Ok(serde_json::to_string(&line)?)
+}
+
+/// All of them, for a sentence.
+pub(super) fn joined(names: &[impl fmt::Display]) -> String {
+    names.iter().map(|name| clean(&name.to_string())).collect::<Vec<_>>().join(", ")
+}
+
+/// The first few, and how many more there are.
+fn first(names: &[impl fmt::Display]) -> String {
+    match names.len().saturating_sub(NAMED) {
+        0 => joined(names),
+        more => format!("{} and {more} more", joined(&names[..NAMED])),
+    }
+}
+
+/// To the second, as people write it.
+pub(super) fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    format!("{}Z", text.get(..19).unwrap_or(&text))
+}

@@ -1,0 +1,40 @@
+//! What is in order beside limits and partners, on its way to detection: what somebody has said, and crawlers that are verified.
+
+use rollcall_detect::Allowance;
+use rollcall_engine::detection::Detection;
+use rollcall_model::time::Timestamp;
+use rollcall_store::Handle;
+
+use super::crawlers::Crawlers;
+
+/// See the [module](self).
+pub(super) struct Allowed {
+    ledger: Handle,
+    crawlers: Option<Crawlers>,
+    said: Vec<Allowance>,
+    verified: Vec<Allowance>,
+}
+
+impl Allowed {
+    /// What the ledger has, and what `crawlers` finds.
+    pub(super) fn new(ledger: Handle, crawlers: Option<Crawlers>) -> Allowed {
+        Allowed { ledger, crawlers, said: Vec::new(), verified: Vec::new() }
+    }
+
+    /// Has detection go by what has changed, and has addresses looked up that came near a limit. Never waits.
+    pub(super) fn turn(&mut self, detection: &mut Detection, now: Timestamp) {
+        if let Some(crawlers) = &self.crawlers {
+            detection.near_limits().for_each(|address| crawlers.ask(address));
+        }
+        let said = self.ledger.allowances();
+        let verified = self.crawlers.as_ref().and_then(Crawlers::verified);
+        if said.is_none() && verified.is_none() {
+            return;
+        }
+        self.said = said.unwrap_or_else(|| std::mem::take(&mut self.said));
+        self.verified = verified.unwrap_or_else(|| std::mem::take(&mut self.verified));
+        // What somebody has said of an address comes last, and holds.
+        let all: Vec<Allowance> = self.verified.iter().chain(&self.said).cloned().collect();
+        detection.allow(&all, now);
+    }
+}

@@ -1,0 +1,477 @@
+//! Norms: how many objects clients usually touch on a route, and which limits follow from that.
+//!
+//! Of each route it is learned how far its clients come within a day: for each window, how many of them touched 1, 2, 3, 4,
+//! 6, 8 … different objects at most. Clients are counted, not calls, each once a day, by address and by credential apart. Those
+//! that have been seen on an earlier day are counted apart from those that have not, and limits follow from the former alone.
+//! Whoever has a finding open is left out. Yesterday counts three quarters of today, and so on.
+//!
+//! - Where most clients touch one or two objects a day, their own, the limits are twice what the most of them came to: never
+//!   above the usual limits, nor below a few objects.
+//! - Where many come to more than half of a limit, it is twice what they come to, however slowly it gets there: half as much again
+//!   each day, and never more than twenty times the usual one.
+//! - Until it is known what is usual (20 hours, and 30 clients of earlier days) the limits are the usual ones. Three clients
+//!   that pass one are told. If others do so too, it is what one does there: that is a question to the operator and no
+//!   further alert, but about those that pass ten times a limit and go twice as far as those that were told.
+//!
+//! An operator who sets limits has said what is in order: there are no others then.
+
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use rollcall_model::{
+    state::{Inconsistent, check},
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    client::Reach,
+    crowd::Lens,
+    finding::Usual,
+    limit::MAX_LIMITS,
+    memory::Memory,
+    mix::mix,
+    policy::{NONE, Row},
+};
+
+/// Numbers of objects that are told apart: 1, 2, 3, 4, 6, 8 … 4,096.
+pub(super) const LEVELS: usize = 24;
+
+/// A route is known after so long, and so many clients of earlier days.
+const KNOWN_AFTER: Duration = Duration::from_secs(20 * 3_600);
+const KNOWN_CLIENTS: f32 = 30.0;
+
+/// Many clients are so many, and this share of all.
+const MANY: f32 = 8.0;
+const MANY_SHARE: f32 = 0.02;
+
+/// A limit is as many times what clients come to.
+const MARGIN: u32 = 2;
+
+/// No limit is raised beyond so many times the usual one, nor in one day by more than half of it.
+const HIGHEST: u32 = 20;
+
+/// Most clients touch their own: at most so many objects within the longest window.
+const OWN: u32 = 2;
+/// And nearly all, so many.
+const OWN_NEARLY_ALL: u32 = 6;
+
+/// No limit is lowered below so many objects, and a fortieth of the usual limit.
+const LOWEST: u32 = 8;
+const LOWEST_PART: u32 = 40;
+
+/// Clients that are told before it is a question to the operator.
+const TOLD: usize = 3;
+/// Who passes as many times the limit is told all the same, if that is twice what was told.
+const FAR: f32 = 10.0;
+
+/// Others by which it is told that somebody goes far beyond them.
+const OTHERS: f32 = 8.0;
+
+/// What is left of yesterday.
+const LEFT: f32 = 0.75;
+
+/// Limits are looked at so often.
+const EACH: Duration = Duration::from_secs(600);
+
+const DAY: u64 = 86_400_000_000_000;
+
+/// Days within which a client is known again.
+const DAYS: u32 = 7;
+
+/// See the [module](self).
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Norms {
+    windows: usize,
+    /// The limits that are in force where nothing is known.
+    usual: Row,
+    most: usize,
+    uses: u64,
+    routes: Vec<Route>,
+    #[serde(skip)]
+    index: HashTable<u32>,
+    clients: Clients,
+}
+
+/// On which days clients were seen.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Clients {
+    memory: Memory,
+    day: u32,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Route {
+    hash: u64,
+    first: Timestamp,
+    /// Grows with each use.
+    used: u64,
+    day: u32,
+    next: Timestamp,
+    /// By address, and by credential.
+    lenses: [Norm; 2],
+}
+
+/// What is usual on a route, through one lens.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Norm {
+    /// For each window, how many clients came to each level: all, and those of earlier days.
+    all: Vec<[f32; LEVELS]>,
+    old: Vec<[f32; LEVELS]>,
+    /// The limits in force, and those at the beginning of the day.
+    limits: Row,
+    before: Row,
+    /// What limits are on their way to.
+    target: Row,
+    is_known: bool,
+    /// Clients that walked, one number after the other: all, and those of earlier days.
+    walks: [f32; 2],
+    told: Vec<Told>,
+}
+
+/// A client that was told before the route was known.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Told {
+    pair: u64,
+    /// How many times its limit it came to.
+    times: f32,
+}
+
+impl Norms {
+    /// No route yet, in `bytes`, for so many windows, where everybody's limits are `usual`.
+    pub(super) fn new(bytes: usize, windows: usize, usual: &Row) -> Norms {
+        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + 16;
+        Norms {
+            windows,
+            usual: *usual,
+            most: (bytes / 2 / each).clamp(4, 1_024),
+            uses: 0,
+            routes: Vec::new(),
+            index: HashTable::new(),
+            clients: Clients { memory: Memory::new(bytes / 2), day: 0 },
+        }
+    }
+
+    /// Whether it is one of `bytes`, for so many windows.
+    pub(super) fn fits(&self, bytes: usize, windows: usize) -> bool {
+        let most = Norms::new(bytes, windows, &self.usual).most;
+        self.windows == windows && self.most == most && self.clients.memory.fits(bytes / 2)
+    }
+
+    /// Makes what was read back fit for use, where everybody's limits are `usual`.
+    pub(super) fn restore(&mut self, usual: &Row) -> Result<(), Inconsistent> {
+        check(self.routes.len() <= self.most, "there are too many norms")?;
+        for route in &mut self.routes {
+            for norm in &mut route.lenses {
+                let fits = [&norm.all, &norm.old].iter().all(|counts| counts.len() == self.windows);
+                check(fits && norm.told.len() <= TOLD, "a norm is not one of its windows")?;
+                let are_counts =
+                    |counts: &Vec<[f32; LEVELS]>| counts.iter().flatten().all(|count| *count >= 0.0);
+                let are_counted = are_counts(&norm.all)
+                    && are_counts(&norm.old)
+                    && norm.walks.iter().all(|count| *count >= 0.0);
+                check(are_counted, "a norm counts less than nothing")?;
+                if self.usual != *usual {
+                    (norm.limits, norm.before, norm.target) = (*usual, *usual, *usual);
+                }
+            }
+        }
+        self.usual = *usual;
+        let routes = &self.routes;
+        self.index = HashTable::with_capacity(routes.len());
+        for (number, route) in (0_u32..).zip(routes) {
+            self.index.insert_unique(route.hash, number, |&number| routes[number as usize].hash);
+        }
+        Ok(())
+    }
+
+    /// The number of the route with this hash, brought up to `now`.
+    pub(super) fn route(&mut self, hash: u64, now: Timestamp) -> usize {
+        let found = self.index.find(hash, |&number| self.routes[number as usize].hash == hash);
+        let number = match found {
+            Some(&number) => number as usize,
+            None => self.add(hash, now),
+        };
+        let (windows, usual) = (self.windows, &self.usual);
+        let day = day(now);
+        self.clients.day = self.clients.day.max(day);
+        self.uses += 1;
+        let route = &mut self.routes[number];
+        route.used = self.uses;
+        if route.day < day {
+            for norm in &mut route.lenses {
+                norm.pass(day - route.day);
+            }
+            route.day = day;
+        }
+        if route.next <= now {
+            route.next = now + EACH;
+            let is_old = now.since(route.first) >= KNOWN_AFTER;
+            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old));
+        }
+        number
+    }
+
+    /// What is usual on a route.
+    pub(super) fn of(&self, route: usize, lens: Lens) -> &Norm {
+        &self.routes[route].lenses[lens as usize]
+    }
+
+    /// What is usual on the route with this hash, by address and by credential, if that is followed.
+    pub(super) fn find(&self, hash: u64) -> Option<&[Norm; 2]> {
+        let number = self.index.find(hash, |&number| self.routes[number as usize].hash == hash)?;
+        Some(&self.routes[*number as usize].lenses)
+    }
+
+    /// On which days clients were seen.
+    pub(super) fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// Takes in how far a client came by a call. `client` is the hash of its key.
+    pub(super) fn reach(&mut self, route: usize, lens: Lens, client: u64, reach: &Reach, now: Timestamp) {
+        if reach.is_first {
+            let today = self.clients.on(client, self.clients.day);
+            self.clients.memory.touch(today, now);
+        }
+        let Norm { all, old, walks, .. } = &mut self.routes[route].lenses[lens as usize];
+        if reach.walks {
+            walks[0] += 1.0;
+            walks[1] += f32::from(u8::from(reach.is_old));
+        }
+        for (window, (&from, &to)) in reach.before.iter().zip(&reach.after).enumerate().take(self.windows) {
+            for level in usize::from(from)..usize::from(to) {
+                all[window][level] += 1.0;
+                if reach.is_old {
+                    old[window][level] += 1.0;
+                }
+            }
+        }
+    }
+
+    /// A client was told that came to so many times its limit.
+    pub(super) fn tell(&mut self, route: usize, lens: Lens, pair: u64, times: f32) {
+        let norm = &mut self.routes[route].lenses[lens as usize];
+        if !norm.is_learning() {
+            return;
+        }
+        let mine = norm.told.iter().position(|told| told.pair == pair);
+        if mine.is_none() && norm.told.len() < TOLD {
+            return norm.told.push(Told { pair, times });
+        }
+        // Of one too many, what the first came to counts: from then on it takes twice as much.
+        if let Some(told) = norm.told.get_mut(mine.unwrap_or(0)) {
+            told.times = told.times.max(times);
+        }
+    }
+
+    /// Adds a route, in place of the one that has been quiet longest of those with the fewest clients if there is no room.
+    fn add(&mut self, hash: u64, now: Timestamp) -> usize {
+        let norm = || Norm::new(self.windows, &self.usual);
+        let route = Route {
+            hash,
+            first: now,
+            used: self.uses,
+            day: day(now),
+            next: now + EACH,
+            lenses: [norm(), norm()],
+        };
+        let number = if self.routes.len() < self.most {
+            self.routes.push(route);
+            self.routes.len() - 1
+        } else {
+            let least = |route: &Route| {
+                let clients: f32 = route.lenses.iter().map(Norm::clients).sum();
+                (clients as u64, route.used)
+            };
+            let number =
+                (0..self.routes.len()).min_by_key(|&number| least(&self.routes[number])).unwrap_or(0);
+            let before = std::mem::replace(&mut self.routes[number], route);
+            if let Ok(entry) = self.index.find_entry(before.hash, |&other| other as usize == number) {
+                entry.remove();
+            }
+            number
+        };
+        let routes = &self.routes;
+        self.index.insert_unique(hash, number as u32, |&number| routes[number as usize].hash);
+        number
+    }
+}
+
+impl Clients {
+    /// The day, by its number.
+    pub(super) fn day(&self) -> u32 {
+        self.day
+    }
+
+    /// Whether a client was seen on one of the days before.
+    pub(super) fn knows(&self, client: u64) -> bool {
+        (1..=DAYS).any(|ago| self.memory.knows(self.on(client, self.day.wrapping_sub(ago))))
+    }
+
+    fn on(&self, client: u64, day: u32) -> u64 {
+        mix(client, u64::from(day).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+}
+
+impl Norm {
+    fn new(windows: usize, usual: &Row) -> Norm {
+        let none = vec![[0.0; LEVELS]; windows];
+        Norm {
+            all: none.clone(),
+            old: none,
+            limits: *usual,
+            before: *usual,
+            target: *usual,
+            is_known: false,
+            walks: [0.0; 2],
+            told: Vec::new(),
+        }
+    }
+
+    /// The limits in force for everybody.
+    pub(super) fn limits(&self) -> &Row {
+        &self.limits
+    }
+
+    /// Clients of earlier days, about.
+    pub(super) fn clients(&self) -> f32 {
+        self.old.first().map_or(0.0, |counts| counts[0])
+    }
+
+    /// Whether it is not known yet what is usual, or limits are still on their way there.
+    pub(super) fn is_learning(&self) -> bool {
+        !self.is_known || self.limits.iter().zip(&self.target).any(|(limit, target)| limit < target)
+    }
+
+    /// Whether it is a question to the operator, and not told, that a client came to so many times its limit.
+    pub(super) fn is_question(&self, pair: u64, times: f32) -> bool {
+        if !self.is_learning() {
+            return false;
+        }
+        let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
+        match self.told.iter().find(|told| told.pair == pair) {
+            Some(told) => times <= 2.0 * told.times.max(1.0),
+            None => self.told.len() >= TOLD && times <= 2.0 * most,
+        }
+    }
+
+    /// Whether clients walk on the route, as through a list that they are shown, so that walking says nothing about one.
+    pub(super) fn is_walked(&self) -> bool {
+        let [all, old] = self.walks;
+        if self.is_known { old >= MANY.max(MANY_SHARE * self.clients()) } else { all > TOLD as f32 }
+    }
+
+    /// Whether so many objects, walked through, leave no doubt on a route that is not known yet.
+    pub(super) fn is_far_walk(&self, distinct: u64, limit: u32) -> bool {
+        !self.is_walked() && distinct as f32 >= FAR / 2.0 * limit as f32
+    }
+
+    /// Whether a client that touched so many objects goes far beyond all others.
+    pub(super) fn is_far_beyond(&self, window: usize, distinct: u64) -> bool {
+        let Some(counts) = self.all.get(window) else { return false };
+        counts[0] >= OTHERS && distinct as f32 >= FAR * quantile(counts, 0.9) as f32
+    }
+
+    /// What is usual within a window, if there are clients by which to tell.
+    pub(super) fn usual(&self, window: usize) -> Option<Usual> {
+        let (old, all) = (self.old.get(window)?, self.all.get(window)?);
+        let counts = if old[0] >= OTHERS { old } else { all };
+        (counts[0] >= OTHERS).then(|| Usual { p50: quantile(counts, 0.5), p99: quantile(counts, 0.99) })
+    }
+
+    /// So many days have gone by.
+    fn pass(&mut self, days: u32) {
+        let left = LEFT.powi(days.min(60) as i32);
+        let counts = self.all.iter_mut().chain(&mut self.old).flatten();
+        counts.chain(&mut self.walks).for_each(|count| *count *= left);
+        self.before = self.limits;
+    }
+
+    /// Sets the limits by what has been learned, where everybody's are `usual`.
+    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool) {
+        self.is_known = is_old && self.clients() >= KNOWN_CLIENTS;
+        (self.limits, self.target) = if self.is_known { (self.limits, *usual) } else { (*usual, *usual) };
+        if !self.is_known {
+            return;
+        }
+        let longest = &self.old[windows - 1];
+        let is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
+        for window in 0..windows.min(MAX_LIMITS) {
+            let (counts, usual) = (&self.old[window], usual[window]);
+            if usual == NONE {
+                self.limits[window] = NONE;
+                self.target[window] = NONE;
+                continue;
+            }
+            let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);
+            let most = come_to(counts, 0.5).map_or(0, |level| threshold(level + 1) - 1);
+            let target = if MARGIN * many > usual {
+                (MARGIN * many).min(usual.saturating_mul(HIGHEST))
+            } else if is_own {
+                (MARGIN * most).clamp((LOWEST + usual / LOWEST_PART).min(usual), usual)
+            } else {
+                usual
+            };
+            let before = self.before[window].min(usual.saturating_mul(HIGHEST));
+            self.target[window] = target;
+            self.limits[window] = target.min((before + before / 2).max(usual.min(target)));
+        }
+    }
+}
+
+/// The number of the day.
+fn day(now: Timestamp) -> u32 {
+    (now.0 / DAY) as u32
+}
+
+/// The level, and one, of so many objects; 0 of none.
+pub(super) fn level(objects: u64) -> u8 {
+    let level = match objects {
+        0 => return 0,
+        1 => 0,
+        more => {
+            let bits = more.ilog2();
+            2 * bits - 1 + u32::from(more >= 3 << (bits - 1))
+        }
+    };
+    level.min(LEVELS as u32 - 1) as u8 + 1
+}
+
+/// The fewest objects of a level.
+fn threshold(level: usize) -> u32 {
+    match level {
+        0 => 1,
+        odd if odd % 2 == 1 => 1 << odd.div_ceil(2),
+        even => 3 << (even / 2 - 1),
+    }
+}
+
+/// The highest level that at least so many clients came to.
+fn come_to(counts: &[f32; LEVELS], clients: f32) -> Option<usize> {
+    counts.iter().rposition(|&count| count >= clients && count > 0.0)
+}
+
+/// What a share of clients does not go beyond.
+fn quantile(counts: &[f32; LEVELS], share: f32) -> u32 {
+    let beyond = (1.0 - share) * counts[0];
+    let level = counts.iter().rposition(|&count| count > beyond).unwrap_or(0);
+    threshold(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_thresholds_agree() {
+        let mut before = 0;
+        for level in 0..LEVELS {
+            assert!(threshold(level) > before);
+            before = threshold(level);
+            assert_eq!(usize::from(super::level(before.into())), level + 1);
+            assert_eq!(usize::from(super::level(u64::from(before) - 1)), level);
+        }
+        assert_eq!(usize::from(level(u64::MAX)), LEVELS);
+    }
+}

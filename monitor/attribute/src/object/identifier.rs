@@ -95,6 +95,9 @@ const STATIC: [&str; 72] = [
 /// Schemes whose names are identifiers, whatever they look like.
 const SCHEMES: [&str; 4] = ["arn", "did", "ocid1", "urn"];
 
+/// Signs that are set before identifiers: `@17`, `~17`, `$17`.
+const SIGNS: &[u8] = b"@~$!*^";
+
 /// Parts of an identifier in front of it: `arn:aws:iam:…`.
 const MOST_PREFIXES: usize = 8;
 
@@ -154,6 +157,12 @@ impl Place {
 
 /// Where the identifier stands in `segment` of a canonical path, if there is one.
 pub fn find(segment: &str) -> Option<Place> {
+    // One verb: of thousands of colons nobody makes us look at each.
+    find_bare(segment).or_else(|| find_bare(without_verb(segment)?))
+}
+
+/// The same, but for what has a verb behind it.
+fn find_bare(segment: &str) -> Option<Place> {
     let bytes = segment.as_bytes();
     if is_number(bytes) {
         return Some(Place::whole(segment.len()));
@@ -175,16 +184,17 @@ pub fn find(segment: &str) -> Option<Place> {
     if !has_digit {
         return None;
     }
-    if let Some(stem) = without_verb(segment) {
-        return find(stem);
+    if SIGNS.contains(&bytes[0]) && is_identifier(&plain[1..]) {
+        return Some(Place::of(1..segment.len()));
     }
     without_extension(segment).or_else(|| slug(segment).filter(|_| static_extension(segment).is_none()))
 }
 
-/// Blanks are encoded in canonical paths.
+/// Blanks are encoded in canonical paths, and so are number signs, which part what stands before an identifier from it
+/// (`USER#17`).
 fn without_blanks(segment: &str) -> Cow<'_, str> {
     match memchr::memchr(b'%', segment.as_bytes()) {
-        Some(_) => Cow::Owned(segment.replace("%20", " ")),
+        Some(_) => Cow::Owned(segment.replace("%20", " ").replace("%23", ":")),
         None => Cow::Borrowed(segment),
     }
 }
@@ -376,7 +386,7 @@ fn uuid(text: &str) -> Option<[u8; 32]> {
 
 /// Whether `text` has the form of an identifier.
 pub fn is_identifier(text: &str) -> bool {
-    is_known(text) || is_prefixed(text, MOST_PREFIXES)
+    is_known(text) || (is_prefixed(text, MOST_PREFIXES) && moment::find(text.as_bytes()).is_none())
 }
 
 fn is_known(text: &str) -> bool {
@@ -416,7 +426,7 @@ fn is_prefixed(text: &str, most: usize) -> bool {
         && (prefix.is_empty() || prefix.as_bytes()[0].is_ascii_alphabetic());
     let is_scheme = || SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(prefix));
     most > 0
-        && is_prefix
+        && (is_prefix || is_known(prefix))
         && !rest.is_empty()
         && (is_scheme() || is_known(rest) || is_digest(rest) || is_prefixed(rest, most - 1))
 }

@@ -34,6 +34,9 @@ pub fn find(text: &[u8]) -> Option<Value> {
             }
             (is_size(text) || is_version(text) || is_coordinates(text)).then_some(Value::Ambiguous)
         }
+        b'g' | b'G' if text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"geo:")) => {
+            is_coordinates(&text[4..]).then_some(Value::Ambiguous)
+        }
         b'@' | b'-' | b'+' => is_coordinates(text).then_some(Value::Ambiguous),
         b'v' | b'V' => is_version(&text[1..]).then_some(Value::Plain),
         _ => None,
@@ -313,6 +316,7 @@ mod tests {
             "-33.86,151.21",
             "@48.85,2.35,12z",
             "+48.85,-2.35",
+            "geo:48.85,-2.35",
         ] {
             assert!(find(text.as_bytes()).is_some(), "{text}");
         }

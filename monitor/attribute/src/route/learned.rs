@@ -32,7 +32,7 @@ use super::{
     path::CanonicalPath,
     routes::{Origin, Proof, Route, RouteId, Routes, Touch},
     shape::{self, Kind, Shape},
-    takers::{FEW_CALLERS, Prior, Taken, Taker, Takers, Verdict},
+    takers::{self, FEW_CALLERS, Prior, Taken, Taker, Takers, Verdict},
     template::LONGEST,
 };
 use crate::client::Clients;
@@ -82,7 +82,7 @@ pub(super) struct Learned {
     overflowed: u64,
     takers: Takers,
     /// Places of values, still to be seen to.
-    crowded: VecDeque<(u32, Place)>,
+    crowded: VecDeque<(u32, Place, Kept)>,
     /// Calls of routes that had to move, until all have moved.
     moved: Vec<Moved>,
     recalled: Vec<Recalled>,
@@ -107,6 +107,18 @@ struct Node {
 enum Place {
     Last = 0,
     Amid = 1,
+}
+
+/// Which words stay words in a place of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// None: there are more than any API has.
+    None,
+    /// Those that a good share of its clients use.
+    Share,
+    /// And those that many use, however many others there are: what is asked for below `/users` may well be somebody whom
+    /// everybody knows, and not below other names.
+    Many,
 }
 
 /// A route ends here.
@@ -398,7 +410,7 @@ impl Learned {
             if node.children.iter().any(|(key, other)| *other == child && is_word(key)) {
                 node.words[place as usize] += 1;
                 if node.words[place as usize] == NAMES + 1 {
-                    self.crowded.push_back((parent, place));
+                    self.crowded.push_back((parent, place, Kept::None));
                 }
             }
         }
@@ -434,6 +446,9 @@ impl Learned {
         size: u64,
         routes: &mut Routes,
     ) -> Found {
+        if call.shape.template.len() > MAX_TEMPLATE {
+            return found;
+        }
         let mut keys: Vec<String> = Vec::with_capacity(call.path.len());
         for (&kind, segment) in call.shape.kinds.iter().zip(call.path.segments()).take(LONGEST) {
             let mut key = String::new();
@@ -472,11 +487,17 @@ impl Learned {
                 };
                 let prior = Prior::of(name.map(|at| keys[at].as_str()));
                 // Each may have been asked for by another client, that it belongs to.
-                let are_many = prior == Prior::Values && of.words[place as usize] >= OWN_NAMES;
+                let words = of.words[place as usize];
+                let are_titles = || {
+                    let titles = of.children.iter().filter(|(key, _)| is_word(key) && takers::is_title(key));
+                    titles.count() * 2 > words
+                };
+                let are_many = prior == Prior::Values && words >= OWN_NAMES && !are_titles();
                 if self.takers.take(clients, prior, taken, has_tokens, is_shared) == Verdict::Values
                     || are_many
                 {
-                    self.crowded.push_back((node, place));
+                    let kept = if prior == Prior::Values { Kept::Share } else { Kept::Many };
+                    self.crowded.push_back((node, place, kept));
                     turned = true;
                 }
             }
@@ -502,17 +523,17 @@ impl Learned {
         if let Some((words, node, place, _)) = most
             && words >= NAMES_IN_NEED
         {
-            self.crowded.push_back((node as u32, place));
+            self.crowded.push_back((node as u32, place, Kept::None));
         }
     }
 
     /// Makes one of the routes that differ in nothing but a value.
     fn unify(&mut self, routes: &mut Routes) {
-        while let Some((node, place)) = self.crowded.pop_front() {
+        while let Some((node, place, kept)) = self.crowded.pop_front() {
             if std::mem::replace(&mut self.nodes[node as usize].names[place as usize], true) {
                 continue;
             }
-            let kept = self.shared(node, place, routes);
+            let kept = self.shared(node, place, kept, routes);
             let of = &self.nodes[node as usize];
             // Where random tokens stand, what looks like a word is one of them.
             let placeholder = match self.has_more_tokens(of, place) {
@@ -546,7 +567,10 @@ impl Learned {
     }
 
     /// Words in a place that several clients use, and that are no values therefore, whatever others there are.
-    fn shared(&self, node: u32, place: Place, routes: &Routes) -> Vec<u32> {
+    fn shared(&self, node: u32, place: Place, kept: Kept, routes: &Routes) -> Vec<u32> {
+        if kept == Kept::None {
+            return Vec::new();
+        }
         let mut all = Callers::default();
         let mut words = Vec::new();
         for (key, child) in &self.nodes[node as usize].children {
@@ -559,9 +583,9 @@ impl Learned {
             }
         }
         let all = all.count();
-        words.retain(|&(_, count)| count >= SEVERAL && (count * SHARED_BY >= all || count >= MANY));
-        let is_word_of_api = words.len() <= NAMES;
-        words.into_iter().filter(|_| is_word_of_api).map(|(child, _)| child).collect()
+        let are_many = |count: u64| kept == Kept::Many && count >= MANY;
+        words.retain(|&(_, count)| count >= SEVERAL && (count * SHARED_BY >= all || are_many(count)));
+        words.into_iter().map(|(child, _)| child).collect()
     }
 
     /// Whether more identifiers have been asked for in a place than there are words in it.
@@ -593,7 +617,7 @@ impl Learned {
         for (_, child) in children {
             self.clear(child, ends);
         }
-        self.crowded.retain(|(crowded, _)| *crowded != node);
+        self.crowded.retain(|(crowded, ..)| *crowded != node);
         self.free.push(node);
     }
 
@@ -605,7 +629,7 @@ impl Learned {
             let kept = !is_value(key) || !children.is_empty() || !ends.is_empty();
             if !kept {
                 self.nodes[*child as usize] = Node::default();
-                self.crowded.retain(|(crowded, _)| crowded != child);
+                self.crowded.retain(|(crowded, ..)| crowded != child);
                 self.free.push(*child);
             }
             kept

@@ -429,7 +429,7 @@ impl Router {
         };
         let mut found = self.learned.find(&call, clients.is_some(), &mut self.routes);
         if let Some(clients) = clients
-            && self.routes.calls(found.route) < WATCHED
+            && (found.route == RouteId::OTHER || self.routes.calls(found.route) < WATCHED)
             && !matches!(self.shape.kinds.last(), None | Some(Kind::Static(_)))
         {
             found = self.learned.watch(&call, found, clients, exchange.response_bytes, &mut self.routes);

@@ -296,7 +296,7 @@ impl Takers {
             length: u16::try_from(taken.word.len()).unwrap_or(u16::MAX),
             answered: taken.answered,
             is_signed: taken.word.starts_with(['@', '~']),
-            is_title: taken.word.bytes().filter(|byte| b"-_".contains(byte)).count() >= 3,
+            is_title: is_title(taken.word),
         }
     }
 
@@ -341,6 +341,11 @@ fn identities(clients: &Clients) -> &[ClientKey] {
         [] => &clients.keys()[..1],
         credentials => &credentials[..credentials.len().min(2)],
     }
+}
+
+/// Whether a word is many words: a document rather than somebody.
+pub(super) fn is_title(word: &str) -> bool {
+    word.bytes().filter(|byte| b"-_".contains(byte)).count() >= 3
 }
 
 /// The form of a word: `a.9` of `anna.1017`.
@@ -401,7 +406,7 @@ impl Taker {
         let titles = mine.iter().filter(|word| word.is_title).count();
         let is = match prior {
             Prior::Words => are_random(&mine) || mine.iter().all(|word| word.is_signed),
-            Prior::Unknown if titles * 2 > mine.len() => false,
+            Prior::Unknown | Prior::Values if titles * 2 > mine.len() => false,
             Prior::Unknown => {
                 is_most(&mine, |word| word.rest)
                     && (are_of_one_form(&mine)
@@ -430,7 +435,7 @@ fn is_most(words: &[Word], of: impl Fn(&Word) -> u64) -> bool {
 
 /// Words that differ are of many lengths.
 fn are_of_one_length(words: &[Word]) -> bool {
-    words.iter().all(|word| word.length >= 5) && is_most(words, |word| u64::from(word.length))
+    words.iter().all(|word| word.length >= 3) && is_most(words, |word| u64::from(word.length))
 }
 
 /// Of one length, or alike in more than being words.

@@ -271,8 +271,14 @@ fn a_template_that_is_too_long_is_other_and_its_object_counts() {
 #[test]
 fn the_longest_head_is_no_trouble() {
     let mut router = router(16);
-    for part in ["/a", "/1", "%", "%2F", "/..", ";", "?id=1", "&id=1", "a@b.c/"] {
-        ask(&mut router, "GET", part.repeat(16_000 / part.len()).as_bytes(), 200);
+    for part in [
+        "/a", "/1", "%", "%2F", "/..", ";", "?id=1", "&id=1", "a@b.c/", "1:ab:", "a:", "a=1,", "x-1-", "1.",
+        "(1)",
+    ] {
+        for before in ["", "/1", "/C(", "/arn:"] {
+            let target = format!("{before}{}17)", part.repeat(16_000 / part.len()));
+            ask(&mut router, "GET", target.as_bytes(), 200);
+        }
     }
 }
 

@@ -191,7 +191,7 @@ impl Tables {
         &mut self,
         number: u32,
         client: u64,
-        now: Timestamp,
+        call: &Call<'_>,
         context: Context<'_>,
     ) -> Option<Reach> {
         let (pair, windows) = self.pairs.with_windows(number);
@@ -207,13 +207,15 @@ impl Tables {
             pair.today = Today { day, is_old, ..Today::default() };
         }
         let before = pair.today.reached;
-        let held = held(windows, pair.missed, now, context.policy.windows());
+        let held = held(windows, pair.missed, call.now, context.policy.windows());
         for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
             *reached = norms::level(held.surely).max(*reached);
         }
         let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
         pair.today.walks |= walks;
-        let reach = Reach { before, after: pair.today.reached, is_old: pair.today.is_old, is_first, walks };
+        let is_page = call.objects.get(0).is_some_and(|object| object.contains('='));
+        let is_old = pair.today.is_old;
+        let reach = Reach { before, after: pair.today.reached, is_old, is_first, is_page, walks };
         (walks || reach.after != before).then_some(reach)
     }
 

@@ -67,6 +67,9 @@ const TOLD: usize = 3;
 /// Who passes as many times the limit is told all the same, if that is twice what was told.
 const FAR: f32 = 10.0;
 
+/// A walk leaves no doubt beyond as many times the limit.
+const FAR_WALK: u64 = 4;
+
 /// Others by which it is told that somebody goes far beyond them.
 const OTHERS: f32 = 8.0;
 
@@ -401,7 +404,7 @@ impl Norm {
 
     /// Whether so many objects, walked through, leave no doubt on a route that is not known yet.
     pub(super) fn is_far_walk(&self, distinct: u64, limit: u32) -> bool {
-        !self.is_walked() && distinct as f32 >= FAR / 2.0 * limit as f32
+        !self.is_walked() && distinct > FAR_WALK * u64::from(limit)
     }
 
     /// Whether a client that touched so many objects goes far beyond all others.

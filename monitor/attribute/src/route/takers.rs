@@ -296,7 +296,7 @@ impl Takers {
             length: u16::try_from(taken.word.len()).unwrap_or(u16::MAX),
             answered: taken.answered,
             is_signed: taken.word.starts_with(['@', '~']),
-            is_title: is_title(taken.word),
+            is_title: is_title(taken.word) && identifier::randomness(taken.text) <= 0,
         }
     }
 

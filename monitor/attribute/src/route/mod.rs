@@ -429,7 +429,9 @@ impl Router {
             && !matches!(self.shape.kinds.last(), None | Some(Kind::Static(_)))
             && self.routes.watch(found.route)
         {
-            found = self.learned.watch(&call, found, clients, exchange.response_bytes, &mut self.routes);
+            // Of an answer that goes on nobody knows how long it is.
+            let size = exchange.response_length.unwrap_or_default();
+            found = self.learned.watch(&call, found, clients, size, &mut self.routes);
         }
         let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
         for (at, kind) in self.shape.kinds.iter().enumerate() {

@@ -240,6 +240,21 @@ mod tests {
     }
 
     #[test]
+    fn details_name_the_command_that_allows_it_and_who_has() {
+        let mut alert = alert("a1", AlertState::Update, 0);
+        alert.allow = alert.command();
+        let command =
+            ("if it is in order", "rollcall allow a1 --up-to 50/10s --why 'this is fine'".to_owned());
+        assert!(details(&alert).contains(&command), "{:?}", details(&alert));
+        (alert.state, alert.allow) = (AlertState::Resolved, None);
+        alert.allowed =
+            Some(Allowed { id: "a7".to_owned(), by: "ada".to_owned(), why: "the job".to_owned() });
+        assert!(details(&alert).contains(&("allowed", "a7, by ada: the job".to_owned())));
+        assert!(headline(&alert).starts_with("allowed: "), "{}", headline(&alert));
+        assert_eq!(alert.command(), None, "it is already");
+    }
+
+    #[test]
     fn an_alert_about_many_routes_says_so() {
         let mut alert = alert("a1", AlertState::Update, 0);
         alert.route = "GET /c".into();

@@ -204,6 +204,7 @@ impl Open {
             sample_objects: Vec::new(),
             signals: Vec::new(),
             is_far: false,
+            part: 0,
             loss: 0.0,
         }
     }

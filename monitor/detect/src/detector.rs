@@ -16,7 +16,7 @@ use rollcall_model::{
 };
 
 use super::{
-    Allowance, Budget, Figures, Finding, Phase, Policy, Rule,
+    Allowance, Budget, Figures, Finding, Policy, Rule,
     answers::{Answers, RouteHashes},
     blind::{Blind, Unseen},
     client::{self, Busy, Call, Context, Tally, Touched},
@@ -501,11 +501,16 @@ impl Detector {
         if self.policy.has_defaults() {
             for busy in &mut all {
                 let norms = self.state.norms.find(self.key.hash(busy.route.as_bytes()));
-                let is_everyones = self.policy.profile(&busy.client, &busy.route).is_everyones();
+                let profile = self.policy.profile(&busy.client, &busy.route);
+                let is_everyones = self.policy.is_everyones(profile);
                 if let Some([address, credential]) = norms.filter(|_| is_everyones) {
+                    let room = self.policy.room(profile);
                     let is_credential = matches!(busy.client, ClientKey::Credential(_));
                     let limits = if is_credential { credential } else { address }.limits();
-                    busy.limits.iter_mut().zip(limits).for_each(|(limit, &learned)| *limit = shown(learned));
+                    busy.limits
+                        .iter_mut()
+                        .zip(limits)
+                        .for_each(|(limit, &learned)| *limit = shown(learned.max(room)));
                 }
             }
         }
@@ -605,12 +610,6 @@ impl Detector {
                     *time = self.state.clock.source(*time);
                 }
             }
-            if finding.client.is_some() && !finding.phase.is_end() {
-                let active = self.state.crowd.active(self.key.hash(finding.route.as_bytes()));
-                finding.signals.extend(active);
-                finding.signals.sort();
-                finding.signals.dedup();
-            }
         }
     }
 }
@@ -633,8 +632,7 @@ fn shown(limit: u32) -> Option<u32> {
 
 /// Whether it is about how many objects a client touched, and goes on.
 fn is_count(finding: &Finding) -> bool {
-    let is_count = matches!(finding.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
-    is_count && finding.phase != Phase::Ends
+    finding.rule.is_about_objects() && !finding.phase.is_end()
 }
 
 /// Whether a server has answered with what it was asked for. A call without an answer yet proves nothing.

@@ -118,6 +118,8 @@ pub struct Finding {
     pub client: Option<ClientKey>,
     /// The route, or [`ANY_ROUTE`].
     pub route: Arc<str>,
+    /// Which part of the route it is about, of rules that find several on one; else 0.
+    pub part: u32,
     /// The shortest window that passed the threshold.
     pub window: Duration,
     pub figures: Figures,

@@ -38,6 +38,8 @@ pub(super) struct Named {
     pub(super) weight: u32,
     /// Nobody has touched it in a long time.
     pub(super) is_first: bool,
+    /// It is a part of what is being walked through on the route.
+    pub(super) is_walked: bool,
 }
 
 /// Chooses, in buffers that are used again.
@@ -82,7 +84,14 @@ impl Choice {
 
 fn named(key: HashKey, at: usize, object: &str, weight: u32) -> Named {
     let number = number(object);
-    Named { at: at as u32, hash: key.hash(object.as_bytes()), number, weight, is_first: false }
+    Named {
+        at: at as u32,
+        hash: key.hash(object.as_bytes()),
+        number,
+        weight,
+        is_first: false,
+        is_walked: false,
+    }
 }
 
 /// The number in an object like `1042`, `cust-1042` or `7/1042`: the digits at its end, if letters at most and

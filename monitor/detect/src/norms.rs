@@ -59,6 +59,8 @@ const OWN_NEARLY_ALL: u32 = 6;
 /// No limit is lowered below so many objects, and a fortieth of the usual limit.
 const LOWEST: u32 = 8;
 const LOWEST_PART: u32 = 40;
+/// Nor, of pages of a list, each of which has many, below so many.
+const LOWEST_PAGES: u32 = 4;
 
 /// Clients that are told before it is a question to the operator.
 const TOLD: usize = 3;
@@ -68,8 +70,9 @@ const FAR: f32 = 10.0;
 /// Others by which it is told that somebody goes far beyond them.
 const OTHERS: f32 = 8.0;
 
-/// What is left of yesterday.
+/// What is left of yesterday; and so much is left of one client after eight days, whom limits still go by.
 const LEFT: f32 = 0.75;
+const ONE: f32 = 0.1;
 
 /// Limits are looked at so often.
 const EACH: Duration = Duration::from_secs(600);
@@ -123,7 +126,13 @@ pub(super) struct Norm {
     before: Row,
     /// What limits are on their way to.
     target: Row,
+    /// Twice what the most of the clients of earlier days came to.
+    most: Row,
+    /// Clients, and those that came for pages of a list.
+    pages: [f32; 2],
     is_known: bool,
+    /// Most clients touch one or two objects, their own.
+    is_own: bool,
     /// Clients that walked, one number after the other: all, and those of earlier days.
     walks: [f32; 2],
     told: Vec<Told>,
@@ -169,7 +178,7 @@ impl Norms {
                     |counts: &Vec<[f32; LEVELS]>| counts.iter().flatten().all(|count| *count >= 0.0);
                 let are_counted = are_counts(&norm.all)
                     && are_counts(&norm.old)
-                    && norm.walks.iter().all(|count| *count >= 0.0);
+                    && norm.walks.iter().chain(&norm.pages).all(|count| *count >= 0.0);
                 check(are_counted, "a norm counts less than nothing")?;
                 if self.usual != *usual {
                     (norm.limits, norm.before, norm.target) = (*usual, *usual, *usual);
@@ -234,7 +243,11 @@ impl Norms {
             let today = self.clients.on(client, self.clients.day);
             self.clients.memory.touch(today, now);
         }
-        let Norm { all, old, walks, .. } = &mut self.routes[route].lenses[lens as usize];
+        let Norm { all, old, walks, pages, .. } = &mut self.routes[route].lenses[lens as usize];
+        if reach.is_first {
+            pages[0] += 1.0;
+            pages[1] += f32::from(u8::from(reach.is_page));
+        }
         if reach.walks {
             walks[0] += 1.0;
             walks[1] += f32::from(u8::from(reach.is_old));
@@ -323,7 +336,10 @@ impl Norm {
             limits: *usual,
             before: *usual,
             target: *usual,
+            most: [NONE; MAX_LIMITS],
+            pages: [0.0; 2],
             is_known: false,
+            is_own: false,
             walks: [0.0; 2],
             told: Vec::new(),
         }
@@ -332,6 +348,17 @@ impl Norm {
     /// The limits in force for everybody.
     pub(super) fn limits(&self) -> &Row {
         &self.limits
+    }
+
+    /// What all clients behind one address may touch, however many they are: twice what those behind any did; `None` as long as
+    /// that is not known.
+    pub(super) fn most(&self, window: usize) -> Option<u32> {
+        self.is_known.then(|| self.most[window])
+    }
+
+    /// Whether its objects are pages of a list.
+    fn is_paged(&self) -> bool {
+        self.pages[1] * 2.0 > self.pages[0]
     }
 
     /// Clients of earlier days, about.
@@ -344,16 +371,26 @@ impl Norm {
         !self.is_known || self.limits.iter().zip(&self.target).any(|(limit, target)| limit < target)
     }
 
-    /// Whether it is a question to the operator, and not told, that a client came to so many times its limit.
-    pub(super) fn is_question(&self, pair: u64, times: f32) -> bool {
+    /// Whether it is not told that a client came to so many times its limit: others do so too, or it was told before that this
+    /// one does.
+    pub(super) fn is_usual(&self, pair: u64, times: f32) -> bool {
+        let mine = self.told.iter().find(|told| told.pair == pair);
         if !self.is_learning() {
-            return false;
+            // Where nobody reads only their own, who was told then and does the same now is no news.
+            return !self.is_own && times < FAR && mine.is_some_and(|told| times <= 2.0 * told.times);
         }
-        let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
-        match self.told.iter().find(|told| told.pair == pair) {
+        match mine {
             Some(told) => times <= 2.0 * told.times.max(1.0),
-            None => self.told.len() >= TOLD && times <= 2.0 * most,
+            None => {
+                let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
+                self.told.len() >= TOLD && times <= 2.0 * most
+            }
         }
+    }
+
+    /// Whether that is a question to the operator: others than those that were told do so.
+    pub(super) fn is_question(&self, pair: u64) -> bool {
+        self.is_learning() && self.told.iter().all(|told| told.pair != pair)
     }
 
     /// Whether clients walk on the route, as through a list that they are shown, so that walking says nothing about one.
@@ -384,7 +421,7 @@ impl Norm {
     fn pass(&mut self, days: u32) {
         let left = LEFT.powi(days.min(60) as i32);
         let counts = self.all.iter_mut().chain(&mut self.old).flatten();
-        counts.chain(&mut self.walks).for_each(|count| *count *= left);
+        counts.chain(&mut self.walks).chain(&mut self.pages).for_each(|count| *count *= left);
         self.before = self.limits;
     }
 
@@ -395,8 +432,9 @@ impl Norm {
         if !self.is_known {
             return;
         }
-        let longest = &self.old[windows - 1];
-        let is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
+        // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
+        let longest = &self.all[windows - 1];
+        self.is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
         for window in 0..windows.min(MAX_LIMITS) {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
@@ -405,11 +443,13 @@ impl Norm {
                 continue;
             }
             let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);
-            let most = come_to(counts, 0.5).map_or(0, |level| threshold(level + 1) - 1);
+            let most = come_to(counts, ONE).map_or(0, |level| threshold(level + 1) - 1);
+            self.most[window] = MARGIN * most;
             let target = if MARGIN * many > usual {
                 (MARGIN * many).min(usual.saturating_mul(HIGHEST))
-            } else if is_own {
-                (MARGIN * most).clamp((LOWEST + usual / LOWEST_PART).min(usual), usual)
+            } else if self.is_own {
+                let lowest = if self.is_paged() { LOWEST_PAGES } else { LOWEST + usual / LOWEST_PART };
+                (MARGIN * most).clamp(lowest.min(usual), usual)
             } else {
                 usual
             };

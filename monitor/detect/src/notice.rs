@@ -210,6 +210,7 @@ impl Noted {
             sample_objects: self.sample.iter().cloned().collect(),
             signals: Vec::new(),
             is_far: false,
+            part: 0,
             loss: 0.0,
         }
     }

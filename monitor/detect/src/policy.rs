@@ -30,13 +30,6 @@ pub(super) type Row = [u32; MAX_LIMITS];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Profile(u16);
 
-impl Profile {
-    /// Whether they are those for everyone.
-    pub(super) fn is_everyones(self) -> bool {
-        self.0 == 0
-    }
-}
-
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -46,8 +39,6 @@ pub struct Policy {
     budgets: Budgets,
     /// The minute since the epoch that the rows are made for.
     minute: u64,
-    /// The limits for everyone are the default ones, at all hours.
-    is_default: bool,
     /// What it was made of.
     rules: Vec<LimitRule>,
     partners: Vec<Partner>,
@@ -57,6 +48,8 @@ pub struct Policy {
     revision: u16,
     /// Somebody looks up whose addresses are that come near a limit.
     asks_whose: bool,
+    /// The limits for everyone are the default ones, at all hours.
+    is_default: bool,
 }
 
 /// Limits that apply together.
@@ -67,6 +60,8 @@ struct Rules {
     timed: Vec<(usize, LimitRule)>,
     now: Row,
     is_budget: bool,
+    /// The limits for everyone, be it with more room.
+    is_everyones: bool,
     /// No limit is below this.
     least: u32,
     /// What they come from, if that was allowed meanwhile.
@@ -90,17 +85,17 @@ impl Policy {
         }
         let mut policy = Policy {
             windows,
-            rows: vec![Rules::new(false)],
+            rows: vec![Rules { is_everyones: true, ..Rules::new(false) }],
             routes: BTreeMap::new(),
             budgets: Budgets::default(),
             minute: u64::MAX,
-            is_default: !rules.iter().any(|rule| rule.route.is_none()),
             rules: rules.to_vec(),
             partners: partners.to_vec(),
             allowances: Vec::new(),
             next_end: Timestamp(u64::MAX),
             revision: 0,
             asks_whose: false,
+            is_default: !rules.iter().any(|rule| rule.route.is_none()),
         };
         for &limit in everyone.as_slice() {
             let window = policy.window(limit.window);
@@ -246,7 +241,7 @@ impl Policy {
         let names: BTreeSet<String> = own.keys().map(|&name| name.to_owned()).chain(pairs).collect();
         for name in names {
             let everyone = &self.rows[0];
-            let mut rules = Rules { timed: Vec::new(), ..everyone.clone() };
+            let mut rules = Rules { timed: Vec::new(), is_everyones: false, ..everyone.clone() };
             let (service, route) = full_name::split(&name);
             let layers = if service.is_empty() { vec![&*name] } else { vec![&*name, route, service] };
             for layer in layers.iter().filter_map(|layer| own.get(layer)) {
@@ -277,6 +272,16 @@ impl Policy {
     /// The limits for everyone.
     pub(super) fn everyones(&self) -> &Row {
         &self.rows[0].now
+    }
+
+    /// Whether they are those for everyone, where what is usual on a route takes their place; be it with more room there.
+    pub(super) fn is_everyones(&self, profile: Profile) -> bool {
+        self.rows.get(usize::from(profile.0)).is_some_and(|rules| rules.is_everyones)
+    }
+
+    /// No limit of `profile` is below this, whatever is usual.
+    pub(super) fn room(&self, profile: Profile) -> u32 {
+        self.rows.get(usize::from(profile.0)).map_or(0, |rules| rules.least)
     }
 
     /// What the limits of `profile` are now, for each window.
@@ -399,7 +404,15 @@ impl Policy {
 impl Rules {
     fn new(is_budget: bool) -> Rules {
         let none = [NONE; MAX_LIMITS];
-        Rules { always: none, timed: Vec::new(), now: none, is_budget, least: 0, allowance: None }
+        Rules {
+            always: none,
+            timed: Vec::new(),
+            now: none,
+            is_budget,
+            is_everyones: false,
+            least: 0,
+            allowance: None,
+        }
     }
 
     fn add(&mut self, window: usize, rule: &LimitRule) -> Result<(), LimitError> {

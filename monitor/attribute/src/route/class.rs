@@ -76,9 +76,8 @@ pub(super) struct Answers {
     nothing: u32,
 }
 
-/// An answer to a POST, or to what is read at all, that is shorter than this tells little.
-const LEAST_POST: u64 = 64;
-const LEAST: u64 = 17;
+/// An answer to a POST that is shorter than this tells little.
+const LEAST_POST: u64 = 17;
 
 /// And one to a batch that is shorter than this for each object.
 const LEAST_EACH: u64 = 12;
@@ -210,9 +209,7 @@ impl Answers {
             }
             b"HEAD" => Read::Little,
             b"POST" if is_short() || shorter(LEAST_POST.max(LEAST_EACH * objects as u64)) => Read::Little,
-            _ if is_touch && (matches!(exchange.status, Some(204 | 205 | 304)) || shorter(LEAST)) => {
-                Read::Little
-            }
+            _ if matches!(exchange.status, Some(204 | 205 | 304)) => Read::Little,
             _ => Read::Data,
         }
     }

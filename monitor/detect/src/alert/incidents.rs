@@ -85,7 +85,7 @@ pub struct Joined {
 }
 
 /// What tells findings apart.
-type Member = (Rule, Option<ClientKey>, Arc<str>);
+type Member = (Rule, Option<ClientKey>, Arc<str>, u32);
 
 /// Where a client leads to on a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub struct StoredAlerts<'a> {
 struct Incidents<'a> {
     id: u64,
     incident: Cow<'a, Incident>,
-    members: Vec<(Rule, Option<ClientKey>, Name)>,
+    members: Vec<(Rule, Option<ClientKey>, Name, u32)>,
     leads: Vec<(Name, Option<ClientKey>, bool)>,
     /// The clients whose findings on further routes belong to it.
     by_client: Vec<ClientKey>,
@@ -170,7 +170,7 @@ impl Alerts {
     /// The line that a finding leads to; `None` if it tells nothing new, or there is no room for it. `callers` are the keys
     /// of the call that led to it, if it was one.
     pub fn alert(&mut self, finding: Finding, callers: &[ClientKey]) -> Option<Alert> {
-        let member = (finding.rule, finding.client, Arc::clone(&finding.route));
+        let member = (finding.rule, finding.client, Arc::clone(&finding.route), finding.part);
         let known = self.members.get(&member).copied();
         if finding.phase.is_end() {
             return self.end(&member, known?, finding);
@@ -239,7 +239,14 @@ impl Alerts {
         let lead = |client| self.clients.get(&(Arc::clone(&finding.route), client));
         let about = || finding.client.and_then(|client| lead(Some(client)));
         let by = || callers.iter().filter_map(|&key| lead(Some(key))).find(|lead| lead.is_member);
-        let here = about().or_else(by).or_else(|| lead(None)).map(|lead| lead.incident);
+        // What everybody's calls have opened takes in those clients whose own calls are a part of it.
+        let agrees = |lead: &&Lead| {
+            let incident = self.incidents.get(&lead.incident);
+            finding.client.is_none()
+                || incident.is_some_and(|open| finding.signals.iter().any(|rule| open.rules.contains(rule)))
+        };
+        let all = || lead(None).filter(agrees);
+        let here = about().or_else(by).or_else(all).map(|lead| lead.incident);
         here.or_else(|| self.by_client.get(&across_routes(finding.client?)).copied())
     }
 
@@ -264,7 +271,7 @@ impl Alerts {
 
     /// Makes the finding a member, and remembers who leads to it.
     fn join(&mut self, id: u64, member: Member, callers: &[ClientKey], opens: bool) -> Joins {
-        let (rule, client, route) = member.clone();
+        let (rule, client, route, _) = member.clone();
         let Some(incident) = self.incidents.get_mut(&id) else { return Joins::default() };
         if opens || self.members.len() < MEMBERS * self.capacity {
             self.members.insert(member, id);
@@ -374,7 +381,7 @@ impl Alerts {
 
     /// The findings of `gone` are known no more, though they have not ended.
     pub fn forget_findings(&mut self, gone: impl Fn(Rule, Option<ClientKey>) -> bool, now: Timestamp) {
-        for (_, id) in self.members.extract_if(.., |(rule, client, _), _| gone(*rule, *client)) {
+        for (_, id) in self.members.extract_if(.., |(rule, client, ..), _| gone(*rule, *client)) {
             let Some(incident) = self.incidents.get_mut(&id) else { continue };
             incident.members = incident.members.saturating_sub(1);
             if incident.members == 0 {
@@ -429,8 +436,8 @@ impl Alerts {
     /// What is to be written down.
     pub fn checkpoint(&self) -> StoredAlerts<'_> {
         let mut members = BTreeMap::<u64, Vec<_>>::new();
-        for ((rule, client, route), id) in &self.members {
-            members.entry(*id).or_default().push((*rule, *client, Name(Arc::clone(route))));
+        for ((rule, client, route, part), id) in &self.members {
+            members.entry(*id).or_default().push((*rule, *client, Name(Arc::clone(route)), *part));
         }
         let mut leads = BTreeMap::<u64, Vec<_>>::new();
         for ((route, client), lead) in &self.clients {
@@ -474,8 +481,8 @@ impl Alerts {
             if members.is_empty() {
                 alerts.silent.insert(id);
             }
-            for (rule, client, route) in members {
-                let member: Member = (rule, client, shared(route));
+            for (rule, client, route, part) in members {
+                let member: Member = (rule, client, shared(route), part);
                 check(alerts.members.insert(member, id).is_none(), "a finding belongs to two alerts")?;
             }
             incident.known.extend(&incident.clients);
@@ -502,7 +509,7 @@ impl Alerts {
         Ok(alerts)
     }
 
-    fn id(&self, (rule, client, route): &Member, opened: Timestamp) -> u64 {
+    fn id(&self, (rule, client, route, part): &Member, opened: Timestamp) -> u64 {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend_from_slice(rule.name().as_bytes());
         bytes.push(0);
@@ -511,6 +518,9 @@ impl Alerts {
         bytes.extend_from_slice(route.as_bytes());
         bytes.push(0);
         bytes.extend_from_slice(&opened.0.to_be_bytes());
+        if *part > 0 {
+            bytes.extend_from_slice(&part.to_be_bytes());
+        }
         self.key.hash(&bytes)
     }
 }

@@ -91,10 +91,13 @@ impl<'a> Context<'a> {
     }
 
     /// The limits in force on the route of the call, for a pair of it.
-    pub(super) fn row(self, profile: Profile) -> &'a Row {
+    pub(super) fn row(self, profile: Profile) -> Row {
         match self.norm {
-            Some(norm) if profile.is_everyones() => norm.limits(),
-            _ => self.policy.row(profile),
+            Some(norm) if self.policy.is_everyones(profile) => {
+                let room = self.policy.room(profile);
+                norm.limits().map(|limit| limit.max(room))
+            }
+            _ => *self.policy.row(profile),
         }
     }
 }
@@ -119,6 +122,8 @@ pub(crate) struct Reach {
     pub(crate) is_old: bool,
     /// It is its first call today.
     pub(crate) is_first: bool,
+    /// It asks for pages of a list.
+    pub(crate) is_page: bool,
     /// It turns out to walk today.
     pub(crate) walks: bool,
 }

@@ -25,6 +25,8 @@ pub(super) struct Evidence {
     /// Objects noted, and those of them that nobody had touched before.
     pub(super) noted: u32,
     pub(super) firsts: u32,
+    /// And those that are a part of what everybody walks through.
+    pub(super) walked: u32,
     /// It walked, one number after the other.
     pub(super) walks: bool,
     pub(super) levels: Levels,
@@ -109,12 +111,13 @@ impl Evidence {
 
     /// Forgets everything, and keeps its memory for the next.
     pub(super) fn empty(&mut self) {
-        let Evidence { samples, addresses, sequence, people, noted, firsts, walks, levels, open } = self;
+        let Evidence { samples, addresses, sequence, people, noted, firsts, walked, walks, levels, open } =
+            self;
         samples.clear();
         addresses.clear();
         sequence.clear();
         (*people, *noted, *firsts) = (People::default(), 0, 0);
-        *walks = false;
+        (*walked, *walks) = (0, false);
         (*levels, *open) = (Levels::default(), Default::default());
     }
 

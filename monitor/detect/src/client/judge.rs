@@ -12,7 +12,12 @@ use super::{
     track::{Held, Window},
     volume,
 };
-use crate::{finding::Rule, limit::MAX_LIMITS, norms::Norm, policy::Row};
+use crate::{
+    finding::Rule,
+    limit::MAX_LIMITS,
+    norms::Norm,
+    policy::{NONE, Row},
+};
 
 /// Objects noted by which it is told that nobody else touches them.
 const FEWEST_FIRSTS: u32 = 48;
@@ -81,9 +86,11 @@ pub(super) fn touch(
     for named in fresh.of(call.named) {
         evidence.noted += 1;
         evidence.firsts += u32::from(named.is_first);
+        evidence.walked += u32::from(named.is_walked);
         if evidence.noted == NOTED {
             evidence.noted /= 2;
             evidence.firsts /= 2;
+            evidence.walked /= 2;
         }
         if let Some(number) = named.number {
             evidence.sequence.push(number);
@@ -95,14 +102,16 @@ pub(super) fn touch(
         has_first |= named.is_first;
     }
     // However many people there are, they read in no order: a walk is one's.
-    let of_one = *context.row(pair.profile);
+    let of_one = context.row(pair.profile);
     let mut row = of_one;
     if many_people {
         let mut people = None;
-        for (limit, held) in row.iter_mut().zip(&all[..count]) {
+        for (window, (limit, held)) in row.iter_mut().zip(&all[..count]).enumerate() {
             if held.surely * WALK_PARTS > u64::from(*limit) {
                 let people = people.get_or_insert_with(|| evidence.people.count());
-                *limit = limit.saturating_mul(people.behind(held.distinct));
+                let most = context.norm.and_then(|norm| norm.most(window)).unwrap_or(NONE);
+                // However many they are, they are no more than behind any other address.
+                *limit = limit.saturating_mul(people.behind(held.distinct)).min(most.max(*limit));
             }
         }
     }
@@ -159,14 +168,11 @@ pub(super) fn touch(
     verdicts
 }
 
-/// Whether what is found is what others do there too, as far as that is known, and not told.
-pub(super) fn is_question(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> bool {
-    let Some(norm) = context.norm.filter(|_| pair.profile(context.policy).is_everyones()) else {
-        return false;
-    };
+/// Whether what is found is usual on the route, as far as that is known, and not told: unless something is told of the pair
+/// already.
+pub(super) fn is_usual(verdict: &Verdict, pair: &Pair, norm: &Norm) -> bool {
     let is_count = matches!(verdict.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
-    let is_open = pair.evidence.as_ref().is_some_and(|evidence| evidence.open(verdict.rule).is_some());
-    is_count && !is_open && norm.is_question(pair.hash, times(verdict.held.distinct, verdict.limit))
+    is_count && !pair.is_open() && norm.is_usual(pair.hash, times(verdict.held.distinct, verdict.limit))
 }
 
 /// How many times a limit so many objects are.

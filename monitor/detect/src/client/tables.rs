@@ -62,10 +62,11 @@ const LOOKED_AT: usize = 4_096;
 const WATCHED_FROM: u64 = 8;
 const WATCHED_UNTIL: u64 = 16;
 
-/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
-const FAR_OVER: u64 = 10;
 /// Addresses that are noted between two looks at them.
 const NOTED: usize = 256;
+
+/// So many times its limit corroborates a count: no limit that was chosen with care is that far off.
+const FAR_OVER: u64 = 10;
 
 /// Pairs that are looked at for one that need not be watched any more.
 const CANDIDATES: usize = 8;
@@ -175,7 +176,7 @@ impl Tables {
             && !evidence.levels.at_rest()
         {
             let held = held(windows, pair.missed, now, lengths);
-            evidence.levels.sink(context.row(pair.profile), &held[..windows.len()]);
+            evidence.levels.sink(&context.row(pair.profile), &held[..windows.len()]);
         }
         pair.calls = pair.calls.wrapping_add(1);
     }
@@ -190,12 +191,12 @@ impl Tables {
         &mut self,
         number: u32,
         client: u64,
-        now: Timestamp,
+        call: &Call<'_>,
         context: Context<'_>,
     ) -> Option<Reach> {
         let (pair, windows) = self.pairs.with_windows(number);
         if context.norm.is_none_or(|norm| pair.is_open() && !norm.is_learning())
-            || !pair.profile(context.policy).is_everyones()
+            || !context.policy.is_everyones(pair.profile)
         {
             return None;
         }
@@ -206,13 +207,15 @@ impl Tables {
             pair.today = Today { day, is_old, ..Today::default() };
         }
         let before = pair.today.reached;
-        let held = held(windows, pair.missed, now, context.policy.windows());
+        let held = held(windows, pair.missed, call.now, context.policy.windows());
         for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
             *reached = norms::level(held.surely).max(*reached);
         }
         let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
         pair.today.walks |= walks;
-        let reach = Reach { before, after: pair.today.reached, is_old: pair.today.is_old, is_first, walks };
+        let is_page = call.objects.get(0).is_some_and(|object| object.contains('='));
+        let is_old = pair.today.is_old;
+        let reach = Reach { before, after: pair.today.reached, is_old, is_first, is_page, walks };
         (walks || reach.after != before).then_some(reach)
     }
 
@@ -242,7 +245,7 @@ impl Tables {
     /// Whether a pair that has touched something new is watched from now on: if it is near a limit, or was, or guesses.
     pub(super) fn is_watched(&mut self, number: u32, now: Timestamp, context: Context<'_>) -> bool {
         let pair = self.pairs.pair(number);
-        let row = context.row(pair.profile(context.policy));
+        let row = &context.row(pair.profile);
         let is_near = |parts| is_near(self.pairs.windows(number), row, parts);
         match &pair.evidence {
             // Most pairs are far from everything.
@@ -622,7 +625,9 @@ impl Tables {
             };
             let dense = dense && !context.is_listed(pair.hash, &pair.route, open.peak.distinct, pair.last);
             let firsts = reads_firsts(evidence);
-            let seen = [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts)];
+            let walked = evidence.walked * 2 > evidence.noted;
+            let seen =
+                [(Rule::SequentialWalk, dense), (Rule::FirstTouch, firsts), (Rule::BlockDensity, walked)];
             signals.extend(seen.into_iter().filter(|&(_, seen)| seen).map(|(seen, _)| seen));
             signals.retain(|&signal| signal != rule);
             signals.sort();
@@ -650,6 +655,7 @@ impl Tables {
             sample_objects: evidence.samples.list(),
             signals,
             is_far,
+            part: 0,
             loss: 0.0,
         })
     }
@@ -663,7 +669,7 @@ impl Tables {
         context: Context<'_>,
         out: &mut Vec<Finding>,
     ) {
-        let Context { policy, .. } = context;
+        let policy = context.policy;
         let (pair, windows) = self.pairs.with_windows(number);
         if !pair.bring_up_to_date(policy) || !pair.is_open() {
             return;
@@ -672,7 +678,7 @@ impl Tables {
         let Some(allowance) = policy.allowance(profile) else { return };
         pair.track.slide(windows, &mut self.objects, now, policy.windows());
         let held = held(windows, pair.missed, now, policy.windows());
-        if held.iter().zip(policy.row(profile)).any(|(held, &limit)| held.surely > limit.into()) {
+        if held.iter().zip(context.row(profile)).any(|(held, limit)| held.surely > limit.into()) {
             return;
         }
         let is_over = |rule: &Rule| policy.is_budget(profile) || rule.is_about_objects();
@@ -787,7 +793,7 @@ impl Tables {
 /// What is known of the route of a pair about which something is found.
 fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     let &Verdict { rule, limit, window, held: Held { distinct, .. }, .. } = verdict;
-    let norm = context.norm.filter(|_| pair.profile(context.policy).is_everyones());
+    let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
     let learning = norm.is_some_and(Norm::is_learning);
     let walks = pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
     let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));

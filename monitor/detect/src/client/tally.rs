@@ -102,8 +102,10 @@ impl Tally {
                 let (pair, windows) = tables.with_windows(number);
                 let verdicts = judge::touch(pair, windows, &fresh, call, self.many_people, context);
                 for verdict in verdicts.iter().flatten() {
-                    if judge::is_question(verdict, tables.pair(number), context) {
-                        touched.is_question = true;
+                    let pair = tables.pair(number);
+                    let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
+                    if let Some(norm) = norm.filter(|norm| judge::is_usual(verdict, pair, norm)) {
+                        touched.is_question |= norm.is_question(pair.hash);
                         continue;
                     }
                     tables.report(number, verdict, call.at, context, out);
@@ -114,7 +116,7 @@ impl Tally {
             }
         }
         if !fresh.is_empty() {
-            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call.now, context);
+            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call, context);
         }
         touched
     }

@@ -14,9 +14,13 @@ use crate::{
 /// A rate is quiet when it has been usual for this long, as for [`crate::Detector`].
 const QUIET: Duration = Duration::from_secs(300);
 
-/// A walk, and an hour's count, are quiet after an hour: a slow walk fills the eight numbers of a block that show its order in
-/// some minutes, and each hour's count starts from nothing.
+/// An hour's count is quiet after an hour, as each starts from nothing; a walk after so many times what usually lies between two of its
+/// steps, and after an hour at most.
 const LONG_QUIET: Duration = Duration::from_secs(3_600);
+const PAUSES: u32 = 16;
+
+/// Numbers so far from those of a case are another's.
+const REACH: u64 = 4_096;
 
 /// Addresses that are few.
 const FEW: usize = 8;
@@ -49,13 +53,18 @@ pub(super) struct Case {
     pub(super) first_seen: Timestamp,
     last_seen: Timestamp,
     last_over: Timestamp,
+    /// Time between what spoke for it, about.
+    pause: Duration,
+    /// The numbers that it is about, if it is about numbers, and what tells it from others of its rule.
+    span: Option<(u64, u64)>,
+    pub(super) part: u32,
     addresses: Addresses,
     samples: Samples,
 }
 
 impl Case {
     /// A case that has not begun.
-    pub(super) fn new(rule: Rule, at: Timestamp) -> Case {
+    pub(super) fn new(rule: Rule, part: u32, at: Timestamp) -> Case {
         Case {
             rule,
             source: 0,
@@ -69,9 +78,21 @@ impl Case {
             first_seen: at,
             last_seen: at,
             last_over: at,
+            pause: Duration::ZERO,
+            span: None,
+            part,
             addresses: Addresses::default(),
             samples: Samples::default(),
         }
+    }
+
+    /// Whether it is about what the verdict is about: numbers that are not far from its own.
+    pub(super) fn is_about(&self, verdict: &Verdict) -> bool {
+        let is_near = |(low, high): (u64, u64), number: u64| {
+            (low.saturating_sub(REACH)..=high.saturating_add(REACH)).contains(&number)
+        };
+        self.rule == verdict.rule
+            && self.span.zip(verdict.number).is_none_or(|(span, number)| is_near(span, number))
     }
 
     /// Takes in an event, and returns what has happened by it.
@@ -79,11 +100,17 @@ impl Case {
         if !self.begun && !verdict.near {
             return None;
         }
+        if let Some(number) = verdict.number {
+            let (low, high) = self.span.unwrap_or((number, number));
+            self.span = Some((low.min(number), high.max(number)));
+        }
         self.note(event);
         // What is walked through on a route that is not known yet is a matter for its clients, unless these are many.
         let is_few = event.is_learning && self.rule == Rule::BlockDensity && self.addresses.len() < FEW;
         let is_over = verdict.over && !is_few;
         if is_over {
+            let pause = event.at.since(self.last_over);
+            self.pause = if self.begun { (self.pause * 7 + pause) / 8 } else { self.pause.max(pause) };
             self.last_over = event.at;
         }
         if !self.begun {
@@ -117,7 +144,8 @@ impl Case {
     /// Whether it is over, at `now`.
     pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
         let quiet = match self.rule {
-            Rule::BlockDensity | Rule::RouteDistinct => LONG_QUIET,
+            Rule::RouteDistinct => LONG_QUIET,
+            Rule::BlockDensity => (self.pause * PAUSES).clamp(QUIET, LONG_QUIET),
             _ => QUIET,
         };
         now.since(if self.begun { self.last_over } else { self.last_seen }) >= quiet
@@ -152,6 +180,7 @@ impl Case {
             sample_objects: self.samples.list(),
             signals,
             is_far: false,
+            part: self.part,
             loss: 0.0,
         }
     }

@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{Finding, Phase};
 
+/// Cases of one rule on a route.
+const PARTS: usize = 4;
+
 /// See the [module](self).
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Cases {
@@ -36,7 +39,11 @@ impl Cases {
         event: &Event<'_>,
         out: &mut Vec<Finding>,
     ) -> bool {
-        let found = route.cases.iter().position(|case| case.rule == verdict.rule);
+        let of_rule = route.cases.iter().filter(|case| case.rule == verdict.rule).count();
+        let found = route.cases.iter().position(|case| case.is_about(verdict)).or_else(|| {
+            // Of too many the last takes in the rest.
+            route.cases.iter().rposition(|case| case.rule == verdict.rule && of_rule >= PARTS)
+        });
         let index = match found {
             Some(index) => index,
             None if !verdict.near => return false,
@@ -46,7 +53,9 @@ impl Cases {
             }
             None => {
                 self.held += 1;
-                route.cases.push(Case::new(verdict.rule, event.at));
+                let parts = route.cases.iter().filter(|case| case.rule == verdict.rule).map(|case| case.part);
+                let part = parts.max().map_or(0, |part| part.wrapping_add(1));
+                route.cases.push(Case::new(verdict.rule, part, event.at));
                 route.cases.len() - 1
             }
         };

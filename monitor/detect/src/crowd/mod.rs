@@ -233,12 +233,6 @@ impl Crowd {
         }
     }
 
-    /// Rules that have a finding open on the route.
-    pub fn active(&self, route_hash: u64) -> impl Iterator<Item = Rule> + '_ {
-        let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot));
-        route.into_iter().flat_map(Route::active)
-    }
-
     /// What the running hour has brought on a route; `None` if it is not followed.
     pub fn hour(&self, route_hash: u64) -> Option<Hour> {
         let route = self.routes.find(route_hash).and_then(|slot| self.routes.get(slot))?;
@@ -298,7 +292,7 @@ impl Crowd {
         }
         named.is_first = !known && route.fresh.is_settled();
         if let Some(number) = named.number {
-            self.number(slot, number, named.weight, event, out);
+            named.is_walked = self.number(slot, number, named.weight, event, out);
             let is_frontier =
                 |slot| self.routes.get(slot).is_some_and(|route| route.is_frontier(number, self.now));
             named.number = Some(number).filter(|_| !is_frontier(slot));
@@ -306,24 +300,35 @@ impl Crowd {
     }
 
     /// A number: where it stands, and what its neighbours say.
-    fn number(&mut self, slot: u16, number: u64, weight: u32, event: &Event<'_>, out: &mut Vec<Finding>) {
-        let Some(route) = self.routes.get_mut(slot) else { return };
+    /// Whether it is a part of what is being walked through.
+    fn number(
+        &mut self,
+        slot: u16,
+        number: u64,
+        weight: u32,
+        event: &Event<'_>,
+        out: &mut Vec<Finding>,
+    ) -> bool {
+        let Some(route) = self.routes.get_mut(slot) else { return false };
         let walked = route.active().any(|rule| rule == Rule::BlockDensity);
         let new = route.frontier.touch(number, event.at, walked);
         if new && route.has_frontier(event.at) {
-            return;
+            return false;
         }
+        let mut joins = false;
         let (route_hash, owner) = (route.hash, Owner { slot, serial: route.serial });
         let now = u32::try_from(event.at.0 / 1_000_000_000).unwrap_or(u32::MAX);
         for (spot, bit) in blocks::spots(route_hash, number) {
-            self.bit(slot, spot, bit, owner, weight, now, event, out);
+            joins |= self.bit(slot, number, spot, bit, owner, weight, now, event, out);
         }
+        joins
     }
 
     #[expect(clippy::too_many_arguments, reason = "all of it describes one bit of one event")]
     fn bit(
         &mut self,
         slot: u16,
+        number: u64,
         spot: Spot,
         bit: u32,
         owner: Owner,
@@ -331,9 +336,9 @@ impl Crowd {
         now: u32,
         event: &Event<'_>,
         out: &mut Vec<Finding>,
-    ) {
+    ) -> bool {
         if self.blocks.find(spot, now).is_some_and(|block| block.bits & (1 << bit) != 0) {
-            return;
+            return false;
         }
         let (block, left) = self.blocks.make(spot, owner, now);
         let before = *block;
@@ -353,13 +358,14 @@ impl Crowd {
         if let Some(route) = self.routes.owner_mut(after.owner()) {
             route.backgrounds[usize::from(spot.scale)].add(&after);
         }
-        let Some(route) = self.routes.get_mut(slot) else { return };
+        let Some(route) = self.routes.get_mut(slot) else { return false };
         let walk = walk::judge(&self.blocks, spot, &route.backgrounds[usize::from(spot.scale)], now);
         if walk.more == 0 || event.is_walked {
-            return;
+            return false;
         }
         let verdict = Verdict {
             rule: Rule::BlockDensity,
+            number: Some(number),
             source: spot.scale,
             near: walk.near,
             over: walk.over,
@@ -371,9 +377,11 @@ impl Crowd {
             more: Estimate::of(walk.more, weight),
         };
         let begins = self.cases.take(route, &verdict, event, out);
-        if begins || route.active().any(|rule| rule == Rule::BlockDensity) {
+        let is_open = begins || route.active().any(|rule| rule == Rule::BlockDensity);
+        if is_open {
             walk::count(&mut self.blocks, spot, begins, now);
         }
+        is_open
     }
 
     /// The route's slot, up to date.

@@ -11,6 +11,8 @@ use crate::Rule;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verdict {
     pub(super) rule: Rule,
+    /// The number that it is about, of rules that go by numbers.
+    pub(super) number: Option<u64>,
     /// Which of its several figures the rule speaks of.
     pub(super) source: u8,
     /// Worth keeping evidence.
@@ -31,6 +33,7 @@ impl Verdict {
     pub(super) fn of_rate(rule: Rule, source: u8, standing: Standing, weight: u32) -> Verdict {
         Verdict {
             rule,
+            number: None,
             source,
             near: standing.near,
             over: standing.over,
@@ -49,6 +52,7 @@ impl Verdict {
         let variance = (count as f64 * distinct::ERROR).powi(2);
         Verdict {
             rule: Rule::RouteDistinct,
+            number: None,
             source: 0,
             near: count > u64::from(limit) / 4 * 3,
             over: count > u64::from(limit),

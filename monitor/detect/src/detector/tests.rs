@@ -163,6 +163,7 @@ fn one_more_than_the_limit_is_a_finding() {
         sample_objects: (1021..=1030).map(|n| n.to_string()).collect(),
         signals: vec![Rule::SequentialWalk],
         is_far: false,
+        part: 0,
         loss: 0.0,
     };
     // 1000, 1001 and 1002 were touched again later: the first that has not been is 1003.
@@ -634,6 +635,19 @@ fn a_walk_is_allowed_to_a_client_and_to_nobody_in_particular() {
         (0..90).for_each(|n| scene.call(S + n, 1, &(1_000 + n).to_string()));
         assert_eq!(scene.rules().contains(&Rule::SequentialWalk), walks);
     }
+}
+
+#[test]
+fn room_on_a_route_holds_beside_what_is_usual_there() {
+    let mut scene = Scene::with(settings(&[], &[], 4 << 20));
+    scene.allow(0, &[allowance(1, &[], &[ROUTE], "100/10s", 9_999)]);
+    assert_eq!(scene.read(10, 0, 100), []);
+    let limits = |scene: &Scene| scene.detector.busiest(Timestamp((1_000_010) * S), 1)[0].limits[0];
+    assert_eq!(limits(&scene), Some(100));
+    assert_eq!(scene.read(11, 200, 1), [Phase::Begins]);
+    assert_eq!(scene.distinct()[0].figures.limit, 100);
+    scene.allow(12, &[]);
+    assert!(limits(&scene).is_some_and(|limit| limit < 100));
 }
 
 /// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.

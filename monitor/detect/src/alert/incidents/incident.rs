@@ -276,6 +276,7 @@ impl Incident {
             sample_objects,
             mut signals,
             is_far: _,
+            part: _,
             loss,
         } = finding;
         signals.extend(self.rules.iter().filter(|&&found| found != rule));
@@ -332,6 +333,7 @@ fn finding(alert: &Alert) -> Finding {
         sample_objects: alert.sample_objects.clone(),
         signals: alert.signals.clone(),
         is_far: false,
+        part: 0,
         loss: alert.loss,
     }
 }

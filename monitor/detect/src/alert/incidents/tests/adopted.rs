@@ -124,7 +124,8 @@ fn a_notice_that_was_told_is_not_told_again() {
 fn an_alert_about_everybody_takes_in_everybody_after_a_restart_too() {
     let (told, mut alerts) = told(&[(found(Phase::Begins, Rule::BlockDensity, None, 200), &[peer(7)][..])]);
     alerts.reconcile(&told, &none(), at(100));
-    let joined = alerts.alert(found(Phase::Begins, Rule::DistinctObjects, Some(peer(9)), 31), &[peer(9)]);
+    let finding = part_of_it(found(Phase::Begins, Rule::DistinctObjects, Some(peer(9)), 31));
+    let joined = alerts.alert(finding, &[peer(9)]);
     assert!(joined.is_some_and(|alert| alert.state == AlertState::Update && alert.id == told[0].id));
 }
 

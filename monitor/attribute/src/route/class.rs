@@ -195,8 +195,8 @@ impl Answers {
         let is_short = || matches!(exchange.status, Some(201 | 202 | 204 | 205 | 304));
         match method {
             // Some servers answer any method as they do GET.
-            b"OPTIONS" | b"TRACE" | b"PUT" | b"PATCH" | b"DELETE" | b"MOVE" | b"COPY" | b"LOCK" | b"UNLOCK"
-            | b"MKCOL" | b"PROPPATCH" | b"PURGE" => {
+            b"OPTIONS" | b"TRACE" | b"PUT" | b"PATCH" | b"DELETE" | b"MOVE" | b"COPY" | b"LOCK"
+            | b"UNLOCK" | b"MKCOL" | b"PROPPATCH" | b"PURGE" => {
                 let answers = exchange.response_type.is_some() && !is_short() && !shorter(LEAST);
                 // Refused, it tells whether there is such an object.
                 if answers || !is_touch { Read::Little } else { Read::Nothing }

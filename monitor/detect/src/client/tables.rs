@@ -801,7 +801,13 @@ fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     Known {
         usual: norm.filter(|_| rule != Rule::Volume).and_then(|norm| norm.usual(window)),
         learning: learning && !matches!(rule, Rule::MissProbing | Rule::Volume),
-        is_far: rule == Rule::DistinctObjects
-            && (is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)),
+        is_far: match rule {
+            Rule::DistinctObjects => {
+                is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)
+            }
+            // Whoever goes on guessing has come to guess.
+            Rule::MissProbing => distinct >= FAR_OVER * u64::from(limit),
+            _ => false,
+        },
     }
 }

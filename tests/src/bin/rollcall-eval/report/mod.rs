@@ -2,10 +2,12 @@
 
 mod attacks;
 mod benign;
+mod field;
 mod gaps;
 mod goals;
 mod scale;
 mod table;
+mod taught;
 
 use std::fmt::Write as _;
 
@@ -19,6 +21,8 @@ pub(crate) fn document(run: &Run) -> Result<String> {
     let mut text = preamble(run)?;
     let sections = [
         goals::section(run),
+        field::section(run),
+        taught::section(run),
         attacks::section(run),
         benign::section(run),
         scale::section(run),
@@ -42,10 +46,12 @@ fn preamble(run: &Run) -> Result<String> {
         command.push_str(if run.all { " --write" } else { " --full" });
     }
     let logs = if run.logs { "" } else { " The recorded logs were not there: what needs them is missing." };
+    let cases =
+        if run.cases { "" } else { " The cases from the field were not there: what needs them is missing." };
     Ok(format!(
         "# Evaluation of detection\n\n\
          Made by `{command}` in {:.0} s. Everything is replayed through the engine that live capture drives, with its \
-         defaults; they are the same for all rows. Each attack runs with {} seeds.{logs}\n\n\
+         defaults; they are the same for all rows. Each attack runs with {} seeds.{logs}{cases}\n\n\
          Machine: {}.\n",
         run.took.as_secs_f64(),
         run.seeds,

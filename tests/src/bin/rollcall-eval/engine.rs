@@ -128,6 +128,8 @@ pub(crate) struct Engine {
     next_tick: Timestamp,
     /// Alerts that have been raised and not resolved.
     open: HashSet<String>,
+    /// Alerts that are or were critical.
+    critical: HashSet<String>,
     /// Routes about which the operator has been asked.
     questions: HashSet<String>,
 }
@@ -160,6 +162,7 @@ impl Engine {
             alerts: Vec::new(),
             next_tick: Timestamp::default(),
             open: HashSet::new(),
+            critical: HashSet::new(),
             questions: HashSet::new(),
         }
     }
@@ -198,6 +201,9 @@ impl Engine {
             if alert.rule == Rule::BusyRoute {
                 self.questions.insert(alert.route.to_string());
             }
+            if alert.severity == Severity::Critical && !self.critical.contains(&alert.id) {
+                self.critical.insert(alert.id.clone());
+            }
             if alert.state == AlertState::Resolved {
                 self.open.remove(&alert.id);
             } else if alert.severity >= Severity::Warning && self.open.insert(alert.id.clone()) {
@@ -207,14 +213,22 @@ impl Engine {
         seen
     }
 
+    /// How many alerts were critical, from the start or in the end.
+    pub(crate) fn critical(&self) -> u64 {
+        self.critical.len() as u64
+    }
+
     /// How many routes the operator has been asked about.
     pub(crate) fn questions(&self) -> u64 {
         self.questions.len() as u64
     }
 
-    /// The limits in force on a route, shortest window first, and whether it is known what is usual there.
+    /// The limits in force on a route of any service, shortest window first, and whether it is known what is usual there.
     pub(crate) fn in_force(&self, route: &str) -> Option<(Vec<InForce>, bool)> {
-        let summary = self.detection.routes().into_iter().find(|summary| *summary.route == *route)?;
+        let is_of = |name: &str| {
+            name.strip_suffix(route).is_some_and(|service| service.is_empty() || service.ends_with(' '))
+        };
+        let summary = self.detection.routes().into_iter().find(|summary| is_of(&summary.route))?;
         let norm = summary.norm?;
         let limits =
             norm.windows.iter().map(|window| InForce { window_s: window.window_s, limit: window.limit });

@@ -97,10 +97,10 @@ pub(crate) struct WeekOutcome {
     pub(crate) alerts: Vec<Raised>,
 }
 
-/// Alerts that were raised on a day, those that were critical from the start among them.
+/// Alerts that were raised on a day, and those that became critical on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct DayOutcome {
-    pub(crate) warnings: u64,
+    pub(crate) alerts: u64,
     pub(crate) critical: u64,
 }
 

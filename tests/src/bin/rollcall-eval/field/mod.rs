@@ -16,7 +16,7 @@ use rollcall_tests::random::Random;
 
 use crate::{
     api,
-    engine::{Engine, Raised},
+    engine::Engine,
     forms, logs,
     outcome::{DayOutcome, Outcome, WeekOutcome},
     world::{DAY, WARM_UP},
@@ -107,11 +107,12 @@ fn week(name: &str, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
     for day in 0..DAYS {
         let calls = calls(day);
         let mut raised = Vec::new();
+        let critical = engine.critical();
         for call in &calls {
             engine.logged(call, &mut raised);
         }
         count += calls.len() as u64;
-        days.push(DayOutcome::of(&raised));
+        days.push(DayOutcome { alerts: raised.len() as u64, critical: engine.critical() - critical });
         first.extend(raised);
         first.truncate(KEPT);
     }
@@ -121,13 +122,6 @@ fn week(name: &str, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
         days,
         questions: engine.questions(),
         alerts: first,
-    }
-}
-
-impl DayOutcome {
-    fn of(raised: &[Raised]) -> DayOutcome {
-        let critical = raised.iter().filter(|alert| alert.severity == "critical").count() as u64;
-        DayOutcome { warnings: raised.len() as u64 - critical, critical }
     }
 }
 

@@ -26,7 +26,7 @@ impl WeekOutcome {
     pub(super) fn sum(&self, from: usize, end: usize) -> DayOutcome {
         let days = self.days.iter().take(end).skip(from);
         days.fold(DayOutcome::default(), |sum, day| DayOutcome {
-            warnings: sum.warnings + day.warnings,
+            alerts: sum.alerts + day.alerts,
             critical: sum.critical + day.critical,
         })
     }
@@ -44,8 +44,8 @@ pub(super) fn section(run: &Run) -> Option<String> {
     if weeks(run).next().is_some() {
         let rows = weeks(run).map(|week| {
             let shown = |from, end| {
-                let DayOutcome { warnings, critical } = week.sum(from, end);
-                format!("{warnings} / {critical}")
+                let DayOutcome { alerts, critical } = week.sum(from, end);
+                format!("{alerts} / {critical}")
             };
             let alerts = week.alerts.iter().map(|alert| format!("{} on `{}`", alert.rule, alert.route));
             vec![
@@ -61,7 +61,7 @@ pub(super) fn section(run: &Run) -> Option<String> {
         let columns = [
             "workload",
             "calls in a week",
-            "first day: warnings / critical",
+            "first day: alerts / of which critical",
             "second day",
             "third to seventh day",
             "routes asked about",

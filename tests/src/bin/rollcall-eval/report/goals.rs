@@ -113,14 +113,14 @@ fn field(run: &Run) -> Vec<Vec<String>> {
     ];
     for (text, (from, end), most) in days {
         let sums = weeks(run).map(|week| (&week.workload, week.sum(from, end)));
-        let Some((workload, worst)) = sums.max_by_key(|(_, sum)| (sum.critical, sum.warnings)) else {
+        let Some((workload, worst)) = sums.max_by_key(|(_, sum)| (sum.critical, sum.alerts)) else {
             continue;
         };
         let beyond = weeks(run).map(|week| week.sum(from, end));
-        let beyond = beyond.filter(|sum| sum.critical > 0 || sum.warnings > most).count();
-        let worst = match (worst.warnings, worst.critical) {
+        let beyond = beyond.filter(|sum| sum.critical > 0 || sum.alerts > most).count();
+        let worst = match (worst.alerts, worst.critical) {
             (0, 0) => "0".to_owned(),
-            (warnings, critical) => format!("{warnings} warnings, {critical} critical at worst ({workload})"),
+            (alerts, critical) => format!("{alerts}, {critical} of them critical, at worst ({workload})"),
         };
         goals.push(vec![
             format!("what people run, cold start, {text}"),

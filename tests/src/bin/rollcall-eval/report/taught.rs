@@ -95,8 +95,7 @@ pub(super) fn section(run: &Run) -> Option<String> {
         text.push_str(&format!(
             "{}## Attackers who teach\n\n\
              At a bank of 2,000 customers, 1,200 of whom come on a day and read their own account. Attackers know the limits \
-             in force each morning. The breach that follows is that of one more identity, at 10.44 calls/s; an account that \
-             was read meanwhile is not counted again.\n\n{}",
+             in force each morning. The breach that follows is that of one more identity, at 10.44 calls/s.\n\n{}",
             if text.is_empty() { "" } else { "\n" },
             table(&columns, rows)
         ));

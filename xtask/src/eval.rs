@@ -16,7 +16,7 @@ use crate::{
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Attacks by their names, and `benign`, `logs`, `scale` and `speed`; all without names.
+    /// Attacks by their names, and `benign`, `logs`, `field`, `forms`, `known`, `taught`, `scale` and `speed`; all without names.
     scenarios: Vec<String>,
     /// Seeds that each scenario is run with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]

@@ -81,7 +81,7 @@ pub(crate) fn tell(outcome: &Outcome) -> Result<()> {
 }
 
 /// Does `what` in a copy of this process, and waits for it to end.
-fn in_a_copy(what: impl FnOnce() -> Result<()>) -> Result<()> {
+pub(crate) fn in_a_copy(what: impl FnOnce() -> Result<()>) -> Result<()> {
     // SAFETY: this process has one thread, so its copy has all of them, and no lock is held by one that isn't there.
     match unsafe { fork() }.context("copy this process")? {
         ForkResult::Parent { child } => {

@@ -20,6 +20,7 @@ use rollcall_detect::{
 use rollcall_engine::detection::{Detection, Settings};
 use rollcall_http::exchange::{Exchange, Request};
 use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_replay::access_log;
 use rollcall_stream::{ConnectionId, Endpoints};
 use serde::{Deserialize, Serialize};
 
@@ -127,11 +128,32 @@ pub(crate) struct Engine {
     next_tick: Timestamp,
     /// Alerts that have been raised and not resolved.
     open: HashSet<String>,
+    /// Alerts that are or were critical.
+    critical: HashSet<String>,
+    /// Routes about which the operator has been asked.
+    questions: HashSet<String>,
+}
+
+/// Objects that a client may touch within a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InForce {
+    pub(crate) window_s: u64,
+    pub(crate) limit: Option<u32>,
 }
 
 impl Engine {
+    /// With what is declared of the synthetic API.
     pub(crate) fn new() -> Engine {
-        let policy = Engine::declared().policy();
+        Engine::with(&Engine::declared())
+    }
+
+    /// As on the day of the installation.
+    pub(crate) fn undeclared() -> Engine {
+        Engine::with(&Declared { limits: Vec::new(), partners: Vec::new() })
+    }
+
+    fn with(declared: &Declared) -> Engine {
+        let policy = declared.policy();
         let detector = detect::DetectorSettings { policy, ..detect::DetectorSettings::default() };
         let settings = Settings { detector, ..Settings::default() };
         Engine {
@@ -140,6 +162,8 @@ impl Engine {
             alerts: Vec::new(),
             next_tick: Timestamp::default(),
             open: HashSet::new(),
+            critical: HashSet::new(),
+            questions: HashSet::new(),
         }
     }
 
@@ -153,16 +177,33 @@ impl Engine {
 
     /// One call with its answer. Appends the alerts that are raised.
     pub(crate) fn exchange(&mut self, call: &Call, raised: &mut Vec<Raised>) -> Seen {
-        if call.at >= self.next_tick {
-            self.next_tick = call.at + SECOND;
-            self.detection.tick(call.at, &mut self.alerts);
+        let mut request = std::mem::take(&mut self.request);
+        call.write(&mut request);
+        let seen = self.take(&exchange(call, &request), raised);
+        self.request = request;
+        seen
+    }
+
+    /// The same with a call as a log has it.
+    pub(crate) fn logged(&mut self, call: &access_log::Call, raised: &mut Vec<Raised>) -> Seen {
+        self.take(&call.exchange(), raised)
+    }
+
+    fn take(&mut self, exchange: &Exchange<'_>, raised: &mut Vec<Raised>) -> Seen {
+        if exchange.at >= self.next_tick {
+            self.next_tick = exchange.at + SECOND;
+            self.detection.tick(exchange.at, &mut self.alerts);
         }
-        call.write(&mut self.request);
-        let exchange = exchange(call, &self.request);
-        self.detection.call(&exchange, &mut self.alerts);
-        let attributed = self.detection.complete(&exchange, &mut self.alerts);
+        self.detection.call(exchange, &mut self.alerts);
+        let attributed = self.detection.complete(exchange, &mut self.alerts);
         let seen = Seen { clients: attributed.clients, route: Arc::clone(attributed.route) };
         for alert in self.alerts.drain(..) {
+            if alert.rule == Rule::BusyRoute {
+                self.questions.insert(alert.route.to_string());
+            }
+            if alert.severity == Severity::Critical && !self.critical.contains(&alert.id) {
+                self.critical.insert(alert.id.clone());
+            }
             if alert.state == AlertState::Resolved {
                 self.open.remove(&alert.id);
             } else if alert.severity >= Severity::Warning && self.open.insert(alert.id.clone()) {
@@ -170,6 +211,28 @@ impl Engine {
             }
         }
         seen
+    }
+
+    /// How many alerts were critical, from the start or in the end.
+    pub(crate) fn critical(&self) -> u64 {
+        self.critical.len() as u64
+    }
+
+    /// How many routes the operator has been asked about.
+    pub(crate) fn questions(&self) -> u64 {
+        self.questions.len() as u64
+    }
+
+    /// The limits in force on a route of any service, shortest window first, and whether it is known what is usual there.
+    pub(crate) fn in_force(&self, route: &str) -> Option<(Vec<InForce>, bool)> {
+        let is_of = |name: &str| {
+            name.strip_suffix(route).is_some_and(|service| service.is_empty() || service.ends_with(' '))
+        };
+        let summary = self.detection.routes().into_iter().find(|summary| is_of(&summary.route))?;
+        let norm = summary.norm?;
+        let limits =
+            norm.windows.iter().map(|window| InForce { window_s: window.window_s, limit: window.limit });
+        Some((limits.collect(), !norm.learning))
     }
 }
 

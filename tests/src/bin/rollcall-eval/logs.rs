@@ -8,7 +8,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use rollcall_replay::{Input, access_log::Reader};
+use rollcall_replay::{
+    Input,
+    access_log::{self, Reader},
+};
 
 use crate::{
     api,
@@ -40,21 +43,32 @@ pub(crate) struct Part {
 /// An attack that hasn't been caught by then is given up.
 const LONGEST: Duration = Duration::from_secs(8 * 3_600);
 
-/// Where the logs are, if they are here: `$ROLLCALL_SHARED`, or the directory `shared` beside the repository.
+/// Where the logs are, if they are here.
 pub(crate) fn directory() -> Option<PathBuf> {
+    shared("logs")
+}
+
+/// A directory of recorded data, if it is here: in `$ROLLCALL_SHARED`, or the directory `shared` beside the repository.
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let directory = env::var_os("ROLLCALL_SHARED").map_or_else(beside, PathBuf::from).join("data/logs");
+    let directory = env::var_os("ROLLCALL_SHARED").map_or_else(beside, PathBuf::from).join("data").join(name);
     directory.is_dir().then_some(directory)
+}
+
+/// Hands out the calls of a log.
+pub(crate) fn read(path: &Path, mut each: impl FnMut(&access_log::Call)) -> Result<()> {
+    let input = Input::open(path, None)?;
+    let (name, format) = (input.name().to_owned(), input.format());
+    let mut reader = Reader::new();
+    reader.read(&name, input.into_reader(), format, &mut each)?;
+    reader.finish(each);
+    Ok(())
 }
 
 pub(crate) fn run(part: &Part) -> Result<()> {
     let path = directory().context("there are no logs")?.join(&part.log);
-    let input = Input::open(&path, None)?;
-    let (name, format) = (input.name().to_owned(), input.format());
     let mut calls = Vec::new();
-    let mut reader = Reader::new();
-    reader.read(&name, input.into_reader(), format, |call| calls.push(Call::from(call)))?;
-    reader.finish(|call| calls.push(Call::from(call)));
+    read(&path, |call| calls.push(Call::from(call)))?;
     if part.benign {
         api::tell(&Outcome::Benign(benign(&part.log, &calls)?))?;
     }

@@ -8,7 +8,10 @@ mod api;
 mod attack;
 mod call;
 mod engine;
+mod field;
+mod forms;
 mod ids;
+mod known;
 mod logs;
 mod memory;
 mod outcome;
@@ -18,6 +21,7 @@ mod report;
 mod scale;
 mod score;
 mod speed;
+mod taught;
 mod world;
 
 use std::process::ExitCode;
@@ -29,7 +33,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Cli {
-    /// Attacks by their names, and `benign`, `logs`, `scale` and `speed`.
+    /// Attacks by their names, and `benign`, `logs`, `field`, `forms`, `known`, `taught`, `scale` and `speed`.
     scenarios: Vec<String>,
     /// Seeds that each scenario is run with.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
@@ -56,6 +60,14 @@ enum Part {
     Scale(scale::Part),
     #[command(hide = true, name = "part-speed")]
     Speed,
+    #[command(hide = true, name = "part-field")]
+    Field(field::Part),
+    #[command(hide = true, name = "part-forms")]
+    Forms,
+    #[command(hide = true, name = "part-known")]
+    Known(known::Part),
+    #[command(hide = true, name = "part-taught")]
+    Taught(taught::Part),
 }
 
 fn main() -> ExitCode {
@@ -75,6 +87,10 @@ fn perform(cli: &Cli) -> Result<()> {
         Some(Part::Log(part)) => logs::run(part),
         Some(Part::Scale(part)) => scale::run(part),
         Some(Part::Speed) => speed::run(),
+        Some(Part::Field(part)) => field::run(part),
+        Some(Part::Forms) => forms::run(),
+        Some(Part::Known(part)) => known::run(part),
+        Some(Part::Taught(part)) => taught::run(part),
         None if cli.outcomes => parts::steady(),
         None => {
             let run = parts::run(&cli.scenarios, cli.seeds, cli.full)?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Raised;
+use crate::engine::{InForce, Raised};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
@@ -10,6 +10,10 @@ pub(crate) enum Outcome {
     Benign(BenignOutcome),
     Scale(ScaleOutcome),
     Speed(SpeedOutcome),
+    Week(WeekOutcome),
+    Form(FormOutcome),
+    Known(KnownOutcome),
+    Taught(TaughtOutcome),
 }
 
 /// One attack with one seed.
@@ -78,4 +82,64 @@ pub(crate) struct SpeedOutcome {
     pub(crate) median: f64,
     pub(crate) slowest: f64,
     pub(crate) fastest: f64,
+}
+
+/// Traffic of the field, day by day for a week from a cold start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct WeekOutcome {
+    pub(crate) workload: String,
+    pub(crate) calls: u64,
+    /// Of each day.
+    pub(crate) days: Vec<DayOutcome>,
+    /// Routes about which the operator is asked.
+    pub(crate) questions: u64,
+    /// The first of them.
+    pub(crate) alerts: Vec<Raised>,
+}
+
+/// Alerts that were raised on a day, and those that became critical on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DayOutcome {
+    pub(crate) alerts: u64,
+    pub(crate) critical: u64,
+}
+
+/// A walk through identifiers of a form.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FormOutcome {
+    pub(crate) case: String,
+    /// The target of the first call.
+    pub(crate) example: String,
+    pub(crate) walked: u64,
+    pub(crate) routes: u64,
+    /// Calls until the alert.
+    pub(crate) found: Option<u64>,
+}
+
+/// The breach on a route of own data, some time after the daemon's start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct KnownOutcome {
+    pub(crate) age_s: f64,
+    pub(crate) attack: AttackOutcome,
+    pub(crate) limits: Vec<InForce>,
+    pub(crate) known: bool,
+}
+
+/// The breach, after an attacker has tried to teach what is usual.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TaughtOutcome {
+    pub(crate) attacker: String,
+    pub(crate) identities: u64,
+    pub(crate) days: u64,
+    /// Accounts of others that were read meanwhile.
+    pub(crate) prepared: u64,
+    /// Alerts about it meanwhile.
+    pub(crate) alerts: u64,
+    /// Accounts read until the first of them.
+    pub(crate) told_at: Option<u64>,
+    /// Alerts about customers.
+    pub(crate) false_alerts: u64,
+    pub(crate) limits: Vec<InForce>,
+    pub(crate) known: bool,
+    pub(crate) breach: AttackOutcome,
 }

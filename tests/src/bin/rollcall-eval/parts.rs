@@ -13,9 +13,11 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{
     attack::{SHAPES, Shape},
+    field,
     ids::Ids,
     logs,
     outcome::Outcome,
+    taught,
 };
 
 /// What was asked for, and what was found.
@@ -29,13 +31,18 @@ pub(crate) struct Run {
     pub(crate) took: Duration,
     /// The recorded logs are here.
     pub(crate) logs: bool,
+    /// The cases from the field are here.
+    pub(crate) cases: bool,
 }
 
 /// Parts that run at once.
 const AT_ONCE: usize = 2;
 
+/// Seeds for the breach on a known route, each of which takes days of the synthetic API.
+const KNOWN_SEEDS: u64 = 2;
+
 /// What scenarios may be called beside attacks.
-const OTHERS: [&str; 4] = ["benign", "logs", "scale", "speed"];
+const OTHERS: [&str; 8] = ["benign", "logs", "field", "forms", "known", "taught", "scale", "speed"];
 
 /// Made-up keys, and how many in full size.
 const KEYS: (u64, u64) = (20_000_000, 100_000_000);
@@ -62,6 +69,13 @@ pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
     let started = Instant::now();
     let has = |name: &str| scenarios.is_empty() || scenarios.iter().any(|named| named == name);
     let logs = logs::directory().is_some();
+    let cases = logs::shared("cases").is_some();
+    if (has("field") || has("forms")) && !cases {
+        eprintln!(
+            "rollcall-eval: NOTICE: there are no cases from the field: set ROLLCALL_SHARED to the directory that has \
+             data/cases; detection is NOT evaluated on any"
+        );
+    }
     let mut outcomes = Vec::new();
     if has("speed") {
         // Alone on the machine.
@@ -92,6 +106,22 @@ pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
             parts.push(part);
         }
     }
+    if has("known") {
+        for seed in 1..=seeds.min(KNOWN_SEEDS) {
+            parts.push(arguments("part-known", &[("seed", &seed.to_string())]));
+        }
+    }
+    if has("taught") {
+        parts.extend(
+            taught::ATTACKERS.iter().map(|attacker| arguments("part-taught", &[("attacker", attacker.name)])),
+        );
+    }
+    if has("field") {
+        parts.extend(field::names().iter().map(|name| arguments("part-field", &[("workload", name)])));
+    }
+    if has("forms") && cases {
+        parts.push(arguments("part-forms", &[]));
+    }
     outcomes.extend(start_all(parts)?);
     Ok(Run {
         all: scenarios.is_empty(),
@@ -101,6 +131,7 @@ pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
         outcomes,
         took: started.elapsed(),
         logs,
+        cases,
     })
 }
 

@@ -128,6 +128,7 @@ mod tests {
             outcomes,
             took: Duration::from_secs(9),
             logs: true,
+            cases: true,
         }
     }
 

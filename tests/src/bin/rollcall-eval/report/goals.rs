@@ -3,37 +3,70 @@
 use super::{
     attacks::{Row, rows},
     benign,
+    field::{forms, weeks},
     scale::{accuracy, speeds, tests},
     table::{count, mebibytes, met, millions, table},
+    taught,
 };
 use crate::{
+    known::KNOWN as KNOWN_FROM,
     logs::LOGS,
-    outcome::{Outcome, SYNTHETIC},
+    outcome::{FormOutcome, Outcome, SYNTHETIC},
     parts::Run,
     score::per,
     world::DAY,
 };
 
 /// A goal of accounts: its text, the attacks that it is for, and the most.
-const ACCOUNTS: [(&str, &[&str], f64); 5] = [
-    (
-        "the breach, sequential or random: alert at ≤ 30 accounts, every seed",
+struct Goal {
+    text: &'static str,
+    attacks: &'static [&'static str],
+    most: f64,
+}
+
+const fn goal(text: &'static str, attacks: &'static [&'static str], most: f64) -> Goal {
+    Goal { text, attacks, most }
+}
+
+/// Amid the synthetic API.
+const ACCOUNTS: [Goal; 8] = [
+    goal(
+        "the breach on a known route of own data, any order, every seed: ≤ 10 accounts",
         &["breach-sequential", "breach-random", "breach-uuid", "breach-check-digit", "breach-time-ordered"],
-        30.0,
+        10.0,
     ),
-    (
-        "the same volume over 1,000 and 50,000 addresses, rotating tokens, sequential: ≤ 100 accounts in all",
+    goal(
+        "over 1,000 and 50,000 addresses, rotating tokens, in order: ≤ 60 accounts in all",
         &["thousand-sequential", "fifty-thousand-sequential"],
-        100.0,
+        60.0,
     ),
-    (
-        "the same, random order, benign first-touch rate ≤ 1/s: ≤ 500 accounts in all",
+    goal(
+        "the same, random order: ≤ 250 accounts in all",
         &["thousand-random", "fifty-thousand-random", "fifty-thousand-uuid"],
-        500.0,
+        250.0,
     ),
-    ("1/min from one client, sequential: ≤ 60 accounts", &["minute-sequential"], 60.0),
-    ("1/min from one client, random: ≤ 300 accounts", &["minute-random", "minute-uuid"], 300.0),
+    goal("299 a day by 200 identities, random order: found within a day", &["299-a-day-random"], 59_800.0),
+    goal("1/min from one client, in order: ≤ 40 accounts", &["minute-sequential"], 40.0),
+    goal("1/min from one client, random order: ≤ 120 accounts", &["minute-random", "minute-uuid"], 120.0),
+    goal("guessing spread over 1,000 addresses, 95 % misses: ≤ 100 accounts", &["guessing-thousand"], 100.0),
+    goal("pages of a list with 100 accounts each: ≤ 500 accounts", &["list-pages"], 500.0),
 ];
+
+/// Amid recorded logs.
+const AMID_LOGS: Goal = goal(
+    "random order over many addresses amid the recorded logs: ≤ 500 accounts",
+    &["thousand-random", "fifty-thousand-random"],
+    500.0,
+);
+
+/// On a route that is not known yet, and on one that is.
+const COLD: f64 = 25.0;
+const KNOWN: f64 = 10.0;
+
+/// A walk through identifiers of whatever form.
+const FORM: u64 = 25;
+/// False warnings of one workload on the first day.
+const FIRST_DAY: u64 = 3;
 
 const F1: f64 = 0.99;
 const MEMORY: u64 = 64 << 20;
@@ -43,26 +76,86 @@ const SPEED: f64 = 3e6;
 pub(super) fn section(run: &Run) -> Option<String> {
     let mut goals = Vec::new();
     let synthetic = rows(run, SYNTHETIC);
-    for (text, names, most) in ACCOUNTS {
-        let of: Vec<&Row<'_>> = synthetic.iter().filter(|row| names.contains(&row.shape.name)).collect();
-        if !of.is_empty() {
-            let worst = of.iter().map(|row| row.worst()).fold(0.0, f64::max);
-            let figure = match of.iter().max_by(|a, b| a.worst().total_cmp(&b.worst())) {
-                Some(row) if row.is_caught() => {
-                    format!("{} at worst (`{}`)", count(Some(worst)), row.shape.name)
-                }
-                Some(row) => format!("`{}`: caught {}/{}", row.shape.name, row.caught(), row.outcomes.len()),
-                None => String::new(),
-            };
-            goals.push(vec![text.to_owned(), figure, met(worst <= most)]);
-        }
-    }
+    goals.extend(field(run));
+    goals.extend(known(run));
+    goals.extend(ACCOUNTS.iter().filter_map(|goal| goal.row(synthetic.iter())));
+    let amid_logs: Vec<Row<'_>> = LOGS.iter().flat_map(|log| rows(run, log)).collect();
+    goals.extend(AMID_LOGS.row(amid_logs.iter()));
     goals.extend(false_alerts(run));
     goals.extend(scale(run));
     (!goals.is_empty()).then(|| {
         let table = table(&["goal", "figure", "result"], goals);
         format!("## Goals\n\n{table}")
     })
+}
+
+impl Goal {
+    /// Whether these reach it, if it is for any of them.
+    fn row<'a>(&self, rows: impl Iterator<Item = &'a Row<'a>>) -> Option<Vec<String>> {
+        let of = rows.filter(|row| self.attacks.contains(&row.shape.name));
+        let worst = of.max_by(|a, b| a.worst().total_cmp(&b.worst()))?;
+        let figure = if worst.is_caught() {
+            format!("{} at worst (`{}`)", count(Some(worst.worst())), worst.shape.name)
+        } else {
+            format!("`{}`: caught {}/{}", worst.shape.name, worst.caught(), worst.outcomes.len())
+        };
+        Some(vec![self.text.to_owned(), figure, met(worst.worst() <= self.most)])
+    }
+}
+
+/// What people run, and the forms of identifiers.
+fn field(run: &Run) -> Vec<Vec<String>> {
+    let mut goals = Vec::new();
+    let days = [
+        (format!("first day: ≤ {FIRST_DAY} warnings each, 0 critical"), (0, 1), FIRST_DAY),
+        ("second day: 0".to_owned(), (1, 2), 0),
+        ("third to seventh day: 0".to_owned(), (2, usize::MAX), 0),
+    ];
+    for (text, (from, end), most) in days {
+        let sums = weeks(run).map(|week| (&week.workload, week.sum(from, end)));
+        let Some((workload, worst)) = sums.max_by_key(|(_, sum)| (sum.critical, sum.alerts)) else {
+            continue;
+        };
+        let beyond = weeks(run).map(|week| week.sum(from, end));
+        let beyond = beyond.filter(|sum| sum.critical > 0 || sum.alerts > most).count();
+        let worst = match (worst.alerts, worst.critical) {
+            (0, 0) => "0".to_owned(),
+            (alerts, critical) => format!("{alerts}, {critical} of them critical, at worst ({workload})"),
+        };
+        goals.push(vec![
+            format!("what people run, cold start, {text}"),
+            format!("{worst}; beyond: {beyond} of {}", weeks(run).count()),
+            met(beyond == 0),
+        ]);
+    }
+    if forms(run).next().is_some() {
+        let is_good = |form: &&FormOutcome| {
+            form.routes == 1 && (!form.is_of_accounts() || form.found.is_some_and(|found| found <= FORM))
+        };
+        let (all, good) = (forms(run).count(), forms(run).filter(is_good).count());
+        goals.push(vec![
+            format!("walks through each form of identifiers: found at ≤ {FORM}, one route"),
+            format!("{good} of {all}"),
+            met(good == all),
+        ]);
+    }
+    goals
+}
+
+/// The breach by the age of the route.
+fn known(run: &Run) -> Vec<Vec<String>> {
+    let by_age = [
+        (format!("the breach on a cold start, any order: ≤ {COLD:.0} accounts"), false, COLD),
+        (format!("the same on the second and third day: ≤ {KNOWN:.0} accounts"), true, KNOWN),
+    ];
+    let mut goals = Vec::new();
+    for (text, is_known, most) in by_age {
+        let of = taught::known(run).filter(|known| (known.age_s >= KNOWN_FROM.as_secs_f64()) == is_known);
+        if let Some(worst) = of.map(|known| known.attack.accounts()).max_by(f64::total_cmp) {
+            goals.push(vec![text, format!("{} at worst", count(Some(worst))), met(worst <= most)]);
+        }
+    }
+    goals
 }
 
 fn false_alerts(run: &Run) -> Vec<Vec<String>> {

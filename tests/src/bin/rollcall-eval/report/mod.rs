@@ -2,10 +2,12 @@
 
 mod attacks;
 mod benign;
+mod field;
 mod gaps;
 mod goals;
 mod scale;
 mod table;
+mod taught;
 
 use std::fmt::Write as _;
 
@@ -19,6 +21,8 @@ pub(crate) fn document(run: &Run) -> Result<String> {
     let mut text = preamble(run)?;
     let sections = [
         goals::section(run),
+        field::section(run),
+        taught::section(run),
         attacks::section(run),
         benign::section(run),
         scale::section(run),
@@ -42,10 +46,12 @@ fn preamble(run: &Run) -> Result<String> {
         command.push_str(if run.all { " --write" } else { " --full" });
     }
     let logs = if run.logs { "" } else { " The recorded logs were not there: what needs them is missing." };
+    let cases =
+        if run.cases { "" } else { " The cases from the field were not there: what needs them is missing." };
     Ok(format!(
         "# Evaluation of detection\n\n\
          Made by `{command}` in {:.0} s. Everything is replayed through the engine that live capture drives, with its \
-         defaults; they are the same for all rows. Each attack runs with {} seeds.{logs}\n\n\
+         defaults; they are the same for all rows. Each attack runs with {} seeds.{logs}{cases}\n\n\
          Machine: {}.\n",
         run.took.as_secs_f64(),
         run.seeds,
@@ -73,6 +79,14 @@ fn method() -> String {
          - **A day warms up**, the next one is scored. Attacks begin at ten o'clock of it, and go on until they are \
          caught, or have read {ENOUGH} accounts, or it ends; in recorded logs at the middle, for eight hours at \
          most.\n\
+         - **What people run** is replayed with nothing declared: logs of what applications were reported to do, and five \
+         sites that are made up: a gallery of 200 users who scroll through a feed, of data or of pictures; a shop with 1,000 \
+         visitors a day and a crawler that looks at a product each 15 s; 200 viewers of maps and videos; and 12 agents of a \
+         support desk who read 100 to 300 customers a day. Each alert counts on the day on which it was opened; it is critical \
+         if it became so.\n\
+         - **Attackers who teach** know the limits in force on the morning of each day. Those who raise come to four fifths of \
+         each limit in each window, with accounts that they have read before; those who browse read accounts of all that there \
+         are.\n\
          - **Accounts before the alert** are the different accounts of others that the attack had been given, the call \
          that led to the alert included. The alert is the first warning or critical one that was opened after the \
          attack began and is about one of its client keys, or about everybody's calls of its route. All other alerts \

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use rollcall_attribute::{
+    client::Clients,
     object::Objects,
     route::{Attribution, Router, target::Target},
 };
@@ -47,8 +48,9 @@ pub fn exchange<'a>(request: &'a Request, peer: IpAddr, proxied_for: Option<IpAd
 /// The route and the objects of a call, the latter in alphabetical order.
 pub fn attribute(router: &mut Router, request: &Request) -> (String, Vec<String>) {
     let mut attribution = Attribution { objects: Objects::default(), ..Attribution::default() };
-    let exchange = exchange(request, IpAddr::from([198, 51, 100, 7]), None);
-    router.attribute(&exchange, Target::of(request), true, &mut attribution);
+    let peer = IpAddr::from([198, 51, 100, 7]);
+    let (exchange, clients) = (exchange(request, peer, None), Clients::new(peer, &[]));
+    router.attribute(&exchange, Target::of(request), Some(&clients), &mut attribution);
     crate::check::volume(&attribution.objects, request.head.len() + request.body.len());
     let mut objects = crate::check::objects(&attribution.objects);
     objects.sort();

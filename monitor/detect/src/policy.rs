@@ -1,7 +1,7 @@
 //! Which limits are in force for whom: those for everyone, those of a route, and the budgets of partners, at this hour.
 //!
-//! What the operator started with stays; what is [allowed](Policy::allow) meanwhile comes and goes. Then every profile may be
-//! another's, which [`Policy::revision`] tells.
+//! What the operator started with stays; what is allowed meanwhile comes and goes. Then every profile may be
+//! another's, which its revision tells.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -117,7 +117,7 @@ pub struct Place {
     /// What of that is the object.
     pub from: u32,
     pub to: u32,
-    /// It is one or several [keys](super::keys).
+    /// It is one or several keys of OData.
     pub is_keys: bool,
 }
 
@@ -300,7 +300,7 @@ pub fn goes_on(segment: &str) -> bool {
         && segment.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
 }
 
-/// How much more like a random token `segment` is than like words: see [`token`].
+/// How much more like a random token `segment` is than like words: see `token`.
 pub fn randomness(segment: &str) -> i32 {
     token::score(segment.as_bytes())
 }

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Words of one client that nobody else asks for, from which on they are values. Of 2,639 public descriptions 25 have as many
-/// words in one place below a name in plural, most of them below one of the [`CONTAINERS`].
+/// words in one place below a name in plural, most of them below one of the `CONTAINERS`.
 pub const FEWEST: usize = 20;
 
 /// Of these so many have to be there: who finds nothing has found no place.

@@ -41,6 +41,9 @@ pub(super) const LEVELS: usize = 24;
 const KNOWN_AFTER: Duration = Duration::from_secs(20 * 3_600);
 const KNOWN_CLIENTS: f32 = 30.0;
 
+/// For so long, the most that any client came to is that of all, and not of those of earlier days.
+const YOUNG: Duration = Duration::from_secs(44 * 3_600);
+
 /// Many clients are so many, and this share of all.
 const MANY: f32 = 8.0;
 const MANY_SHARE: f32 = 0.02;
@@ -219,7 +222,8 @@ impl Norms {
         if route.next <= now {
             route.next = now + EACH;
             let is_old = now.since(route.first) >= KNOWN_AFTER;
-            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old));
+            let is_young = now.since(route.first) < YOUNG;
+            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old, is_young));
         }
         number
     }
@@ -369,16 +373,21 @@ impl Norm {
         self.old.first().map_or(0.0, |counts| counts[0])
     }
 
-    /// Whether it is not known yet what is usual, or limits are still on their way there.
+    /// Whether it is not known yet what is usual within a window, or its limit is still on its way there.
+    pub(super) fn learns(&self, window: usize) -> bool {
+        !self.is_known || self.limits[window] < self.target[window]
+    }
+
+    /// Whether that is so of any.
     pub(super) fn is_learning(&self) -> bool {
-        !self.is_known || self.limits.iter().zip(&self.target).any(|(limit, target)| limit < target)
+        (0..self.old.len()).any(|window| self.learns(window))
     }
 
     /// Whether it is not told that a client came to so many times its limit: others do so too, or it was told before that this
     /// one does.
-    pub(super) fn is_usual(&self, pair: u64, times: f32) -> bool {
+    pub(super) fn is_usual(&self, pair: u64, window: usize, times: f32) -> bool {
         let mine = self.told.iter().find(|told| told.pair == pair);
-        if !self.is_learning() {
+        if !self.learns(window) {
             // Where nobody reads only their own, who was told then and does the same now is no news.
             return !self.is_own && times < FAR && mine.is_some_and(|told| times <= 2.0 * told.times);
         }
@@ -392,8 +401,8 @@ impl Norm {
     }
 
     /// Whether that is a question to the operator: others than those that were told do so.
-    pub(super) fn is_question(&self, pair: u64) -> bool {
-        self.is_learning() && self.told.iter().all(|told| told.pair != pair)
+    pub(super) fn is_question(&self, pair: u64, window: usize) -> bool {
+        self.learns(window) && self.told.iter().all(|told| told.pair != pair)
     }
 
     /// Whether clients walk on the route, as through a list that they are shown, so that walking says nothing about one.
@@ -429,15 +438,16 @@ impl Norm {
     }
 
     /// Sets the limits by what has been learned, where everybody's are `usual`.
-    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool) {
+    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool) {
         self.is_known = is_old && self.clients() >= KNOWN_CLIENTS;
         (self.limits, self.target) = if self.is_known { (self.limits, *usual) } else { (*usual, *usual) };
         if !self.is_known {
             return;
         }
         // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
-        let longest = &self.all[windows - 1];
-        self.is_own = quantile(longest, 0.5) <= OWN && quantile(longest, 0.9) <= OWN_NEARLY_ALL;
+        let is_own =
+            |counts: &[f32; LEVELS]| quantile(counts, 0.5) <= OWN && quantile(counts, 0.9) <= OWN_NEARLY_ALL;
+        self.is_own = is_own(&self.old[windows - 1]) || is_own(&self.all[windows - 1]);
         for window in 0..windows.min(MAX_LIMITS) {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
@@ -446,7 +456,9 @@ impl Norm {
                 continue;
             }
             let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);
-            let most = come_to(counts, ONE).map_or(0, |level| threshold(level + 1) - 1);
+            // Clients of earlier days have not been seen for a whole day yet.
+            let seen = if is_young { &self.all[window] } else { counts };
+            let most = come_to(seen, ONE).map_or(0, |level| threshold(level + 1) - 1);
             self.most[window] = MARGIN * most;
             let target = if MARGIN * many > usual {
                 (MARGIN * many).min(usual.saturating_mul(HIGHEST))

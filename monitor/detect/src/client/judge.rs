@@ -172,7 +172,9 @@ pub(super) fn touch(
 /// already.
 pub(super) fn is_usual(verdict: &Verdict, pair: &Pair, norm: &Norm) -> bool {
     let is_count = matches!(verdict.rule, Rule::DistinctObjects | Rule::FirstTouch | Rule::SequentialWalk);
-    is_count && !pair.is_open() && norm.is_usual(pair.hash, times(verdict.held.distinct, verdict.limit))
+    is_count
+        && !pair.is_open()
+        && norm.is_usual(pair.hash, verdict.window, times(verdict.held.distinct, verdict.limit))
 }
 
 /// How many times a limit so many objects are.

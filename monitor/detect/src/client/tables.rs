@@ -794,7 +794,7 @@ impl Tables {
 fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     let &Verdict { rule, limit, window, held: Held { distinct, .. }, .. } = verdict;
     let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
-    let learning = norm.is_some_and(Norm::is_learning);
+    let learning = norm.is_some_and(|norm| norm.learns(window));
     let walks = pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
     let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));
     let is_beyond = |norm: &Norm| !learning || norm.is_far_beyond(window, distinct);

@@ -105,7 +105,7 @@ impl Tally {
                     let pair = tables.pair(number);
                     let norm = context.norm.filter(|_| context.policy.is_everyones(pair.profile));
                     if let Some(norm) = norm.filter(|norm| judge::is_usual(verdict, pair, norm)) {
-                        touched.is_question |= norm.is_question(pair.hash);
+                        touched.is_question |= norm.is_question(pair.hash, verdict.window);
                         continue;
                     }
                     tables.report(number, verdict, call.at, context, out);

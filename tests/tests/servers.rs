@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 use rollcall_tests::{
     Call, Client, Daemon, Metrics, MiniServer, Nginx, Report, bpf,
     client::request,
-    daemon::{self, BLOCK_DENSITY, DISTINCT_OBJECTS, OPEN_DOOR, SEQUENTIAL_WALK},
+    daemon::{self, DISTINCT_OBJECTS, OPEN_DOOR, SEQUENTIAL_WALK},
     deadline, metrics, port,
     program::{self, Running},
 };
@@ -130,7 +130,7 @@ fn curl_walking_the_accounts_of_nginx_raises_an_alert() -> Result<()> {
         settle(&daemon, "60 exchanges in the metrics", |metrics| metrics.sum(EXCHANGES, &[]) >= 60.0)?;
     assert_eq!(metrics.sum(EXCHANGES, &[]), 60.0);
     // It is a walk, whoever does it. Nobody had to say who they are, which is worth a notice of its own.
-    for rule in [DISTINCT_OBJECTS, SEQUENTIAL_WALK, BLOCK_DENSITY, OPEN_DOOR] {
+    for rule in [DISTINCT_OBJECTS, SEQUENTIAL_WALK, OPEN_DOOR] {
         assert_eq!(metrics.sum(FINDINGS, &[("rule", rule)]), 1.0, "{rule}");
     }
     assert_eq!(metrics.sum(ALERTS, &[]), 2.0, "the walk, and the open door");

@@ -48,6 +48,7 @@ struct Row {
     origin: String,
     class: String,
     class_by: String,
+    norm: Option<Norm>,
     documented: Option<bool>,
     calls: u64,
     calls_with_objects: u64,
@@ -56,6 +57,19 @@ struct Row {
     open_calls: u64,
     first_seen: String,
     last_seen: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Norm {
+    learning: bool,
+    windows: Vec<Window>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Window {
+    limit: Option<u32>,
+    p50: Option<u32>,
+    p99: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -95,8 +109,8 @@ pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
 
 fn table(answer: &Answer, all: bool) -> String {
     let heads = [
-        "ROUTE", "IS", "BY", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX", "3XX", "4XX", "5XX",
-        "?", "OPEN", "FIRST", "LAST",
+        "ROUTE", "IS", "BY", "LIMITS", "USUAL", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX",
+        "3XX", "4XX", "5XX", "?", "OPEN", "FIRST", "LAST",
     ];
     let answered =
         |row: &&Row| all || row.statuses.successful + row.statuses.redirected + row.statuses.unknown > 0;
@@ -113,6 +127,7 @@ fn table(answer: &Answer, all: bool) -> String {
             origin,
             class,
             class_by,
+            norm,
             documented,
             calls,
             calls_with_objects,
@@ -132,6 +147,8 @@ fn table(answer: &Answer, all: bool) -> String {
             name(row),
             class.clone(),
             class_by.clone(),
+            norm.as_ref().map_or_else(|| "-".to_owned(), limits),
+            norm.as_ref().and_then(usual).unwrap_or_else(|| "-".to_owned()),
             origin.clone(),
             documented.to_owned(),
             calls.to_string(),
@@ -153,7 +170,7 @@ fn table(answer: &Answer, all: bool) -> String {
         .iter()
         .map(|row| {
             let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-                0..=4 => format!("{cell:width$}"),
+                0..=6 => format!("{cell:width$}"),
                 _ => format!("{cell:>width$}"),
             });
             shown.collect::<Vec<_>>().join("  ")
@@ -171,6 +188,19 @@ fn table(answer: &Answer, all: bool) -> String {
     lines.join("\n")
 }
 
+/// The limits of all windows, shortest first; with a question mark as long as it is not known what is usual.
+fn limits(norm: &Norm) -> String {
+    let limit = |window: &Window| window.limit.map_or_else(|| "-".to_owned(), |limit| limit.to_string());
+    let limits: Vec<String> = norm.windows.iter().map(limit).collect();
+    format!("{}{}", limits.join("/"), if norm.learning { "?" } else { "" })
+}
+
+/// What half of the clients, and 99 of 100, touch at most within the longest window.
+fn usual(norm: &Norm) -> Option<String> {
+    let longest = norm.windows.last()?;
+    Some(format!("{}..{}", longest.p50?, longest.p99?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,7 +208,7 @@ mod tests {
     #[test]
     fn routes_are_a_table() {
         let answer = r#"{"v":1,"at":"2026-07-14T03:33:20.000000Z","overflowed_calls":2,"routes":[
-            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","class":"accounts","class_by":"objects","documented":false,"static":false,"calls":120,
+            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","class":"accounts","class_by":"objects","norm":{"learning":true,"clients":5,"windows":[{"window_s":10,"limit":20,"p50":1,"p99":2},{"window_s":86400,"limit":null,"p50":1,"p99":3}]},"documented":false,"static":false,"calls":120,
              "calls_with_objects":120,"callers":3,"statuses":{"1xx":0,"2xx":118,"3xx":0,"4xx":2,"5xx":0,"unknown":0},
              "open_calls":7,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"},
             {"service":":8002","route":"GET /wp-login.php","origin":"learned","class":"accounts","class_by":"objects","documented":false,"static":false,"calls":9,
@@ -196,6 +226,8 @@ mod tests {
                 "/v1/customers/{id}",
                 "accounts",
                 "objects",
+                "20/-?",
+                "1..3",
                 "learned",
                 "NO",
                 "120",

@@ -321,6 +321,8 @@ impl Detector {
         let call = crowd::Call { at: now, route, route_hash, address, is_walked, is_learning };
         if touches && !is_partner {
             crowd.touch(&call, objects, &mut self.choice, out);
+        } else if refused && !is_partner {
+            crowd.miss(&call, objects, &mut self.choice, out);
         } else {
             crowd.look(route_hash, &mut self.choice.named);
         }

@@ -59,17 +59,23 @@ const OWN_NEARLY_ALL: u32 = 6;
 /// No limit is lowered below so many objects, and a fortieth of the usual limit.
 const LOWEST: u32 = 8;
 const LOWEST_PART: u32 = 40;
+/// Nor, of pages of a list, each of which has many, below so many.
+const LOWEST_PAGES: u32 = 4;
 
 /// Clients that are told before it is a question to the operator.
 const TOLD: usize = 3;
 /// Who passes as many times the limit is told all the same, if that is twice what was told.
 const FAR: f32 = 10.0;
 
+/// A walk leaves no doubt beyond as many times the limit.
+const FAR_WALK: u64 = 4;
+
 /// Others by which it is told that somebody goes far beyond them.
 const OTHERS: f32 = 8.0;
 
-/// What is left of yesterday.
+/// What is left of yesterday; and so much is left of one client after eight days, whom limits still go by.
 const LEFT: f32 = 0.75;
+const ONE: f32 = 0.1;
 
 /// Limits are looked at so often.
 const EACH: Duration = Duration::from_secs(600);
@@ -123,6 +129,10 @@ pub(super) struct Norm {
     before: Row,
     /// What limits are on their way to.
     target: Row,
+    /// Twice what the most of the clients of earlier days came to.
+    most: Row,
+    /// Clients, and those that came for pages of a list.
+    pages: [f32; 2],
     is_known: bool,
     /// Most clients touch one or two objects, their own.
     is_own: bool,
@@ -171,7 +181,7 @@ impl Norms {
                     |counts: &Vec<[f32; LEVELS]>| counts.iter().flatten().all(|count| *count >= 0.0);
                 let are_counted = are_counts(&norm.all)
                     && are_counts(&norm.old)
-                    && norm.walks.iter().all(|count| *count >= 0.0);
+                    && norm.walks.iter().chain(&norm.pages).all(|count| *count >= 0.0);
                 check(are_counted, "a norm counts less than nothing")?;
                 if self.usual != *usual {
                     (norm.limits, norm.before, norm.target) = (*usual, *usual, *usual);
@@ -236,7 +246,11 @@ impl Norms {
             let today = self.clients.on(client, self.clients.day);
             self.clients.memory.touch(today, now);
         }
-        let Norm { all, old, walks, .. } = &mut self.routes[route].lenses[lens as usize];
+        let Norm { all, old, walks, pages, .. } = &mut self.routes[route].lenses[lens as usize];
+        if reach.is_first {
+            pages[0] += 1.0;
+            pages[1] += f32::from(u8::from(reach.is_page));
+        }
         if reach.walks {
             walks[0] += 1.0;
             walks[1] += f32::from(u8::from(reach.is_old));
@@ -325,6 +339,8 @@ impl Norm {
             limits: *usual,
             before: *usual,
             target: *usual,
+            most: [NONE; MAX_LIMITS],
+            pages: [0.0; 2],
             is_known: false,
             is_own: false,
             walks: [0.0; 2],
@@ -335,6 +351,17 @@ impl Norm {
     /// The limits in force for everybody.
     pub(super) fn limits(&self) -> &Row {
         &self.limits
+    }
+
+    /// What all clients behind one address may touch, however many they are: twice what those behind any did; `None` as long as
+    /// that is not known.
+    pub(super) fn most(&self, window: usize) -> Option<u32> {
+        self.is_known.then(|| self.most[window])
+    }
+
+    /// Whether its objects are pages of a list.
+    fn is_paged(&self) -> bool {
+        self.pages[1] * 2.0 > self.pages[0]
     }
 
     /// Clients of earlier days, about.
@@ -377,7 +404,7 @@ impl Norm {
 
     /// Whether so many objects, walked through, leave no doubt on a route that is not known yet.
     pub(super) fn is_far_walk(&self, distinct: u64, limit: u32) -> bool {
-        !self.is_walked() && distinct as f32 >= FAR / 2.0 * limit as f32
+        !self.is_walked() && distinct > FAR_WALK * u64::from(limit)
     }
 
     /// Whether a client that touched so many objects goes far beyond all others.
@@ -397,7 +424,7 @@ impl Norm {
     fn pass(&mut self, days: u32) {
         let left = LEFT.powi(days.min(60) as i32);
         let counts = self.all.iter_mut().chain(&mut self.old).flatten();
-        counts.chain(&mut self.walks).for_each(|count| *count *= left);
+        counts.chain(&mut self.walks).chain(&mut self.pages).for_each(|count| *count *= left);
         self.before = self.limits;
     }
 
@@ -419,11 +446,13 @@ impl Norm {
                 continue;
             }
             let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);
-            let most = come_to(counts, 0.5).map_or(0, |level| threshold(level + 1) - 1);
+            let most = come_to(counts, ONE).map_or(0, |level| threshold(level + 1) - 1);
+            self.most[window] = MARGIN * most;
             let target = if MARGIN * many > usual {
                 (MARGIN * many).min(usual.saturating_mul(HIGHEST))
             } else if self.is_own {
-                (MARGIN * most).clamp((LOWEST + usual / LOWEST_PART).min(usual), usual)
+                let lowest = if self.is_paged() { LOWEST_PAGES } else { LOWEST + usual / LOWEST_PART };
+                (MARGIN * most).clamp(lowest.min(usual), usual)
             } else {
                 usual
             };

@@ -211,7 +211,7 @@ const FORMS: &[Form] = &[
     (
         "JWT",
         |n| format!("/v1/links/eyJhbGciOiJIUzI1NiJ9.{}.{}", drawn(n, BASE64, 40), drawn(n, BASE64, 43)),
-        Learned,
+        Known,
     ),
     ("ticket", |n| format!("/v1/tickets/PROJ-{}", 1 + n), Learned),
     ("4 of hexadecimal", |n| format!("/v1/c/{:04x}", 0xa00 + 37 * n), Learned),

@@ -22,7 +22,7 @@ use rollcall_tests::{
 const SCRAPES: f64 = 8.0;
 
 /// The walk, and calls until the questions are asked.
-const WALK: usize = 60;
+const WALK: usize = 160;
 const PACE: Duration = Duration::from_millis(10);
 
 #[test]

@@ -28,7 +28,7 @@ fn top_shows_a_walk_follows_keys_and_gives_the_terminal_back() -> Result<()> {
     let server = MiniServer::start()?;
     let daemon = Daemon::watching(server.address().port())?;
     let mut walker = Client::connect_from(WALKER, server.address())?;
-    for account in 1..=60 {
+    for account in 1..=130 {
         walker.get(&format!("/v1/customers/{account}"))?;
     }
     let folder = tempfile::tempdir()?;
@@ -36,7 +36,7 @@ fn top_shows_a_walk_follows_keys_and_gives_the_terminal_back() -> Result<()> {
     let terminal = Terminal::start("top", 80, 24, &terminal::told(&top(daemon.web()), &pid))?;
     let shown = terminal.wait_for("CRIT")?;
     for expected in
-        ["Rollcall 127.0.0.1:", "peer 127.0.0.66", "GET /v1/customers/{id}", "60 of ", "good Attached"]
+        ["Rollcall 127.0.0.1:", "peer 127.0.0.66", "GET /v1/customers/{id}", "130 of ", "good Attached"]
     {
         ensure!(shown.contains(expected), "{expected}:\n{shown}");
     }

@@ -296,7 +296,8 @@ pub fn find_value(segment: &str) -> Option<(Place, Value)> {
 
 /// Whether `segment` begins a name that goes on behind a slash, as those of Amazon do: `arn:aws:iam::123456789012:user`.
 pub fn goes_on(segment: &str) -> bool {
-    segment.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
+    segment.as_bytes().get(3) == Some(&b':')
+        && segment.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arn:"))
 }
 
 /// How much more like a random token `segment` is than like words: see [`token`].
@@ -386,7 +387,9 @@ fn uuid(text: &str) -> Option<[u8; 32]> {
 
 /// Whether `text` has the form of an identifier.
 pub fn is_identifier(text: &str) -> bool {
-    is_known(text) || (is_prefixed(text, MOST_PREFIXES) && moment::find(text.as_bytes()).is_none())
+    is_known(text)
+        || is_tokens(text)
+        || (is_prefixed(text, MOST_PREFIXES) && moment::find(text.as_bytes()).is_none())
 }
 
 fn is_known(text: &str) -> bool {
@@ -415,6 +418,14 @@ fn is_known(text: &str) -> bool {
         || token::is_random(bytes)
         || is_prefixed_token(bytes)
         || is_email(text)
+}
+
+/// Tokens with points between them, as those of JSON Web Tokens.
+fn is_tokens(text: &str) -> bool {
+    memchr::memchr(b'.', text.as_bytes()).is_some()
+        && text.split('.').all(|part| {
+            part.len() >= SHORTEST_WORD && (is_hex(part.as_bytes()) || token::is_random(part.as_bytes()))
+        })
 }
 
 /// An identifier behind names of what it is: `sha256:…`, `md5=…`, `urn:isbn:…`, `order:17`.

@@ -76,15 +76,11 @@ pub(super) struct Answers {
     nothing: u32,
 }
 
-/// An answer to a POST, or to what is read at all, that is shorter than this tells little.
-const LEAST_POST: u64 = 64;
+/// An answer to a POST that is shorter than this tells little; to what writes, nothing.
 const LEAST: u64 = 17;
 
 /// And one to a batch that is shorter than this for each object.
 const LEAST_EACH: u64 = 12;
-
-/// An answer to what writes that is as long tells something: what was written, as it is now.
-const LEAST_ECHO: u64 = 256;
 
 /// Words for content, where they stand beside an identifier or at the end of a path.
 const CONTENT: [&str; 43] = [
@@ -198,21 +194,19 @@ impl Answers {
         let shorter = |than: u64| length.is_some_and(|length| length < than);
         let is_short = || matches!(exchange.status, Some(201 | 202 | 204 | 205 | 304));
         match method {
-            b"OPTIONS" | b"TRACE" | b"CONNECT" => Read::Nothing,
-            b"PUT" | b"PATCH" | b"DELETE" | b"MOVE" | b"COPY" | b"LOCK" | b"UNLOCK" | b"MKCOL"
-            | b"PROPPATCH" | b"PURGE" => {
+            // Some servers answer any method as they do GET.
+            b"OPTIONS" | b"TRACE" | b"PUT" | b"PATCH" | b"DELETE" | b"MOVE" | b"COPY" | b"LOCK"
+            | b"UNLOCK" | b"MKCOL" | b"PROPPATCH" | b"PURGE" => {
+                let answers = exchange.response_type.is_some() && !is_short() && !shorter(LEAST);
                 // Refused, it tells whether there is such an object.
-                let echoes = exchange.response_type.is_some() && !is_short() && !shorter(LEAST_ECHO);
-                if echoes || !is_touch { Read::Little } else { Read::Nothing }
+                if answers || !is_touch { Read::Little } else { Read::Nothing }
             }
             _ if declared.is_none() && has_word(name, &NOTICES) && exchange.response_type.is_none() => {
                 Read::Nothing
             }
             b"HEAD" => Read::Little,
-            b"POST" if is_short() || shorter(LEAST_POST.max(LEAST_EACH * objects as u64)) => Read::Little,
-            _ if is_touch && (matches!(exchange.status, Some(204 | 205 | 304)) || shorter(LEAST)) => {
-                Read::Little
-            }
+            b"POST" if is_short() || shorter(LEAST.max(LEAST_EACH * objects as u64)) => Read::Little,
+            _ if matches!(exchange.status, Some(204 | 205 | 304)) => Read::Little,
             _ => Read::Data,
         }
     }

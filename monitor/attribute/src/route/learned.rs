@@ -418,14 +418,15 @@ impl Learned {
 
     /// The word that stayed one where words are values: routes lead through it, and did when the others became values.
     fn kept(&self, of: &Node, key: &str, place: Place) -> Option<u32> {
-        let child = of.child(key).filter(|_| is_word(key))?;
-        self.leads_on(child, place).then_some(child)
+        // Most often values alone stand there.
+        let child = if of.children.len() > 1 { of.child(key) } else { None };
+        child.filter(|&child| is_word(key) && self.leads_on(child, place))
     }
 
     /// What stands for values in a place of them: `{id}` if others of them have that form.
     fn placeholder(&self, of: &Node, place: Place) -> &'static str {
         let leads_on = |key: &str| of.child(key).is_some_and(|child| self.leads_on(child, place));
-        if leads_on(shape::IDENTIFIER) && !leads_on(shape::NAME) { shape::IDENTIFIER } else { shape::NAME }
+        if !leads_on(shape::NAME) && leads_on(shape::IDENTIFIER) { shape::IDENTIFIER } else { shape::NAME }
     }
 
     fn leads_on(&self, child: u32, place: Place) -> bool {

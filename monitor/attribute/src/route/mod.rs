@@ -62,9 +62,6 @@ use self::{
 use crate::client::Clients;
 use crate::object::{Body, Content, Names, Objects, Reader, Serves, identifier};
 
-/// Calls of a route up to which it is watched who makes them: what one client alone asks for is not called often.
-const WATCHED: u64 = 8;
-
 /// The label of all other methods.
 const OTHER_METHOD: &str = "~OTHER";
 
@@ -429,10 +426,12 @@ impl Router {
         };
         let mut found = self.learned.find(&call, clients.is_some(), &mut self.routes);
         if let Some(clients) = clients
-            && (found.route == RouteId::OTHER || self.routes.calls(found.route) < WATCHED)
             && !matches!(self.shape.kinds.last(), None | Some(Kind::Static(_)))
+            && self.routes.watch(found.route)
         {
-            found = self.learned.watch(&call, found, clients, exchange.response_bytes, &mut self.routes);
+            // Of an answer that goes on nobody knows how long it is.
+            let size = exchange.response_length.unwrap_or_default();
+            found = self.learned.watch(&call, found, clients, size, &mut self.routes);
         }
         let mut is_list = matches!(self.shape.kinds.last(), None | Some(Kind::Literal));
         for (at, kind) in self.shape.kinds.iter().enumerate() {

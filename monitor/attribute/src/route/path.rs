@@ -59,6 +59,11 @@ impl Class {
         self.0 & (Class::DIGIT | Class::AT | Class::BRACKET) != 0 || length >= identifier::SHORTEST_WORD
     }
 
+    /// There may be a key.
+    pub(super) fn has_bracket(self) -> bool {
+        self.0 & Class::BRACKET != 0
+    }
+
     /// There is a capital.
     pub(super) fn has_capital(self) -> bool {
         self.0 & Class::UPPER != 0

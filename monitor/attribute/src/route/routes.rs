@@ -64,6 +64,8 @@ pub(super) struct Route {
     /// Calls since the start, complete or not.
     #[serde(skip)]
     called: u64,
+    /// Calls of which it was watched who made them.
+    watched: u8,
     /// The latest calls of a route without objects: see [`super::learned`].
     pub(super) recent: Vec<Touch>,
 }
@@ -89,6 +91,9 @@ pub struct Touch {
 /// Calls up to which a learned route is new. What it takes for few routes to hide a walk is as many objects on each as the
 /// limits allow; and a page or a service of few routes has soon called each of them as often.
 pub const FEW: u64 = 5;
+
+/// Calls of a route up to which it is watched who makes them: what one client alone asks for is not called often.
+const WATCHED: u8 = 8;
 
 /// Calls that are remembered of a route without objects.
 const RECENT: usize = 3;
@@ -224,6 +229,7 @@ impl Route {
             hash: 0,
             seen: Seen::default(),
             called: 0,
+            watched: 0,
             recent: Vec::new(),
         }
     }
@@ -294,6 +300,14 @@ impl Routes {
     /// Whether a route is that of static files.
     pub fn is_static(&self, route: RouteId) -> bool {
         self.get(route).is_static
+    }
+
+    /// Whether it is to be watched who makes a call of a route; it is taken note of.
+    pub(super) fn watch(&mut self, route: RouteId) -> bool {
+        let route = self.get_mut(route);
+        let is_watched = route.origin == Origin::Other || route.watched < WATCHED;
+        route.watched = route.watched.saturating_add(1).min(WATCHED);
+        is_watched
     }
 
     /// Who has called a route.

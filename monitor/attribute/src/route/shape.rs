@@ -3,6 +3,7 @@
 use super::{
     locale,
     path::{CanonicalPath, Segment},
+    template::LONGEST,
 };
 use crate::object::identifier::{self, Place, Value};
 
@@ -17,6 +18,9 @@ const VALUE: &str = "{value}";
 
 /// What stands for a value that no form gives away.
 pub(super) const NAME: &str = "{name}";
+
+/// Digits of a day: only numbers of so many may be one.
+const DAY: usize = 8;
 
 /// What one segment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,9 @@ impl Shape {
     /// Takes the shape of `path`, and appends its template to what stands in `template` already.
     pub(super) fn take(&mut self, path: &CanonicalPath, longest: usize) {
         self.kinds.clear();
+        if path.is_empty() {
+            self.template.push('/');
+        }
         let last = path.len().saturating_sub(1);
         let mut before = "";
         for (at, segment) in path.segments().enumerate() {
@@ -53,9 +60,9 @@ impl Shape {
                 kind(segment, at, last, at < 2 && may_be_locale(at, last, path))
             };
             self.kinds.push(kind);
+            self.write(kind, segment.folded, longest);
             before = segment.text;
         }
-        self.write(path, longest);
     }
 
     /// Has values that may be accounts taken for accounts, where `is_account` says so of their places.
@@ -65,28 +72,32 @@ impl Shape {
         longest: usize,
         is_account: impl Fn(&Shape, usize) -> bool,
     ) {
+        let mut has_changed = false;
         for at in 0..self.kinds.len() {
-            if matches!(self.kinds[at], Kind::Value(_, Value::Ambiguous)) && is_account(self, at) {
+            // So deep no place is known.
+            let is_ambiguous = matches!(self.kinds[at], Kind::Value(_, Value::Ambiguous));
+            if is_ambiguous && (at >= LONGEST || is_account(self, at)) {
                 self.kinds[at] = Kind::Identifier(Place::whole(path.segment(at).text.len()));
-                let method = self.template.find(' ').map_or(0, |blank| blank + 1);
-                self.template.truncate(method);
-                self.write(path, longest);
+                has_changed = true;
             }
+        }
+        if !has_changed {
+            return;
+        }
+        let method = self.template.find(' ').map_or(0, |blank| blank + 1);
+        self.template.truncate(method);
+        for at in 0..self.kinds.len() {
+            self.write(self.kinds[at], path.segment(at).folded, longest);
         }
     }
 
-    /// Appends the template of `path` to what stands in `template` already.
-    fn write(&mut self, path: &CanonicalPath, longest: usize) {
-        if path.is_empty() {
-            self.template.push('/');
-        }
-        for (segment, &kind) in path.segments().zip(&self.kinds) {
-            self.template.push('/');
-            push(&mut self.template, kind, segment.folded);
-            if self.template.len() > longest {
-                // No route for it any more, but the rest of the object still counts.
-                self.template.truncate(longest + 1);
-            }
+    /// Appends what stands for a segment.
+    fn write(&mut self, kind: Kind, folded: &str, longest: usize) {
+        self.template.push('/');
+        push(&mut self.template, kind, folded);
+        if self.template.len() > longest {
+            // No route for it any more, but the rest of the object still counts.
+            self.template.truncate(longest + 1);
         }
     }
 }
@@ -100,13 +111,13 @@ fn may_be_locale(at: usize, last: usize, path: &CanonicalPath) -> bool {
 fn kind(segment: Segment<'_>, at: usize, last: usize, may_be_locale: bool) -> Kind {
     let Segment { text, folded, class } = segment;
     if class.is_number() {
-        return match identifier::find_value(text) {
+        return match (text.len() == DAY).then(|| identifier::find_value(text)).flatten() {
             Some((place, value)) => Kind::Value(place, value),
             None => Kind::Identifier(Place::whole(text.len())),
         };
     }
     let is_last = at == last;
-    if class.may_be_identifier(text.len()) {
+    if class.may_be_identifier(text.len()) && !is_short_word(segment) {
         if let Some(place) = identifier::find(text)
             && (is_last || !is_short_version(folded))
         {
@@ -152,6 +163,12 @@ fn push_at(template: &mut String, place: Place, placeholder: &str, folded: &str)
     template.push_str(&folded[..within.start]);
     template.push_str(placeholder);
     template.push_str(&folded[within.end..]);
+}
+
+/// `v1`, `s3`: each form that is as short begins with a digit or a sign, or has a key in brackets.
+fn is_short_word(segment: Segment<'_>) -> bool {
+    let Segment { text, class, .. } = segment;
+    text.len() < 5 && text.as_bytes()[0].is_ascii_alphabetic() && !class.has_bracket()
 }
 
 /// `2.0`: a version where something follows it, though it is a number.

@@ -90,9 +90,9 @@ const CONTAINERS: [&str; 88] = [
     "hooks",
     "includes",
     "internal",
+    "jobs",
     "js",
     "json",
-    "jobs",
     "lessons",
     "lists",
     "me",
@@ -296,7 +296,7 @@ impl Takers {
             length: u16::try_from(taken.word.len()).unwrap_or(u16::MAX),
             answered: taken.answered,
             is_signed: taken.word.starts_with(['@', '~']),
-            is_title: is_title(taken.word),
+            is_title: is_title(taken.word) && identifier::randomness(taken.text) <= 0,
         }
     }
 
@@ -470,4 +470,112 @@ fn are_of_one_size(words: &[Word]) -> bool {
     let [first, third] =
         [sizes.len() / 4, sizes.len() * 3 / 4].map(|at| sizes.get(at).copied().unwrap_or_default());
     sizes.len() >= FEWEST / 2 && third <= first + first / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a place turns out to be when one client asks for `words` in it, and when: how many it has asked for then.
+    fn turns(
+        before: Option<&str>,
+        words: &[(String, bool, u64)],
+        shared: usize,
+        has_tokens: bool,
+    ) -> Option<usize> {
+        let mut takers = Takers::new(HashKey::new([7; 16]));
+        let clients = Clients::new([192, 0, 2, 7].into(), &[]);
+        let known: Vec<String> = words.iter().take(shared).map(|(word, ..)| word.clone()).collect();
+        words.iter().position(|(word, answered, size)| {
+            let taken =
+                Taken { before: "GET /x", word, text: word, rest: "", answered: *answered, size: *size };
+            let is_shared = |is_taken: &dyn Fn(&str) -> bool| {
+                known.iter().filter(|word| is_taken(word)).cloned().collect()
+            };
+            takers.take(&clients, Prior::of(before), taken, has_tokens, is_shared) == Verdict::Values
+        })
+    }
+
+    /// Words without digits, of many lengths.
+    fn words(count: usize) -> Vec<(String, bool, u64)> {
+        let word = |n: usize| {
+            (["ba", "do", "fi", "ku", "lemo"][n % 5].repeat(1 + n / 5 % 4) + ["n", "sa", "ti"][n % 3], true)
+        };
+        (0..count)
+            .map(|n| (format!("{}{}", word(n).0, word(n / 7).0), true, [40, 9_000, 700][n % 3]))
+            .collect()
+    }
+
+    #[test]
+    fn names_say_what_stands_behind_them() {
+        for (name, prior) in [
+            (None, Prior::Words),
+            (Some("api"), Prior::Words),
+            (Some("v2.1"), Prior::Words),
+            (Some("reports"), Prior::Words),
+            (Some("sales-reports"), Prior::Words),
+            (Some("users"), Prior::Values),
+            (Some("customer-accounts"), Prior::Values),
+            (Some("profile"), Prior::Unknown),
+            (Some("status"), Prior::Unknown),
+            (Some("address"), Prior::Unknown),
+        ] {
+            assert_eq!(Prior::of(name), prior, "{name:?}");
+        }
+        assert!(CONTAINERS.is_sorted());
+    }
+
+    #[test]
+    fn who_asks_for_what_nobody_else_does_goes_through_values() {
+        let all = words(40);
+        assert_eq!(turns(Some("users"), &all, 0, false), Some(FEWEST - 1));
+        assert_eq!(turns(Some("users"), &all, 5, false), Some(FEWEST + 4), "others ask for five of them");
+        assert_eq!(turns(Some("profile"), &all, 0, false), None, "their answers differ");
+        assert_eq!(turns(Some("api"), &all, 0, false), None);
+        let missed: Vec<_> =
+            all.iter().enumerate().map(|(n, (word, ..))| (word.clone(), n % 3 == 0, 500)).collect();
+        assert_eq!(turns(Some("profile"), &missed, 0, false), Some(FEWEST - 1));
+        let nothing: Vec<_> = all.iter().map(|(word, ..)| (word.clone(), false, 0)).collect();
+        assert_eq!(turns(Some("users"), &nothing, 0, false), None, "who finds nothing has found no place");
+        let sized: Vec<_> = all.iter().map(|(word, ..)| (word.clone(), true, 800)).collect();
+        assert_eq!(turns(Some("profile"), &sized, 0, false), Some(FEWEST - 1));
+        assert_eq!(turns(Some("api"), &sized, 0, false), None);
+        let mut sorted = all.clone();
+        sorted.sort();
+        assert_eq!(turns(Some("profile"), &sorted, 0, false), Some(FEWEST - 1));
+        let titles: Vec<_> = all.iter().map(|(word, ..)| (format!("how-to-{word}-it"), true, 800)).collect();
+        assert_eq!(turns(Some("stories"), &titles, 0, false), None);
+        let signed: Vec<_> = all.iter().map(|(word, ..)| (format!("@{word}"), true, 1)).collect();
+        assert_eq!(turns(None, &signed, 0, false), Some(FEWEST - 1));
+    }
+
+    #[test]
+    fn tokens_are_values_wherever_they_stand() {
+        let token =
+            |n: usize| format!("{}q{}z", ["xk", "vb", "jt", "wq"][n % 4], ["hv", "zz", "kp"][n / 4 % 3]);
+        let tokens: Vec<_> = (0..12).map(|n| (token(n), true, 10)).collect();
+        assert_eq!(turns(Some("api"), &tokens, 0, true), Some(FEWEST_STRAY - 1), "beside others of them");
+        assert_eq!(turns(Some("api"), &tokens, 0, false), None);
+        assert_eq!(turns(Some("api"), &words(12), 0, true), None);
+    }
+
+    #[test]
+    fn who_takes_much_is_watched_however_many_take_little() {
+        let mut takers = Takers::new(HashKey::new([7; 16]));
+        let mut verdict = Verdict::Words;
+        let mut flood = 0_u32;
+        for (word, answered, size) in words(FEWEST) {
+            let mut take = |address: u32, word: &str| {
+                let clients = Clients::new(std::net::Ipv4Addr::from(address).into(), &[]);
+                let taken = Taken { before: "GET /users", word, text: word, rest: "", answered, size };
+                takers.take(&clients, Prior::Values, taken, false, |_| Vec::new())
+            };
+            verdict = take(1, &word);
+            for _ in 0..MOST / 2 {
+                flood += 1;
+                take(1_000 + flood, &format!("{word}x{flood}"));
+            }
+        }
+        assert_eq!((verdict, takers.all.len()), (Verdict::Values, MOST));
+    }
 }

@@ -122,6 +122,8 @@ pub(crate) struct Reach {
     pub(crate) is_old: bool,
     /// It is its first call today.
     pub(crate) is_first: bool,
+    /// It asks for pages of a list.
+    pub(crate) is_page: bool,
     /// It turns out to walk today.
     pub(crate) walks: bool,
 }

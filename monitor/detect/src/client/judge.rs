@@ -12,7 +12,12 @@ use super::{
     track::{Held, Window},
     volume,
 };
-use crate::{finding::Rule, limit::MAX_LIMITS, norms::Norm, policy::Row};
+use crate::{
+    finding::Rule,
+    limit::MAX_LIMITS,
+    norms::Norm,
+    policy::{NONE, Row},
+};
 
 /// Objects noted by which it is told that nobody else touches them.
 const FEWEST_FIRSTS: u32 = 48;
@@ -101,10 +106,12 @@ pub(super) fn touch(
     let mut row = of_one;
     if many_people {
         let mut people = None;
-        for (limit, held) in row.iter_mut().zip(&all[..count]) {
+        for (window, (limit, held)) in row.iter_mut().zip(&all[..count]).enumerate() {
             if held.surely * WALK_PARTS > u64::from(*limit) {
                 let people = people.get_or_insert_with(|| evidence.people.count());
-                *limit = limit.saturating_mul(people.behind(held.distinct));
+                let most = context.norm.and_then(|norm| norm.most(window)).unwrap_or(NONE);
+                // However many they are, they are no more than behind any other address.
+                *limit = limit.saturating_mul(people.behind(held.distinct)).min(most.max(*limit));
             }
         }
     }

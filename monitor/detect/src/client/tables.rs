@@ -191,7 +191,7 @@ impl Tables {
         &mut self,
         number: u32,
         client: u64,
-        now: Timestamp,
+        call: &Call<'_>,
         context: Context<'_>,
     ) -> Option<Reach> {
         let (pair, windows) = self.pairs.with_windows(number);
@@ -207,13 +207,15 @@ impl Tables {
             pair.today = Today { day, is_old, ..Today::default() };
         }
         let before = pair.today.reached;
-        let held = held(windows, pair.missed, now, context.policy.windows());
+        let held = held(windows, pair.missed, call.now, context.policy.windows());
         for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
             *reached = norms::level(held.surely).max(*reached);
         }
         let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
         pair.today.walks |= walks;
-        let reach = Reach { before, after: pair.today.reached, is_old: pair.today.is_old, is_first, walks };
+        let is_page = call.objects.get(0).is_some_and(|object| object.contains('='));
+        let is_old = pair.today.is_old;
+        let reach = Reach { before, after: pair.today.reached, is_old, is_first, is_page, walks };
         (walks || reach.after != before).then_some(reach)
     }
 
@@ -799,7 +801,13 @@ fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     Known {
         usual: norm.filter(|_| rule != Rule::Volume).and_then(|norm| norm.usual(window)),
         learning: learning && !matches!(rule, Rule::MissProbing | Rule::Volume),
-        is_far: rule == Rule::DistinctObjects
-            && (is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)),
+        is_far: match rule {
+            Rule::DistinctObjects => {
+                is_far_walk || distinct >= FAR_OVER * u64::from(limit) && norm.is_none_or(is_beyond)
+            }
+            // Whoever goes on guessing has come to guess.
+            Rule::MissProbing => distinct >= FAR_OVER * u64::from(limit),
+            _ => false,
+        },
     }
 }

@@ -116,7 +116,7 @@ impl Tally {
             }
         }
         if !fresh.is_empty() {
-            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call.now, context);
+            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call, context);
         }
         touched
     }

@@ -1,6 +1,7 @@
 //! Rules across clients: what a crowd of callers does to a route that none of them does alone.
 //!
 //! - `first-touch` (`memory`, `cusum`): objects are being touched that nobody has touched for a week or two.
+//! - `miss-probing` (`cusum`): objects are being asked for that nobody has touched, and that are not there.
 //! - `block-density` (`blocks`, `walk`, `frontier`): numbers are being touched one after the other.
 //! - `route-distinct` (`week`, `distinct`): many more objects are touched in an hour than at this hour of other weeks.
 //! - `key-flood` (`cusum`): clients come in numbers that have not been seen on the route.
@@ -34,7 +35,7 @@ use self::{
     cases::Cases,
     estimate::Estimate,
     rate::{BUCKET_NS, Moment},
-    route::{FRESH, KEYS, Route},
+    route::{FRESH, KEYS, MISSES, Route},
     routes::Routes,
     verdict::Verdict,
 };
@@ -53,7 +54,10 @@ const PAUSE: Duration = Duration::from_secs(600);
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// A route, with its week and an even share of the cases. Tested below.
-const ROUTE_BYTES: usize = 2_048;
+const ROUTE_BYTES: usize = 2_304;
+
+/// Objects that were missed of late, by which it is told that one is asked for again.
+const MISSED: usize = 1_024;
 
 /// Routes at most, if the budget allows.
 const MOST_ROUTES: usize = 1_024;
@@ -114,6 +118,8 @@ pub struct Crowd {
     memory: Memory,
     blocks: Blocks,
     cases: Cases,
+    /// Hashes of objects that were missed of late, each in its place.
+    missed: Vec<u64>,
     now: Timestamp,
     /// The end of the last pause, and the length of all.
     watched_since: Timestamp,
@@ -130,6 +136,7 @@ impl Crowd {
             routes,
             memory: Memory::new(budget / 2),
             blocks: Blocks::new(budget / 3),
+            missed: vec![0; MISSED],
             now: Timestamp::default(),
             watched_since: Timestamp::default(),
             paused: Duration::ZERO,
@@ -140,6 +147,7 @@ impl Crowd {
     /// Whether it is one of `budget` bytes.
     pub fn fits(&self, budget: usize) -> bool {
         self.memory.fits(budget / 2)
+            && self.missed.len() == MISSED
             && self.blocks.fits(budget / 3)
             && self.routes.capacity() == Routes::new((budget / 6 / ROUTE_BYTES).min(MOST_ROUTES)).capacity()
     }
@@ -183,6 +191,33 @@ impl Crowd {
             let event = Event {
                 at: moment.at,
                 object,
+                address: call.address,
+                is_walked: call.is_walked,
+                is_learning: call.is_learning,
+            };
+            self.cases.take(route, &verdict, &event, out);
+        }
+    }
+
+    /// Takes in a call that asked for objects and did not get them, and appends what it leads to.
+    pub fn miss(&mut self, call: &Call<'_>, objects: &Objects, choice: &mut Choice, out: &mut Vec<Finding>) {
+        self.look(call.route_hash, &mut choice.named);
+        let moment = self.moment(call.at);
+        let Some(slot) = self.routes.find(call.route_hash) else { return };
+        for named in &choice.named {
+            let hash = mix::mix(call.route_hash, named.hash);
+            let recent = &mut self.missed[hash as usize % MISSED];
+            // Whoever asks again does not guess.
+            if std::mem::replace(recent, hash) == hash || self.memory.knows(hash) {
+                continue;
+            }
+            let Some(route) = self.routes.get_mut(slot) else { return };
+            route.advance(moment, self.watched_since);
+            let standing = route.misses.count(moment.at, named.weight, &MISSES);
+            let verdict = Verdict::of_rate(Rule::MissProbing, 0, standing, named.weight);
+            let event = Event {
+                at: moment.at,
+                object: objects.get(named.at as usize),
                 address: call.address,
                 is_walked: call.is_walked,
                 is_learning: call.is_learning,

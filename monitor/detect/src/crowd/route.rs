@@ -23,6 +23,10 @@ pub(super) const FRESH: Tuning = Tuning { factor: 2.0, allowance: 10.0, threshol
 /// New clients. They come by thousands when a link is passed around; a flood is worth its name when it goes on.
 pub(super) const KEYS: Tuning = Tuning { factor: 3.0, allowance: 50.0, threshold: 2_000.0 };
 
+/// Objects that are asked for and not got, though nobody has touched them: guesses. As few as first touches, since no page is about
+/// accounts that are not there.
+pub(super) const MISSES: Tuning = Tuning { factor: 2.0, allowance: 10.0, threshold: 250.0 };
+
 /// How long a route must be known, and by how many touches, before its rates can have settled.
 const PROBATION: Duration = Duration::from_secs(3_600);
 const PROBATION_TOUCHES: u64 = 1_000;
@@ -44,6 +48,7 @@ pub(super) struct Route {
     /// Touches, those of unknown objects among them, and new clients by lens.
     traffic: Rate,
     pub(super) fresh: Cusum,
+    pub(super) misses: Cusum,
     pub(super) keys: [Cusum; 2],
     pub(super) week: Week,
     pub(super) frontier: Frontier,
@@ -62,6 +67,7 @@ impl Route {
             first_touches: 0,
             traffic: Rate::new(moment.bucket),
             fresh: Cusum::new(moment),
+            misses: Cusum::new(moment),
             keys: [Cusum::new(moment), Cusum::new(moment)],
             week: Week::new(moment.at),
             frontier: Frontier::default(),
@@ -82,6 +88,8 @@ impl Route {
         self.traffic.advance(moment.bucket, f64::INFINITY, true);
         let learn = self.learns(Rule::FirstTouch, moment.at);
         self.fresh.advance(moment, &FRESH, learn);
+        let learn = self.learns(Rule::MissProbing, moment.at);
+        self.misses.advance(moment, &MISSES, learn);
         let learn = self.learns(Rule::KeyFlood, moment.at);
         self.keys.iter_mut().for_each(|keys| keys.advance(moment, &KEYS, learn));
         self.week.advance(moment.at, self.first, watched_since);
@@ -90,7 +98,7 @@ impl Route {
             // At first, all is new. Once less than half of an hour's touches are, the rest is what keeps coming; a
             // rate that still falls errs to the safe side.
             let traffic = self.traffic.mean();
-            let rates = [&mut self.fresh].into_iter().chain(&mut self.keys);
+            let rates = [&mut self.fresh, &mut self.misses].into_iter().chain(&mut self.keys);
             rates.filter(|rate| 2.0 * rate.rate.mean() < traffic).for_each(Cusum::settle);
         }
     }

@@ -113,6 +113,23 @@ impl Scene {
         choice.named[0]
     }
 
+    /// An object is asked for and not got.
+    fn miss(&mut self, seconds: f64, object: u64) {
+        let call = Call {
+            at: at(seconds),
+            route: &Arc::clone(&self.route),
+            route_hash: self.route_hash,
+            address: IpAddr::from((object as u32).to_be_bytes()),
+            is_walked: false,
+            is_learning: false,
+        };
+        let mut choice = Choice::new(HashKey::new([7; 16]));
+        let objects: Objects = std::iter::once(object.to_string().as_str()).collect();
+        choice.of(&objects, estimate::UNIT);
+        self.crowd.tick(call.at, &mut self.findings);
+        self.crowd.miss(&call, &objects, &mut choice, &mut self.findings);
+    }
+
     /// Whether first touches mean something by now.
     fn is_mature(&self) -> bool {
         self.route().fresh.is_settled()

@@ -177,3 +177,21 @@ fn samples_count_for_more_and_err() {
         found.figures.distinct_error
     );
 }
+
+#[test]
+fn guesses_are_found_whoever_makes_them() {
+    let (mut scene, start) = settled();
+    // All is refused for a while: of what is known, and again and again of what is not.
+    for n in 0..10_000 {
+        let time = start as f64 + n as f64 / 20.0;
+        scene.miss(time, n % 2_000);
+        scene.miss(time, 7_000_000 + n % 5);
+    }
+    assert!(!scene.begun(Rule::MissProbing));
+    let start = start as f64 + 600.0;
+    let guesses = (0..10_000).find(|&n| {
+        scene.miss(start + n as f64 / 10.0, 9_000_000 + n);
+        scene.begun(Rule::MissProbing)
+    });
+    assert!(guesses.is_some_and(|guesses| (250..=400).contains(&guesses)), "{guesses:?}");
+}

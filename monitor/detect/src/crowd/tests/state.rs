@@ -63,7 +63,7 @@ fn garbage_is_no_state() {
 #[test]
 fn routes_are_held_within_the_budget() {
     let crowd = Crowd::new(12 << 20);
-    assert_eq!((crowd.routes.capacity(), Blocks::capacity((12 << 20) / 3)), (1_024, 174_760));
+    assert_eq!((crowd.routes.capacity(), Blocks::capacity((12 << 20) / 3)), (910, 174_760));
     let route = size_of::<Route>() + 64 + 168 * size_of::<f32>() + 256;
     assert!(route + 3 * 2_048 / 16 <= ROUTE_BYTES, "{route}");
     assert_eq!(size_of::<blocks::Block>(), 24);

@@ -88,6 +88,8 @@ pub(crate) struct SpeedOutcome {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct WeekOutcome {
     pub(crate) workload: String,
+    /// Of what is made up.
+    pub(crate) seed: Option<u64>,
     pub(crate) calls: u64,
     /// Of each day.
     pub(crate) days: Vec<DayOutcome>,

@@ -117,7 +117,11 @@ pub(crate) fn run(scenarios: &[String], seeds: u64, full: bool) -> Result<Run> {
         );
     }
     if has("field") {
-        parts.extend(field::names().iter().map(|name| arguments("part-field", &[("workload", name)])));
+        let part = |name: &str, seed: u64| {
+            arguments("part-field", &[("workload", name), ("seed", &seed.to_string())])
+        };
+        parts.extend(cases.then(|| part(field::RECORDED, 1)));
+        parts.extend(field::made_up().flat_map(|name| (1..=seeds).map(move |seed| part(name, seed))));
     }
     if has("forms") && cases {
         parts.push(arguments("part-forms", &[]));

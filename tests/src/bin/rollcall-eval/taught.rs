@@ -92,6 +92,9 @@ const fn young(name: &'static str, about: &'static str, seconds: u64) -> Attacke
     Attacker { name, about, breach: Duration::from_secs(seconds), ..NOTHING }
 }
 
+/// Those who teach nothing, and come when it is known what is usual.
+pub(crate) const PLAIN: [&str; 2] = ["none", "day 2"];
+
 pub(crate) const ATTACKERS: [Attacker; 14] = [
     attacker("none", "no preparation, on the ninth day", Lesson::Nothing, (0, 0)),
     young("first minute", "walks from the first minute of the daemon's life", 60),

@@ -25,9 +25,11 @@ use crate::{
 /// What one process does.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Part {
-    /// One of [`names`].
+    /// [`RECORDED`], or one of [`made_up`].
     #[arg(long)]
     pub(crate) workload: String,
+    #[arg(long)]
+    pub(crate) seed: u64,
 }
 
 const DAYS: usize = 7;
@@ -36,7 +38,7 @@ const DAYS: usize = 7;
 const CASES: [&str; 7] = ["11", "12", "13", "14", "18", "19", "20"];
 
 /// All of them, as one workload's name.
-const RECORDED: &str = "cases";
+pub(crate) const RECORDED: &str = "cases";
 
 /// Alerts that are kept to be shown.
 const KEPT: usize = 3;
@@ -76,9 +78,9 @@ const BROWSER: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 
 /// An answer: status, media type and size.
 type Answer<'a> = (u16, &'a str, u64);
 
-/// The workloads by name.
-pub(crate) fn names() -> Vec<&'static str> {
-    std::iter::once(RECORDED).chain(KINDS.iter().map(|kind| kind.name)).collect()
+/// What is made up, by name.
+pub(crate) fn made_up() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|kind| kind.name)
 }
 
 pub(crate) fn run(part: &Part) -> Result<()> {
@@ -92,16 +94,16 @@ pub(crate) fn run(part: &Part) -> Result<()> {
                 calls.iter_mut().for_each(|call| call.at = call.at + later);
                 calls
             };
-            api::tell(&Outcome::Week(week(&name, again)))?;
+            api::tell(&Outcome::Week(week(&name, None, again)))?;
         }
         return Ok(());
     }
     let kind = KINDS.iter().find(|kind| kind.name == part.workload).context("no such workload")?;
-    api::tell(&Outcome::Week(week(kind.name, |day| kind.calls(day))))
+    api::tell(&Outcome::Week(week(kind.name, Some(part.seed), |day| kind.calls(part.seed, day))))
 }
 
 /// Replays the calls of each day.
-fn week(name: &str, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
+fn week(name: &str, seed: Option<u64>, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
     let mut engine = Engine::undeclared();
     let (mut days, mut count, mut first) = (Vec::new(), 0, Vec::new());
     for day in 0..DAYS {
@@ -118,6 +120,7 @@ fn week(name: &str, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
     }
     WeekOutcome {
         workload: name.to_owned(),
+        seed,
         calls: count,
         days,
         questions: engine.questions(),
@@ -127,9 +130,9 @@ fn week(name: &str, calls: impl Fn(usize) -> Vec<Call>) -> WeekOutcome {
 
 impl Kind {
     /// The calls of a day, in the order of time.
-    fn calls(&self, day: usize) -> Vec<Call> {
+    fn calls(&self, seed: u64, day: usize) -> Vec<Call> {
         let midnight = WARM_UP + DAY * day as u32;
-        let mut day = Day { midnight, random: Random::seeded(1_000 + day as u64), calls: Vec::new() };
+        let mut day = Day { midnight, random: Random::seeded(seed * 1_000 + day as u64), calls: Vec::new() };
         (self.day)(&mut day);
         let end = midnight + DAY;
         day.calls.retain(|call| call.at < end);
@@ -183,7 +186,7 @@ mod tests {
     fn each_day_is_another_one_and_the_same_again() {
         for kind in &KINDS {
             let targets = |day| {
-                let calls = kind.calls(day);
+                let calls = kind.calls(1, day);
                 assert!(calls.is_sorted_by_key(|call| call.at), "{}", kind.name);
                 calls.iter().map(|call| call.request.target().to_vec()).collect::<Vec<_>>()
             };

@@ -50,6 +50,7 @@ pub(super) fn section(run: &Run) -> Option<String> {
             let alerts = week.alerts.iter().map(|alert| format!("{} on `{}`", alert.rule, alert.route));
             vec![
                 week.workload.clone(),
+                week.seed.map_or_else(String::new, |seed| seed.to_string()),
                 week.calls.to_string(),
                 shown(0, 1),
                 shown(1, 2),
@@ -60,6 +61,7 @@ pub(super) fn section(run: &Run) -> Option<String> {
         });
         let columns = [
             "workload",
+            "seed",
             "calls in a week",
             "first day: alerts / of which critical",
             "second day",

@@ -14,6 +14,7 @@ use crate::{
     outcome::{FormOutcome, Outcome, SYNTHETIC},
     parts::Run,
     score::per,
+    taught::PLAIN,
     world::DAY,
 };
 
@@ -146,7 +147,13 @@ fn field(run: &Run) -> Vec<Vec<String>> {
 fn known(run: &Run) -> Vec<Vec<String>> {
     let by_age = [
         (format!("the breach on a cold start, any order: ≤ {COLD:.0} accounts"), false, COLD),
-        (format!("the same on the second and third day: ≤ {KNOWN:.0} accounts"), true, KNOWN),
+        (
+            format!(
+                "the same on the second and third day, offices and dashboards amid customers: ≤ {KNOWN:.0} accounts"
+            ),
+            true,
+            KNOWN,
+        ),
     ];
     let mut goals = Vec::new();
     for (text, is_known, most) in by_age {
@@ -154,6 +161,11 @@ fn known(run: &Run) -> Vec<Vec<String>> {
         if let Some(worst) = of.map(|known| known.attack.accounts()).max_by(f64::total_cmp) {
             goals.push(vec![text, format!("{} at worst", count(Some(worst))), met(worst <= most)]);
         }
+    }
+    let plain = taught::taught(run).filter(|taught| PLAIN.contains(&taught.attacker.as_str()));
+    if let Some(worst) = plain.map(|taught| taught.breach.accounts()).max_by(f64::total_cmp) {
+        let text = format!("the same where there are customers only: ≤ {KNOWN:.0} accounts");
+        goals.push(vec![text, format!("{} at worst", count(Some(worst))), met(worst <= KNOWN)]);
     }
     goals
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     client::{self, ClientArgs},
     exit::{Exit, Failure},
+    top::text::columns,
 };
 
 #[derive(Debug, Args)]
@@ -164,18 +165,7 @@ fn table(answer: &Answer, all: bool) -> String {
             short(&row.last_seen),
         ]
     }));
-    let widths: Vec<usize> =
-        (0..heads.len()).map(|at| cells.iter().map(|row| row[at].len()).max().unwrap_or_default()).collect();
-    let mut lines: Vec<String> = cells
-        .iter()
-        .map(|row| {
-            let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-                0..=6 => format!("{cell:width$}"),
-                _ => format!("{cell:>width$}"),
-            });
-            shown.collect::<Vec<_>>().join("  ")
-        })
-        .collect();
+    let mut lines = columns(&cells, |at| at > 6);
     if hidden > 0 {
         lines.push(format!("{hidden} more were only ever refused: --all shows them"));
     }

@@ -318,11 +318,11 @@ impl Detector {
         let both = [Lens::Address, Lens::Credential].map(norm);
         let is_walked = both.iter().flatten().any(|norm| norm.is_walked());
         let is_learning = both.iter().flatten().all(|norm| norm.is_learning()) && followed.is_some();
-        let call = crowd::Call { at: now, route, route_hash, address, is_walked, is_learning };
+        let crowds = crowd::Call { at: now, route, route_hash, address, is_walked, is_learning };
         if touches && !is_partner {
-            crowd.touch(&call, objects, &mut self.choice, out);
+            crowd.touch(&crowds, objects, &mut self.choice, out);
         } else if refused && !is_partner {
-            crowd.miss(&call, objects, &mut self.choice, out);
+            crowd.miss(&crowds, objects, &mut self.choice, out);
         } else {
             crowd.look(route_hash, &mut self.choice.named);
         }
@@ -349,13 +349,8 @@ impl Detector {
                     continue;
                 }
                 let context = Context {
-                    policy: &self.policy,
-                    clock,
-                    bytes_limit: self.bytes_limit,
                     norm: followed.map(|route| norms.of(route, lens)),
-                    clients: norms.clients(),
-                    lists,
-                    key: self.key,
+                    ..Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key)
                 };
                 let before = out.len();
                 let Touched { is_new, reach, is_question } = if touches {
@@ -374,11 +369,7 @@ impl Detector {
                     }
                 }
                 if is_new && !is_partner {
-                    crowd.new_key(
-                        &crowd::Call { at: now, route, route_hash, address, is_walked, is_learning },
-                        lens,
-                        out,
-                    );
+                    crowd.new_key(&crowds, lens, out);
                 }
             }
         }
@@ -390,15 +381,7 @@ impl Detector {
             }
             let new_hash = self.names.hash(&self.new, self.key);
             let call = Call { route: &self.new, route_hash: new_hash, ..call };
-            let context = Context {
-                policy: &self.policy,
-                clock,
-                bytes_limit: self.bytes_limit,
-                norm: None,
-                clients: norms.clients(),
-                lists,
-                key: self.key,
-            };
+            let context = Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key);
             for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
                 for client in keys {
                     let hash = client::pair_hash(self.key.hash(&client.to_bytes()), new_hash);
@@ -447,15 +430,7 @@ impl Detector {
             identity: None,
             is_empty: false,
         };
-        let context = Context {
-            policy: &self.policy,
-            clock,
-            bytes_limit: self.bytes_limit,
-            norm: None,
-            clients: norms.clients(),
-            lists,
-            key: self.key,
-        };
+        let context = Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key);
         for (tally, keys) in [(addresses, clients.by_address()), (credentials, clients.by_credential())] {
             for client in keys {
                 let hash = client::pair_hash(self.key.hash(&client.to_bytes()), route_hash);
@@ -488,15 +463,7 @@ impl Detector {
     pub fn busiest(&self, now: Timestamp, most: usize) -> Vec<Busy> {
         let DetectorState { clock, addresses, credentials, norms, lists, .. } = &self.state;
         let now = clock.time(now);
-        let context = Context {
-            policy: &self.policy,
-            clock,
-            bytes_limit: self.bytes_limit,
-            norm: None,
-            clients: norms.clients(),
-            lists,
-            key: self.key,
-        };
+        let context = Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key);
         let mut all = addresses.busiest(now, context, most);
         all.extend(credentials.busiest(now, context, most));
         Busy::rank(&mut all, most);
@@ -561,15 +528,7 @@ impl Detector {
     fn pass(&mut self, now: Timestamp, out: &mut Vec<Finding>) {
         let DetectorState { clock, addresses, credentials, crowd, norms, lists, blind, .. } = &mut self.state;
         self.policy.advance(clock.source(now));
-        let context = Context {
-            policy: &self.policy,
-            clock,
-            bytes_limit: self.bytes_limit,
-            norm: None,
-            clients: norms.clients(),
-            lists,
-            key: self.key,
-        };
+        let context = Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key);
         addresses.tick(now, context, out);
         credentials.tick(now, context, out);
         crowd.tick(now, out);

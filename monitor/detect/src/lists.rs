@@ -50,7 +50,7 @@ impl Lists {
     pub(super) fn note(&mut self, pair: u64, now: Timestamp) {
         let Some(slot) = self.0.get_mut(pair as usize % SLOTS) else { return };
         let goes_on = slot.pair == pair && now.since(slot.last) < LONG;
-        *slot = Slot { pair, last: now, calls: if goes_on { slot.calls + 1 } else { 1 } };
+        *slot = Slot { pair, last: now, calls: if goes_on { slot.calls.saturating_add(1) } else { 1 } };
     }
 
     /// Whether a `client`, by its hash, has been given as much of the list above `route` as explains so many things of it.
@@ -66,7 +66,7 @@ impl Lists {
         let pair = pair_hash(client, key.hash(list.as_bytes()));
         let slot = self.0.get(pair as usize % SLOTS);
         slot.is_some_and(|slot| {
-            slot.pair == pair && now.since(slot.last) < LONG && slot.calls * EACH >= things
+            slot.pair == pair && now.since(slot.last) < LONG && slot.calls.saturating_mul(EACH) >= things
         })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Of each route it is learned how far its clients come within a day: for each window, how many of them touched 1, 2, 3, 4,
 //! 6, 8 … different objects at most. Clients are counted, not calls, each once a day, by address and by credential apart. Those
-//! that have been seen on an earlier day are counted apart from those that have not, and limits follow from the former alone.
-//! Whoever has a finding open is left out. Yesterday counts three quarters of today, and so on.
+//! that have been seen on an earlier day are counted apart from all, and limits follow from them; but whether most touch their own
+//! follows from either, and until the route is 44 hours old what the most came to from all. Once a route is known, whoever has a
+//! finding open is left out. Yesterday counts three quarters of today, and so on.
 //!
 //! - Where most clients touch one or two objects a day, their own, the limits are twice what the most of them came to: never
 //!   above the usual limits, nor below a few objects.
@@ -132,7 +133,7 @@ pub(super) struct Norm {
     before: Row,
     /// What limits are on their way to.
     target: Row,
-    /// Twice what the most of the clients of earlier days came to.
+    /// Twice what the most of the clients came to.
     most: Row,
     /// Clients, and those that came for pages of a list.
     pages: [f32; 2],
@@ -155,11 +156,10 @@ struct Told {
 impl Norms {
     /// No route yet, in `bytes`, for so many windows, where everybody's limits are `usual`.
     pub(super) fn new(bytes: usize, windows: usize, usual: &Row) -> Norms {
-        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + 16;
         Norms {
             windows,
             usual: *usual,
-            most: (bytes / 2 / each).clamp(4, 1_024),
+            most: Norms::most(bytes, windows),
             uses: 0,
             routes: Vec::new(),
             index: HashTable::new(),
@@ -169,8 +169,14 @@ impl Norms {
 
     /// Whether it is one of `bytes`, for so many windows.
     pub(super) fn fits(&self, bytes: usize, windows: usize) -> bool {
-        let most = Norms::new(bytes, windows, &self.usual).most;
-        self.windows == windows && self.most == most && self.clients.memory.fits(bytes / 2)
+        let has_room = self.most == Norms::most(bytes, windows) && self.clients.memory.fits(bytes / 2);
+        self.windows == windows && has_room
+    }
+
+    /// Routes in half of `bytes`.
+    fn most(bytes: usize, windows: usize) -> usize {
+        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + 16;
+        (bytes / 2 / each).clamp(4, 1_024)
     }
 
     /// Makes what was read back fit for use, where everybody's limits are `usual`.
@@ -440,8 +446,9 @@ impl Norm {
     /// Sets the limits by what has been learned, where everybody's are `usual`.
     fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool) {
         self.is_known = is_old && self.clients() >= KNOWN_CLIENTS;
-        (self.limits, self.target) = if self.is_known { (self.limits, *usual) } else { (*usual, *usual) };
+        self.target = *usual;
         if !self.is_known {
+            self.limits = *usual;
             return;
         }
         // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
@@ -452,7 +459,6 @@ impl Norm {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
                 self.limits[window] = NONE;
-                self.target[window] = NONE;
                 continue;
             }
             let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);

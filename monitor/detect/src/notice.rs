@@ -203,8 +203,6 @@ impl Noted {
                 first_seen: self.first,
                 last_seen: self.last,
                 addresses: vec![self.address],
-                usual: None,
-                learning: false,
                 ..Figures::default()
             },
             sample_objects: self.sample.iter().cloned().collect(),

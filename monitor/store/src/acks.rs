@@ -9,9 +9,7 @@ use std::{
 };
 
 use rollcall_model::time::Timestamp;
-use rusqlite::{
-    Connection, OptionalExtension as _, Row as SqlRow, Transaction, TransactionBehavior, named_params, params,
-};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, Transaction, named_params, params};
 
 use super::{Error, Reader, open, schema::SCHEMA};
 
@@ -86,14 +84,8 @@ impl AckWatch {
 
 /// Acknowledges the alert whose id begins with `id`, in the ledger of the state directory `directory`.
 pub fn acknowledge(directory: &Path, id: &str, acked: &Acked) -> Result<AckOutcome, Error> {
-    let (mut connection, path) = open::editor(directory, &SCHEMA)?;
-    let mut write = || {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcome = write(&transaction, id, acked)?;
-        transaction.commit()?;
-        Ok(outcome)
-    };
-    write().map_err(|source| Error::Write { path, source })
+    let editor = open::editor(directory, &SCHEMA)?;
+    open::edit(editor, |transaction| write(transaction, id, acked))
 }
 
 fn write(transaction: &Transaction<'_>, id: &str, acked: &Acked) -> rusqlite::Result<AckOutcome> {

@@ -204,15 +204,9 @@ impl Reader {
 
 /// Does something about allowances, all of it or nothing.
 fn edit<T>(directory: &Path, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T, Error> {
-    let (mut connection, path) = open::editor(directory, &SCHEMA)?;
+    let (connection, path) = open::editor(directory, &SCHEMA)?;
     current(&connection, &path)?;
-    let write = || {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcome = work(&transaction)?;
-        transaction.commit()?;
-        Ok(outcome)
-    };
-    write().map_err(|source| Error::Write { path, source })
+    open::edit((connection, path), work)
 }
 
 /// Refuses a ledger from before there were allowances: the daemon brings it up to date, as an older one may be using it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rollcall_model::time::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
     Error, Unusable,
@@ -160,6 +160,20 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
 /// Opens a database for writing that is there already, and changes nothing about it. The daemon may be running or not.
 pub(super) fn editor(directory: &Path, schema: &Schema) -> Result<(Connection, PathBuf), Error> {
     existing(directory, schema, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Does something with a database that was opened for writing, all of it or nothing.
+pub(super) fn edit<T>(
+    (mut connection, path): (Connection, PathBuf),
+    work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> Result<T, Error> {
+    let write = || {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let outcome = work(&transaction)?;
+        transaction.commit()?;
+        Ok(outcome)
+    };
+    write().map_err(|source| Error::Write { path, source })
 }
 
 /// Opens a database for reading. The daemon may be running or not.

@@ -12,7 +12,7 @@ use rollcall_model::time::Timestamp;
 use rollcall_store::{Ack, Acked, Row};
 use serde::Serialize;
 
-use crate::top::text::clean;
+use crate::top::text::{clean, columns, seconds};
 
 const HEADS: [&str; 9] =
     ["ID", "STATE", "SEVERITY", "SINCE", "CLIENT", "ROUTE", "DISTINCT", "RULES", "ACKNOWLEDGED"];
@@ -47,16 +47,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             acked.as_ref().map_or_else(|| "-".to_owned(), acknowledged),
         ]
     }));
-    let width = |at: usize| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..HEADS.len()).map(width).collect();
-    let lines = cells.iter().map(|row| {
-        let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match at {
-            DISTINCT => format!("{cell:>width$}"),
-            _ => format!("{cell:width$}"),
-        });
-        shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    columns(&cells, |at| at == DISTINCT).join("\n")
 }
 
 /// What to say where one of the alerts that are open is in order, by the state directory of their daemon.
@@ -185,12 +176,6 @@ fn rules(alert: &Alert) -> String {
         }
     }
     names.join(" ")
-}
-
-/// To the second, as people write it.
-fn seconds(time: Timestamp) -> String {
-    let text = time.to_string();
-    format!("{}Z", text.get(..19).unwrap_or(&text))
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@ use rollcall_model::time::Timestamp;
 use rollcall_store::{Allowed, Ended};
 use serde::Serialize;
 
-use crate::top::text::clean;
+use crate::top::text::{clean, columns, seconds};
 
 const HEADS: [&str; 8] = ["ID", "UP TO", "UNTIL", "BY", "WHO", "WHERE", "WHY", "ENDED"];
+
+/// The column that is left out where nothing has ended.
+const ENDED: usize = 7;
 
 /// Names in a cell of the table.
 const NAMED: usize = 3;
@@ -31,8 +34,10 @@ pub(super) fn table(all: &[Allowed], windows: &[u64]) -> String {
         return "nothing is allowed".to_owned();
     }
     let has_ended = all.iter().any(|allowed| allowed.ended.is_some());
-    let columns = if has_ended { HEADS.len() } else { HEADS.len() - 1 };
     let mut cells = vec![HEADS.map(str::to_owned)];
+    if !has_ended {
+        cells[0][ENDED].clear();
+    }
     cells.extend(all.iter().map(|Allowed { allowance, at: _, alert: _, ended }| {
         let Allowance { id, clients, routes, limit, until, by, why } = allowance;
         let is_counted = windows.last().is_none_or(|&longest| limit.window.as_secs() <= longest);
@@ -49,13 +54,7 @@ pub(super) fn table(all: &[Allowed], windows: &[u64]) -> String {
             }),
         ]
     }));
-    let width = |at: usize| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let lines = cells.iter().map(|row| {
-        let shown = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}"));
-        shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    columns(&cells, |_| false).join("\n")
 }
 
 /// What is allowed as a line of JSON.
@@ -111,10 +110,4 @@ fn first(names: &[impl fmt::Display]) -> String {
         0 => joined(names),
         more => format!("{} and {more} more", joined(&names[..NAMED])),
     }
-}
-
-/// To the second, as people write it.
-pub(super) fn seconds(time: Timestamp) -> String {
-    let text = time.to_string();
-    format!("{}Z", text.get(..19).unwrap_or(&text))
 }

@@ -24,7 +24,7 @@ use rollcall_store::{
 use self::who::Who;
 use super::{
     exit::{Exit, Failure},
-    top::text::{clean, grouped},
+    top::text::{clean, grouped, seconds},
     user, values,
 };
 
@@ -284,7 +284,7 @@ fn sentence(id: AllowanceId, wish: &NewAllowance) -> String {
         "{id}: {who} may touch up to {} objects within {} on {place} until {}, says {}",
         grouped(limit.distinct.into()),
         values::window(limit.window),
-        list::seconds(*until),
+        seconds(*until),
         clean(by),
     )
 }

@@ -1,5 +1,7 @@
 //! Text as a terminal may have it.
 
+use rollcall_model::time::Timestamp;
+
 /// The text without what a terminal would obey, or what would change how the rest is read: control characters, and those
 /// that turn the direction of text around or can't be seen.
 pub(crate) fn clean(text: &str) -> String {
@@ -14,6 +16,29 @@ fn is_harmless(char: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
     );
     !char.is_control() && !invisible
+}
+
+/// Cells as lines, each column as wide as its widest cell: numbers to the right, as `is_number` tells by the column.
+pub(crate) fn columns<const N: usize>(
+    rows: &[[String; N]],
+    is_number: impl Fn(usize) -> bool,
+) -> Vec<String> {
+    let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or_default();
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
+        let shown = row.iter().zip(&widths).enumerate().map(|(at, (cell, &width))| match is_number(at) {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:width$}"),
+        });
+        shown.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A time to the second, as people write it.
+pub(crate) fn seconds(time: Timestamp) -> String {
+    let text = time.to_string();
+    format!("{}Z", text.get(..19).unwrap_or(&text))
 }
 
 /// A number with its digits in groups of three.

@@ -12,7 +12,7 @@ use crate::{
     limit::MAX_LIMITS,
     lists::Lists,
     named::{self, Named},
-    norms::{Clients, Norm},
+    norms::{Clients, Norm, Norms},
     policy::{Profile, Row},
 };
 
@@ -84,6 +84,18 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
+    /// What to go by where it does not matter what is usual on a route.
+    pub(crate) fn new(
+        policy: &'a Policy,
+        clock: &'a Clock,
+        bytes_limit: u64,
+        norms: &'a Norms,
+        lists: &'a Lists,
+        key: HashKey,
+    ) -> Context<'a> {
+        Context { policy, clock, bytes_limit, norm: None, clients: norms.clients(), lists, key }
+    }
+
     /// Whether a pair reads the things of a list that it has been given.
     pub(super) fn is_listed(self, pair: u64, route: &str, distinct: u64, now: Timestamp) -> bool {
         let client = pair_hash(pair, self.key.hash(route.as_bytes()));

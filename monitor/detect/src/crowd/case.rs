@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use rollcall_model::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{estimate::Estimate, verdict::Verdict};
+use super::{Call, estimate::Estimate, verdict::Verdict};
 use crate::{
     Figures, Finding, Phase, Rule,
     shown::{Addresses, Samples},
@@ -31,9 +31,17 @@ pub(super) struct Event<'a> {
     pub(super) at: Timestamp,
     pub(super) object: Option<&'a str>,
     pub(super) address: IpAddr,
-    /// See [`Call::is_walked`](super::Call::is_walked).
+    /// See [`Call`].
     pub(super) is_walked: bool,
     pub(super) is_learning: bool,
+}
+
+impl<'a> Event<'a> {
+    /// A call, or an object of it, as it counts at `at`.
+    pub(super) fn of(call: &Call<'_>, at: Timestamp, object: Option<&'a str>) -> Event<'a> {
+        let &Call { address, is_walked, is_learning, .. } = call;
+        Event { at, object, address, is_walked, is_learning }
+    }
 }
 
 /// See the [module](self).

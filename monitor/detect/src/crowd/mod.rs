@@ -169,13 +169,7 @@ impl Crowd {
         let slot = self.route(call.route, call.route_hash, moment, out);
         for named in named.iter_mut() {
             let object = objects.get(named.at as usize);
-            let event = Event {
-                at: moment.at,
-                object,
-                address: call.address,
-                is_walked: call.is_walked,
-                is_learning: call.is_learning,
-            };
+            let event = Event::of(call, moment.at, object);
             self.object(slot, call.route_hash, named, &event, out);
         }
         let Some(route) = self.routes.get_mut(slot) else { return };
@@ -188,13 +182,7 @@ impl Crowd {
         if let Some(limit) = route.week.limit().filter(|_| counting) {
             let verdict = Verdict::of_hour(&route.week, limit);
             let object = named.last().and_then(|named| objects.get(named.at as usize));
-            let event = Event {
-                at: moment.at,
-                object,
-                address: call.address,
-                is_walked: call.is_walked,
-                is_learning: call.is_learning,
-            };
+            let event = Event::of(call, moment.at, object);
             self.cases.take(route, &verdict, &event, out);
         }
     }
@@ -215,13 +203,7 @@ impl Crowd {
             route.advance(moment, self.watched_since);
             let standing = route.misses.count(moment.at, named.weight, &MISSES);
             let verdict = Verdict::of_rate(Rule::MissProbing, 0, standing, named.weight);
-            let event = Event {
-                at: moment.at,
-                object: objects.get(named.at as usize),
-                address: call.address,
-                is_walked: call.is_walked,
-                is_learning: call.is_learning,
-            };
+            let event = Event::of(call, moment.at, objects.get(named.at as usize));
             self.cases.take(route, &verdict, &event, out);
         }
     }
@@ -241,13 +223,7 @@ impl Crowd {
         let Some(route) = self.routes.get_mut(slot) else { return };
         let standing = route.keys[lens as usize].count(moment.at, estimate::UNIT, &KEYS);
         let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, estimate::UNIT);
-        let event = Event {
-            at: moment.at,
-            object: None,
-            address: call.address,
-            is_walked: call.is_walked,
-            is_learning: call.is_learning,
-        };
+        let event = Event::of(call, moment.at, None);
         self.cases.take(route, &verdict, &event, out);
     }
 

@@ -94,16 +94,22 @@ impl Scene {
         self.touch(seconds, object, None, estimate::UNIT)
     }
 
-    /// What has become of the object.
-    fn touch(&mut self, seconds: f64, object: u64, number: Option<u64>, weight: u32) -> Named {
-        let call = Call {
+    /// A call of the route, from an address that `from` stands for.
+    fn call<'a>(&self, seconds: f64, from: u64, route: &'a Arc<str>) -> Call<'a> {
+        Call {
             at: at(seconds),
-            route: &Arc::clone(&self.route),
+            route,
             route_hash: self.route_hash,
-            address: IpAddr::from((object as u32).to_be_bytes()),
+            address: IpAddr::from((from as u32).to_be_bytes()),
             is_walked: false,
             is_learning: false,
-        };
+        }
+    }
+
+    /// What has become of the object.
+    fn touch(&mut self, seconds: f64, object: u64, number: Option<u64>, weight: u32) -> Named {
+        let route = Arc::clone(&self.route);
+        let call = self.call(seconds, object, &route);
         let mut choice = Choice::new(HashKey::new([7; 16]));
         let objects: Objects = std::iter::once(object.to_string().as_str()).collect();
         choice.of(&objects, weight);
@@ -115,14 +121,8 @@ impl Scene {
 
     /// An object is asked for and not got.
     fn miss(&mut self, seconds: f64, object: u64) {
-        let call = Call {
-            at: at(seconds),
-            route: &Arc::clone(&self.route),
-            route_hash: self.route_hash,
-            address: IpAddr::from((object as u32).to_be_bytes()),
-            is_walked: false,
-            is_learning: false,
-        };
+        let route = Arc::clone(&self.route);
+        let call = self.call(seconds, object, &route);
         let mut choice = Choice::new(HashKey::new([7; 16]));
         let objects: Objects = std::iter::once(object.to_string().as_str()).collect();
         choice.of(&objects, estimate::UNIT);
@@ -146,14 +146,8 @@ impl Scene {
     }
 
     fn key(&mut self, seconds: f64, key: u64, lens: Lens) {
-        let call = Call {
-            at: at(seconds),
-            route: &Arc::clone(&self.route),
-            route_hash: self.route_hash,
-            address: IpAddr::from((key as u32).to_be_bytes()),
-            is_walked: false,
-            is_learning: false,
-        };
+        let route = Arc::clone(&self.route);
+        let call = self.call(seconds, key, &route);
         self.crowd.new_key(&call, lens, &mut self.findings);
     }
 

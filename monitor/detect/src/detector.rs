@@ -25,7 +25,7 @@ use super::{
     identities::Identities,
     lists::Lists,
     named::Choice,
-    norms::Norms,
+    norms::{Norms, Reached},
     policy,
 };
 
@@ -360,8 +360,12 @@ impl Detector {
                 };
                 self.is_question |= is_question;
                 if let Some(followed) = followed {
-                    if let Some(reach) = reach {
-                        norms.reach(followed, lens, client::pair_hash(hash, route_hash), &reach, now);
+                    let client = client::pair_hash(hash, route_hash);
+                    let reached = reach.map(|reach| norms.reach(followed, lens, client, &reach, now));
+                    let Reached { surge, is_question } = reached.unwrap_or_default();
+                    self.is_question |= is_question;
+                    if let Some(surge) = surge {
+                        crowd.readers(&crowds, lens, surge, out);
                     }
                     for finding in out[before..].iter().filter(|finding| is_count(finding)) {
                         let Figures { distinct, limit, .. } = finding.figures;
@@ -373,6 +377,8 @@ impl Detector {
                 }
             }
         }
+        // No limit is raised in silence.
+        self.is_question |= followed.is_some_and(|route| norms.is_raised(route));
         // What went over a limit is told already.
         if is_new && touches && !is_partner && out.len() == start {
             let new = full_name::new_of(route);

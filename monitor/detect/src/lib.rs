@@ -29,6 +29,7 @@ pub mod partner;
 pub mod peaks;
 mod people;
 pub mod policy;
+mod readers;
 mod shown;
 
 pub use allowance::{Allowance, AllowanceId};

@@ -1,3 +1,5 @@
+mod norms;
+
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use proptest::prelude::*;

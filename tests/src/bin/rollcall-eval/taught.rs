@@ -92,6 +92,9 @@ const fn young(name: &'static str, about: &'static str, seconds: u64) -> Attacke
     Attacker { name, about, breach: Duration::from_secs(seconds), ..NOTHING }
 }
 
+/// What else one client may do on a route of own data.
+const OTHERS: [&str; 3] = ["minute-sequential", "minute-random", "minute-uuid"];
+
 /// Those who teach nothing, and come when it is known what is usual.
 pub(crate) const PLAIN: [&str; 2] = ["none", "day 2"];
 
@@ -142,7 +145,9 @@ pub(crate) fn run(part: &Part) -> Result<()> {
         traffic = prepared.morning(attacker, day);
         prepared.until(&mut traffic, start);
     }
-    for name in BREACHES {
+    // Where nothing was taught, it is seen how all else fares that an attacker may do.
+    let others = if PLAIN.contains(&attacker.name) { &OTHERS[..] } else { &[] };
+    for &name in BREACHES.iter().chain(others) {
         api::in_a_copy(|| {
             let (limits, known) = prepared.engine.in_force(ROUTE).unwrap_or_default();
             let mut rest = traffic.clone().map(|(call, _)| call);
@@ -164,6 +169,7 @@ struct Prepared {
     alerts: u64,
     false_alerts: u64,
     told_at: Option<u64>,
+    asked_at: Option<u64>,
     identities: u64,
 }
 
@@ -176,6 +182,7 @@ impl Prepared {
             alerts: 0,
             false_alerts: 0,
             told_at: None,
+            asked_at: None,
             identities: 0,
         }
     }
@@ -200,6 +207,9 @@ impl Prepared {
             let seen = self.engine.exchange(&call, &mut self.raised);
             if is_attack {
                 self.watch.strike(call.at, &seen, call.account.as_slice());
+            }
+            if self.engine.questions() > 0 && self.watch.accounts() > 0 {
+                self.asked_at.get_or_insert(self.watch.accounts());
             }
             for alert in self.raised.drain(..) {
                 if self.watch.caught(call.at, std::slice::from_ref(&alert)).is_some() {
@@ -226,6 +236,7 @@ impl Prepared {
             prepared: self.watch.accounts(),
             alerts: self.alerts,
             told_at: self.told_at,
+            asked_at: self.asked_at,
             false_alerts: self.false_alerts,
             limits,
             known,

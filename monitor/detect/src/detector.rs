@@ -313,6 +313,10 @@ impl Detector {
         let weight = client::weight(sampling) / if tells_little { LITTLE } else { 1 };
         self.choice.of(objects, weight);
         counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
+        if let (Some(route), Some(named)) = (followed, self.choice.named.first()) {
+            // A credential says better than an address who it is; they come last.
+            norms.touch(route, named.hash, hashes[clients.keys().len() - 1], now);
+        }
         let address = clients.address();
         let norm = |lens| followed.map(|route| norms.of(route, lens));
         let both = [Lens::Address, Lens::Credential].map(norm);

@@ -25,6 +25,7 @@ mod mix;
 mod named;
 mod norms;
 pub mod notice;
+mod owners;
 pub mod partner;
 pub mod peaks;
 mod people;

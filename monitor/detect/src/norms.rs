@@ -6,7 +6,7 @@
 //! follows from either, and until the route is 44 hours old what the most came to from all. Once a route is known, whoever has a
 //! finding open is left out. Yesterday counts three quarters of today, and so on.
 //!
-//! - Where most clients touch one or two objects a day, their own, and where they ask for pages of a list, the limits are twice what the most of them came to: never
+//! - Where most clients touch one or two objects a day, their own, or look at a few pages of a list, the limits are twice what the most of them came to: never
 //!   above the usual limits, nor below a few objects.
 //! - Where many come to more than half of a limit, it is twice what they come to, however slowly it gets there: half as much again
 //!   each day, and never more than twenty times the usual one.
@@ -32,6 +32,7 @@ use super::{
     limit::MAX_LIMITS,
     memory::Memory,
     mix::mix,
+    owners::{self, Owners},
     policy::{NONE, Row},
     readers::{Readers, Surge},
 };
@@ -58,8 +59,10 @@ const HIGHEST: u32 = 20;
 
 /// Most clients touch their own: at most so many objects within the longest window.
 const OWN: u32 = 2;
-/// And nearly all, so many.
-const OWN_NEARLY_ALL: u32 = 6;
+/// And nearly all, so many times as many.
+const OWN_NEARLY_ALL: u32 = 3;
+/// Of pages of a list, at which everybody looks.
+const OWN_PAGES: u32 = 4;
 
 /// One that touches so many on a day is not one of them, though limits may leave room for it: somebody who works there, or who
 /// wants to pass for that.
@@ -123,6 +126,7 @@ struct Route {
     used: u64,
     day: u32,
     next: Timestamp,
+    owners: Owners,
     /// By address, and by credential.
     lenses: [Norm; 2],
 }
@@ -192,7 +196,7 @@ impl Norms {
 
     /// Routes in half of `bytes`.
     fn most(bytes: usize, windows: usize) -> usize {
-        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + 16;
+        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + owners::BYTES + 16;
         (bytes / 2 / each).clamp(4, 1_024)
     }
 
@@ -200,6 +204,7 @@ impl Norms {
     pub(super) fn restore(&mut self, usual: &Row) -> Result<(), Inconsistent> {
         check(self.routes.len() <= self.most, "there are too many norms")?;
         for route in &mut self.routes {
+            check(route.owners.is_sound(), "objects are followed that can't be")?;
             for norm in &mut route.lenses {
                 let fits = [&norm.all, &norm.old].iter().all(|counts| counts.len() == self.windows);
                 check(fits && norm.told.len() <= TOLD, "a norm is not one of its windows")?;
@@ -241,13 +246,15 @@ impl Norms {
             for norm in &mut route.lenses {
                 norm.pass(day - route.day, is_known);
             }
+            route.owners.pass(day - route.day);
             route.day = day;
         }
         if route.next <= now {
             route.next = now + EACH;
             let is_old = now.since(route.first) >= KNOWN_AFTER;
             let is_young = now.since(route.first) < YOUNG;
-            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old, is_young));
+            let is_shared = route.owners.is_shared();
+            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old, is_young, is_shared));
         }
         number
     }
@@ -255,6 +262,11 @@ impl Norms {
     /// Whether limits of a route have been raised today beyond the usual ones, by what many do there.
     pub(super) fn is_raised(&self, route: usize) -> bool {
         self.routes[route].lenses.iter().any(|norm| norm.is_raised)
+    }
+
+    /// Somebody touches an object.
+    pub(super) fn touch(&mut self, route: usize, object: u64, person: u64, now: Timestamp) {
+        self.routes[route].owners.touch(object, person as u32, now);
     }
 
     /// What is usual on a route.
@@ -334,6 +346,7 @@ impl Norms {
             used: self.uses,
             day: day(now),
             next: now + EACH,
+            owners: Owners::default(),
             lenses: [norm(), norm()],
         };
         let number = if self.routes.len() < self.most {
@@ -482,7 +495,7 @@ impl Norm {
     }
 
     /// Sets the limits by what has been learned, where everybody's are `usual`.
-    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool) {
+    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool, is_shared: bool) {
         self.is_known = is_old && self.clients() >= KNOWN_CLIENTS;
         self.target = *usual;
         self.is_raised = false;
@@ -491,9 +504,12 @@ impl Norm {
             return;
         }
         // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
-        let is_own =
-            |counts: &[f32; LEVELS]| quantile(counts, 0.5) <= OWN && quantile(counts, 0.9) <= OWN_NEARLY_ALL;
-        self.is_own = is_own(&self.old[windows - 1]) || is_own(&self.all[windows - 1]);
+        let few = if self.is_paged() { OWN_PAGES } else { OWN };
+        let is_own = |counts: &[f32; LEVELS]| {
+            quantile(counts, 0.5) <= few && quantile(counts, 0.9) <= few * OWN_NEARLY_ALL
+        };
+        self.is_own = (!is_shared || self.is_paged())
+            && (is_own(&self.old[windows - 1]) || is_own(&self.all[windows - 1]));
         for window in 0..windows.min(MAX_LIMITS) {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
@@ -507,7 +523,7 @@ impl Norm {
             self.most[window] = MARGIN * most;
             let target = if MARGIN * many > usual {
                 (MARGIN * many).min(usual.saturating_mul(HIGHEST))
-            } else if self.is_own || self.is_paged() {
+            } else if self.is_own {
                 let lowest = if self.is_paged() { LOWEST_PAGES } else { LOWEST + usual / LOWEST_PART };
                 (MARGIN * most).clamp(lowest.min(usual), usual)
             } else {

@@ -55,6 +55,8 @@ enum Lesson {
     Walk,
     /// So many identities read as one reads a catalogue.
     Browse(u64),
+    /// Six ask for the same few accounts again and again, as if these were everybody's.
+    Share,
 }
 
 /// Amid which traffic.
@@ -98,7 +100,7 @@ const OTHERS: [&str; 3] = ["minute-sequential", "minute-random", "minute-uuid"];
 /// Those who teach nothing, and come when it is known what is usual.
 pub(crate) const PLAIN: [&str; 2] = ["none", "day 2"];
 
-pub(crate) const ATTACKERS: [Attacker; 14] = [
+pub(crate) const ATTACKERS: [Attacker; 15] = [
     attacker("none", "no preparation, on the ninth day", Lesson::Nothing, (0, 0)),
     young("first minute", "walks from the first minute of the daemon's life", 60),
     young("hour 2", "walks while the route is two hours old", 2 * HOUR),
@@ -132,6 +134,12 @@ pub(crate) const ATTACKERS: [Attacker; 14] = [
     ),
     attacker("decoy 8 %", "96 identities do so", Lesson::Browse(96), (0, 8)),
     attacker("decoy 33 %", "400 identities do so", Lesson::Browse(400), (0, 8)),
+    attacker(
+        "share",
+        "6 identities ask for accounts that each three of them share, every few seconds, from the second day on",
+        Lesson::Share,
+        (1, 8),
+    ),
     attacker("late decoy", "400 identities do so, from the fourth day on", Lesson::Browse(400), (3, 8)),
 ];
 
@@ -251,6 +259,7 @@ impl Lesson {
         match self {
             Lesson::Nothing => 0,
             Lesson::Walk => 1,
+            Lesson::Share => 6,
             Lesson::Raise(identities) | Lesson::Browse(identities) => identities,
             Lesson::MadeUp(a_day) => a_day * days,
         }
@@ -284,6 +293,15 @@ impl Lesson {
                     for _ in 0..BROWSED {
                         let at = midnight + Duration::from_secs_f64(25_000.0 + random.unit() * 55_000.0);
                         calls.push(read(at, identity, random.between(0, ACCOUNTS)));
+                    }
+                }
+            }
+            Lesson::Share => {
+                for time in (0..DAY.as_secs()).step_by(5) {
+                    let part = time / 5_400;
+                    for identity in (part % 2 * 3..).take(3) {
+                        let at = midnight + Duration::from_millis(1_000 * time + identity);
+                        calls.push(read(at, identity, 5_000_000 + day * 16 + part));
                     }
                 }
             }

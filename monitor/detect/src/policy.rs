@@ -270,7 +270,7 @@ impl Policy {
     }
 
     /// Whether the operator has set no limits for everyone.
-    pub(super) fn has_defaults(&self) -> bool {
+    pub fn has_defaults(&self) -> bool {
         self.is_default
     }
 

@@ -52,7 +52,7 @@ enum Command {
     Run(Box<run::RunArgs>),
     /// Evaluates recorded traffic as if it happened now: the same engine, the same alerts, at the recorded times.
     Replay(replay::ReplayArgs),
-    /// Evaluates recorded traffic and suggests limits that would have stayed silent on it, with a margin.
+    /// Says what is learned from recorded traffic, and what is left to set so that all of it is silent, with a margin.
     Tune(tune::TuneArgs),
     /// Tells whether this host is fit for `rollcall run`, and what to do if not. Changes nothing.
     Check(check::CheckArgs),

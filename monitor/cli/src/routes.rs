@@ -62,6 +62,7 @@ struct Row {
 
 #[derive(Debug, Deserialize)]
 struct Norm {
+    by: String,
     learning: bool,
     windows: Vec<Window>,
 }
@@ -110,8 +111,25 @@ pub(crate) fn routes(args: &RoutesArgs) -> Result<Exit, Failure> {
 
 fn table(answer: &Answer, all: bool) -> String {
     let heads = [
-        "ROUTE", "IS", "BY", "LIMITS", "USUAL", "FROM", "IN DOC", "CALLS", "OBJECTS", "CALLERS", "2XX",
-        "3XX", "4XX", "5XX", "?", "OPEN", "FIRST", "LAST",
+        "ROUTE",
+        "IS",
+        "BY",
+        "LIMITS",
+        "LIMITS BY",
+        "USUAL",
+        "FROM",
+        "IN DOC",
+        "CALLS",
+        "OBJECTS",
+        "CALLERS",
+        "2XX",
+        "3XX",
+        "4XX",
+        "5XX",
+        "?",
+        "OPEN",
+        "FIRST",
+        "LAST",
     ];
     let answered =
         |row: &&Row| all || row.statuses.successful + row.statuses.redirected + row.statuses.unknown > 0;
@@ -149,6 +167,7 @@ fn table(answer: &Answer, all: bool) -> String {
             class.clone(),
             class_by.clone(),
             norm.as_ref().map_or_else(|| "-".to_owned(), limits),
+            norm.as_ref().map_or("-", |norm| norm.by.as_str()).to_owned(),
             norm.as_ref().and_then(usual).unwrap_or_else(|| "-".to_owned()),
             origin.clone(),
             documented.to_owned(),
@@ -165,7 +184,7 @@ fn table(answer: &Answer, all: bool) -> String {
             short(&row.last_seen),
         ]
     }));
-    let mut lines = columns(&cells, |at| at > 6);
+    let mut lines = columns(&cells, |at| at > 7);
     if hidden > 0 {
         lines.push(format!("{hidden} more were only ever refused: --all shows them"));
     }
@@ -198,7 +217,7 @@ mod tests {
     #[test]
     fn routes_are_a_table() {
         let answer = r#"{"v":1,"at":"2026-07-14T03:33:20.000000Z","overflowed_calls":2,"routes":[
-            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","class":"accounts","class_by":"objects","norm":{"learning":true,"clients":5,"windows":[{"window_s":10,"limit":20,"p50":1,"p99":2},{"window_s":86400,"limit":null,"p50":1,"p99":3}]},"documented":false,"static":false,"calls":120,
+            {"service":":8001","route":"GET /v1/customers/{id}","origin":"learned","class":"accounts","class_by":"objects","norm":{"by":"learning","learning":true,"clients":5,"windows":[{"window_s":10,"limit":20,"p50":1,"p99":2},{"window_s":86400,"limit":null,"p50":1,"p99":3}]},"documented":false,"static":false,"calls":120,
              "calls_with_objects":120,"callers":3,"statuses":{"1xx":0,"2xx":118,"3xx":0,"4xx":2,"5xx":0,"unknown":0},
              "open_calls":7,"first_seen":"2026-07-14T03:33:20.123456Z","last_seen":"2026-07-14T03:34:20.123456Z"},
             {"service":":8002","route":"GET /wp-login.php","origin":"learned","class":"accounts","class_by":"objects","documented":false,"static":false,"calls":9,
@@ -217,6 +236,7 @@ mod tests {
                 "accounts",
                 "objects",
                 "20/-?",
+                "learning",
                 "1..3",
                 "learned",
                 "NO",

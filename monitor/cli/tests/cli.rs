@@ -639,8 +639,8 @@ fn tune_suggests_limits_that_stay_silent() {
     for expected in [
         "GET /v1/customers/{id}\n",
         "The limits in force would have raised 1 alerts:\n  1 on GET /v1/customers/{id}, about peer:198.51.100.7\n",
-        "Silent with a margin of 50 %:\n\n    --limit 20/10s,30/1min,60/10min,100/1h,300/1d \\\n",
-        "    --limit 'GET /v1/customers/{id}=80/10s' \\\n",
+        "  accounts by objects; limits: learning, from 0 clients of earlier days\n",
+        "Silent with a margin of 50 %:\n\n    --limit 'GET /v1/customers/{id}=80/10s' \\\n",
         "This rests on 1.0 hours.",
         "Less than a whole window was seen of: 1h, 1d.",
     ] {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use rollcall_attribute::{
     client::{ClientKey, Clients, MOST_KEYS},
     observation::{Observation, Outcome},
-    route::{self, FEW, NEW, Origin, Read, full_name, outcome},
+    route::{self, FEW, LimitsBy, NEW, Origin, Read, full_name, outcome},
 };
 use rollcall_model::{
     hash::HashKey,
@@ -25,7 +25,7 @@ use super::{
     identities::Identities,
     lists::Lists,
     named::Choice,
-    norms::{Norms, Reached},
+    norms::{Norm, Norms, Reached},
     policy,
 };
 
@@ -501,26 +501,38 @@ impl Detector {
         self.state.crowd.hour(self.key.hash(route.as_bytes()))
     }
 
-    /// What clients usually touch on a route, through the lens that tells more of them apart; `None` if it is not followed.
+    /// Which limits are in force for everyone on a route, and what clients usually touch there, through the lens that tells more
+    /// of them apart; `None` where nothing was touched that is followed.
     pub fn norm(&self, route: &str) -> Option<route::Norm> {
-        if !self.policy.has_defaults() {
+        let profile = self.policy.everyones_on(route);
+        let room = self.policy.room(profile);
+        let norm = self.state.norms.find(self.key.hash(route.as_bytes())).map(|[address, credential]| {
+            if credential.clients() > address.clients() { credential } else { address }
+        });
+        let learned = norm.filter(|_| self.policy.has_defaults() && self.policy.is_everyones(profile));
+        if norm.is_none() && self.policy.has_defaults() {
             return None;
         }
-        let [address, credential] = self.state.norms.find(self.key.hash(route.as_bytes()))?;
-        let norm = if credential.clients() > address.clients() { credential } else { address };
-        let windows = self.policy.windows().iter().enumerate().map(|(window, length)| {
-            let usual = norm.usual(window);
+        let (row, by) = match learned {
+            Some(norm) => (norm.limits().map(|limit| limit.max(room)), norm.by(self.policy.everyones())),
+            None => (*self.policy.row(profile), LimitsBy::Set),
+        };
+        let windows = self.policy.windows().iter().zip(row).enumerate().map(|(window, (length, limit))| {
+            let usual = norm.and_then(|norm| norm.usual(window));
             route::NormWindow {
                 window_s: length.as_secs(),
-                limit: shown(norm.limits()[window]),
+                limit: shown(limit),
                 p50: usual.map(|usual| usual.p50),
                 p99: usual.map(|usual| usual.p99),
             }
         });
+        let windows: Vec<route::NormWindow> = windows.collect();
+        let is_roomier = room > 0 && windows.iter().any(|window| window.limit == Some(room));
         Some(route::Norm {
-            learning: norm.is_learning(),
-            clients: norm.clients() as u64,
-            windows: windows.collect(),
+            by: if is_roomier { LimitsBy::Allowed } else { by },
+            learning: learned.is_some_and(Norm::is_learning),
+            clients: norm.map_or(0, |norm| norm.clients() as u64),
+            windows,
         })
     }
 

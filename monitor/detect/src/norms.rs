@@ -19,6 +19,7 @@
 use std::time::Duration;
 
 use hashbrown::HashTable;
+use rollcall_attribute::route::LimitsBy;
 use rollcall_model::{
     state::{Inconsistent, check},
     time::Timestamp,
@@ -483,6 +484,19 @@ impl Norm {
         let (old, all) = (self.old.get(window)?, self.all.get(window)?);
         let counts = if old[0] >= OTHERS { old } else { all };
         (counts[0] >= OTHERS).then(|| Usual { p50: quantile(counts, 0.5), p99: quantile(counts, 0.99) })
+    }
+
+    /// By what the limits are told.
+    pub(super) fn by(&self, usual: &Row) -> LimitsBy {
+        if self.is_learning() {
+            return LimitsBy::Learning;
+        }
+        let is_more = self.limits.iter().zip(usual).any(|(limit, usual)| limit > usual);
+        match (self.is_own, is_more) {
+            (_, true) => LimitsBy::Many,
+            (true, false) => LimitsBy::Own,
+            (false, false) => LimitsBy::Usual,
+        }
     }
 
     /// So many days have gone by.

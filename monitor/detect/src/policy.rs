@@ -211,7 +211,12 @@ impl Policy {
 
     /// The limits that apply to a client on a route.
     pub(super) fn profile(&self, client: &ClientKey, route: &str) -> Profile {
-        self.budgets.of(client, route).or_else(|| self.of_route(route)).unwrap_or(Profile(0))
+        self.budgets.of(client, route).unwrap_or_else(|| self.everyones_on(route))
+    }
+
+    /// The limits that apply to everyone on a route.
+    pub(super) fn everyones_on(&self, route: &str) -> Profile {
+        self.of_route(route).unwrap_or(Profile(0))
     }
 
     /// The limits of a route, by its full name.
@@ -265,7 +270,7 @@ impl Policy {
     }
 
     /// Whether the operator has set no limits for everyone.
-    pub(super) fn has_defaults(&self) -> bool {
+    pub fn has_defaults(&self) -> bool {
         self.is_default
     }
 

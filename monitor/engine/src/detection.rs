@@ -8,7 +8,7 @@ use rollcall_attribute::{
     object::Objects,
     observation::Observation,
     route::{
-        self, NeverMatches, Summary,
+        self, Class, LimitsBy, NeverMatches, Summary,
         service::{self, Services},
     },
 };
@@ -255,7 +255,9 @@ impl Detection {
         for summary in &mut routes {
             let hour = self.alerting.detector().hour(&summary.route).unwrap_or_default();
             (summary.objects_hour, summary.objects_hour_limit) = (hour.distinct, hour.limit);
-            summary.norm = self.alerting.detector().norm(&summary.route);
+            // Where nothing is read about objects, there is nothing to limit.
+            let norm = self.alerting.detector().norm(&summary.route);
+            summary.norm = norm.filter(|norm| norm.by != LimitsBy::Set || summary.class == Class::Accounts);
         }
         routes
     }

@@ -1,11 +1,15 @@
 //! The status page in a real browser, with real traffic behind it.
 
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{net::Ipv4Addr, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use rollcall_model::time::Timestamp;
 use rollcall_store::{self as ledger, AckOutcome, Acked};
-use rollcall_tests::{Browser, Client, Daemon, MiniServer, client::request, daemon::State};
+use rollcall_tests::{
+    Browser, Client, Daemon, MiniServer,
+    client::request,
+    daemon::{self, State},
+};
 
 const WALKER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
 
@@ -37,6 +41,18 @@ const LOWEST_CONTRAST: &str = r#"
 })()
 "#;
 
+/// The cells of `rollcall routes`.
+fn listed(daemon: &Daemon) -> Result<Vec<Vec<String>>> {
+    let mut command = Command::new(daemon::binary());
+    let output = command.args(["routes", "--web.listen-address", &daemon.web().to_string()]).output()?;
+    ensure!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout)?;
+    let cells = |line: &str| {
+        line.split("  ").map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+    };
+    Ok(text.lines().skip(1).map(cells).collect())
+}
+
 #[test]
 fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Result<()> {
     let server = MiniServer::start()?;
@@ -49,6 +65,10 @@ fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Re
     browser.wait_for("no alerts", "document.getElementById('alerts-none').innerText === 'None open.'")?;
     browser.wait_for("its health", "document.querySelectorAll('#signs .good').length >= 4")?;
 
+    for n in 1..=12 {
+        let mut client = Client::connect_from(Ipv4Addr::new(127, 0, 7, n), server.address())?;
+        client.get(&format!("/v1/customers/{}", 1_000 * u32::from(n)))?;
+    }
     let mut walker = Client::connect_from(WALKER, server.address())?;
     for account in 1..=130 {
         walker.get(&format!("/v1/customers/{account}"))?;
@@ -59,6 +79,12 @@ fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Re
                  card.innerText.includes('127.0.0.66') && card.innerText.includes('GET /v1/customers/{id}') && \
                  card.innerText.includes(' accounts'))";
     browser.wait_for("the alert", alert)?;
+    // What is usual there as far as that is known, and what to paste if it is in order.
+    let told = "[...document.querySelectorAll('#alerts-list .card')].some((card) => \
+                /usual: \\d+\\.\\.\\d+, \\d+ times beyond/.test(card.innerText) && \
+                [...card.querySelectorAll('.chip')].some((chip) => chip.innerText === 'learning') && \
+                /^rollcall allow [0-9a-f]{16} --up-to /.test(card.querySelector('code')?.innerText))";
+    browser.wait_for("what is known of the route, and the command", told)?;
     let critical = |alert: &&serde_json::Value| alert["severity"] == "critical";
     let alerts = daemon.alerts()?;
     let id =
@@ -75,6 +101,16 @@ fn the_page_shows_a_walk_while_it_goes_on_and_runs_nothing_that_it_shows() -> Re
     let hostile =
         "[...document.querySelectorAll('#routes td')].some((cell) => cell.textContent.includes('onerror'))";
     browser.wait_for("the route that looks like HTML, as text", hostile)?;
+    // In the words of `rollcall routes`.
+    let rows = listed(&daemon)?;
+    let row = rows.iter().find(|row| row[0] == "GET /v1/customers/{id}").context("the walker's route")?;
+    ensure!(row[1..5] == ["accounts", "objects", "20/30/60/100/300?", "learning"], "{row:?}");
+    let cells = format!(
+        "[...document.querySelectorAll('#routes tbody tr')].some((row) => row.cells[0].innerText === '{}' && \
+         row.cells[1].textContent === '{}{}' && row.cells[2].textContent === '{}{}' && row.cells[3].innerText === '{}')",
+        row[0], row[1], row[2], row[3], row[4], row[5]
+    );
+    browser.wait_for("what the route is, its limits, and what is usual", &cells)?;
     ensure!(browser.value("document.images.length")? == 0, "no image was made of it");
     let text = browser.text()?;
     ensure!(!text.contains("account-") && !text.contains("sample"), "accounts are not shown: {text}");

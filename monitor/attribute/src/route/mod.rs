@@ -37,7 +37,7 @@ pub use class::{Class, Read, Why};
 pub use declared::NeverMatches;
 pub use full_name::NEW;
 pub use learned::{NAMES, Recalled};
-pub use routes::{FEW, Norm, NormWindow, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
+pub use routes::{FEW, LimitsBy, Norm, NormWindow, OTHER, Origin, RouteId, Routes, Statuses, Summary, Touch};
 pub use service::Served;
 pub use takers::FEWEST as TAKEN;
 pub use template::{Template, TemplateError};

@@ -149,12 +149,32 @@ pub struct Summary {
 /// How many different objects of a route clients usually touch, and what is in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Norm {
+    /// By what the limits are told.
+    pub by: LimitsBy,
     /// It is not known yet: limits are the usual ones, or on their way.
     pub learning: bool,
     /// Clients of earlier days by which it is told, about.
     pub clients: u64,
     /// Shortest first.
     pub windows: Vec<NormWindow>,
+}
+
+/// By what the limits of a route are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitsBy {
+    /// The operator set them.
+    Set,
+    /// Somebody has allowed everybody more room there.
+    Allowed,
+    /// It is not known yet what is usual.
+    Learning,
+    /// Most clients touch their own.
+    Own,
+    /// Many clients come to more than half of a usual limit.
+    Many,
+    /// Neither: the limits are the usual ones.
+    Usual,
 }
 
 /// What of it holds for one window.

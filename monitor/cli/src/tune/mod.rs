@@ -1,7 +1,8 @@
-//! `rollcall tune`: limits that would have stayed silent on recorded traffic.
+//! `rollcall tune`: what the daemon would have learned from recorded traffic, and what it would take to be silent about it.
 //!
-//! The recording goes through the engine as in `replay`, and beside the detectors stands an exact count of the most objects
-//! that any client had (`detect::peaks`). What comes of it is a [`Report`], printed by `text` or as JSON.
+//! The recording goes through the engine as in `replay`. Norms and the limits in force are the engine's own; beside it stands
+//! what these can't tell, the most objects that any client had, whoever it was (`detect::peaks`). What comes of it is a
+//! [`Report`], printed by `text` or as JSON.
 
 mod nice;
 mod raised;
@@ -18,7 +19,7 @@ use clap::{Args, ValueEnum};
 use raised::Raised;
 use report::Report;
 use rollcall_daemon::state::{self, Key};
-use rollcall_detect::{Peaks, peaks::Bounds};
+use rollcall_detect::{Peaks, peaks::MOST_OBJECTS};
 use rollcall_engine::Engine;
 use rollcall_model::hash::HashKey;
 use rollcall_replay::Replay;
@@ -83,21 +84,17 @@ pub(crate) fn tune(args: TuneArgs) -> Result<Exit, Failure> {
     let raised = Beside::new(Raised::default(), progress.clone());
     let mut replay = Replay::new(engine.ports.clone(), Engine::new(settings, HashKey::new(key), raised));
     attribution::warn_of(replay.engine().detection().never_match());
-    replay.engine().detection_mut().keep_peaks(Peaks::new(
-        policy.clone(),
-        Bounds::default(),
-        HashKey::new(key),
-    ));
+    replay.engine().detection_mut().keep_peaks(Peaks::new(policy.clone(), MOST_OBJECTS, HashKey::new(key)));
     let read = recorded.read(&mut replay, &progress);
-    let (counters, routes) = (replay.engine().counters(), replay.engine().detection().routes().len());
-    for line in read.summary(&counters, routes) {
+    let (counters, routes) = (replay.engine().counters(), replay.engine().detection().routes());
+    for line in read.summary(&counters, routes.len()) {
         eprintln!("{line}");
     }
     let raised = replay.engine().output().output.clone();
     if raised.exchanges > 0
         && let Some(peaks) = replay.engine().detection().peaks()
     {
-        let report = Report::new(peaks, &policy, &raised, margin);
+        let report = Report::new(peaks, &routes, &policy, &raised, margin);
         let text = match output {
             Form::Text => text::of(&report),
             Form::Json => serde_json::to_string_pretty(&report).context("write the suggestions")? + "\n",

@@ -1,9 +1,9 @@
-//! What follows from the peaks: limits to suggest, and how they compare with those in force.
+//! What was learned, what came near it, and what to set so that all of it is silent.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use rollcall_attribute::route::full_name::fields;
-use rollcall_detect::{Limit, Peaks, Policy, limit::MAX_LIMITS, peaks::Peak};
+use rollcall_attribute::route::{Class, LimitsBy, Norm, Summary, Why, full_name::fields};
+use rollcall_detect::{Limit, Peaks, Policy, peaks::Peak};
 use rollcall_model::time::Timestamp;
 use serde::Serialize;
 
@@ -29,20 +29,22 @@ pub(super) struct Report {
     pub alerts: u64,
     /// Alerts by rules that no limit keeps silent.
     pub other_alerts: u64,
-    /// Of all routes together: the highest peak of each window.
-    pub overall: Vec<Suggestion>,
     /// Those nearest to a limit, or furthest above one, first.
     pub routes: Vec<OfRoute>,
-    /// Flags that would have been silent with the margin.
+    /// Flags that would have been silent with the margin; none where what is in force would be.
     pub flags: Vec<String>,
-    /// Limits for all routes that are lower than those in force and would have been silent, too.
-    pub lower: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct OfRoute {
     #[serde(flatten, serialize_with = "fields::serialize")]
     pub route: String,
+    /// What it is, and by what that is told; `None` if it has gone up into another since.
+    pub class: Option<Class>,
+    pub class_by: Option<Why>,
+    /// By what the limits in force at the end are told, if they are followed; and by how many clients of earlier days.
+    pub limits_by: Option<LimitsBy>,
+    pub norm_clients: u64,
     pub alerts: u64,
     /// Whom they are about.
     pub clients: Vec<String>,
@@ -59,52 +61,49 @@ pub(super) struct Suggestion {
     /// Who had them, and when.
     pub client: Option<String>,
     pub at: Option<Timestamp>,
-    /// Client keys that had at least half as many, that one included.
-    pub near: u64,
-    /// The limit on this route; `None` where the window has none.
+    /// What half of the clients, and 99 of 100, do not go beyond on a day, as far as that is known at the end.
+    pub p50: Option<u32>,
+    pub p99: Option<u32>,
+    /// The limit on this route at the end; `None` where the window has none.
     pub in_force: Option<u32>,
+    /// The peak and the margin.
     pub suggested: u32,
-    /// The limit on routes that have none of their own.
-    #[serde(skip)]
-    everywhere: Option<u32>,
 }
 
 impl Report {
-    pub(super) fn new(peaks: &Peaks, policy: &Policy, raised: &Raised, margin: u32) -> Report {
-        let everywhere = policy.usual(None);
-        let of_route = |((route, peaks), near): ((&Arc<str>, &[Peak]), [u64; MAX_LIMITS])| {
-            let in_force = policy.usual(Some(route));
-            let limits = in_force.into_iter().zip(everywhere.iter().copied());
-            let windows = policy.windows().iter().zip(peaks).zip(near).zip(limits);
-            let one = |(((window, peak), near), limits): (((&Duration, &Peak), u64), _)| {
-                Suggestion::new(*window, peak, near, limits, margin)
-            };
+    pub(super) fn new(
+        peaks: &Peaks,
+        inventory: &[Summary],
+        policy: &Policy,
+        raised: &Raised,
+        margin: u32,
+    ) -> Report {
+        let inventory: BTreeMap<&str, &Summary> =
+            inventory.iter().map(|summary| (&*summary.route, summary)).collect();
+        let of_route = |(route, peaks): (&Arc<str>, &[Peak])| {
+            let summary = inventory.get(&**route);
             let raised = raised.routes.get(&**route).cloned().unwrap_or_default();
+            let norm = summary.and_then(|summary| summary.norm.as_ref());
             OfRoute {
                 route: route.to_string(),
+                class: summary.map(|summary| summary.class),
+                class_by: summary.map(|summary| summary.class_by),
+                limits_by: norm.map(|norm| norm.by),
+                norm_clients: norm.map_or(0, |norm| norm.clients),
                 alerts: raised.alerts,
                 clients: raised.clients.into_iter().collect(),
-                windows: windows.map(one).collect(),
+                windows: suggestions(policy, route, norm, peaks, margin),
             }
         };
-        let mut routes: Vec<OfRoute> = peaks.routes().into_iter().zip(peaks.near()).map(of_route).collect();
+        let mut routes: Vec<OfRoute> = peaks.routes().into_iter().map(of_route).collect();
         // By name where two are as near.
         routes.sort_by(|a, b| {
             nearness(&b.windows).total_cmp(&nearness(&a.windows)).then(a.route.cmp(&b.route))
         });
-        let overall: Vec<Suggestion> = (0..policy.windows().len())
-            .filter_map(|window| {
-                let of_window = routes.iter().filter_map(|route| route.windows.get(window));
-                let most =
-                    of_window.reduce(|most, other| if other.peak > most.peak { other } else { most })?;
-                Some(Suggestion { in_force: most.everywhere, ..most.clone() })
-            })
-            .collect();
         let (first, last) = raised.time.unzip();
         let span = first.zip(last).map_or(Duration::ZERO, |(first, last)| last.since(first));
-        let limits = in_force(policy);
         Report {
-            v: 1,
+            v: 2,
             calls: raised.exchanges,
             first,
             last,
@@ -114,42 +113,16 @@ impl Report {
             margin_percent: margin,
             alerts: raised.routes.values().map(|route| route.alerts).sum(),
             other_alerts: raised.others,
-            flags: flags(&limits, &routes),
-            lower: lower(&limits, &routes),
-            overall,
+            flags: flags(policy, &routes),
             routes,
         }
     }
 }
 
 impl Suggestion {
-    fn new(
-        window: Duration,
-        peak: &Peak,
-        near: u64,
-        (in_force, everywhere): (Option<u32>, Option<u32>),
-        margin: u32,
-    ) -> Suggestion {
-        Suggestion {
-            window,
-            window_s: window.as_secs(),
-            peak: peak.distinct,
-            client: peak.client.map(|client| client.to_string()),
-            at: peak.client.map(|_| peak.at),
-            near,
-            in_force,
-            suggested: nice::limit(peak.distinct, margin),
-            everywhere,
-        }
-    }
-
-    /// The limit on routes that have none of their own does not suffice with the margin. Where there is none, the route has
-    /// one of its own, or nothing to need.
-    fn needs_its_own(&self) -> bool {
-        match self.everywhere {
-            Some(limit) => self.suggested > limit,
-            None => self.in_force.is_some(),
-        }
+    /// The limit in force does not suffice with the margin.
+    pub(super) fn needs_more(&self) -> bool {
+        self.in_force.is_some_and(|limit| self.suggested > limit)
     }
 
     /// The limit in force would have been passed.
@@ -164,10 +137,33 @@ impl Suggestion {
     }
 }
 
-/// The limits on routes that have none of their own.
-fn in_force(policy: &Policy) -> Vec<Limit> {
-    let limit = |(&window, distinct): (&Duration, Option<u32>)| Some(Limit { distinct: distinct?, window });
-    policy.windows().iter().zip(policy.usual(None)).filter_map(limit).collect()
+/// Window by window what was usual, what the most was, and what is in force: what the operator set at whichever hour, or else
+/// what was learned.
+fn suggestions(
+    policy: &Policy,
+    route: &str,
+    norm: Option<&Norm>,
+    peaks: &[Peak],
+    margin: u32,
+) -> Vec<Suggestion> {
+    let learned = norm.filter(|norm| norm.by != LimitsBy::Set);
+    let set = policy.usual(Some(route));
+    let windows = policy.windows().iter().zip(peaks).zip(set).enumerate();
+    let one = |(number, ((&window, peak), set)): (usize, ((&Duration, &Peak), Option<u32>))| {
+        let of = |norm: Option<&Norm>| norm.and_then(|norm| norm.windows.get(number).copied());
+        Suggestion {
+            window,
+            window_s: window.as_secs(),
+            peak: peak.distinct,
+            client: peak.client.map(|client| client.to_string()),
+            at: peak.client.map(|_| peak.at),
+            p50: of(norm).and_then(|usual| usual.p50),
+            p99: of(norm).and_then(|usual| usual.p99),
+            in_force: of(learned).map_or(set, |window| window.limit),
+            suggested: nice::limit(peak.distinct, margin),
+        }
+    };
+    windows.map(one).collect()
 }
 
 /// How near the peaks come to the limits in force; above 1 if they pass one.
@@ -176,38 +172,31 @@ pub(super) fn nearness(windows: &[Suggestion]) -> f64 {
     windows.iter().map(share).fold(0.0, f64::max)
 }
 
-/// The limits for everyone, and for each route that needs more, what it needs.
-fn flags(limits: &[Limit], routes: &[OfRoute]) -> Vec<String> {
-    let mut flags = vec![format!("--limit {}", joined(limits))];
+/// The limits for everyone, if the operator sets them; and of each route that needs more, or for which some are set, all that
+/// are not everyone's. Nothing is learned on a route with a limit of its own, so it gets those that it has by now as well.
+fn flags(policy: &Policy, routes: &[OfRoute]) -> Vec<String> {
+    let everyones = policy.usual(None);
+    let mut flags = Vec::new();
+    if !policy.has_defaults() {
+        let limit =
+            |(&window, &distinct): (&Duration, &Option<u32>)| Some(Limit { distinct: distinct?, window });
+        let limits = policy.windows().iter().zip(&everyones).filter_map(limit);
+        let limits: Vec<String> = limits.map(|limit| limit.to_string()).collect();
+        flags.push(format!("--limit {}", limits.join(",")));
+    }
     for route in routes {
-        for more in route.windows.iter().filter(|window| window.needs_its_own()) {
-            let limit = Limit { distinct: more.suggested, window: more.window };
-            flags.push(format!("--limit {}", quoted(&format!("{}={limit}", route.route))));
+        let needs_more = route.windows.iter().any(Suggestion::needs_more);
+        let set = policy.usual(Some(&route.route));
+        for ((window, set), everyones) in route.windows.iter().zip(set).zip(&everyones) {
+            let more = || window.in_force.map(|limit| limit.max(window.suggested));
+            let wanted = if needs_more { more() } else { set };
+            if let Some(distinct) = wanted.filter(|_| wanted != *everyones) {
+                let limit = Limit { distinct, window: window.window };
+                flags.push(format!("--limit {}", quoted(&format!("{}={limit}", route.route))));
+            }
         }
     }
     flags
-}
-
-/// The limits for everyone, with each lowered to what routes without a limit of their own need.
-fn lower(limits: &[Limit], routes: &[OfRoute]) -> Option<String> {
-    let lowered = |limit: &Limit| {
-        let of_window =
-            routes.iter().flat_map(|route| &route.windows).filter(|one| one.window == limit.window);
-        // Where every route needs more than the limit, none tells how low it can be.
-        let needed = of_window.filter(|one| !one.needs_its_own()).map(|one| one.suggested).max();
-        Limit { distinct: needed.unwrap_or(limit.distinct).min(limit.distinct), ..*limit }
-    };
-    let mut lower: Vec<Limit> = limits.iter().map(lowered).collect();
-    // A longer window that allows less than a shorter one would make that one idle.
-    for number in 1..lower.len() {
-        let least = lower[number - 1].distinct.min(limits[number].distinct);
-        lower[number].distinct = lower[number].distinct.max(least);
-    }
-    (lower != limits).then(|| format!("--limit {}", joined(&lower)))
-}
-
-fn joined(limits: &[Limit]) -> String {
-    limits.iter().map(Limit::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// For a shell.
@@ -219,58 +208,88 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn policy() -> Policy {
-        let rules = ["20/10s", "30/1min", "GET /own/{id}=50/2min"].map(|limit| limit.parse().unwrap());
+    use rollcall_attribute::route::NormWindow;
+
+    fn policy(rules: &[&str]) -> Policy {
+        let rules: Vec<_> = rules.iter().map(|limit| limit.parse().unwrap()).collect();
         Policy::new(&rules, &[]).unwrap()
     }
 
-    fn limits() -> Vec<Limit> {
-        in_force(&policy())
-    }
-
-    fn route(name: &str, peaks: [u32; 3]) -> OfRoute {
-        let policy = policy();
-        let limits = policy.usual(Some(name)).into_iter().zip(policy.usual(None));
-        let windows = policy.windows().iter().zip(peaks).zip(limits);
-        let one = |((window, distinct), limits): ((&Duration, u32), _)| {
-            Suggestion::new(*window, &Peak { distinct, ..Peak::default() }, 1, limits, 50)
+    /// With the limits that were learned, if they were.
+    fn route(policy: &Policy, name: &str, learned: Option<&[u32]>, peaks: &[u32]) -> OfRoute {
+        let window = |(length, &limit): (&Duration, &u32)| NormWindow {
+            window_s: length.as_secs(),
+            limit: Some(limit),
+            p50: Some(1),
+            p99: Some(2),
         };
-        let windows = windows.map(one).collect();
-        OfRoute { route: name.to_owned(), alerts: 0, clients: Vec::new(), windows }
+        let norm = learned.map(|limits| Norm {
+            by: LimitsBy::Own,
+            learning: false,
+            clients: 40,
+            windows: policy.windows().iter().zip(limits).map(window).collect(),
+        });
+        let peaks: Vec<Peak> = peaks.iter().map(|&distinct| Peak { distinct, ..Peak::default() }).collect();
+        OfRoute {
+            route: name.to_owned(),
+            class: Some(Class::Accounts),
+            class_by: Some(Why::Objects),
+            limits_by: norm.as_ref().map(|norm| norm.by),
+            norm_clients: 40,
+            alerts: 0,
+            clients: Vec::new(),
+            windows: suggestions(policy, name, norm.as_ref(), &peaks, 50),
+        }
     }
 
     #[test]
     fn routes_that_need_more_get_limits_of_their_own() {
+        let policy = policy(&["20/10s", "30/1min", "GET /own/{id}=50/2min"]);
+        let route = |name, peaks: &[u32]| route(&policy, name, None, peaks);
         let routes = [
-            route("GET /a/{id}", [40, 40, 40]),
-            route("GET /it's/{id}", [4, 21, 21]),
-            route("GET /own/{id}", [8, 8, 8]),
+            route("GET /a/{id}", &[40, 40, 40]),
+            route("GET /it's/{id}", &[4, 21, 21]),
+            route("GET /own/{id}", &[8, 8, 8]),
         ];
         assert_eq!(
-            flags(&limits(), &routes),
+            flags(&policy, &routes),
             [
                 "--limit 20/10s,30/1min",
                 "--limit 'GET /a/{id}=60/10s'",
                 "--limit 'GET /a/{id}=60/1min'",
                 r"--limit 'GET /it'\''s/{id}=40/1min'",
-                "--limit 'GET /own/{id}=12/2min'",
+                "--limit 'GET /own/{id}=50/2min'",
             ]
         );
-        assert_eq!(lower(&limits(), &routes).as_deref(), Some("--limit 12/10s,12/1min"));
-        assert_eq!(lower(&limits(), &routes[..1]), None);
-        assert_eq!(lower(&limits(), &[]), None);
     }
 
+    /// A flag for everyone would end all learning, and one for a route its own.
     #[test]
-    fn no_longer_window_is_lowered_below_a_shorter_one() {
-        let routes = [route("GET /a/{id}", [9, 40, 40]), route("GET /b/{id}", [3, 6, 6])];
-        assert_eq!(lower(&limits(), &routes).as_deref(), Some("--limit 15/10s,15/1min"));
+    fn what_was_learned_stays_where_it_suffices_and_is_said_where_it_does_not() {
+        let policy = policy(&[]);
+        let learned = Some(&[8, 8, 9, 10, 15][..]);
+        let quiet = route(&policy, "GET /a/{id}", learned, &[2, 3, 3, 4, 5]);
+        assert!(!quiet.windows.iter().any(|window| window.is_passed()));
+        assert_eq!(flags(&policy, &[quiet]), Vec::<String>::new());
+        let loud = route(&policy, "GET /a/{id}", learned, &[2, 3, 12, 12, 12]);
+        assert_eq!(
+            flags(&policy, &[loud]),
+            [
+                "--limit 'GET /a/{id}=8/10s'",
+                "--limit 'GET /a/{id}=8/1min'",
+                "--limit 'GET /a/{id}=20/10min'",
+                "--limit 'GET /a/{id}=20/1h'",
+                "--limit 'GET /a/{id}=20/1d'",
+            ]
+        );
     }
 
     #[test]
     fn what_comes_nearest_to_its_limit_counts() {
-        assert_eq!(nearness(&route("GET /a/{id}", [10, 27, 27]).windows), 0.9);
-        assert!(route("GET /a/{id}", [21, 0, 0]).windows[0].is_passed());
-        assert!(!route("GET /a/{id}", [20, 0, 0]).windows[0].is_passed());
+        let policy = policy(&["20/10s", "30/1min", "30/2min"]);
+        let route = |peaks: &[u32]| route(&policy, "GET /a/{id}", None, peaks);
+        assert_eq!(nearness(&route(&[10, 27, 27]).windows), 0.9);
+        assert!(route(&[21, 0, 0]).windows[0].is_passed());
+        assert!(!route(&[20, 0, 0]).windows[0].is_passed());
     }
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
+use rollcall_attribute::route::LimitsBy;
 use rollcall_model::time::Timestamp;
+use serde::Serialize;
 
 use super::report::{OfRoute, Report, Suggestion, nearness};
 
@@ -36,11 +38,10 @@ pub(super) fn of(report: &Report) -> String {
 }
 
 fn routes(out: &mut String, report: &Report) {
-    table(out, "Every route: the highest of each window", &report.overall);
     let shown =
         report.routes.iter().take_while(|route| nearness(&route.windows) >= SHARE).take(SHOWN).count();
     for route in &report.routes[..shown] {
-        table(out, &route.route, &route.windows);
+        table(out, route);
     }
     let rest = report.routes.len() - shown;
     if rest > 0 {
@@ -51,21 +52,46 @@ fn routes(out: &mut String, report: &Report) {
     }
 }
 
-fn table(out: &mut String, title: &str, windows: &[Suggestion]) {
-    line!(out, "{title}");
-    line!(out, "  window    peak    near  in force  suggested  by, at");
-    for window in windows {
+fn table(out: &mut String, route: &OfRoute) {
+    line!(out, "{}", route.route);
+    line!(out, "  {}", learned(route));
+    line!(out, "  window   half  99 of 100    peak  in force  suggested  by, at");
+    for window in &route.windows {
         let name = window.window_name();
-        let in_force = window.in_force.map_or("-".to_owned(), |limit| limit.to_string());
+        let or_dash = |number: Option<u32>| number.map_or("-".to_owned(), |number| number.to_string());
+        let [half, most, in_force] = [window.p50, window.p99, window.in_force].map(or_dash);
+        let suggested = or_dash(window.needs_more().then_some(window.suggested));
         let who = match (&window.client, window.at) {
             (Some(client), Some(at)) => format!("{client}, {}", second(at)),
             _ => "-".to_owned(),
         };
         let mark = if window.is_passed() { '!' } else { ' ' };
-        let Suggestion { peak, near, suggested, .. } = window;
-        line!(out, "  {name:<7} {peak:>6}{mark} {near:>6} {in_force:>9} {suggested:>10}  {who}");
+        let peak = window.peak;
+        line!(out, "  {name:<7} {half:>5} {most:>10} {peak:>7}{mark} {in_force:>8} {suggested:>10}  {who}");
     }
     line!(out, "");
+}
+
+/// What the route is taken for, and by what its limits are told.
+fn learned(route: &OfRoute) -> String {
+    let is = match (route.class, route.class_by) {
+        (Some(class), Some(by)) => format!("{} by {}; ", word(&class), word(&by)),
+        _ => String::new(),
+    };
+    let clients = match route.norm_clients {
+        1 => "1 client of an earlier day".to_owned(),
+        clients => format!("{clients} clients of earlier days"),
+    };
+    match route.limits_by {
+        None => format!("{is}limits: usual"),
+        Some(LimitsBy::Set) => format!("{is}limits: set"),
+        Some(by) => format!("{is}limits: {}, from {clients}", word(&by)),
+    }
+}
+
+/// As `rollcall routes` has it.
+fn word(value: &impl Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// `2026-07-14T03:33:20Z`
@@ -99,21 +125,18 @@ fn comparison(out: &mut String, report: &Report) {
 }
 
 fn flags(out: &mut String, report: &Report) {
-    line!(out, "Silent with a margin of {} %:", report.margin_percent);
-    line!(out, "");
-    line!(out, "    {}", report.flags.join(" \\\n    "));
-    line!(out, "");
-    if report.flags.len() == 1 {
-        line!(out, "No route needs more than those for everyone.");
+    if report.routes.iter().any(|route| route.windows.iter().any(Suggestion::needs_more)) {
+        line!(out, "Silent with a margin of {} %:", report.margin_percent);
         line!(out, "");
+        line!(out, "    {}", report.flags.join(" \\\n    "));
+    } else {
+        let margin = report.margin_percent;
+        line!(
+            out,
+            "The limits in force at the end are silent with a margin of {margin} %: there is nothing to set."
+        );
     }
-    if let Some(lower) = &report.lower {
-        let which = if report.flags.len() == 1 { "" } else { " in the first of these" };
-        line!(out, "Lower limits{which} would have been as silent:");
-        line!(out, "");
-        line!(out, "    {lower}");
-        line!(out, "");
-    }
+    line!(out, "");
 }
 
 fn caveats(out: &mut String, report: &Report) {
@@ -126,8 +149,10 @@ fn caveats(out: &mut String, report: &Report) {
             report.hours
         );
         let short: Vec<String> = report
-            .overall
+            .routes
             .iter()
+            .take(1)
+            .flat_map(|route| &route.windows)
             .filter(|one| one.window_s as f64 > report.hours * 3_600.0)
             .map(Suggestion::window_name)
             .collect();

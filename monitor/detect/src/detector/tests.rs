@@ -652,6 +652,30 @@ fn room_on_a_route_holds_beside_what_is_usual_there() {
     assert!(limits(&scene).is_some_and(|limit| limit < 100));
 }
 
+#[test]
+fn limits_in_force_are_told_with_by_what_they_are() {
+    let told = |scene: &Scene, route: &str| {
+        let norm = scene.detector.norm(route)?;
+        Some((norm.by, norm.learning, norm.windows.iter().map(|window| window.limit).collect::<Vec<_>>()))
+    };
+    let read = |limits: &[&str]| {
+        let mut scene = Scene::new(limits);
+        scene.call(0, 7, "a");
+        scene
+    };
+    let usual = [20, 30, 60, 100, 300].map(Some).to_vec();
+    let mut scene = read(&[]);
+    assert_eq!(told(&scene, ROUTE), Some((LimitsBy::Learning, true, usual)));
+    assert_eq!(told(&scene, "GET /other"), None);
+    scene.allow(1, &[allowance(1, &[], &[ROUTE], "70/1min", 1_000)]);
+    let roomier = [70, 70, 70, 100, 300].map(Some).to_vec();
+    assert_eq!(told(&scene, ROUTE), Some((LimitsBy::Allowed, true, roomier)));
+    let scene = read(&[&format!("{ROUTE}=5/10s")]);
+    let own = [5, 30, 60, 100, 300].map(Some).to_vec();
+    assert_eq!(told(&scene, ROUTE), Some((LimitsBy::Set, false, own)));
+    assert_eq!(told(&read(&["6/10s"]), ROUTE), Some((LimitsBy::Set, false, vec![Some(6)])));
+}
+
 /// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
 #[test]
 fn addresses_that_come_near_a_limit_are_noted() {

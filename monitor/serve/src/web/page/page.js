@@ -26,6 +26,23 @@ const RULES = {
   "unknown-route": "Is not in the API's description",
   "busy-route": "Clients read much here: is that in order?",
 };
+const CLASSES_BY = {
+  "declared": "Somebody declared it",
+  "type": "By the media type of its answers",
+  "suffix": "By the suffix of its path",
+  "path": "By a word in its path",
+  "method": "By its method",
+  "size": "By how short its answers are",
+  "objects": "By the objects in its calls",
+};
+const LIMITS_BY = {
+  "set": "Somebody set them with --limit",
+  "allowed": "Somebody allowed more with rollcall allow",
+  "learning": "It is not known yet what is usual: the usual limits, or on their way",
+  "own": "Most clients touch one or two objects a day, their own: lower than the usual limits",
+  "many": "Many clients come to more than half of a usual limit: higher",
+  "usual": "What is usual here is far below the usual limits",
+};
 
 const $ = (id) => document.getElementById(id);
 // Those that rows have been of.
@@ -121,6 +138,21 @@ function client({ kind, id }) {
   return el("span", {}, el("span", { class: "kind" }, kind), el("span", { class: "mono" }, id));
 }
 
+// What half of the clients, and 99 of 100, do not go beyond, as `rollcall routes` says it.
+function usual({ p50, p99 }) {
+  return `${number(p50)}..${number(p99)}`;
+}
+
+// What is usual where it happens, and how far beyond that it is.
+function beside(alert, told) {
+  if (!told.usual) return [];
+  const title = `Half of the clients, and 99 of 100, do not go beyond, within ${span(told.window_s)}`;
+  const found = alert.window_s === told.window_s && fullName(alert) === fullName(told) ? alert.distinct : told.distinct;
+  const times = told.rule === "miss-probing" ? 0 : Math.floor(found / Math.max(1, told.usual.p99));
+  const beyond = times > 1 ? `, ${number(times)} times beyond` : "";
+  return [el("span", { title }, `usual: ${usual(told.usual)}${beyond}`)];
+}
+
 // What is over its limit, and how far.
 function figures(alert) {
   if (alert.bytes > 0) return [el("b", {}, `${number(Math.round(alert.bytes / 1048576))} MiB`), " within an hour"];
@@ -166,6 +198,8 @@ function card(told, at) {
       "div",
       { class: "more" },
       over.length ? el("span", { class: "over" }, ...over) : "",
+      ...beside(alert, told),
+      told.learning ? el("span", { class: "chip", title: LIMITS_BY.learning }, "learning") : "",
       alert.requests > 0 ? el("span", {}, plural(alert.requests, "call", "calls")) : "",
       el("span", { title: alert.last_seen }, `last call ${ago(alert.last_seen, at)}`),
       alert.loss > 0 ? el("span", {}, "figures may be higher: requests were lost") : "",
@@ -310,10 +344,22 @@ function showClients(answer) {
   showTable("clients", rows);
 }
 
+// The limits of all windows, shortest first; with a question mark as long as it is not known what is usual.
+function limitsSaid({ windows, learning }) {
+  return windows.map(({ limit }) => limit ?? "-").join("/") + (learning ? "?" : "");
+}
+
 function showRoutes({ routes }) {
   meet(routes);
+  const windows = routes.find(({ norm }) => norm)?.norm.windows.map(({ window_s }) => span(window_s)) ?? [];
+  $("routes-hint").hidden = windows.length === 0;
+  $("routes-hint").textContent =
+    `Limits: different objects within ${windows.join("/")}, with ? while learning. Usual: what half of the clients, and 99 of 100, touch at most within ${windows.at(-1)}.`;
   const most = Math.max(1, ...routes.map((route) => route.objects_hour));
+  const by = (what) => (what ? el("span", { class: "by" }, what) : "");
   const rows = routes.slice(0, MOST_ROUTES).map((route) => {
+    const { norm } = route;
+    const last = norm?.windows.at(-1);
     const share = (100 * route.objects_hour) / most;
     const meter = svg(
       "svg",
@@ -325,6 +371,9 @@ function showRoutes({ routes }) {
       "tr",
       {},
       el("td", { class: "route full mono" }, routeName(route)),
+      el("td", { class: "is", "data-name": "is", title: CLASSES_BY[route.class_by] }, route.class, by(route.class_by)),
+      el("td", { class: "limits", "data-name": "limits", title: LIMITS_BY[norm?.by] }, norm ? limitsSaid(norm) : "-", by(norm?.by)),
+      el("td", { class: "number", "data-name": "usual" }, last?.p99 ? usual(last) : "-"),
       el("td", { class: "number", "data-name": "objects" }, number(route.objects_hour)),
       el("td", { class: "wide" }, meter),
       el("td", { class: "number", "data-name": "calls" }, number(route.calls)),

@@ -42,7 +42,7 @@ use super::{
 pub(super) const LEVELS: usize = 24;
 
 /// A route is known after so long, and so many clients of earlier days.
-const KNOWN_AFTER: Duration = Duration::from_secs(20 * 3_600);
+pub(super) const KNOWN_AFTER: Duration = Duration::from_secs(20 * 3_600);
 const KNOWN_CLIENTS: f32 = 30.0;
 
 /// For so long, the most that any client came to is that of all, and not of those of earlier days.
@@ -243,9 +243,9 @@ impl Norms {
         let route = &mut self.routes[number];
         route.used = self.uses;
         if route.day < day {
-            let is_known = now.since(route.first) >= KNOWN_AFTER;
+            let age = now.since(route.first);
             for norm in &mut route.lenses {
-                norm.pass(day - route.day, is_known);
+                norm.pass(day - route.day, age);
             }
             route.owners.pass(day - route.day);
             route.day = day;
@@ -500,8 +500,8 @@ impl Norm {
     }
 
     /// So many days have gone by.
-    fn pass(&mut self, days: u32, is_known: bool) {
-        self.readers.pass(days, is_known);
+    fn pass(&mut self, days: u32, age: Duration) {
+        self.readers.pass(days, age);
         let left = LEFT.powi(days.min(60) as i32);
         let counts = self.all.iter_mut().chain(&mut self.old).flatten();
         counts.chain(&mut self.walks).chain(&mut self.pages).for_each(|count| *count *= left);

@@ -4,17 +4,22 @@
 //! how many clients came to 1, 2, 3, 4, 6, 8 … different objects, and of the days before how many did at most. More of a route's clients
 //! may come on a day, not more of them that come far: what counts is the shape.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::norms::{LEVELS, quantile, threshold};
+use super::norms::{KNOWN_AFTER, LEVELS, quantile, threshold};
 
-/// So many clients more than usual are no news, nor half as many again.
+/// So many clients more than usual are no news, nor half as many again. In the first week nobody knows the other days of it.
 const ALLOWANCE: f32 = 30.0;
+const FIRST_WEEK: f32 = 100.0;
 const FACTOR: f32 = 1.5;
 
 /// Nine of ten clients go no further than what is usual, and whoever touches so many objects neither.
 const USUAL: f32 = 0.9;
-const FEWEST: u32 = 3;
+const FEWEST: u32 = 2;
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 /// What is left of the most after a day: a third after ten, a fortnight of holidays.
 const LEFT: f32 = 0.9;
@@ -27,6 +32,7 @@ pub(super) struct Readers {
     most: [f32; LEVELS],
     /// The first level that counts; none before a day is known.
     from: Option<u8>,
+    knows_week: bool,
 }
 
 /// Clients that read far, as one of them comes.
@@ -52,8 +58,9 @@ impl Readers {
         surges.max_by(|a, b| (a.clients as f32 / a.limit).total_cmp(&(b.clients as f32 / b.limit)))
     }
 
-    /// So many days have gone by, and by now the route is known or not. A day teaches no more than was in order on it.
-    pub(super) fn pass(&mut self, days: u32, is_known: bool) {
+    /// So many days have gone by on a route that is so old by now. A day teaches no more than was in order
+    /// on it.
+    pub(super) fn pass(&mut self, days: u32, age: Duration) {
         let growth = self.growth();
         let limits: Vec<f32> = (0..LEVELS).map(|level| self.limit(level, growth)).collect();
         let left = LEFT.powi(days.min(60) as i32);
@@ -64,7 +71,8 @@ impl Readers {
         }
         let usual = quantile(&self.most, USUAL).max(FEWEST - 1);
         let above = (0..LEVELS).find(|&level| threshold(level) > usual);
-        self.from = above.map(|level| level as u8).filter(|_| is_known);
+        self.from = above.map(|level| level as u8).filter(|_| age >= KNOWN_AFTER);
+        self.knows_week = age >= WEEK;
     }
 
     /// How many times as many clients came today as on a day before, if more.
@@ -74,7 +82,8 @@ impl Readers {
 
     /// Clients that may come to a level.
     fn limit(&self, level: usize, growth: f32) -> f32 {
-        (FACTOR * self.most[level]).mul_add(growth, ALLOWANCE)
+        let allowance = if self.knows_week { ALLOWANCE } else { FIRST_WEEK };
+        (FACTOR * self.most[level]).mul_add(growth, allowance)
     }
 }
 
@@ -92,7 +101,7 @@ mod tests {
                 over = over.or(surge.filter(|s| s.clients as f32 > s.limit).map(|surge| surge.clients));
             }
         }
-        readers.pass(1, true);
+        readers.pass(1, WEEK);
         over
     }
 
@@ -114,7 +123,7 @@ mod tests {
         let mut readers = Readers::default();
         day(&mut readers, &[(500, 1), (80, 40)]);
         day(&mut readers, &[(500, 1), (80, 40)]);
-        readers.pass(9, true);
+        readers.pass(9, WEEK);
         assert_eq!(day(&mut readers, &[(500, 1), (75, 40)]), None);
     }
 

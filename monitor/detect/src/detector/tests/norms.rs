@@ -104,9 +104,9 @@ fn many_who_come_near_a_limit_make_it_a_question_who_passes_it() {
 #[test]
 fn more_clients_than_usual_that_read_a_few_are_found() {
     let mut days = Days::new();
-    days.pass(0..3, &[(0..300, 1), (300..310, 5)]);
+    days.pass(0..8, &[(0..300, 1), (300..310, 5)]);
     assert!(days.scene.findings.is_empty());
-    days.pass(3..4, &[(0..300, 1), (1_000..1_060, 5)]);
+    days.pass(8..9, &[(0..300, 1), (1_000..1_060, 5)]);
     let found = days.scene.found_by(Rule::ManyReaders);
     assert_eq!(found, [(Phase::Begins, 47, 48)]);
     assert!(days.scene.findings.iter().all(|finding| finding.client.is_none()));
@@ -115,7 +115,7 @@ fn more_clients_than_usual_that_read_a_few_are_found() {
 #[test]
 fn more_clients_that_read_as_ever_are_no_news() {
     let mut days = Days::new();
-    days.pass(0..3, &[(0..300, 1), (300..340, 5)]);
-    days.pass(3..4, &[(0..1_500, 1), (1_500..1_700, 5)]);
+    days.pass(0..8, &[(0..300, 1), (300..340, 5)]);
+    days.pass(8..9, &[(0..1_500, 1), (1_500..1_700, 5)]);
     assert_eq!(days.scene.found_by(Rule::ManyReaders), []);
 }

@@ -30,6 +30,7 @@ pub mod peaks;
 mod people;
 pub mod policy;
 mod shown;
+mod uses;
 
 pub use allowance::{Allowance, AllowanceId};
 pub use blind::Unseen;
@@ -44,3 +45,4 @@ pub use notice::Notices;
 pub use partner::{Partner, PartnerError, PartnerKey};
 pub use peaks::Peaks;
 pub use policy::Policy;
+pub use uses::{Use, Uses};

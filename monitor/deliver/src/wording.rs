@@ -39,6 +39,12 @@ pub(super) fn sentence(alert: &Alert) -> String {
         Rule::KeyFlood => {
             format!("{who}: clients that nobody knows come to {route} faster than usual: {distinct}")
         }
+        Rule::ManyReaders => {
+            let limit = alert.figures.limit;
+            format!(
+                "{distinct} clients have each read more of {route} today than nearly all do; {limit} are in order"
+            )
+        }
         Rule::Blind => blind(alert),
         Rule::OpenDoor if alert.other_routes() > 0 => {
             format!("{} give data to callers without any credential", routes(alert, 1))
@@ -49,10 +55,10 @@ pub(super) fn sentence(alert: &Alert) -> String {
         }
         Rule::UnknownRoute => format!("{route} answers, and is not in the OpenAPI document"),
         Rule::BusyRoute if alert.other_routes() > 0 => {
-            format!("clients touch many objects of {}: accounts or content?", routes(alert, 1))
+            format!("clients touch many objects of {}: is that in order?", routes(alert, 1))
         }
         Rule::BusyRoute => {
-            format!("one client after the other touches many objects of {route}: accounts or content?")
+            format!("clients touch many objects of {route}, and limits leave room for that: is it in order?")
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
     identities::Identities,
     lists::Lists,
     named::Choice,
-    norms::{Norm, Norms},
+    norms::{Norm, Norms, Reached},
     policy,
     uses::Uses,
 };
@@ -332,6 +332,10 @@ impl Detector {
         let weight = client::weight(sampling) / if tells_little { LITTLE } else { 1 };
         self.choice.of(objects, weight);
         counters.objects_beyond += (objects.len() - self.choice.named.len()) as u64;
+        if let (Some(route), Some(named)) = (followed, self.choice.named.first()) {
+            // A credential says better than an address who it is; they come last.
+            norms.touch(route, named.hash, hashes[clients.keys().len() - 1], now);
+        }
         let address = clients.address();
         let norm = |lens| followed.map(|route| norms.of(route, lens));
         let both = [Lens::Address, Lens::Credential].map(norm);
@@ -382,8 +386,12 @@ impl Detector {
                     self.uses.note(id, most, at);
                 }
                 if let Some(followed) = followed {
-                    if let Some(reach) = reach {
-                        norms.reach(followed, lens, client::pair_hash(hash, route_hash), &reach, now);
+                    let client = client::pair_hash(hash, route_hash);
+                    let reached = reach.map(|reach| norms.reach(followed, lens, client, &reach, now));
+                    let Reached { surge, is_question } = reached.unwrap_or_default();
+                    self.is_question |= is_question;
+                    if let Some(surge) = surge {
+                        crowd.readers(&crowds, lens, surge, out);
                     }
                     for finding in out[before..].iter().filter(|finding| is_count(finding)) {
                         let Figures { distinct, limit, .. } = finding.figures;
@@ -395,6 +403,8 @@ impl Detector {
                 }
             }
         }
+        // No limit is raised in silence.
+        self.is_question |= followed.is_some_and(|route| norms.is_raised(route));
         // What went over a limit is told already.
         if is_new && touches && !is_partner && out.len() == start {
             let new = full_name::new_of(route);

@@ -26,6 +26,8 @@ pub enum Rule {
     RouteDistinct,
     /// Clients that nobody has seen before come in numbers.
     KeyFlood,
+    /// More clients than usual touch many objects, each of them no more than a limit allows.
+    ManyReaders,
     /// A client takes away more data than a limit allows.
     Volume,
     /// Too much of the traffic is not seen for the figures to be trusted.
@@ -40,7 +42,7 @@ pub enum Rule {
 
 impl Rule {
     /// Every rule, in order.
-    pub const ALL: [Rule; 12] = [
+    pub const ALL: [Rule; 13] = [
         Rule::DistinctObjects,
         Rule::SequentialWalk,
         Rule::MissProbing,
@@ -48,6 +50,7 @@ impl Rule {
         Rule::BlockDensity,
         Rule::RouteDistinct,
         Rule::KeyFlood,
+        Rule::ManyReaders,
         Rule::Volume,
         Rule::Blind,
         Rule::OpenDoor,
@@ -65,6 +68,7 @@ impl Rule {
             Rule::BlockDensity => "block-density",
             Rule::RouteDistinct => "route-distinct",
             Rule::KeyFlood => "key-flood",
+            Rule::ManyReaders => "many-readers",
             Rule::Volume => "volume",
             Rule::Blind => "blind",
             Rule::OpenDoor => "open-door",

@@ -25,10 +25,12 @@ mod mix;
 mod named;
 mod norms;
 pub mod notice;
+mod owners;
 pub mod partner;
 pub mod peaks;
 mod people;
 pub mod policy;
+mod readers;
 mod shown;
 mod uses;
 

@@ -6,7 +6,7 @@
 //! follows from either, and until the route is 44 hours old what the most came to from all. Once a route is known, whoever has a
 //! finding open is left out. Yesterday counts three quarters of today, and so on.
 //!
-//! - Where most clients touch one or two objects a day, their own, the limits are twice what the most of them came to: never
+//! - Where most clients touch one or two objects a day, their own, or look at a few pages of a list, the limits are twice what the most of them came to: never
 //!   above the usual limits, nor below a few objects.
 //! - Where many come to more than half of a limit, it is twice what they come to, however slowly it gets there: half as much again
 //!   each day, and never more than twenty times the usual one.
@@ -33,7 +33,9 @@ use super::{
     limit::MAX_LIMITS,
     memory::Memory,
     mix::mix,
+    owners::{self, Owners},
     policy::{NONE, Row},
+    readers::{Readers, Surge},
 };
 
 /// Numbers of objects that are told apart: 1, 2, 3, 4, 6, 8 … 4,096.
@@ -58,8 +60,14 @@ const HIGHEST: u32 = 20;
 
 /// Most clients touch their own: at most so many objects within the longest window.
 const OWN: u32 = 2;
-/// And nearly all, so many.
-const OWN_NEARLY_ALL: u32 = 6;
+/// And nearly all, so many times as many.
+const OWN_NEARLY_ALL: u32 = 3;
+/// Of pages of a list, at which everybody looks.
+const OWN_PAGES: u32 = 4;
+
+/// One that touches so many on a day is not one of them, though limits may leave room for it: somebody who works there, or who
+/// wants to pass for that.
+const ALL: u32 = 64;
 
 /// No limit is lowered below so many objects, and a fortieth of the usual limit.
 const LOWEST: u32 = 8;
@@ -119,6 +127,7 @@ struct Route {
     used: u64,
     day: u32,
     next: Timestamp,
+    owners: Owners,
     /// By address, and by credential.
     lenses: [Norm; 2],
 }
@@ -141,9 +150,21 @@ pub(super) struct Norm {
     is_known: bool,
     /// Most clients touch one or two objects, their own.
     is_own: bool,
+    /// A limit was raised today, beyond the usual one.
+    is_raised: bool,
     /// Clients that walked, one number after the other: all, and those of earlier days.
     walks: [f32; 2],
     told: Vec<Told>,
+    readers: Readers,
+}
+
+/// What it says of a route how far a client has come on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reached {
+    /// How many have come as far today.
+    pub(super) surge: Option<Surge>,
+    /// Nearly all touch their own there, and this one far more: a question to the operator.
+    pub(super) is_question: bool,
 }
 
 /// A client that was told before the route was known.
@@ -176,7 +197,7 @@ impl Norms {
 
     /// Routes in half of `bytes`.
     fn most(bytes: usize, windows: usize) -> usize {
-        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + 16;
+        let each = size_of::<Route>() + 4 * windows * size_of::<[f32; LEVELS]>() + owners::BYTES + 16;
         (bytes / 2 / each).clamp(4, 1_024)
     }
 
@@ -184,6 +205,7 @@ impl Norms {
     pub(super) fn restore(&mut self, usual: &Row) -> Result<(), Inconsistent> {
         check(self.routes.len() <= self.most, "there are too many norms")?;
         for route in &mut self.routes {
+            check(route.owners.is_sound(), "objects are followed that can't be")?;
             for norm in &mut route.lenses {
                 let fits = [&norm.all, &norm.old].iter().all(|counts| counts.len() == self.windows);
                 check(fits && norm.told.len() <= TOLD, "a norm is not one of its windows")?;
@@ -221,18 +243,31 @@ impl Norms {
         let route = &mut self.routes[number];
         route.used = self.uses;
         if route.day < day {
+            let is_known = now.since(route.first) >= KNOWN_AFTER;
             for norm in &mut route.lenses {
-                norm.pass(day - route.day);
+                norm.pass(day - route.day, is_known);
             }
+            route.owners.pass(day - route.day);
             route.day = day;
         }
         if route.next <= now {
             route.next = now + EACH;
             let is_old = now.since(route.first) >= KNOWN_AFTER;
             let is_young = now.since(route.first) < YOUNG;
-            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old, is_young));
+            let is_shared = route.owners.is_shared();
+            route.lenses.iter_mut().for_each(|norm| norm.learn(windows, usual, is_old, is_young, is_shared));
         }
         number
+    }
+
+    /// Whether limits of a route have been raised today beyond the usual ones, by what many do there.
+    pub(super) fn is_raised(&self, route: usize) -> bool {
+        self.routes[route].lenses.iter().any(|norm| norm.is_raised)
+    }
+
+    /// Somebody touches an object.
+    pub(super) fn touch(&mut self, route: usize, object: u64, person: u64, now: Timestamp) {
+        self.routes[route].owners.touch(object, person as u32, now);
     }
 
     /// What is usual on a route.
@@ -251,13 +286,21 @@ impl Norms {
         &self.clients
     }
 
-    /// Takes in how far a client came by a call. `client` is the hash of its key.
-    pub(super) fn reach(&mut self, route: usize, lens: Lens, client: u64, reach: &Reach, now: Timestamp) {
+    /// Takes in how far a client came by a call, and returns what that says of the route. `client` is the hash of its key.
+    pub(super) fn reach(
+        &mut self,
+        route: usize,
+        lens: Lens,
+        client: u64,
+        reach: &Reach,
+        now: Timestamp,
+    ) -> Reached {
         if reach.is_first {
             let today = self.clients.on(client, self.clients.day);
             self.clients.memory.touch(today, now);
         }
-        let Norm { all, old, walks, pages, .. } = &mut self.routes[route].lenses[lens as usize];
+        let Norm { all, old, walks, pages, readers, is_known, is_own, .. } =
+            &mut self.routes[route].lenses[lens as usize];
         if reach.is_first {
             pages[0] += 1.0;
             pages[1] += f32::from(u8::from(reach.is_page));
@@ -274,6 +317,9 @@ impl Norms {
                 }
             }
         }
+        let surge = readers.come(reach.today[0], reach.today[1]).filter(|_| *is_known);
+        let is_far = usize::from(reach.today[1]).checked_sub(1).is_some_and(|level| threshold(level) >= ALL);
+        Reached { surge, is_question: is_far && *is_known && *is_own }
     }
 
     /// A client was told that came to so many times its limit.
@@ -301,6 +347,7 @@ impl Norms {
             used: self.uses,
             day: day(now),
             next: now + EACH,
+            owners: Owners::default(),
             lenses: [norm(), norm()],
         };
         let number = if self.routes.len() < self.most {
@@ -354,8 +401,10 @@ impl Norm {
             pages: [0.0; 2],
             is_known: false,
             is_own: false,
+            is_raised: false,
             walks: [0.0; 2],
             told: Vec::new(),
+            readers: Readers::default(),
         }
     }
 
@@ -402,7 +451,8 @@ impl Norm {
             Some(told) => times <= 2.0 * told.times.max(1.0),
             None => {
                 let most = self.told.iter().map(|told| told.times).fold(FAR / 2.0, f32::max);
-                self.told.len() >= TOLD && times <= 2.0 * most
+                let many = (MARGIN * many(&self.all[window])) as f32 / self.limits[window] as f32;
+                self.told.len() >= TOLD && times <= 2.0 * most || times <= many.min(MARGIN as f32)
             }
         }
     }
@@ -450,7 +500,8 @@ impl Norm {
     }
 
     /// So many days have gone by.
-    fn pass(&mut self, days: u32) {
+    fn pass(&mut self, days: u32, is_known: bool) {
+        self.readers.pass(days, is_known);
         let left = LEFT.powi(days.min(60) as i32);
         let counts = self.all.iter_mut().chain(&mut self.old).flatten();
         counts.chain(&mut self.walks).chain(&mut self.pages).for_each(|count| *count *= left);
@@ -458,24 +509,28 @@ impl Norm {
     }
 
     /// Sets the limits by what has been learned, where everybody's are `usual`.
-    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool) {
+    fn learn(&mut self, windows: usize, usual: &Row, is_old: bool, is_young: bool, is_shared: bool) {
         self.is_known = is_old && self.clients() >= KNOWN_CLIENTS;
         self.target = *usual;
+        self.is_raised = false;
         if !self.is_known {
             self.limits = *usual;
             return;
         }
         // Whose credentials are new each day are nobody of earlier days, and still most of those who call.
-        let is_own =
-            |counts: &[f32; LEVELS]| quantile(counts, 0.5) <= OWN && quantile(counts, 0.9) <= OWN_NEARLY_ALL;
-        self.is_own = is_own(&self.old[windows - 1]) || is_own(&self.all[windows - 1]);
+        let few = if self.is_paged() { OWN_PAGES } else { OWN };
+        let is_own = |counts: &[f32; LEVELS]| {
+            quantile(counts, 0.5) <= few && quantile(counts, 0.9) <= few * OWN_NEARLY_ALL
+        };
+        self.is_own = (!is_shared || self.is_paged())
+            && (is_own(&self.old[windows - 1]) || is_own(&self.all[windows - 1]));
         for window in 0..windows.min(MAX_LIMITS) {
             let (counts, usual) = (&self.old[window], usual[window]);
             if usual == NONE {
                 self.limits[window] = NONE;
                 continue;
             }
-            let many = come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold);
+            let many = many(counts);
             // Clients of earlier days have not been seen for a whole day yet.
             let seen = if is_young { &self.all[window] } else { counts };
             let most = come_to(seen, ONE).map_or(0, |level| threshold(level + 1) - 1);
@@ -491,6 +546,7 @@ impl Norm {
             let before = self.before[window].min(usual.saturating_mul(HIGHEST));
             self.target[window] = target;
             self.limits[window] = target.min((before + before / 2).max(usual.min(target)));
+            self.is_raised |= self.limits[window] > self.before[window].max(usual);
         }
     }
 }
@@ -514,12 +570,17 @@ pub(super) fn level(objects: u64) -> u8 {
 }
 
 /// The fewest objects of a level.
-fn threshold(level: usize) -> u32 {
+pub(super) fn threshold(level: usize) -> u32 {
     match level {
         0 => 1,
         odd if odd % 2 == 1 => 1 << odd.div_ceil(2),
         even => 3 << (even / 2 - 1),
     }
+}
+
+/// How many objects many clients come to.
+fn many(counts: &[f32; LEVELS]) -> u32 {
+    come_to(counts, MANY.max(MANY_SHARE * counts[0])).map_or(0, threshold)
 }
 
 /// The highest level that at least so many clients came to.
@@ -528,7 +589,7 @@ fn come_to(counts: &[f32; LEVELS], clients: f32) -> Option<usize> {
 }
 
 /// What a share of clients does not go beyond.
-fn quantile(counts: &[f32; LEVELS], share: f32) -> u32 {
+pub(super) fn quantile(counts: &[f32; LEVELS], share: f32) -> u32 {
     let beyond = (1.0 - share) * counts[0];
     let level = counts.iter().rposition(|&count| count > beyond).unwrap_or(0);
     threshold(level)

@@ -18,7 +18,7 @@ use rollcall_model::{
 use serde::{Deserialize, Serialize};
 
 /// The format that is written.
-pub const FORMAT: u32 = 7;
+pub const FORMAT: u32 = 8;
 
 const MAGIC: &[u8; 8] = b"rollcall";
 

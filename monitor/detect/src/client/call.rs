@@ -132,6 +132,8 @@ pub(crate) struct Touched {
 pub(crate) struct Reach {
     pub(crate) before: [u8; MAX_LIMITS],
     pub(crate) after: [u8; MAX_LIMITS],
+    /// The same of what it touched since midnight that it had not touched within the longest window.
+    pub(crate) today: [u8; 2],
     /// The client had been there on an earlier day.
     pub(crate) is_old: bool,
     /// It is its first call today.

@@ -79,6 +79,8 @@ pub(super) struct Pair {
 pub(super) struct Today {
     pub(super) day: u32,
     pub(super) reached: [u8; MAX_LIMITS],
+    /// Objects that were new to it within the longest window.
+    pub(super) fresh: u16,
     pub(super) is_old: bool,
     /// It walked, and that has been counted.
     pub(super) walks: bool,

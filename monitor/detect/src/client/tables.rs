@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     admission::Admission,
     busy::Busy,
-    call::{Call, Context, Reach},
+    call::{Call, Context, Fresh, Reach},
     evidence::{CLIENT_RULES, Evidence, Known, Open},
     judge::{Verdict, held, is_near, reads_firsts},
     objects::{NONE, Node, Objects},
@@ -191,6 +191,7 @@ impl Tables {
         &mut self,
         number: u32,
         client: u64,
+        fresh: &Fresh,
         call: &Call<'_>,
         context: Context<'_>,
     ) -> Option<Reach> {
@@ -204,19 +205,29 @@ impl Tables {
         let is_first = pair.today.day != day;
         if is_first {
             let is_old = pair.today.day > 0 || context.clients.knows(client);
-            pair.today = Today { day, is_old, ..Today::default() };
+            let missed = if pair.today.day == 0 { pair.missed.objects.min(3) } else { 0 };
+            pair.today = Today { day, is_old, fresh: missed as u16, ..Today::default() };
         }
         let before = pair.today.reached;
         let held = held(windows, pair.missed, call.now, context.policy.windows());
         for (reached, held) in pair.today.reached.iter_mut().zip(&held[..windows.len()]) {
             *reached = norms::level(held.surely).max(*reached);
         }
+        let touched = pair.today.fresh;
+        pair.today.fresh =
+            touched.saturating_add(fresh.windows[windows.len() - 1].try_into().unwrap_or(u16::MAX));
+        let today = if is_first {
+            [0, norms::level(pair.today.fresh.into())]
+        } else {
+            [touched, pair.today.fresh].map(|count| norms::level(count.into()))
+        };
         let walks = !pair.today.walks && pair.evidence.as_ref().is_some_and(|evidence| evidence.walks);
         pair.today.walks |= walks;
         let is_page = call.objects.get(0).is_some_and(|object| object.contains('='));
         let is_old = pair.today.is_old;
-        let reach = Reach { before, after: pair.today.reached, is_old, is_first, is_page, walks };
-        (walks || reach.after != before).then_some(reach)
+        let after = pair.today.reached;
+        let reach = Reach { before, after, today, is_old, is_first, is_page, walks };
+        (walks || after != before || today[0] != today[1]).then_some(reach)
     }
 
     /// A pair missed an object. Returns whether it is new to it: it is if that got the pair its place.

@@ -120,7 +120,8 @@ impl Tally {
             }
         }
         if !fresh.is_empty() {
-            touched.reach = self.tables.reach(number, pair_hash(hash, call.route_hash), call, context);
+            touched.reach =
+                self.tables.reach(number, pair_hash(hash, call.route_hash), &fresh, call, context);
         }
         touched
     }

@@ -152,7 +152,7 @@ impl Case {
     /// Whether it is over, at `now`.
     pub(super) fn is_quiet(&self, now: Timestamp) -> bool {
         let quiet = match self.rule {
-            Rule::RouteDistinct => LONG_QUIET,
+            Rule::RouteDistinct | Rule::ManyReaders => LONG_QUIET,
             Rule::BlockDensity => (self.pause * PAUSES).clamp(QUIET, LONG_QUIET),
             _ => QUIET,
         };

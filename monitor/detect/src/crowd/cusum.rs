@@ -23,6 +23,10 @@ use super::{
 /// mean even for offices, which are busy for 45 hours of the 168.
 const LONG_FACTOR: f64 = 4.0;
 
+/// How far a rate strays is known after so long, and is forgotten to a third after so long.
+const STRAYS: Duration = Duration::from_secs(20 * 3_600);
+const FORGOTTEN: Duration = Duration::from_secs(4 * 86_400);
+
 /// What a sum is sensitive to.
 #[derive(Debug)]
 pub(super) struct Tuning {
@@ -30,8 +34,9 @@ pub(super) struct Tuning {
     pub(super) factor: f64,
     /// … and this, in events for each bucket, is the reference.
     pub(super) allowance: f64,
-    /// Events beyond the reference that are an alarm.
-    pub(super) threshold: f64,
+    /// Events beyond the reference that are an alarm: on a route that has shown in days how far it strays, twice that far, but no
+    /// fewer than the first, nor more than the second.
+    pub(super) thresholds: [f64; 2],
 }
 
 /// See the [module](self).
@@ -41,6 +46,10 @@ pub(super) struct Cusum {
     level: f64,
     leaked: Timestamp,
     settled: bool,
+    judged_since: Timestamp,
+    /// The highest level of the last days before the level was last zero, and since.
+    highest: f64,
+    peak: f64,
     /// What has come since the level was last zero.
     run: Estimate,
     since: Timestamp,
@@ -69,6 +78,9 @@ impl Cusum {
             level: 0.0,
             leaked: moment.at,
             settled: false,
+            judged_since: moment.at,
+            highest: 0.0,
+            peak: 0.0,
             run: Estimate::default(),
             since: moment.at,
             drained: 0.0,
@@ -77,7 +89,9 @@ impl Cusum {
 
     /// From now on it judges.
     pub(super) fn settle(&mut self) {
-        self.settled = true;
+        if !self.settled {
+            (self.settled, self.judged_since) = (true, self.leaked);
+        }
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -90,6 +104,7 @@ impl Cusum {
         if !elapsed.is_zero() {
             let drained = (self.reference(tuning) * buckets(elapsed)).min(self.level);
             self.level -= drained;
+            self.highest *= (-elapsed.as_secs_f64() / FORGOTTEN.as_secs_f64()).exp();
             self.drained += drained;
             self.leaked = moment.at;
         }
@@ -102,13 +117,15 @@ impl Cusum {
         let events = f64::from(weight) / f64::from(UNIT);
         self.rate.add(events);
         // What is sampled comes in lumps, whose sums stray as much further as the lumps are larger.
-        let threshold = tuning.threshold * events.max(1.0);
+        let threshold = self.threshold(at, tuning) * events.max(1.0);
         if self.settled {
             if self.level <= 0.0 {
                 (self.run, self.since, self.drained) = (Estimate::default(), at, 0.0);
+                self.highest = self.highest.max(std::mem::take(&mut self.peak));
             }
             self.run.add(weight);
             self.level = (self.level + events).min(threshold);
+            self.peak = self.peak.max(self.level);
         }
         Standing {
             near: self.level >= threshold / 2.0,
@@ -118,6 +135,12 @@ impl Cusum {
             limit: threshold + self.drained,
             per_second: self.reference(tuning) / BUCKET.as_secs_f64(),
         }
+    }
+
+    /// Events beyond the reference that are an alarm.
+    fn threshold(&self, at: Timestamp, tuning: &Tuning) -> f64 {
+        let [least, most] = tuning.thresholds;
+        if at.since(self.judged_since) < STRAYS { most } else { (2.0 * self.highest).clamp(least, most) }
     }
 
     /// Events for each bucket that are no excess.

@@ -4,6 +4,7 @@
 //! - `miss-probing` (`cusum`): objects are being asked for that nobody has touched, and that are not there.
 //! - `block-density` (`blocks`, `walk`, `frontier`): numbers are being touched one after the other.
 //! - `route-distinct` (`week`, `distinct`): many more objects are touched in an hour than at this hour of other weeks.
+//! - `many-readers` (`readers` beside this): more clients than usual touch many objects.
 //! - `key-flood` (`cusum`): clients come in numbers that have not been seen on the route.
 //!
 //! All memory is taken at construction, but for 2 KiB a case (`cases`), of which there are few. Nothing is random, time is
@@ -44,6 +45,7 @@ use super::{
     memory::Memory,
     mix,
     named::{Choice, Named},
+    readers::Surge,
 };
 
 /// When nothing at all comes for this long, not even ticks, nothing was watched: rates don't fade, and no hour is
@@ -223,6 +225,16 @@ impl Crowd {
         let Some(route) = self.routes.get_mut(slot) else { return };
         let standing = route.keys[lens as usize].count(moment.at, estimate::UNIT, &KEYS);
         let verdict = Verdict::of_rate(Rule::KeyFlood, lens as u8, standing, estimate::UNIT);
+        let event = Event::of(call, moment.at, None);
+        self.cases.take(route, &verdict, &event, out);
+    }
+
+    /// Takes in how many clients have come as far today as the one that made the call.
+    pub(super) fn readers(&mut self, call: &Call<'_>, lens: Lens, surge: Surge, out: &mut Vec<Finding>) {
+        let moment = self.moment(call.at);
+        let slot = self.route(call.route, call.route_hash, moment, out);
+        let Some(route) = self.routes.get_mut(slot) else { return };
+        let verdict = Verdict::of_readers(lens as u8, surge, moment.at);
         let event = Event::of(call, moment.at, None);
         self.cases.take(route, &verdict, &event, out);
     }

@@ -16,16 +16,16 @@ use super::{
 };
 use crate::{Finding, Phase, Rule};
 
-/// First touches. Two and a half hundred beyond twice the usual, and one a second, make an attacker of ten a second known
-/// in half a minute, and let a page of a hundred forgotten accounts pass.
-pub(super) const FRESH: Tuning = Tuning { factor: 2.0, allowance: 10.0, threshold: 250.0 };
+/// First touches. An eighth to a quarter of a thousand beyond twice the usual, and one a second, make an attacker of ten a second known
+/// in a quarter to half a minute, and let a page of a hundred forgotten accounts pass.
+pub(super) const FRESH: Tuning = Tuning { factor: 2.0, allowance: 10.0, thresholds: [125.0, 250.0] };
 
 /// New clients. They come by thousands when a link is passed around; a flood is worth its name when it goes on.
-pub(super) const KEYS: Tuning = Tuning { factor: 3.0, allowance: 50.0, threshold: 2_000.0 };
+pub(super) const KEYS: Tuning = Tuning { factor: 3.0, allowance: 50.0, thresholds: [1_000.0, 2_000.0] };
 
 /// Objects that are asked for and not got, though nobody has touched them: guesses. As few as first touches, since no page is about
 /// accounts that are not there.
-pub(super) const MISSES: Tuning = Tuning { factor: 2.0, allowance: 10.0, threshold: 250.0 };
+pub(super) const MISSES: Tuning = Tuning { factor: 2.0, allowance: 10.0, thresholds: [125.0, 250.0] };
 
 /// How long a route must be known, and by how many touches, before its rates can have settled.
 const PROBATION: Duration = Duration::from_secs(3_600);

@@ -5,7 +5,9 @@ use std::time::Duration;
 use rollcall_model::time::Timestamp;
 
 use super::{cusum::Standing, distinct, estimate::Estimate, rate::BUCKET, week::Week};
-use crate::Rule;
+use crate::{Rule, readers::Surge};
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// What a rule says about an event on a route.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,24 @@ impl Verdict {
             total: standing.run,
             since: standing.since,
             more: Estimate::of(1, weight),
+        }
+    }
+
+    /// What it says that so many clients have come far today.
+    pub(super) fn of_readers(source: u8, Surge { clients, limit }: Surge, now: Timestamp) -> Verdict {
+        let limit = f64::from(limit);
+        Verdict {
+            rule: Rule::ManyReaders,
+            number: None,
+            source,
+            near: clients as f64 > limit / 2.0,
+            over: clients as f64 > limit,
+            window: DAY,
+            limit,
+            per_second: 0.0,
+            total: Estimate::new(clients, clients, 0.0),
+            since: now,
+            more: Estimate::new(1, 0, 0.0),
         }
     }
 

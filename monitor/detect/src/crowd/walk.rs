@@ -29,8 +29,9 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::{Block, Blocks, Spot};
 
-/// Numbers in a row of five blocks that are a walk: with two blocks of 24, one of 8. A walk in order is found after 56 to 63.
-pub(super) const ENOUGH: u32 = 56;
+/// Numbers in a row of five blocks that are a walk. One in order is found after 53 to 60: the few in a block that has just begun don't
+/// count.
+pub(super) const ENOUGH: u32 = 53;
 
 /// No alarm if the other blocks have more bits than this, of 32.
 const MOST_BACKGROUND: u64 = 8;

@@ -1,3 +1,5 @@
+mod norms;
+
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
@@ -650,7 +652,6 @@ fn room_on_a_route_holds_beside_what_is_usual_there() {
     assert!(limits(&scene).is_some_and(|limit| limit < 100));
 }
 
-/// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
 /// Of each client that has it, what one touched on a route counts; and of room, what one of everybody did.
 #[test]
 fn how_far_an_allowance_is_made_use_of_is_noted() {
@@ -708,6 +709,7 @@ fn limits_in_force_are_told_with_by_what_they_are() {
     assert_eq!(told(&read(&["6/10s"]), ROUTE), Some((LimitsBy::Set, false, vec![Some(6)])));
 }
 
+/// Who looks up whose an address is, hears of it before it is over a limit, and not of those who are far from one.
 #[test]
 fn addresses_that_come_near_a_limit_are_noted() {
     for asks in [false, true] {

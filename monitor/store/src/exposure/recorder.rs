@@ -418,7 +418,7 @@ impl Recorder {
 fn counted(alert: &Alert) -> u64 {
     match alert.rule {
         // These count something else.
-        Rule::MissProbing | Rule::KeyFlood | Rule::Volume => 0,
+        Rule::MissProbing | Rule::KeyFlood | Rule::ManyReaders | Rule::Volume => 0,
         _ => alert.figures.distinct,
     }
 }

@@ -139,6 +139,8 @@ pub(crate) struct TaughtOutcome {
     pub(crate) alerts: u64,
     /// Accounts read until the first of them.
     pub(crate) told_at: Option<u64>,
+    /// And until the operator was asked about the route.
+    pub(crate) asked_at: Option<u64>,
     /// Alerts about customers.
     pub(crate) false_alerts: u64,
     pub(crate) limits: Vec<InForce>,

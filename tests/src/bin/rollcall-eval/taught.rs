@@ -55,6 +55,8 @@ enum Lesson {
     Walk,
     /// So many identities read as one reads a catalogue.
     Browse(u64),
+    /// Six ask for the same few accounts again and again, as if these were everybody's.
+    Share,
 }
 
 /// Amid which traffic.
@@ -92,10 +94,13 @@ const fn young(name: &'static str, about: &'static str, seconds: u64) -> Attacke
     Attacker { name, about, breach: Duration::from_secs(seconds), ..NOTHING }
 }
 
+/// What else one client may do on a route of own data.
+const OTHERS: [&str; 3] = ["minute-sequential", "minute-random", "minute-uuid"];
+
 /// Those who teach nothing, and come when it is known what is usual.
 pub(crate) const PLAIN: [&str; 2] = ["none", "day 2"];
 
-pub(crate) const ATTACKERS: [Attacker; 14] = [
+pub(crate) const ATTACKERS: [Attacker; 15] = [
     attacker("none", "no preparation, on the ninth day", Lesson::Nothing, (0, 0)),
     young("first minute", "walks from the first minute of the daemon's life", 60),
     young("hour 2", "walks while the route is two hours old", 2 * HOUR),
@@ -129,6 +134,12 @@ pub(crate) const ATTACKERS: [Attacker; 14] = [
     ),
     attacker("decoy 8 %", "96 identities do so", Lesson::Browse(96), (0, 8)),
     attacker("decoy 33 %", "400 identities do so", Lesson::Browse(400), (0, 8)),
+    attacker(
+        "share",
+        "6 identities ask for accounts that each three of them share, every few seconds, from the second day on",
+        Lesson::Share,
+        (1, 8),
+    ),
     attacker("late decoy", "400 identities do so, from the fourth day on", Lesson::Browse(400), (3, 8)),
 ];
 
@@ -142,7 +153,9 @@ pub(crate) fn run(part: &Part) -> Result<()> {
         traffic = prepared.morning(attacker, day);
         prepared.until(&mut traffic, start);
     }
-    for name in BREACHES {
+    // Where nothing was taught, it is seen how all else fares that an attacker may do.
+    let others = if PLAIN.contains(&attacker.name) { &OTHERS[..] } else { &[] };
+    for &name in BREACHES.iter().chain(others) {
         api::in_a_copy(|| {
             let (limits, known) = prepared.engine.in_force(ROUTE).unwrap_or_default();
             let mut rest = traffic.clone().map(|(call, _)| call);
@@ -164,6 +177,7 @@ struct Prepared {
     alerts: u64,
     false_alerts: u64,
     told_at: Option<u64>,
+    asked_at: Option<u64>,
     identities: u64,
 }
 
@@ -176,6 +190,7 @@ impl Prepared {
             alerts: 0,
             false_alerts: 0,
             told_at: None,
+            asked_at: None,
             identities: 0,
         }
     }
@@ -200,6 +215,9 @@ impl Prepared {
             let seen = self.engine.exchange(&call, &mut self.raised);
             if is_attack {
                 self.watch.strike(call.at, &seen, call.account.as_slice());
+            }
+            if self.engine.questions() > 0 && self.watch.accounts() > 0 {
+                self.asked_at.get_or_insert(self.watch.accounts());
             }
             for alert in self.raised.drain(..) {
                 if self.watch.caught(call.at, std::slice::from_ref(&alert)).is_some() {
@@ -226,6 +244,7 @@ impl Prepared {
             prepared: self.watch.accounts(),
             alerts: self.alerts,
             told_at: self.told_at,
+            asked_at: self.asked_at,
             false_alerts: self.false_alerts,
             limits,
             known,
@@ -240,6 +259,7 @@ impl Lesson {
         match self {
             Lesson::Nothing => 0,
             Lesson::Walk => 1,
+            Lesson::Share => 6,
             Lesson::Raise(identities) | Lesson::Browse(identities) => identities,
             Lesson::MadeUp(a_day) => a_day * days,
         }
@@ -273,6 +293,15 @@ impl Lesson {
                     for _ in 0..BROWSED {
                         let at = midnight + Duration::from_secs_f64(25_000.0 + random.unit() * 55_000.0);
                         calls.push(read(at, identity, random.between(0, ACCOUNTS)));
+                    }
+                }
+            }
+            Lesson::Share => {
+                for time in (0..DAY.as_secs()).step_by(5) {
+                    let part = time / 5_400;
+                    for identity in (part % 2 * 3..).take(3) {
+                        let at = midnight + Duration::from_millis(1_000 * time + identity);
+                        calls.push(read(at, identity, 5_000_000 + day * 16 + part));
                     }
                 }
             }

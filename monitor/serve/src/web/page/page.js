@@ -19,11 +19,12 @@ const RULES = {
   "volume": "Takes much data",
   "block-density": "Accounts are read one after the other",
   "route-distinct": "Far more accounts are read than usual",
+  "many-readers": "More clients than usual read much",
   "key-flood": "Clients come in a flood",
   "blind": "Too much goes unseen",
   "open-door": "Gives data without a credential",
   "unknown-route": "Is not in the API's description",
-  "busy-route": "Everybody reads much here: accounts or content?",
+  "busy-route": "Clients read much here: is that in order?",
 };
 const CLASSES_BY = {
   "declared": "Somebody declared it",

@@ -3,6 +3,7 @@
 //! Recorded cases are the same each day. What is made up is new each day, by the same people.
 
 mod gallery;
+mod magazine;
 mod maps;
 mod shop;
 mod support;
@@ -50,12 +51,13 @@ struct Kind {
     day: fn(&mut Day),
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind { name: "gallery, items", day: gallery::items },
     Kind { name: "gallery, pictures", day: gallery::pictures },
     Kind { name: "shop with a crawler", day: shop::day },
     Kind { name: "map and video site", day: maps::day },
     Kind { name: "support desk", day: support::day },
+    Kind { name: "magazine", day: magazine::day },
 ];
 
 /// A day that is being made up.

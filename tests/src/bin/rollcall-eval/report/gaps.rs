@@ -4,13 +4,21 @@ use super::{attacks::rows, goals::has_attacks};
 use crate::{logs::LOGS, outcome::SYNTHETIC, parts::Run};
 
 /// What follows from how detection works.
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "Few accounts each from very many addresses, in random order, slower than ordinary customers come back after a long \
      time: nothing tells each call from one of theirs (`drip`).",
     "A client that reads less than any limit allows, for as long as it likes, in random order (`hourly`; at 299 a day \
      that is 109,000 accounts a year for each identity that it has).",
     "Lists and searches: a page holds many accounts, of which the request names none. Each page counts as one thing that \
      was read, however many it shows (`list-pages`).",
+    "A known route of own data is held to twice what the most of its clients came to. At the synthetic API an employee of an \
+     office comes to 7 accounts within 10 s, so the limit is 14; and while its 258,000 clients a day fill the tables, a new one \
+     has no place in them before its third account, or page. To be told at the tenth takes a limit that employees pass.",
+    "Random order over many addresses on a route that begins with the attack, as amid the recorded logs: all that is read there is \
+     new, as it is wherever the daemon has just come to. Tried: to speak up on the first 300 objects of a route if nobody had touched \
+     98 of 100 of them. That finds it at 300, and the support desk 28 times in a week; a crawler, packages of a mirror and the \
+     users of a gallery become critical by it. To ask that callers be new, too, would leave every route that each customer \
+     calls once a session.",
     "Accounts that answers hold beyond the ones asked for.",
     "Whoever reads what it always reads: an employee or a partner within the budget, or with an employee's token at an \
      employee's pace.",

@@ -9,7 +9,7 @@ use super::{
     taught,
 };
 use crate::{
-    known::KNOWN as KNOWN_FROM,
+    known::{self, KNOWN as KNOWN_FROM},
     logs::LOGS,
     outcome::{FormOutcome, Outcome, SYNTHETIC},
     parts::Run,
@@ -30,7 +30,7 @@ const fn goal(text: &'static str, attacks: &'static [&'static str], most: f64) -
 }
 
 /// Amid the synthetic API.
-const ACCOUNTS: [Goal; 8] = [
+const ACCOUNTS: [Goal; 6] = [
     goal(
         "the breach on a known route of own data, any order, every seed: ≤ 10 accounts",
         &["breach-sequential", "breach-random", "breach-uuid", "breach-check-digit", "breach-time-ordered"],
@@ -47,10 +47,23 @@ const ACCOUNTS: [Goal; 8] = [
         250.0,
     ),
     goal("299 a day by 200 identities, random order: found within a day", &["299-a-day-random"], 59_800.0),
-    goal("1/min from one client, in order: ≤ 40 accounts", &["minute-sequential"], 40.0),
-    goal("1/min from one client, random order: ≤ 120 accounts", &["minute-random", "minute-uuid"], 120.0),
     goal("guessing spread over 1,000 addresses, 95 % misses: ≤ 100 accounts", &["guessing-thousand"], 100.0),
     goal("pages of a list with 100 accounts each: ≤ 500 accounts", &["list-pages"], 500.0),
+];
+
+/// On a known route of own data, where there are customers only.
+const OWN: [Goal; 3] = [
+    goal("the same where there are customers only: ≤ 10 accounts", &known::BREACHES, KNOWN),
+    goal(
+        "1/min from one client, in order, on a route of own data: ≤ 40 accounts",
+        &["minute-sequential"],
+        40.0,
+    ),
+    goal(
+        "1/min from one client, random order, on a route of own data: ≤ 120 accounts",
+        &["minute-random", "minute-uuid"],
+        120.0,
+    ),
 ];
 
 /// Amid recorded logs.
@@ -162,10 +175,15 @@ fn known(run: &Run) -> Vec<Vec<String>> {
             goals.push(vec![text, format!("{} at worst", count(Some(worst))), met(worst <= most)]);
         }
     }
-    let plain = taught::taught(run).filter(|taught| PLAIN.contains(&taught.attacker.as_str()));
-    if let Some(worst) = plain.map(|taught| taught.breach.accounts()).max_by(f64::total_cmp) {
-        let text = format!("the same where there are customers only: ≤ {KNOWN:.0} accounts");
-        goals.push(vec![text, format!("{} at worst", count(Some(worst))), met(worst <= KNOWN)]);
+    let plain = |shapes: &'static [&'static str]| {
+        let of = taught::taught(run).filter(|taught| PLAIN.contains(&taught.attacker.as_str()));
+        let of = of.filter(move |taught| shapes.contains(&taught.breach.shape.as_str()));
+        of.map(|taught| taught.breach.accounts()).max_by(f64::total_cmp)
+    };
+    for Goal { text, attacks, most } in OWN {
+        if let Some(worst) = plain(attacks) {
+            goals.push(vec![text.to_owned(), format!("{} at worst", count(Some(worst))), met(worst <= most)]);
+        }
     }
     goals
 }

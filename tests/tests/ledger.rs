@@ -274,3 +274,53 @@ fn what_was_read_while_the_disk_was_full_is_written_once_there_is_room() -> Resu
     assert!(exposure.is_complete(), "{:#}", exposure.head);
     Ok(())
 }
+
+/// What `rollcall allow` and `revoke` have said holds, though the daemon is killed as soon as they return.
+#[test]
+fn what_is_allowed_and_revoked_holds_though_the_daemon_is_killed() -> Result<()> {
+    let server = MiniServer::start()?;
+    let state = State::new()?;
+    let say = |arguments: &[&str]| {
+        let output = state.ask(arguments)?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let allowed = || -> Result<Vec<Value>> {
+        let text = say(&["allowed", "--all", "--format", "json"])?;
+        text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    };
+    let start = || Daemon::start_with(&state, &[server.address().port()], &[]);
+    // In no order.
+    let scrambled = |accounts: std::ops::Range<u64>| accounts.map(|n| 1 + n * 7_919 % 100_003);
+    let read = |accounts| walk(&mut Client::connect_from(WALKER, server.address())?, scrambled(accounts));
+
+    let daemon = start()?;
+    say(&["allow", "127.8.8.8", "--up-to", "5000/24h", "--why", "the auditor"])?;
+    daemon.kill()?;
+    let daemon = start()?;
+    read(0..400)?;
+    let report = daemon.stop()?;
+    ensure!(report.alerts.iter().all(|alert| alert["severity"] == "info"), "{:#?}", report.alerts);
+    let all = allowed()?;
+    ensure!(all.len() == 1 && all[0]["ended"].is_null() && all[0]["used"]["most"] == 400, "{all:#?}");
+    // How far it was used so far stays, and goes on.
+    let daemon = start()?;
+    read(0..1)?;
+    daemon.stop()?;
+    let later = allowed()?;
+    ensure!(later[0]["used"]["most"] == 400, "{later:#?}");
+    ensure!(later[0]["used"]["at"].as_str() > all[0]["used"]["at"].as_str(), "{later:#?}");
+    let table = say(&["allowed"])?;
+    ensure!(table.contains("  400 (8%)  "), "{table}");
+
+    let daemon = start()?;
+    say(&["revoke", "a1", "--why", "a thief"])?;
+    daemon.kill()?;
+    let daemon = start()?;
+    read(1_000..1_040)?;
+    let alert = daemon.wait_for_alert(DISTINCT_OBJECTS)?;
+    ensure!(alert["client"]["id"] == "127.8.8.8", "{alert}");
+    daemon.stop()?;
+    ensure!(allowed()?[0]["ended"]["why"] == "a thief", "{:#?}", allowed()?);
+    Ok(())
+}

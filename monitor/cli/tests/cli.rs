@@ -663,6 +663,30 @@ fn tune_suggests_limits_that_stay_silent() {
     assert!(!stdout.contains("\"rule\":\"distinct-objects\""), "{stdout}");
 }
 
+/// Eight clients who look at as many pictures each, on a route that doesn't tell what they are.
+#[test]
+fn tune_says_what_the_operator_would_be_asked() {
+    let scratch = Scratch::new();
+    let line = |n: usize| {
+        let (client, second) = (n % 8, n / 8);
+        format!(
+            "198.51.100.{client} - - [14/Jul/2026:03:5{}:{:02} +0000] \"GET /v1/views/x/{} HTTP/1.1\" 200 4000 \"-\" \"-\"\n",
+            second / 60,
+            second % 60,
+            n * 7_919 % 100_003
+        )
+    };
+    let file = scratch.file("access.log", (0..400).map(line).collect::<String>().as_bytes());
+    let (code, stdout, stderr) = outcome(&mut rollcall(&["tune", &file]));
+    assert_eq!(code, 0, "{stderr}");
+    let asked = "Where that is content and no accounts:\n    --content 'GET /v1/views/x/{id}'\n";
+    assert!(stdout.contains(asked), "{stdout}");
+    let (code, stdout, stderr) =
+        outcome(&mut rollcall(&["tune", "--content", "GET /v1/views/x/{id}", &file]));
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.starts_with("None of 400 calls touched an account"), "{stdout}");
+}
+
 #[test]
 fn tune_says_when_there_is_nothing_to_tune() {
     let scratch = Scratch::new();

@@ -147,6 +147,7 @@ impl Live {
         };
         let now = Timestamp::now();
         self.engine.finish(now);
+        self.allowed.note_uses(self.engine.detection_mut());
         self.publish(0, 0);
         self.checkpoints.finish(&self.engine, now);
         let lost = self.engine.into_output().finish();

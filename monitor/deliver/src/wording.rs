@@ -3,7 +3,7 @@
 use std::{borrow::Cow, iter};
 
 use rollcall_detect::{
-    Rule,
+    Figures, Rule, Usual,
     alert::{Alert, AlertState, Allowed, Client},
 };
 
@@ -88,6 +88,7 @@ pub(super) fn details(alert: &Alert) -> Vec<(&'static str, String)> {
         ),
         ("found by", rules(alert)),
     ];
+    details.extend(usual(alert).map(|usual| ("usual there", usual)));
     if alert.other_routes() > 0 {
         details.insert(1, ("routes", routes(alert, alert.scope.routes.len())));
     }
@@ -107,6 +108,23 @@ pub(super) fn details(alert: &Alert) -> Vec<(&'static str, String)> {
         details.push(("allowed", format!("{id}, by {by}: {why}")));
     }
     details
+}
+
+/// What half of the clients, and 99 of 100, do not go beyond, and how many times beyond that it is; or that it is not known yet.
+fn usual(alert: &Alert) -> Option<String> {
+    let Figures { usual, learning, distinct, .. } = alert.figures;
+    let Some(Usual { p50, p99 }) = usual else {
+        return learning.then(|| "not known yet".to_owned());
+    };
+    let mut said = format!("{p50}..{p99} within {}", span(alert.window_s));
+    let times = distinct / u64::from(p99.max(1));
+    if alert.rule != Rule::MissProbing && times > 1 {
+        said += &format!(", {times} times beyond");
+    }
+    if learning {
+        said += "; learning";
+    }
+    Some(said)
 }
 
 /// The rule in the manner of Prometheus alerts: `DistinctObjects`.
@@ -243,6 +261,21 @@ mod tests {
             "{details:?}"
         );
         assert!(details.contains(&("accounts read", "rollcall exposure a1".to_owned())), "{details:?}");
+    }
+
+    #[test]
+    fn details_say_what_is_usual() {
+        let mut alert = alert("a1", AlertState::Update, 0);
+        let said = |alert: &Alert| details(alert).into_iter().find(|(name, _)| *name == "usual there");
+        assert_eq!(said(&alert), None);
+        alert.figures.learning = true;
+        assert_eq!(said(&alert), Some(("usual there", "not known yet".to_owned())));
+        alert.figures.usual = Some(Usual { p50: 1, p99: 3 });
+        let expected = "1..3 within 10 s, 7 times beyond; learning";
+        assert_eq!(said(&alert), Some(("usual there", expected.to_owned())));
+        alert.figures.learning = false;
+        alert.rule = Rule::MissProbing;
+        assert_eq!(said(&alert), Some(("usual there", "1..3 within 10 s".to_owned())));
     }
 
     #[test]

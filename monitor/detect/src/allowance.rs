@@ -38,6 +38,11 @@ impl AllowanceId {
     pub fn of_crawler(number: u64) -> AllowanceId {
         AllowanceId(CRAWLERS.saturating_add(number))
     }
+
+    /// Whether somebody has said so, and it is known by its number.
+    pub fn was_said(self) -> bool {
+        self.0 < CRAWLERS
+    }
 }
 
 impl fmt::Display for AllowanceId {

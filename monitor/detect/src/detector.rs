@@ -27,6 +27,7 @@ use super::{
     named::Choice,
     norms::{Norm, Norms, Reached},
     policy,
+    uses::Uses,
 };
 
 /// Answers from this size on count as data that is taken away: smaller ones would need so many objects that other rules
@@ -93,6 +94,7 @@ pub struct Detector {
     least: u32,
     /// The call that was taken in last would have been told of, were that not what others do there too.
     is_question: bool,
+    uses: Uses,
     state: DetectorState,
 }
 
@@ -149,6 +151,7 @@ impl Detector {
             choice: Choice::new(key),
             new: NEW.into(),
             is_question: false,
+            uses: Uses::default(),
             state,
         }
     }
@@ -195,9 +198,19 @@ impl Detector {
         state.clock.resume(now);
         let (names, choice) = (RouteHashes::default(), Choice::new(key));
         let (new, least) = (NEW.into(), policy.least());
-        let is_question = false;
-        let detector =
-            Detector { key, policy, bytes_limit, loss: 0.0, names, choice, new, least, is_question, state };
+        let detector = Detector {
+            key,
+            policy,
+            bytes_limit,
+            loss: 0.0,
+            names,
+            choice,
+            new,
+            least,
+            is_question: false,
+            uses: Uses::default(),
+            state,
+        };
         Ok((detector, kept))
     }
 
@@ -231,6 +244,12 @@ impl Detector {
     /// end with the next second.
     pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
         self.policy.allow(allowances, now);
+        self.uses.retain(|id| self.policy.allowed(id).is_some());
+    }
+
+    /// How far what was allowed has been made use of since this was asked last.
+    pub fn take_uses(&mut self) -> Uses {
+        std::mem::take(&mut self.uses)
     }
 
     /// Moves out the addresses that came near a limit, a few hundred at most: see [`Policy::ask_whose`].
@@ -357,12 +376,15 @@ impl Detector {
                     ..Context::new(&self.policy, clock, self.bytes_limit, norms, lists, self.key)
                 };
                 let before = out.len();
-                let Touched { is_new, reach, is_question } = if touches {
+                let Touched { is_new, used, reach, is_question } = if touches {
                     tally.touch((client, hash), &call, context, out)
                 } else {
                     Touched { is_new: tally.miss((client, hash), &call, context, out), ..Touched::default() }
                 };
                 self.is_question |= is_question;
+                if let Some((id, most)) = used {
+                    self.uses.note(id, most, at);
+                }
                 if let Some(followed) = followed {
                     let client = client::pair_hash(hash, route_hash);
                     let reached = reach.map(|reach| norms.reach(followed, lens, client, &reach, now));

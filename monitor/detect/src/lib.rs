@@ -32,6 +32,7 @@ mod people;
 pub mod policy;
 mod readers;
 mod shown;
+mod uses;
 
 pub use allowance::{Allowance, AllowanceId};
 pub use blind::Unseen;
@@ -46,3 +47,4 @@ pub use notice::Notices;
 pub use partner::{Partner, PartnerError, PartnerKey};
 pub use peaks::Peaks;
 pub use policy::Policy;
+pub use uses::{Use, Uses};

@@ -64,8 +64,15 @@ struct Rules {
     is_everyones: bool,
     /// No limit is below this.
     least: u32,
-    /// What they come from, if that was allowed meanwhile.
-    allowance: Option<AllowanceId>,
+    /// What they come from, if that was allowed meanwhile, and the window that it is about.
+    allowance: Option<(AllowanceId, usize)>,
+}
+
+/// What everybody may touch on a route, by which allowance, within which window.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    allowance: (AllowanceId, usize),
+    least: u32,
 }
 
 impl Policy {
@@ -148,7 +155,17 @@ impl Policy {
 
     /// What `profile` comes from, if that was allowed meanwhile.
     pub(super) fn allowance(&self, profile: Profile) -> Option<AllowanceId> {
+        self.allowance_within(profile).map(|(id, _)| id)
+    }
+
+    /// That, and the number of the window that it is about.
+    pub(super) fn allowance_within(&self, profile: Profile) -> Option<(AllowanceId, usize)> {
         self.rows.get(usize::from(profile.0)).and_then(|rules| rules.allowance)
+    }
+
+    /// Whether anything was allowed meanwhile.
+    pub(super) fn has_allowances(&self) -> bool {
+        !self.allowances.is_empty()
     }
 
     /// What is allowed under that name.
@@ -355,16 +372,17 @@ impl Policy {
     /// Adds what is allowed. What there is no window for is left out, and so is what has no number any more: both are narrower
     /// than what was said.
     fn add_allowances(&mut self, allowances: &[Allowance]) {
-        let mut roomier = BTreeMap::<&str, (AllowanceId, u32)>::new();
+        let mut roomier = BTreeMap::<&str, Room>::new();
         for Allowance { id, clients, routes, limit, .. } in allowances {
             let Some(window) = self.windows.iter().position(|&window| window >= limit.window) else {
                 continue;
             };
             if clients.is_empty() {
-                roomier.extend(routes.iter().map(|route| (route.as_str(), (*id, limit.distinct))));
+                let room = Room { allowance: (*id, window), least: limit.distinct };
+                roomier.extend(routes.iter().map(|route| (route.as_str(), room)));
                 continue;
             }
-            let mut rules = Rules { allowance: Some(*id), ..Rules::new(true) };
+            let mut rules = Rules { allowance: Some((*id, window)), ..Rules::new(true) };
             rules.always[window] = limit.distinct;
             let Ok(profile) = self.push(rules) else { continue };
             for &client in clients {
@@ -378,7 +396,7 @@ impl Policy {
     }
 
     /// Gives everybody more room on routes, by their names with a service or on whichever.
-    fn add_room(&mut self, roomier: &BTreeMap<&str, (AllowanceId, u32)>) {
+    fn add_room(&mut self, roomier: &BTreeMap<&str, Room>) {
         let mut rooms = BTreeMap::new();
         for &route in roomier.keys() {
             let mut names = vec![route.to_owned()];
@@ -391,12 +409,13 @@ impl Policy {
             }
             for name in names {
                 let (_, on_all) = full_name::split(&name);
-                let Some(&(id, least)) = roomier.get(&*name).or_else(|| roomier.get(on_all)) else {
+                let Some(&Room { allowance, least }) = roomier.get(&*name).or_else(|| roomier.get(on_all))
+                else {
                     continue;
                 };
                 let before = self.of_route(&name).map_or(0, |profile| profile.0);
                 let rules = &self.rows[usize::from(before)];
-                let rules = Rules { allowance: Some(id), least, ..rules.clone() };
+                let rules = Rules { allowance: Some(allowance), least, ..rules.clone() };
                 if let Ok(profile) = self.push(rules) {
                     rooms.insert(name, profile);
                 }

@@ -13,7 +13,7 @@ use rollcall_attribute::{
     },
 };
 use rollcall_detect::{
-    self, Allowance, Busy, Detector, Kept, Notices, Peaks, Rule, Unseen,
+    self, Allowance, Busy, Detector, Kept, Notices, Peaks, Rule, Unseen, Uses,
     alert::{self, Alert, Alerts, Joined},
     notice,
 };
@@ -227,6 +227,11 @@ impl Detection {
     /// are resolved with the next second.
     pub fn allow(&mut self, allowances: &[Allowance], now: Timestamp) {
         self.alerting.detector_mut().allow(allowances, now);
+    }
+
+    /// How far what was allowed has been made use of: see [`Detector::take_uses`].
+    pub fn take_uses(&mut self) -> Uses {
+        self.alerting.detector_mut().take_uses()
     }
 
     /// Moves out the addresses that came near a limit: see [`Detector::near_limits`].

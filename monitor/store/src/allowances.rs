@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use rollcall_detect::{Allowance, AllowanceId, Limit, PartnerKey};
+use rollcall_detect::{Allowance, AllowanceId, Limit, PartnerKey, Use, Uses};
 use rollcall_model::time::Timestamp;
 use rusqlite::{
     Connection, OptionalExtension as _, Row as SqlRow, Transaction, TransactionBehavior, params,
@@ -46,6 +46,8 @@ pub struct Allowed {
     pub at: Timestamp,
     pub alert: Option<String>,
     pub ended: Option<Ended>,
+    /// How far it was made use of, as far as that has been written down.
+    pub used: Option<Use>,
 }
 
 /// That it is allowed no more.
@@ -166,6 +168,19 @@ pub(super) fn forget(connection: &Connection, before: Timestamp) -> rusqlite::Re
     Ok(())
 }
 
+/// Notes how far they were made use of.
+pub(super) fn note_uses(connection: &mut Connection, uses: &Uses) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (id, Use { most, at }) in uses.iter() {
+        transaction.prepare_cached(
+            "UPDATE allowances SET used_most = max(ifnull(used_most, 0), ?2), used_at = max(ifnull(used_at, ''), ?3)
+             WHERE id = ?1",
+        )?
+        .execute(params![id.0, most, at.to_string()])?;
+    }
+    transaction.commit()
+}
+
 /// Notes which windows the daemon counts objects in, for those who say what is in order.
 pub(super) fn note_windows(connection: &mut Connection, windows: &[u64]) -> rusqlite::Result<()> {
     if self::windows(connection)? == windows {
@@ -234,7 +249,8 @@ fn count(connection: &Connection) -> rusqlite::Result<u64> {
 
 fn select(which: &str) -> String {
     format!(
-        "SELECT id, clients, routes, most, window_s, at, until, by, why, alert, ended_at, ended_by, ended_why
+        "SELECT id, clients, routes, most, window_s, at, until, by, why, alert, ended_at, ended_by, ended_why,
+             used_most, used_at
          FROM allowances {which}"
     )
 }
@@ -250,6 +266,10 @@ fn allowed(row: &SqlRow<'_>) -> rusqlite::Result<Allowed> {
     };
     let ended = match row.get::<_, Option<String>>(10)? {
         Some(at) => Some(Ended { at: alerts::time(&at)?, by: row.get(11)?, why: row.get(12)? }),
+        None => None,
+    };
+    let used = match row.get::<_, Option<String>>(14)? {
+        Some(at) => Some(Use { most: row.get(13)?, at: alerts::time(&at)? }),
         None => None,
     };
     Ok(Allowed {
@@ -268,6 +288,7 @@ fn allowed(row: &SqlRow<'_>) -> rusqlite::Result<Allowed> {
         at: time(5)?,
         alert: row.get(9)?,
         ended,
+        used,
     })
 }
 

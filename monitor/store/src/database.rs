@@ -150,6 +150,20 @@ impl Database {
         Ok(())
     }
 
+    /// Writes how far what is allowed was made use of, if there is anything new.
+    pub(super) fn write_uses(&mut self) -> Result<(), Error> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let uses = self.shared.take_uses();
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let written = allowances::note_uses(connection, &uses);
+        if written.is_err() {
+            self.shared.add_uses(uses);
+        }
+        written.map_err(|error| self.set_aside_if_damaged(error))
+    }
+
     /// Forgets what is older than the settings allow.
     pub(super) fn forget(&mut self) -> Result<(), Error> {
         let before = Timestamp::now() - self.settings.age;

@@ -6,7 +6,7 @@ use std::sync::{
     mpsc::{self, Receiver, SyncSender},
 };
 
-use rollcall_detect::{Allowance, alert::Alert};
+use rollcall_detect::{Allowance, Uses, alert::Alert};
 use rollcall_model::time::Timestamp;
 use rollcall_queue::Queue;
 
@@ -118,6 +118,11 @@ impl Handle {
     /// What is allowed, if that has changed since this was asked last.
     pub fn allowances(&self) -> Option<Vec<Allowance>> {
         self.shared.take_allowances()
+    }
+
+    /// Has it written, within a second, how far what is allowed was made use of.
+    pub fn used(&self, uses: Uses) {
+        self.shared.add_uses(uses);
     }
 
     /// Whether alerts can't be written for now.

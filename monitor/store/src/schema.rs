@@ -17,7 +17,7 @@ pub(super) struct Schema {
 
 /// "Roll".
 pub(super) const SCHEMA: Schema =
-    Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS, ALLOWANCES] };
+    Schema { file: super::FILE, application_id: 0x526f_6c6c, steps: &[ALERTS, ALLOWANCES, USES] };
 
 /// Alerts, one row each; the events of their lives, of which one is a line of JSON; what each sink has to deliver; and who
 /// took which alert on.
@@ -83,6 +83,12 @@ const ALLOWANCES: &str = "
     CREATE INDEX allowances_in_force ON allowances (until) WHERE ended_at IS NULL;
 
     CREATE TABLE windows (seconds INTEGER NOT NULL PRIMARY KEY) STRICT;
+";
+
+/// How far each of these was made use of.
+const USES: &str = "
+    ALTER TABLE allowances ADD COLUMN used_most INTEGER;
+    ALTER TABLE allowances ADD COLUMN used_at TEXT;
 ";
 
 impl Schema {

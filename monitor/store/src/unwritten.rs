@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
-use rollcall_detect::Allowance;
+use rollcall_detect::{Allowance, Uses};
 use rollcall_queue::Waker;
 
 use super::{Event, LedgerStats};
@@ -23,6 +23,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// What is allowed, until the engine has taken it.
     allowances: Mutex<Option<Vec<Allowance>>>,
+    /// How far that was made use of, until it is on disk.
+    uses: Mutex<Uses>,
     pub(super) stats: Arc<LedgerStats>,
 }
 
@@ -47,7 +49,7 @@ pub(super) struct Unwritten {
 impl Shared {
     pub(super) fn new(sinks: &[String]) -> Shared {
         let stats = Arc::new(LedgerStats::new(sinks.len()));
-        Shared { state: Mutex::default(), allowances: Mutex::default(), stats }
+        Shared { state: Mutex::default(), allowances: Mutex::default(), uses: Mutex::default(), stats }
     }
 
     /// That is what is allowed from now on.
@@ -59,6 +61,21 @@ impl Shared {
     /// What is allowed, if that is news.
     pub(super) fn take_allowances(&self) -> Option<Vec<Allowance>> {
         self.allowances.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// That is how far what is allowed was made use of.
+    pub(super) fn add_uses(&self, uses: Uses) {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner).merge(uses);
+    }
+
+    /// Whether some of that is to be written.
+    pub(super) fn has_uses(&self) -> bool {
+        !self.uses.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// What is to be written of that.
+    pub(super) fn take_uses(&self) -> Uses {
+        std::mem::take(&mut self.uses.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes in an event. The one that gives way to it is returned.

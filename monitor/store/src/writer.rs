@@ -100,6 +100,7 @@ impl Writer {
     fn write(&mut self) -> Result<(), Error> {
         self.open()?;
         self.database.write_events()?;
+        self.database.write_uses()?;
         if Instant::now() >= self.look_at {
             self.database.look_for_allowances()?;
             self.look_at = Instant::now() + LOOK;
@@ -142,6 +143,7 @@ impl Work for Writer {
         let is_urgent = !waiting.is_empty()
             || !self.flushes.is_empty()
             || self.shared.len() > 0
+            || self.shared.has_uses()
             || !self.database.is_settled();
         Some(if is_urgent { now } else { self.forget_at.min(self.look_at) })
     }

@@ -4,17 +4,17 @@
 
 use std::{fmt, io};
 
-use rollcall_detect::Allowance;
+use rollcall_detect::{Allowance, Use};
 use rollcall_model::time::Timestamp;
 use rollcall_store::{Allowed, Ended};
 use serde::Serialize;
 
 use crate::top::text::{clean, columns, seconds};
 
-const HEADS: [&str; 8] = ["ID", "UP TO", "UNTIL", "BY", "WHO", "WHERE", "WHY", "ENDED"];
+const HEADS: [&str; 10] = ["ID", "UP TO", "USED", "LAST", "UNTIL", "BY", "WHO", "WHERE", "WHY", "ENDED"];
 
 /// The column that is left out where nothing has ended.
-const ENDED: usize = 7;
+const ENDED: usize = 9;
 
 /// Names in a cell of the table.
 const NAMED: usize = 3;
@@ -38,12 +38,14 @@ pub(super) fn table(all: &[Allowed], windows: &[u64]) -> String {
     if !has_ended {
         cells[0][ENDED].clear();
     }
-    cells.extend(all.iter().map(|Allowed { allowance, at: _, alert: _, ended }| {
+    cells.extend(all.iter().map(|Allowed { allowance, at: _, alert: _, ended, used }| {
         let Allowance { id, clients, routes, limit, until, by, why } = allowance;
         let is_counted = windows.last().is_none_or(|&longest| limit.window.as_secs() <= longest);
         [
             id.to_string(),
             if is_counted { limit.to_string() } else { format!("{limit} (not counted)") },
+            used.map_or_else(|| "-".to_owned(), |used| share(used.most, limit.distinct)),
+            used.map_or_else(|| "-".to_owned(), |used| seconds(used.at)),
             seconds(*until),
             clean(by),
             if clients.is_empty() { "everybody".to_owned() } else { first(clients) },
@@ -73,6 +75,12 @@ pub(super) fn json(allowed: &Allowed) -> io::Result<String> {
         why: &'a str,
         alert: Option<&'a str>,
         ended: Option<Over<'a>>,
+        used: Option<Used>,
+    }
+    #[derive(Serialize)]
+    struct Used {
+        most: u64,
+        at: Timestamp,
     }
     #[derive(Serialize)]
     struct Over<'a> {
@@ -80,7 +88,7 @@ pub(super) fn json(allowed: &Allowed) -> io::Result<String> {
         by: &'a str,
         why: &'a str,
     }
-    let Allowed { allowance, at, alert, ended } = allowed;
+    let Allowed { allowance, at, alert, ended, used } = allowed;
     let Allowance { id, clients, routes, limit, until, by, why } = allowance;
     let line = Line {
         v: 1,
@@ -95,8 +103,14 @@ pub(super) fn json(allowed: &Allowed) -> io::Result<String> {
         why,
         alert: alert.as_deref(),
         ended: ended.as_ref().map(|Ended { at, by, why }| Over { at: *at, by, why }),
+        used: used.map(|Use { most, at }| Used { most, at }),
     };
     Ok(serde_json::to_string(&line)?)
+}
+
+/// The most that was made use of, and how much of what is in order that is: `2400 (80%)`.
+fn share(most: u64, limit: u32) -> String {
+    format!("{most} ({}%)", most.saturating_mul(100) / u64::from(limit.max(1)))
 }
 
 /// All of them, for a sentence.

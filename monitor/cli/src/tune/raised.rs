@@ -24,6 +24,8 @@ pub(super) struct Raised {
     pub time: Option<(Timestamp, Timestamp)>,
     /// For passing a limit.
     pub routes: BTreeMap<String, OfRoute>,
+    /// Where the operator was asked what is read there.
+    pub asked: BTreeSet<String>,
     /// The alerts that were told, by their ids and routes.
     told: BTreeSet<(String, Arc<str>)>,
     /// By other rules, which no limit keeps silent.
@@ -45,6 +47,9 @@ impl Output for Raised {
 
     fn alert(&mut self, alert: &Alert) {
         // Limits are a route's: what one client raised on several is told as one alert, and counts on each.
+        if alert.rule == Rule::BusyRoute {
+            self.asked.insert(alert.route.to_string());
+        }
         let is_new = self.told.insert((alert.id.clone(), alert.route.clone()));
         if !is_new || alert.state == AlertState::Resolved || alert.severity == Severity::Info {
             return;

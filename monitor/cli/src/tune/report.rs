@@ -29,6 +29,8 @@ pub(super) struct Report {
     pub alerts: u64,
     /// Alerts by rules that no limit keeps silent.
     pub other_alerts: u64,
+    /// Routes of which the daemon would have asked whether accounts are read there or content: `busy-route`.
+    pub asked: Vec<String>,
     /// Those nearest to a limit, or furthest above one, first.
     pub routes: Vec<OfRoute>,
     /// Flags that would have been silent with the margin; none where what is in force would be.
@@ -113,6 +115,7 @@ impl Report {
             margin_percent: margin,
             alerts: raised.routes.values().map(|route| route.alerts).sum(),
             other_alerts: raised.others,
+            asked: raised.asked.iter().cloned().collect(),
             flags: flags(policy, &routes),
             routes,
         }
@@ -200,7 +203,7 @@ fn flags(policy: &Policy, routes: &[OfRoute]) -> Vec<String> {
 }
 
 /// For a shell.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 

@@ -6,7 +6,7 @@ use rollcall_attribute::route::LimitsBy;
 use rollcall_model::time::Timestamp;
 use serde::Serialize;
 
-use super::report::{OfRoute, Report, Suggestion, nearness};
+use super::report::{OfRoute, Report, Suggestion, nearness, quoted};
 
 /// Routes that are shown at most, JSON has all; and the share of a limit that one has to come to.
 const SHOWN: usize = 10;
@@ -117,6 +117,15 @@ fn comparison(out: &mut String, report: &Report) {
             "If one of these was an attack, do not make room for it: leave out what is suggested for its route. A program \
              that is meant to read much is better declared with --partner, and tuned without."
         );
+    }
+    if !report.asked.is_empty() {
+        line!(
+            out,
+            "It would have asked what everybody reads much of. Where that is content and no accounts:"
+        );
+        for route in report.asked.iter().take(SHOWN) {
+            line!(out, "    --content {}", quoted(route));
+        }
     }
     if report.other_alerts > 0 {
         line!(out, "{} alerts come from other rules; no limit keeps those silent.", report.other_alerts);

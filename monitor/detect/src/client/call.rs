@@ -7,7 +7,7 @@ use rollcall_model::{hash::HashKey, time::Timestamp};
 
 use super::{objects::UNIT, pair_hash};
 use crate::{
-    Policy,
+    AllowanceId, Policy,
     clock::Clock,
     limit::MAX_LIMITS,
     lists::Lists,
@@ -119,6 +119,8 @@ impl<'a> Context<'a> {
 pub(crate) struct Touched {
     /// The key was not seen on the route before.
     pub(crate) is_new: bool,
+    /// What it was allowed by, and the objects that the client has touched by that.
+    pub(crate) used: Option<(AllowanceId, u64)>,
     /// How far the client came, if further than before.
     pub(crate) reach: Option<Reach>,
     /// What would have been told is a question to the operator.

@@ -13,6 +13,7 @@ use super::{
     volume,
 };
 use crate::{
+    AllowanceId,
     finding::Rule,
     limit::MAX_LIMITS,
     norms::Norm,
@@ -66,6 +67,17 @@ pub(super) fn held(
         }
     }
     all
+}
+
+/// What a pair's calls are allowed by, if that was said meanwhile, and how many objects it has touched within the window of that.
+pub(super) fn used(
+    pair: &Pair,
+    windows: &[Window],
+    now: Timestamp,
+    context: Context<'_>,
+) -> Option<(AllowanceId, u64)> {
+    let (id, window) = context.policy.allowance_within(pair.profile(context.policy))?;
+    Some((id, held(windows, pair.missed, now, context.policy.windows())[window].distinct))
 }
 
 /// What a call means that touched objects of which `fresh` are new to the pair.

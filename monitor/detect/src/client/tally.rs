@@ -97,6 +97,10 @@ impl Tally {
             }
         }
         tables.touched(number, call.now);
+        if context.policy.has_allowances() {
+            let (pair, windows) = tables.with_windows(number);
+            touched.used = judge::used(pair, windows, call.now, context);
+        }
         if !fresh.is_empty() {
             if tables.is_watched(number, call.now, context) {
                 let (pair, windows) = tables.with_windows(number);

@@ -652,6 +652,39 @@ fn room_on_a_route_holds_beside_what_is_usual_there() {
     assert!(limits(&scene).is_some_and(|limit| limit < 100));
 }
 
+/// Of each client that has it, what one touched on a route counts; and of room, what one of everybody did.
+#[test]
+fn how_far_an_allowance_is_made_use_of_is_noted() {
+    let mut scene = Scene::usual();
+    let until = 10_000;
+    scene.allow(0, &[allowance(1, &["0.0.0.1", "0.0.0.2"], &[], "100/10min", until)]);
+    let uses = |scene: &mut Scene| -> Vec<(u64, u64, u64)> {
+        let uses = scene.detector.take_uses();
+        let seconds = |at: Timestamp| at.0 / S - 1_000_000;
+        uses.iter().map(|(id, used)| (id.0, used.most, seconds(used.at))).collect()
+    };
+    assert_eq!(uses(&mut scene), []);
+    scene.read(10, 0, 30);
+    scene.call(20 * S, 2, "a");
+    scene.call(30 * S, 3, "b");
+    assert_eq!(uses(&mut scene), [(1, 30, 20)]);
+    assert_eq!(uses(&mut scene), []);
+    // Its window has passed.
+    scene.read(2_000, 100, 5);
+    assert_eq!(uses(&mut scene), [(1, 5, 2_000)]);
+    scene.read(2_010, 200, 5);
+    scene.allow(2_020, &[allowance(2, &[], &[ROUTE], "100/10s", until)]);
+    assert_eq!(uses(&mut scene), [], "what ended is taken before");
+    (0..40).for_each(|n| scene.call(3_000 * S + n, 3, &format!("c{n}")));
+    scene.call(3_001 * S, 4, "d");
+    assert_eq!(uses(&mut scene), [(2, 40, 3_001)]);
+    let crawler =
+        Allowance { id: AllowanceId::of_crawler(0), ..allowance(3, &["0.0.0.1"], &[], "50/10s", until) };
+    scene.allow(4_000, &[crawler]);
+    scene.read(4_010, 300, 5);
+    assert_eq!(uses(&mut scene), [], "nobody has said so");
+}
+
 #[test]
 fn limits_in_force_are_told_with_by_what_they_are() {
     let told = |scene: &Scene, route: &str| {

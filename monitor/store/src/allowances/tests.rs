@@ -143,3 +143,33 @@ fn a_ledger_of_an_older_version_is_left_to_its_daemon() {
         0
     );
 }
+
+#[test]
+fn the_most_that_was_used_is_kept_and_when_it_was_last() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let used = || {
+        let allowed = Reader::open(directory).unwrap().allowances().unwrap();
+        allowed.iter().rev().map(|allowed| allowed.used).collect::<Vec<_>>()
+    };
+    let uses = |all: &[(u64, u64, Timestamp)]| {
+        let mut uses = Uses::default();
+        all.iter().for_each(|&(id, most, at)| uses.add(AllowanceId(id), Use { most, at }));
+        uses
+    };
+    let (early, late) = (at(1), at(2));
+    let running = ledger(directory);
+    allow(directory, &wish("192.0.2.7", 900)).unwrap();
+    allow(directory, &wish("192.0.2.8", 900)).unwrap();
+    assert_eq!(used(), [None, None]);
+    running.handle().used(uses(&[(1, 30, early), (7, 3, early)]));
+    running.handle().used(uses(&[(1, 20, late)]));
+    running.finish(PATIENCE).unwrap();
+    // To the microsecond.
+    let kept = |most, at: Timestamp| Some(Use { most, at: Timestamp(at.0 / 1_000 * 1_000) });
+    assert_eq!(used(), [kept(30, late), None]);
+    let running = ledger(directory);
+    running.handle().used(uses(&[(1, 40, early), (2, 5, late)]));
+    running.finish(PATIENCE).unwrap();
+    assert_eq!(used(), [kept(40, late), kept(5, late)]);
+}

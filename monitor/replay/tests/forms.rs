@@ -420,6 +420,26 @@ fn words_stay_words() {
     }
 }
 
+/// Where each asks for what is called by a name of his own, the names are values before there are forty of them.
+#[test]
+fn what_belongs_to_each_is_one_route() {
+    let people: Vec<(String, String)> = (0..20)
+        .map(|n| (format!("203.0.113.{n}"), format!("/dav/files/{}/notes.odt", name(n * 7, ""))))
+        .collect();
+    let day = || people.iter().map(|(client, target)| (client.as_str(), target.as_str(), 200, 812));
+    let seen = calls(day().chain(day()));
+    let routes: BTreeSet<&String> = seen.routes[people.len()..].iter().collect();
+    assert_eq!(routes, BTreeSet::from([&"GET /dav/files/{name}/notes.odt".to_owned()]));
+    // What several use are words.
+    let shared = people.iter().zip(people.iter().skip(1)).zip(people.iter().skip(2)).flat_map(
+        |(((first, target), (second, _)), (third, _))| {
+            [first, second, third].map(|client| (client.as_str(), target.as_str(), 200, 812))
+        },
+    );
+    let seen = calls(shared);
+    assert_eq!(seen.routes.iter().collect::<BTreeSet<_>>().len(), people.len() - 2);
+}
+
 /// Who scans for what is not there makes no words of an API into values; what everybody uses stays what it is even where
 /// somebody goes through values.
 #[test]

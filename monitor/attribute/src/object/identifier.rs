@@ -290,8 +290,13 @@ pub fn find_value(segment: &str) -> Option<(Place, Value)> {
     if let Some(keys) = keys::find(segment) {
         return Some((Place::of(keys), Value::Plain));
     }
-    let whole = Place::whole(segment.len());
-    moment::find(without_blanks(segment).as_bytes()).map(|value| (whole, value))
+    let plain = without_blanks(segment);
+    if let Some(value) = moment::find(plain.as_bytes()) {
+        return Some((Place::whole(segment.len()), value));
+    }
+    // What was encoded has other places.
+    let day = matches!(plain, Cow::Borrowed(_)).then(|| moment::behind(segment.as_bytes())).flatten()?;
+    Some((Place::of(day), Value::Plain))
 }
 
 /// Whether `segment` begins a name that goes on behind a slash, as those of Amazon do: `arn:aws:iam::123456789012:user`.

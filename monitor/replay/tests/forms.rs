@@ -476,6 +476,17 @@ fn what_belongs_to_each_is_one_route() {
     assert_eq!(seen.routes.iter().collect::<BTreeSet<_>>().len(), people.len() - 2);
 }
 
+/// Titles beside identifiers make no routes, whoever reads them; titles alone do until there are too many.
+#[test]
+fn titles_beside_identifiers_are_one_route() {
+    let of = |before: &str, behind: &str| {
+        let title = |n: usize| format!("/{before}how-{}-came-to-{}{behind}", name(n, ""), name(n * 7, ""));
+        let targets: Vec<String> = (0..60).map(|n| title(n).replace('#', &(40 + n).to_string())).collect();
+        walk(&targets).routes.iter().skip(10).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((of("t/", "/#"), of("questions/#/", ""), of("stories/", "")), (1, 1, 50));
+}
+
 /// Who scans for what is not there makes no words of an API into values; what everybody uses stays what it is even where
 /// somebody goes through values.
 #[test]

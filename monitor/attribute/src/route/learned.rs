@@ -49,6 +49,9 @@ const OWN_NAMES: usize = 40;
 /// asks for several.
 const OWNED: usize = 12;
 
+/// Titles in one place, beside an identifier, that are taken for values: `/t/what-this-is-about/17`.
+const SLUGS: usize = 8;
+
 /// Words in one place that are taken for values when there is no room for more routes: 999 places of 1,000 in public
 /// descriptions have fewer.
 const NAMES_IN_NEED: usize = 64;
@@ -500,8 +503,12 @@ impl Learned {
                 };
                 let are_owned = || words >= OWNED && are_owned(nodes, children, place, routes);
                 let are_many = prior == Prior::Values && (words >= OWN_NAMES && !are_titles() || are_owned());
+                let is_identifier = |at: usize| matches!(call.shape.kinds.get(at), Some(Kind::Identifier(_)));
+                let is_beside = is_identifier(at + 1) || at.checked_sub(1).is_some_and(is_identifier);
+                let are_slugs = is_beside && words >= SLUGS && are_titles();
                 if self.takers.take(clients, prior, taken, has_tokens, is_shared) == Verdict::Values
                     || are_many
+                    || are_slugs
                 {
                     let kept = if prior == Prior::Values { Kept::Share } else { Kept::Many };
                     self.crowded.push_back((node, place, kept));

@@ -47,7 +47,7 @@ const OWN_NAMES: usize = 40;
 /// Words in one place below a name in plural that are taken for values where each has been asked for by a client of its own: what
 /// belongs to whom it is asked for by (`/dav/files/anna/…`). Words of an API are asked for by several clients, and each client
 /// asks for several.
-const OWNED: usize = 12;
+const OWNED: usize = 8;
 
 /// Titles in one place, beside an identifier, that are taken for values: `/t/what-this-is-about/17`.
 const SLUGS: usize = 8;

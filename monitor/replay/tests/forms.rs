@@ -213,6 +213,29 @@ const FORMS: &[Form] = &[
         |n| format!("/v1/links/eyJhbGciOiJIUzI1NiJ9.{}.{}", drawn(n, BASE64, 40), drawn(n, BASE64, 43)),
         Known,
     ),
+    ("somebody on a server", |n| format!("/client/v3/profile/%40{}%3Aexample.org", name(n, "")), Known),
+    ("room on a server", |n| format!("/v3/rooms/!{}:example.org/state", drawn(n, BASE62, 18)), Known),
+    ("HKID", |n| format!("/people/A{}({})", 123_000 + n, n % 10), Known),
+    ("RUT", |n| format!("/clientes/12.{}.{}-K", 345 + n / 10, 100 + n), Known),
+    ("numbered word of some length", |n| format!("/customer{}", 3_000 + n), Known),
+    ("number amid words", |n| format!("/customer-{}-details.html", 3_000 + n), Known),
+    ("order's reference", |n| format!("/order/lookup?order_ref={}", drawn(n, BASE36, 8)), Known),
+    ("author", |n| format!("/?author={}", 1 + n), Known),
+    ("Kundennummer", |n| format!("/kunde?kundennr={}", 100_017 + n), Known),
+    ("tracking number", |n| format!("/track?tracking_number=1Z999AA1{}", 10_000_000 + n), Known),
+    ("VIN", |n| format!("/api/vehicle?vin=WVWZZZ1KZAW{}", 100_000 + n), Known),
+    ("medical record", |n| format!("/record?mrn=MRN{}", 100_017 + n), Known),
+    ("identifier of FHIR", |n| format!("/fhir/Patient?identifier=MRN-{}", 12_000 + n), Known),
+    ("filter of OData", |n| format!("/odata/C?$filter=CustomerID%20eq%20'{}'", drawn(n, CAPITALS, 5)), Known),
+    ("filter of SCIM", |n| format!("/scim/v2/Users?filter=userName%20eq%20%22{}%22", name(n, ".")), Known),
+    ("filter of Ransack", |n| format!("/admin/orders?q%5Bcustomer_id_eq%5D={}", 1_017 + n), Known),
+    ("filter of Django", |n| format!("/api/orders/?customer_id__exact={}", 1_017 + n), Known),
+    (
+        "filter of Magento",
+        |n| format!("/rest/V1/orders?c[f][0][field]=customer_id&c[f][0][value]={}", 1 + n),
+        Known,
+    ),
+    ("DID", |n| format!("/xrpc/app.getProfile?actor=did:plc:{}", drawn(n, BASE36, 24)), Known),
     ("ticket", |n| format!("/v1/tickets/PROJ-{}", 1 + n), Learned),
     ("4 of hexadecimal", |n| format!("/v1/c/{:04x}", 0xa00 + 37 * n), Learned),
     ("domain", |n| format!("/v1/domains/{}.example.org", name(n, "-")), Learned),
@@ -253,6 +276,19 @@ const FORMS: &[Form] = &[
     ("geo:", |n| format!("/api/weather/geo:{}.{:03},2.3522", 40 + n % 10, n), Nobodys),
     ("time of day", |n| format!("/api/times/{:02}:{:02}", n / 60, n % 60), Nobodys),
     ("span of days", |n| format!("/api/usage/2024-01-01..2024-{:02}-{:02}", 1 + n / 28, 1 + n % 28), Nobodys),
+    (
+        "span of a query",
+        |n| format!("/api/v1/query_range?start={}&end={}", 1_700_000_000 + 60 * n, 1_700_003_600 + 60 * n),
+        Nobodys,
+    ),
+    ("day of an index", |n| format!("/logs-app-2024.{:02}.{:02}/_stats", 1 + n / 28, 1 + n % 28), Nobodys),
+    ("day of a partition", |n| format!("/lake/dt=2024-{:02}-{:02}/all", 1 + n / 28, 1 + n % 28), Nobodys),
+    (
+        "moment of a run",
+        |n| format!("/dags/etl/runs/scheduled__2024-05-{:02}T{:02}:00:00+00:00", 1 + n / 24, n % 24),
+        Nobodys,
+    ),
+    ("length of time", |n| format!("/stats/P{}DT12H", 1 + n), Nobodys),
     ("size", |n| format!("/thumb/{}x{}", 100 + n, 200 + n), Nobodys),
     ("version", |n| format!("/packages/foo/v2.{}.{}", n / 10, n % 10), Nobodys),
     ("version without a letter", |n| format!("/packages/foo/2.{}.{}", n / 10, n % 10), Nobodys),
@@ -418,6 +454,37 @@ fn words_stay_words() {
         let routes: BTreeSet<&String> = seen.routes.iter().collect();
         assert_eq!((routes.len(), seen.objects.len(), seen.alerts.len()), (40, 0, 0), "{before}");
     }
+}
+
+/// Where each asks for what is called by a name of his own, the names are values before there are forty of them.
+#[test]
+fn what_belongs_to_each_is_one_route() {
+    let people: Vec<(String, String)> = (0..20)
+        .map(|n| (format!("203.0.113.{n}"), format!("/dav/files/{}/notes.odt", name(n * 7, ""))))
+        .collect();
+    let day = || people.iter().map(|(client, target)| (client.as_str(), target.as_str(), 200, 812));
+    let seen = calls(day().chain(day()));
+    let routes: BTreeSet<&String> = seen.routes[people.len()..].iter().collect();
+    assert_eq!(routes, BTreeSet::from([&"GET /dav/files/{name}/notes.odt".to_owned()]));
+    // What several use are words.
+    let shared = people.iter().zip(people.iter().skip(1)).zip(people.iter().skip(2)).flat_map(
+        |(((first, target), (second, _)), (third, _))| {
+            [first, second, third].map(|client| (client.as_str(), target.as_str(), 200, 812))
+        },
+    );
+    let seen = calls(shared);
+    assert_eq!(seen.routes.iter().collect::<BTreeSet<_>>().len(), people.len() - 2);
+}
+
+/// Titles beside identifiers make no routes, whoever reads them; titles alone do until there are too many.
+#[test]
+fn titles_beside_identifiers_are_one_route() {
+    let of = |before: &str, behind: &str| {
+        let title = |n: usize| format!("/{before}how-{}-came-to-{}{behind}", name(n, ""), name(n * 7, ""));
+        let targets: Vec<String> = (0..60).map(|n| title(n).replace('#', &(40 + n).to_string())).collect();
+        walk(&targets).routes.iter().skip(10).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!((of("t/", "/#"), of("questions/#/", ""), of("stories/", "")), (1, 1, 50));
 }
 
 /// Who scans for what is not there makes no words of an API into values; what everybody uses stays what it is even where

@@ -167,6 +167,9 @@ fn find_bare(segment: &str) -> Option<Place> {
     if is_number(bytes) {
         return Some(Place::whole(segment.len()));
     }
+    if has_check_in_brackets(segment) {
+        return Some(Place::whole(segment.len()));
+    }
     if let Some(keys) = keys::find(segment) {
         // What says where or when is a value, and is found as that.
         let place = Place { is_keys: true, ..Place::of(keys.clone()) };
@@ -249,8 +252,8 @@ fn slug(segment: &str) -> Option<Place> {
     let is_mark = |byte: &u8| b"-_.".contains(byte);
     let whole = Place::whole(segment.len());
     let (mut numbers, mut words, mut others) = (0, 0, 0);
-    let (mut at, mut found) = (0, 0..0);
-    for part in bytes.split(is_mark) {
+    let (mut at, mut found, mut second) = (0, 0..0, 0..0);
+    for (nth, part) in bytes.split(is_mark).enumerate() {
         let range = at..at + part.len();
         at = range.end + 1;
         let is_end = range.start == 0 || range.end == bytes.len();
@@ -259,6 +262,9 @@ fn slug(segment: &str) -> Option<Place> {
         }
         if part.iter().all(u8::is_ascii_digit) {
             if part.len() >= SLUG_DIGITS && !moment::is_year_or_day(part) {
+                if nth == 1 {
+                    second = range.clone();
+                }
                 (numbers, found) = (numbers + 1, if is_end { range } else { found });
             } else {
                 others += 1;
@@ -280,6 +286,8 @@ fn slug(segment: &str) -> Option<Place> {
         // Of several nobody knows which the server goes by.
         _ if words == 0 || numbers == 0 || (has_points && (others > 0 || numbers > 1)) => None,
         1 if !found.is_empty() => Some(whole.about(found)),
+        // `customer-1017-details`: what it is, and its number.
+        1 if words <= 2 && others == 0 && !second.is_empty() => Some(whole.about(second)),
         1 => None,
         _ => Some(whole),
     }
@@ -290,8 +298,13 @@ pub fn find_value(segment: &str) -> Option<(Place, Value)> {
     if let Some(keys) = keys::find(segment) {
         return Some((Place::of(keys), Value::Plain));
     }
-    let whole = Place::whole(segment.len());
-    moment::find(without_blanks(segment).as_bytes()).map(|value| (whole, value))
+    let plain = without_blanks(segment);
+    if let Some(value) = moment::find(plain.as_bytes()) {
+        return Some((Place::whole(segment.len()), value));
+    }
+    // What was encoded has other places.
+    let day = matches!(plain, Cow::Borrowed(_)).then(|| moment::behind(segment.as_bytes())).flatten()?;
+    Some((Place::of(day), Value::Plain))
 }
 
 /// Whether `segment` begins a name that goes on behind a slash, as those of Amazon do: `arn:aws:iam::123456789012:user`.
@@ -399,10 +412,11 @@ fn is_known(text: &str) -> bool {
         let is_mixed =
             || bytes.iter().any(u8::is_ascii_uppercase) && bytes.iter().any(u8::is_ascii_lowercase);
         return is_email(text)
+            || is_federated(text)
             || (bytes.len() >= SHORTEST_WORD && is_mixed() && token::is_random(bytes))
             || is_prefixed_token(bytes);
     }
-    if is_number(bytes) || punctuated::is_grouped(bytes) || is_ipv4(text) {
+    if is_number(bytes) || punctuated::is_grouped(bytes) || is_ipv4(text) || is_federated(text) {
         return true;
     }
     if moment::find(bytes).is_some() {
@@ -463,12 +477,33 @@ fn is_hex(bytes: &[u8]) -> bool {
     bytes.len() >= 8 && bytes.iter().all(u8::is_ascii_hexdigit)
 }
 
+/// `A123456(7)`: a number of a person and its check digit.
+fn has_check_in_brackets(text: &str) -> bool {
+    let Some((number, [_, b')'])) = text.split_once('(').map(|(number, check)| (number, check.as_bytes()))
+    else {
+        return false;
+    };
+    is_prefixed_number(number.as_bytes())
+}
+
+/// Names of people and rooms on a server of many: `@anna:example.org`, `!kLmN:example.org`.
+fn is_federated(text: &str) -> bool {
+    let Some((local, host)) = text.split_once(':') else { return false };
+    let is_signed = matches!(local.as_bytes(), [b'@' | b'!' | b'$' | b'+', _, ..]);
+    is_signed
+        && host.rsplit_once('.').is_some_and(|(name, tld)| {
+            !name.is_empty() && tld.len() >= 2 && tld.bytes().all(|byte| byte.is_ascii_alphabetic())
+        })
+}
+
 /// `cust-000123`, `user_417`, `A12345`: letters, perhaps a separator, and a number that is longer than those
 /// in names such as `v2`, `utf-8`, `sha256` and `h264`.
 fn is_prefixed_number(bytes: &[u8]) -> bool {
     let letters = bytes.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let (longest_prefix, shortest_number, digits) = match &bytes[letters..] {
         [b'-' | b'_' | b':' | b'.', digits @ ..] => (12, 3, digits),
+        // `customer1017`; `windows2000` has a year.
+        digits if letters > 4 && !moment::is_year_or_day(digits) => (12, 4, digits),
         digits => (4, 4, digits),
     };
     // `v20190125` is the version of an API.
@@ -571,6 +606,12 @@ mod tests {
             "cus_NffrFeUfNV2Hib",
             "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
             "192.0.2.7",
+            "@anna:example.org",
+            "@anna.17:example.org",
+            "!kLmNoPqRsT:matrix.example.org",
+            "A123456(7)",
+            "customer1017",
+            "12.345.678-K",
             "+17",
             "17.0",
             "1.7e1",
@@ -617,6 +658,9 @@ mod tests {
             "jquery-1.11.2.min.js",
             "top-10",
             "web2py",
+            "windows2000",
+            "office2019",
+            "@anna:home",
             "me",
             "search",
             "",
@@ -654,6 +698,8 @@ mod tests {
             ("my-post-3f2a9c1b", "my-post-3f2a9c1b", "{id}"),
             ("12-main-street-10001-9021", "12-main-street-10001-9021", "{id}"),
             ("1017-john-smith.html", "1017", "{id}.html"),
+            ("customer-1017-details.html", "1017", "{id}.html"),
+            ("kunde_1017_rechnung", "1017", "{id}"),
         ] {
             assert_eq!(told(segment), Some((object.to_owned(), template.to_owned())), "{segment}");
         }
@@ -665,6 +711,8 @@ mod tests {
             "index.aspx",
             "Film_(1984)",
             "2024-in-review",
+            "the-10000-dollar-question",
+            "budget-2024-draft",
             "best-of-2024",
         ] {
             assert_eq!(find(segment), None, "{segment}");

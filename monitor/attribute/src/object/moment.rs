@@ -19,6 +19,12 @@ const YEARS: std::ops::RangeInclusive<u32> = 1900..=2099;
 /// The longest value: two moments with fractions and zones.
 const LONGEST: usize = 72;
 
+/// `2024-05-01`: what is shorter behind words may well be a number (`INV-2024-05`).
+const SHORTEST_DAY: usize = 10;
+
+/// Words in front of a day that are looked over.
+const MOST_WORDS: usize = 6;
+
 /// If `text` is a value that is nobody's, what it may hide.
 pub fn find(text: &[u8]) -> Option<Value> {
     if !(3..=LONGEST).contains(&text.len()) {
@@ -39,8 +45,19 @@ pub fn find(text: &[u8]) -> Option<Value> {
         }
         b'@' | b'-' | b'+' => is_coordinates(text).then_some(Value::Ambiguous),
         b'v' | b'V' => is_version(&text[1..]).then_some(Value::Plain),
+        b'P' | b'p' => is_duration(&text[1..]).then_some(Value::Plain),
         _ => None,
     }
+}
+
+/// Where a day with marks, or a moment, stands behind words: `dt=2024-05-01`, `logs-app-2024.05.01`,
+/// `scheduled__2024-05-01T00:00:00Z`. What is there anew each day has one route.
+pub(super) fn behind(text: &[u8]) -> Option<std::ops::Range<usize>> {
+    let is_start = |at: usize| b"-_=:.".contains(&text[at - 1]) && text[at].is_ascii_digit();
+    let starts = (2..text.len()).filter(|&at| is_start(at)).take(MOST_WORDS);
+    let has_words = text.first().is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'.');
+    let is_whole = |at: &usize| (SHORTEST_DAY..=LONGEST).contains(&(text.len() - at));
+    starts.filter(is_whole).find(|&at| has_words && is_moment(&text[at..])).map(|at| at..text.len())
 }
 
 /// Whether `text` is a moment, a day, a week, a month, a quarter, or a time of day.
@@ -197,6 +214,26 @@ fn without_zone(text: &[u8]) -> &[u8] {
     if is_zone && digits { &text[..sign] } else { text }
 }
 
+/// `P30D`, `PT1H30M`, without the P (ISO 8601): each number has a unit behind it.
+fn is_duration(text: &[u8]) -> bool {
+    let mut is_number = false;
+    let mut count = 0;
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => is_number = true,
+            b'T' | b't' if !is_number => {}
+            b'.' | b',' if is_number => is_number = false,
+            b'Y' | b'M' | b'W' | b'D' | b'H' | b'S' | b'd' | b'h' | b'm' | b's' | b'w' | b'y'
+                if is_number =>
+            {
+                (is_number, count) = (false, count + 1);
+            }
+            _ => return false,
+        }
+    }
+    !is_number && count > 0
+}
+
 /// `800x600`, `800x600@2x`.
 fn is_size(text: &[u8]) -> bool {
     let text = match text {
@@ -300,6 +337,9 @@ mod tests {
             "10:30:00",
             "v2.3.1",
             "v1.20.3-rc.1",
+            "P30D",
+            "PT1H30M",
+            "pt0.5s",
         ] {
             assert_eq!(find(text.as_bytes()), Some(Value::Plain), "{text}");
         }
@@ -319,6 +359,24 @@ mod tests {
             "geo:48.85,-2.35",
         ] {
             assert!(find(text.as_bytes()).is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn days_stand_behind_words() {
+        for (text, before) in [
+            ("dt=2024-05-01", "dt="),
+            ("logs-app3-2024.05.01", "logs-app3-"),
+            ("scheduled__2024-05-01T00:00:00+00:00", "scheduled__"),
+            ("report-2024-05-01", "report-"),
+            (".ds-logs-2024.05.01", ".ds-logs-"),
+        ] {
+            assert_eq!(behind(text.as_bytes()), Some(before.len()..text.len()), "{text}");
+        }
+        for text in
+            ["INV-2024-05", "INV-2024-0815", "2024-05-01", "a-2024-05-01-17", "a-17-2024-13-01", "a", ""]
+        {
+            assert_eq!(behind(text.as_bytes()), None, "{text}");
         }
     }
 
@@ -345,6 +403,9 @@ mod tests {
             "987.100.000-00",
             "4111-1111-1111-1111",
             "words",
+            "P30",
+            "PD",
+            "P10017",
             "",
         ] {
             assert_eq!(find(text.as_bytes()), None, "{text}");

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use super::spelling;
 
 /// Names of accounts and of what leads to one, in lower case.
-const OBJECTS: [&str; 72] = [
+const OBJECTS: [&str; 174] = [
     "account",
     "accountid",
     "accountids",
@@ -18,26 +18,71 @@ const OBJECTS: [&str; 72] = [
     "acctid",
     "acctno",
     "accts",
+    "actor",
+    "assignee",
+    "author",
+    "authors",
+    "awb",
+    "beneficiary",
+    "booking",
+    "bookingno",
+    "bookingref",
+    "bsn",
+    "citizen",
+    "claim",
+    "claimno",
+    "claimnumber",
+    "cnpj",
+    "contract",
     "contractno",
     "contractnumber",
+    "contracts",
+    "cpf",
+    "creditor",
     "customer",
     "customerid",
     "customerids",
     "customerno",
     "customernumber",
     "customers",
+    "debtor",
+    "did",
+    "dni",
+    "docno",
+    "documentno",
+    "driver",
     "email",
     "emails",
+    "employee",
+    "employeeno",
+    "employees",
+    "employer",
+    "esn",
     "guid",
     "guids",
+    "holder",
     "iban",
     "iccid",
     "id",
+    "identifier",
+    "identifiers",
     "ids",
+    "imei",
+    "imeis",
     "imsi",
+    "insured",
+    "invoice",
+    "invoiceno",
+    "invoiceref",
+    "invoices",
+    "kundennr",
+    "kundennummer",
+    "licenceplate",
+    "licenseplate",
     "login",
     "logins",
     "mail",
+    "matricule",
     "member",
     "memberid",
     "memberids",
@@ -48,30 +93,79 @@ const OBJECTS: [&str; 72] = [
     "mobile",
     "mobileno",
     "mobilenumber",
+    "mrn",
+    "mrns",
     "msisdn",
     "msisdns",
+    "nhsno",
+    "nickname",
+    "nie",
+    "nif",
+    "nino",
+    "npi",
     "orderid",
     "orderids",
     "orderno",
     "ordernumber",
+    "orderref",
+    "owner",
+    "owners",
+    "passport",
     "patient",
     "patientid",
     "patientids",
     "patientno",
     "patients",
+    "payee",
+    "payer",
+    "paymentref",
+    "person",
+    "persons",
+    "pesel",
     "phone",
     "phoneno",
     "phonenumber",
     "phones",
+    "plate",
+    "pnr",
+    "policyholder",
     "policyno",
     "policynumber",
+    "rechnungsnr",
+    "recipient",
+    "registrationno",
+    "regno",
+    "reporter",
+    "requester",
+    "reservation",
+    "reservations",
+    "resident",
+    "screenname",
+    "sellerno",
+    "serialno",
+    "shipment",
+    "shipments",
+    "siret",
     "ssn",
+    "ssnno",
+    "staffno",
+    "student",
+    "students",
     "subscriber",
     "subscriberids",
     "subscriberno",
     "subscribers",
+    "supplier",
+    "taxno",
+    "taxnumber",
+    "taxpayer",
+    "trackingcode",
+    "trackingno",
+    "trackingnumber",
+    "trackno",
     "uid",
     "uids",
+    "upn",
     "user",
     "userid",
     "userids",
@@ -80,6 +174,14 @@ const OBJECTS: [&str; 72] = [
     "users",
     "uuid",
     "uuids",
+    "vatno",
+    "vehicleno",
+    "vertragsnr",
+    "vin",
+    "vins",
+    "visitorno",
+    "voucher",
+    "waybill",
 ];
 
 /// What comes before `_id` in names that mark calls, visits and applications rather than accounts: their
@@ -110,9 +212,25 @@ const EXCEPT: [&str; 22] = [
 ];
 
 /// Endings that mean identifier, and identifiers.
-const ENDINGS: [&str; 20] = [
+const ENDINGS: [&str; 17] = [
     "_id", "-id", ".id", "_ID", "-ID", "Id", "ID", "_ids", "-ids", ".ids", "_IDs", "Ids", "IDs", "_uuid",
-    "Uuid", "_uuids", "Uuids", "_no", "_number", "Number",
+    "Uuid", "_uuids", "Uuids",
+];
+
+/// Endings that mean a number by which people call a thing, whatever stands before them.
+const NUMBERS: [&str; 10] =
+    ["_no", "_nr", "_number", "No", "Nr", "Number", "_ref", "Ref", "_reference", "Reference"];
+
+/// Names with such an ending that count, or name a page.
+const COUNTS: [&str; 8] = [
+    "build_number",
+    "buildNumber",
+    "line_number",
+    "lineNumber",
+    "page_no",
+    "page_number",
+    "sequence_number",
+    "sequenceNumber",
 ];
 
 /// Words in `id` that are no names of identifiers, though nothing parts the ending from what comes before it, as in
@@ -299,7 +417,7 @@ impl Names {
     }
 
     fn of(&self, name: &str, given_only: bool) -> Holds {
-        let inner = innermost(name);
+        let inner = without_operator(innermost(name));
         let given = |param: &&ObjectParam| {
             param.name.eq_ignore_ascii_case(name) || param.name.eq_ignore_ascii_case(inner)
         };
@@ -345,6 +463,17 @@ pub(super) fn is_operator(name: &[u8]) -> bool {
     is_one_of(&OPERATORS, bare)
 }
 
+/// The name without an operator behind it, as Django and Ransack write it: `customer_id` of `customer_id__in` and of
+/// `customer_id_eq`.
+fn without_operator(name: &str) -> &str {
+    match name.rsplit_once('_') {
+        Some((stem, operator)) if is_operator(operator.as_bytes()) && stem.len() > 1 => {
+            stem.trim_end_matches('_')
+        }
+        _ => name,
+    }
+}
+
 /// The name without `[]` behind it, or what stands inside its last brackets: `id` of `filter[id]`.
 pub(super) fn innermost(mut name: &str) -> &str {
     loop {
@@ -369,8 +498,12 @@ fn is_object(name: &str) -> bool {
         return true;
     }
     // Each of them ends in one of these, and most names do not.
-    if !matches!(name.as_bytes().last(), Some(b'd' | b'D' | b's' | b'S' | b'o' | b'r')) {
+    if !matches!(name.as_bytes().last(), Some(b'd' | b'D' | b's' | b'S' | b'o' | b'r' | b'f' | b'e')) {
         return false;
+    }
+    let is_number = |ending: &str| name.strip_suffix(ending).is_some_and(|stem| !stem.is_empty());
+    if NUMBERS.iter().any(|ending| is_number(ending)) {
+        return !COUNTS.iter().any(|count| count.eq_ignore_ascii_case(name));
     }
     let stem = ENDINGS
         .into_iter()
@@ -503,6 +636,18 @@ mod tests {
             "id[$eq]",
             "id[in][]",
             "ids[0][1]",
+            "order_ref",
+            "bookingReference",
+            "kundennr",
+            "policeNr",
+            "tracking_number",
+            "vin",
+            "mrn",
+            "author",
+            "customer_id_eq",
+            "customer_id__exact",
+            "customer__id",
+            "q[customer_id_in]",
             &format!("{}id", " ".repeat(500)),
         ] {
             assert_eq!(judge(name), Holds::Object, "{name}");
@@ -537,6 +682,13 @@ mod tests {
             "fbclid",
             "sessionid",
             "user[name]",
+            "line_number",
+            "buildNumber",
+            "ref",
+            "reference",
+            "no",
+            "plug_in",
+            "policy",
             &"a".repeat(65),
         ] {
             let holds = judge(name);

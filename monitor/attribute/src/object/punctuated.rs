@@ -42,7 +42,14 @@ struct Grouped {
 
 /// Whether `text` is a number with punctuation: `123.456.789-09`, `4111-1111-1111-1111`, `+49 30 1234567`.
 pub(super) fn is_grouped(text: &[u8]) -> bool {
-    grouped(text).is_some()
+    // The check digit of a Chilean number may be a K.
+    let is_checked = |text: &[u8]| match text {
+        [number @ .., b'-', b'A'..=b'Z' | b'a'..=b'z'] => {
+            grouped(number).is_some_and(|of| of.has_points && of.longest == 3)
+        }
+        _ => false,
+    };
+    grouped(text).is_some() || is_checked(text)
 }
 
 fn grouped(text: &[u8]) -> Option<Grouped> {

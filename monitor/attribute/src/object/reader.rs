@@ -54,6 +54,8 @@ pub struct Reader {
     given_only: bool,
     serves: Serves,
     operation: Operation,
+    /// The latest parameter called `field` names an object.
+    field_holds: bool,
     /// Texts of operations that were there.
     documents: usize,
     /// There are more variables than `variables` has room for.
@@ -80,6 +82,7 @@ impl Reader {
         self.work = WORK;
         self.serves = serves;
         self.given_only = given_only;
+        self.field_holds = false;
         if serves.graphql {
             self.operation.clear();
             self.variables.clear();

@@ -478,3 +478,31 @@ fn other_characters_than_those_of_ascii_hide_nothing() {
     assert_eq!((form("17").len(), form("17") == form("18")), (1, false));
     assert_eq!(objects_as("application/x-www-form-urlencoded; charset=\"UTF-8\"", b"id=17"), ["17"]);
 }
+
+#[test]
+fn a_name_and_its_value_may_be_two_parameters() {
+    let of = |query: &str| read(false, query, b"", false).0;
+    let filter = |name: &str| format!("c[0][field]={name}&c[0][value]=17&c[1][field]=status&c[1][value]=9");
+    assert_eq!(of(&filter("customer_id")), ["17"]);
+    assert_eq!(of(&filter("price")), [""; 0]);
+    assert_eq!(of("field=id&values%5B0%5D=17"), ["17"]);
+}
+
+#[test]
+fn what_is_in_quotes_behind_a_name_is_its_value() {
+    let of = |query: &str| read(false, query, b"", false).0;
+    assert_eq!(of("filter=userName%20eq%20%22anna.smith%22"), ["anna.smith"]);
+    assert_eq!(of("$filter=CustomerID%20eq%20'ALFKI'"), ["ALFKI"]);
+    assert_eq!(of("q=status:%22open%22"), [""; 0]);
+    assert_eq!(of("q=user%20guide"), [""; 0]);
+}
+
+#[test]
+fn from_when_on_is_no_page() {
+    let of = |query: &str| read(false, query, b"", true).0;
+    assert_eq!(of("start=1700000000&end=1700003600"), [""; 0]);
+    assert_eq!(of("start=1700000000.123"), [""; 0]);
+    assert_eq!(of("start=1700000000000000000"), [""; 0]);
+    assert_eq!(of("start=200"), ["start=200"]);
+    assert_eq!(of("before=1700000000"), ["before=1700000000"]);
+}

@@ -129,6 +129,26 @@ const CONTENT: [&str; 43] = [
     "waveform",
 ];
 
+/// Those of them that are content also where one word is between them and an identifier: `/tiles/streets/{id}/{id}/{id}`.
+const FAR: [&str; 13] = [
+    "avatar",
+    "avatars",
+    "emoji",
+    "favicon",
+    "gravatar",
+    "icon",
+    "icons",
+    "sprites",
+    "thumb",
+    "thumbnail",
+    "thumbnails",
+    "thumbs",
+    "tiles",
+];
+
+/// What the last word of a path ends in that answers with a picture of what its parameters name: `/secure/useravatar?id=17`.
+const LAST: [&str; 4] = ["avatar", "favicon", "thumb", "thumbnail"];
+
 /// Words for calls that let somebody know something, whatever their method.
 const NOTICES: [&str; 14] = [
     "beacon",
@@ -178,13 +198,13 @@ impl Answers {
             _ if is_static => true,
             (None, Some(kind)) if is_touch => match media(kind) {
                 Media::Content => true,
-                Media::Any => has_word(name, &CONTENT),
+                Media::Any => has_content_word(name),
                 Media::Data | Media::Page => false,
             },
             // A refusal has a type of its own.
             _ => match self.typed() {
                 Some(usual) => usual,
-                None => has_word(name, &CONTENT),
+                None => has_content_word(name),
             },
         };
         if content {
@@ -310,6 +330,18 @@ fn media(kind: &[u8]) -> Media {
             | "x-shockwave-flash",
         ) => Media::Content,
         ("text", "html") | ("application", "xhtml+xml") => Media::Page,
+        // Packages, and layers of images of containers.
+        (
+            "application",
+            "java-archive"
+            | "vnd.android.package-archive"
+            | "vnd.debian.binary-package"
+            | "x-debian-package"
+            | "x-rpm",
+        ) => Media::Content,
+        ("application", sub) if sub.starts_with("vnd.oci.") || sub.starts_with("vnd.docker.") => {
+            Media::Content
+        }
         // JSON with padding is a script, too.
         (_, "javascript" | "x-javascript" | "ecmascript")
         | ("application", "octet-stream" | "x-protobuf" | "protobuf" | "binary")
@@ -321,6 +353,26 @@ fn media(kind: &[u8]) -> Media {
 /// Whether a word of a path, in lower case, is one for content.
 pub(super) fn is_content(word: &str) -> bool {
     CONTENT.binary_search(&word).is_ok()
+}
+
+/// Whether the path in a route's name has a word for content where it tells of a value.
+fn has_content_word(name: &str) -> bool {
+    if has_word(name, &CONTENT) {
+        return true;
+    }
+    let path = name.split(' ').nth(1).unwrap_or_default();
+    let is_value = |segment: &str| segment.starts_with('{');
+    let is_far = |word: &str| FAR.binary_search(&word).is_ok();
+    let (mut second, mut first) = ("", "");
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let is_word_between = !is_value(first);
+        if is_word_between && (is_value(segment) && is_far(second) || is_value(second) && is_far(segment)) {
+            return true;
+        }
+        (second, first) = (first, segment);
+    }
+    let stem = first.split('.').next().unwrap_or(first);
+    !is_value(first) && LAST.iter().any(|word| stem.ends_with(word))
 }
 
 /// Whether the path in a route's name has one of `words` before or behind a value.
@@ -346,7 +398,7 @@ mod tests {
 
     #[test]
     fn words_are_in_order() {
-        assert!(CONTENT.is_sorted() && NOTICES.is_sorted());
+        assert!(CONTENT.is_sorted() && NOTICES.is_sorted() && FAR.is_sorted());
     }
 
     #[test]
@@ -366,6 +418,25 @@ mod tests {
         {
             assert!(!has_word(name, &CONTENT), "{name}");
         }
+        for name in [
+            "GET /tiles/streets/{id}/{id}/{id}",
+            "GET /media/v3/thumbnail/example.org/{id}",
+            "GET /pluginfile.php/{id}/user/icon/boost/f2",
+            "GET /secure/useravatar",
+            "GET /avatar.php",
+        ] {
+            assert!(!has_word(name, &CONTENT) && has_content_word(name), "{name}");
+        }
+        for name in [
+            "GET /v1/images/of/customers/{id}",
+            "GET /images/search",
+            "GET /icons/search",
+            "GET /customers/{id}/documents/images",
+            "GET /",
+            "~other",
+        ] {
+            assert!(!has_content_word(name), "{name}");
+        }
         assert!(has_word("GET /ping/{id}", &NOTICES) && has_word("POST /agents/{id}/heartbeat", &NOTICES));
     }
 
@@ -375,6 +446,8 @@ mod tests {
             ("image/png", Media::Content),
             ("IMAGE/svg+xml; charset=utf-8", Media::Content),
             ("video/mp2t", Media::Content),
+            ("application/vnd.oci.image.manifest.v1+json", Media::Content),
+            ("application/vnd.api+json", Media::Data),
             ("text/css", Media::Content),
             ("application/json", Media::Data),
             ("application/problem+json", Media::Data),

@@ -44,6 +44,14 @@ pub const NAMES: usize = 200;
 /// Words in one place below a name in plural (`/users`) that are taken for values, whoever asks for them.
 const OWN_NAMES: usize = 40;
 
+/// Words in one place below a name in plural that are taken for values where each has been asked for by a client of its own: what
+/// belongs to whom it is asked for by (`/dav/files/anna/…`). Words of an API are asked for by several clients, and each client
+/// asks for several.
+const OWNED: usize = 8;
+
+/// Titles in one place, beside an identifier, that are taken for values: `/t/what-this-is-about/17`.
+const SLUGS: usize = 8;
+
 /// Words in one place that are taken for values when there is no room for more routes: 999 places of 1,000 in public
 /// descriptions have fewer.
 const NAMES_IN_NEED: usize = 64;
@@ -493,9 +501,14 @@ impl Learned {
                     let titles = of.children.iter().filter(|(key, _)| is_word(key) && takers::is_title(key));
                     titles.count() * 2 > words
                 };
-                let are_many = prior == Prior::Values && words >= OWN_NAMES && !are_titles();
+                let are_owned = || words >= OWNED && are_owned(nodes, children, place, routes);
+                let are_many = prior == Prior::Values && (words >= OWN_NAMES && !are_titles() || are_owned());
+                let is_identifier = |at: usize| matches!(call.shape.kinds.get(at), Some(Kind::Identifier(_)));
+                let is_beside = is_identifier(at + 1) || at.checked_sub(1).is_some_and(is_identifier);
+                let are_slugs = is_beside && words >= SLUGS && are_titles();
                 if self.takers.take(clients, prior, taken, has_tokens, is_shared) == Verdict::Values
                     || are_many
+                    || are_slugs
                 {
                     let kept = if prior == Prior::Values { Kept::Share } else { Kept::Many };
                     self.crowded.push_back((node, place, kept));
@@ -848,6 +861,23 @@ fn callers(nodes: &[Node], node: u32, place: Place, routes: &Routes) -> Callers 
         }
     }
     callers
+}
+
+/// Whether nearly as many clients have asked for the words in a place as there are words, each for one of its own.
+fn are_owned(nodes: &[Node], words: &[(Box<str>, u32)], place: Place, routes: &Routes) -> bool {
+    let mut all = Callers::default();
+    let mut count = 0;
+    for (_, child) in words.iter().filter(|(key, _)| is_word(key)) {
+        let of = callers(nodes, *child, place, routes);
+        match of.count() {
+            0 => continue,
+            1..=FEW_CALLERS => all.merge(&of),
+            _ => return false,
+        }
+        count += 1;
+    }
+    // Few callers are counted with an error of some three.
+    count >= OWNED as u64 && all.count() * 4 >= count * 3
 }
 
 /// A route's name: `POST /graphql query customer`.

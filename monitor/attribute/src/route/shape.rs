@@ -124,7 +124,7 @@ fn kind(segment: Segment<'_>, at: usize, last: usize, may_be_locale: bool) -> Ki
             return Kind::Identifier(place);
         }
         // `/2015-03-31/functions` is a version of an API.
-        if (is_last || at > 0)
+        if (is_last || at > 0 || !text.as_bytes()[0].is_ascii_digit())
             && let Some((place, value)) = identifier::find_value(text)
         {
             return Kind::Value(place, value);

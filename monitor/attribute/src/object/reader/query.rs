@@ -55,12 +55,18 @@ impl Reader {
     }
 
     /// A condition in a parameter: `id eq 17` (OData), `id==17` (RSQL), `id:17` (Lucene), `(id.eq.17,id.eq.18)` (PostgREST), `id=17`
-    /// (SQL). What follows a name that holds objects, and an operator, is one if there is a digit in it or it is an address.
+    /// (SQL), `userName eq "anna"` (SCIM). What follows a name that holds objects, and an operator, is one if there is a digit in
+    /// it, it is an address, or it stands in quotes.
     fn condition(&mut self, text: &[u8]) {
-        let may_be_value = |word: &[u8]| word.iter().any(|byte| byte.is_ascii_digit() || *byte == b'@');
+        let is_quote = |byte: &u8| b"'\"".contains(byte);
+        let has_value = |text: &[u8]| text.iter().any(|byte| byte.is_ascii_digit() || b"@'\"".contains(byte));
+        let may_be_value = |word: &[u8]| {
+            let before = (word.as_ptr().addr() - text.as_ptr().addr()).checked_sub(1);
+            has_value(word) || before.is_some_and(|before| is_quote(&text[before]))
+        };
         let is_long = !(4..=LONGEST_CONDITION).contains(&text.len());
         // Nobody writes one in several lines; forms in parts have them.
-        if is_long || memchr::memchr(b'\n', text).is_some() || !may_be_value(text) {
+        if is_long || memchr::memchr(b'\n', text).is_some() || !has_value(text) {
             return;
         }
         let is_word =
@@ -127,7 +133,15 @@ impl Reader {
         if !self.spend(NAME) {
             return;
         }
-        match self.names.judge(name, self.given_only) {
+        let part = std::str::from_utf8(name).map_or("", names::innermost);
+        // A name, and its value in a parameter of its own: `filters[0][field]=customer_id&filters[0][value]=17`.
+        let mut holds = self.names.judge(name, self.given_only);
+        match part {
+            "field" => self.field_holds = self.holds_object(value),
+            "value" | "values" if self.field_holds => holds = Holds::Object,
+            _ => {}
+        }
+        match holds {
             Holds::Object | Holds::Page if !self.spend(VALUE) => {}
             Holds::Object => {
                 self.parameters.object(name, value);
@@ -137,6 +151,8 @@ impl Reader {
                     parts.filter(|part| spelling::is_parameter(part)).for_each(|part| self.aside(part));
                 }
             }
+            // From when on, rather than from where: `start=1700000000&end=1700003600`.
+            Holds::Page if part.eq_ignore_ascii_case("start") && is_moment(value) => {}
             Holds::Page => self.parameters.page(name, value),
             // A document in a parameter: `filter={"where":{"id":17}}`.
             Holds::Nothing if matches!(value, [b'{', .., b'}'] | [b'[', .., b']']) => {
@@ -153,6 +169,15 @@ const LONGEST_CONDITION: usize = 1_024;
 /// Whether it is a time of today in seconds or milliseconds.
 pub(super) fn is_time(value: &[u8]) -> bool {
     matches!((value.len(), value.first()), (10 | 13, Some(b'1'))) && value.iter().all(u8::is_ascii_digit)
+}
+
+/// The same, also in microseconds, nanoseconds or with a fraction.
+fn is_moment(value: &[u8]) -> bool {
+    let end = memchr::memchr(b'.', value).unwrap_or(value.len());
+    let (whole, fraction) = value.split_at(end);
+    let is_fraction = fraction.is_empty() || fraction[1..].iter().all(u8::is_ascii_digit);
+    let is_long = matches!((whole.len(), whole.first()), (16 | 19, Some(b'1')));
+    is_fraction && (is_time(whole) || is_long && whole.iter().all(u8::is_ascii_digit))
 }
 
 /// Where the parameter ends that `text` begins with. A semicolon ends it only if another follows: `ids=1;2` is one.

@@ -2,11 +2,16 @@
 //!
 //! Recorded cases are the same each day. What is made up is new each day, by the same people.
 
+mod dashboards;
+mod forum;
 mod gallery;
+mod lake;
 mod magazine;
 mod maps;
 mod shop;
+mod storage;
 mod support;
+mod tracker;
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -51,13 +56,18 @@ struct Kind {
     day: fn(&mut Day),
 }
 
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 11] = [
     Kind { name: "gallery, items", day: gallery::items },
     Kind { name: "gallery, pictures", day: gallery::pictures },
     Kind { name: "shop with a crawler", day: shop::day },
     Kind { name: "map and video site", day: maps::day },
     Kind { name: "support desk", day: support::day },
     Kind { name: "magazine", day: magazine::day },
+    Kind { name: "files of each", day: storage::day },
+    Kind { name: "forum with crawlers", day: forum::day },
+    Kind { name: "dashboards", day: dashboards::day },
+    Kind { name: "issue tracker", day: tracker::day },
+    Kind { name: "data of each day", day: lake::day },
 ];
 
 /// A day that is being made up.

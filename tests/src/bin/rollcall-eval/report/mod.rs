@@ -79,10 +79,12 @@ fn method() -> String {
          - **A day warms up**, the next one is scored. Attacks begin at ten o'clock of it, and go on until they are \
          caught, or have read {ENOUGH} accounts, or it ends; in recorded logs at the middle, for eight hours at \
          most.\n\
-         - **What people run** is replayed with nothing declared: logs of what applications were reported to do, and six \
+         - **What people run** is replayed with nothing declared: logs of what applications were reported to do, and eleven \
          sites that are made up: a gallery of 200 users who scroll through a feed, of data or of pictures; a shop with 1,000 \
          visitors a day and a crawler that looks at a product each 15 s; 200 viewers of maps and videos; 12 agents of a \
-         support desk who read 100 to 300 customers a day; and a magazine of which most read an article or two, and some many. Each alert counts on the day on which it was opened; it is critical \
+         support desk who read 100 to 300 customers a day; a magazine of which most read an article or two, and some many; a server of files on \
+         which devices fetch their user's own; a forum with crawlers; dashboards on screens; an issue tracker; and a lake of data with \
+         a folder for each day. Each alert counts on the day on which it was opened; it is critical \
          if it became so.\n\
          - **Attackers who teach** know the limits in force on the morning of each day. Those who raise come to four fifths of \
          each limit in each window, with accounts that they have read before; those who browse read accounts of all that there \

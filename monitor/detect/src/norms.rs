@@ -481,9 +481,19 @@ impl Norm {
 
     /// What is usual within a window, if there are clients by which to tell.
     pub(super) fn usual(&self, window: usize) -> Option<Usual> {
-        let (old, all) = (self.old.get(window)?, self.all.get(window)?);
+        self.usual_beside(window, 0)
+    }
+
+    /// The same of all but one who has come to so many objects.
+    pub(super) fn usual_beside(&self, window: usize, own: u64) -> Option<Usual> {
+        let without = |counts: &[f32; LEVELS]| {
+            let mut others = *counts;
+            others.iter_mut().take(level(own).into()).for_each(|count| *count = (*count - 1.0).max(0.0));
+            others
+        };
+        let (old, all) = (without(self.old.get(window)?), without(self.all.get(window)?));
         let counts = if old[0] >= OTHERS { old } else { all };
-        (counts[0] >= OTHERS).then(|| Usual { p50: quantile(counts, 0.5), p99: quantile(counts, 0.99) })
+        (counts[0] >= OTHERS).then(|| Usual { p50: quantile(&counts, 0.5), p99: quantile(&counts, 0.99) })
     }
 
     /// By what the limits are told.
@@ -609,5 +619,17 @@ mod tests {
             assert_eq!(usize::from(super::level(u64::from(before) - 1)), level);
         }
         assert_eq!(usize::from(level(u64::MAX)), LEVELS);
+    }
+
+    #[test]
+    fn what_is_usual_is_what_others_do() {
+        let mut norm = Norm::new(1, &[20; MAX_LIMITS]);
+        for clients in [8, 1] {
+            let most = if clients == 8 { 1 } else { 64 };
+            let levels = usize::from(level(most));
+            norm.all[0].iter_mut().take(levels).for_each(|count| *count += clients as f32);
+        }
+        assert_eq!(norm.usual(0), Some(Usual { p50: 1, p99: 64 }));
+        assert_eq!(norm.usual_beside(0, 64), Some(Usual { p50: 1, p99: 1 }));
     }
 }

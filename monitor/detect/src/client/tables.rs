@@ -810,7 +810,10 @@ fn known(verdict: &Verdict, pair: &Pair, context: Context<'_>) -> Known {
     let is_far_walk = norm.is_some_and(|norm| learning && walks && norm.is_far_walk(distinct, limit));
     let is_beyond = |norm: &Norm| !learning || norm.is_far_beyond(window, distinct);
     Known {
-        usual: norm.filter(|_| rule != Rule::Volume).and_then(|norm| norm.usual(window)),
+        // How far it came was taken down before this call.
+        usual: norm
+            .filter(|_| rule != Rule::Volume)
+            .and_then(|norm| norm.usual_beside(window, distinct.saturating_sub(1))),
         learning: learning && !matches!(rule, Rule::MissProbing | Rule::Volume),
         is_far: match rule {
             Rule::DistinctObjects => {

@@ -4,7 +4,7 @@ use super::{attacks::rows, goals::has_attacks};
 use crate::{logs::LOGS, outcome::SYNTHETIC, parts::Run};
 
 /// What follows from how detection works.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "Few accounts each from very many addresses, in random order, slower than ordinary customers come back after a long \
      time: nothing tells each call from one of theirs (`drip`).",
     "A client that reads less than any limit allows, for as long as it likes, in random order (`hourly`; at 299 a day \
@@ -19,6 +19,10 @@ const KNOWN: [&str; 9] = [
      98 of 100 of them. That finds it at 300, and the support desk 28 times in a week; a crawler, packages of a mirror and the \
      users of a gallery become critical by it. To ask that callers be new, too, would leave every route that each customer \
      calls once a session.",
+    "What is read below one's own name, told as if it were accounts (`files of each`): a device that fetches 21 files or contacts of \
+     its user within 10 s passes the limit, and until eight users have done so each name is a route of its own, with three warnings \
+     of its own. Limits follow within a week. To take what stands below one's own name for one's own was not tried: where \
+     each partner has a tenant, that is where its customers are.",
     "Accounts that answers hold beyond the ones asked for.",
     "Whoever reads what it always reads: an employee or a partner within the budget, or with an employee's token at an \
      employee's pace.",

@@ -11,8 +11,8 @@ pub struct Control {
     pub sampling: u32,
     /// Set by the programs once they have said that memory runs short.
     pub warned: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Non-zero when the daemon can read TLS: its connections are captured as others are, until the daemon advises otherwise.
+    pub reads_tls: u32,
 }
 
 /// The connection carries something else: capture no more of it until a request or an HTTP/1 answer shows.

@@ -88,7 +88,7 @@ fn records() {
 
 #[test]
 fn values_of_maps() {
-    assert_layout!(Control { idle: u32 = 0, sampling: u32 = 4, warned: u32 = 8, reserved: u32 = 12, } 16);
+    assert_layout!(Control { idle: u32 = 0, sampling: u32 = 4, warned: u32 = 8, reads_tls: u32 = 12, } 16);
     assert_layout!(Advice { kind: u32 = 0, seq: u32 = 4, } 8);
     assert_eq!((ADVICE_IGNORE, ADVICE_SKIP, ADVICE_WHOLE), (1, 2, 3));
     assert_layout!(Tally { outcomes: [u64; 14] = 0, requests_lost: u64 = 112, } 120);
@@ -103,7 +103,8 @@ fn values_of_maps() {
         suspicion: u8 = 6,
         skipping: u8 = 7,
         sampled_out: u8 = 8,
-        reserved: [u8; 3] = 9,
+        tls: u8 = 9,
+        reserved: [u8; 2] = 10,
         mark: u32 = 12,
         unanswered: u32 = 16,
         answered: u32 = 20,

@@ -23,6 +23,11 @@ impl Host<'static> for Here<'_> {
     }
 
     #[inline(always)]
+    fn reads_tls(&self) -> bool {
+        control().is_some_and(|control| control.reads_tls != 0)
+    }
+
+    #[inline(always)]
     fn is_watched(&self, port: u16) -> bool {
         port_watched(port)
     }

@@ -10,6 +10,8 @@ pub trait Host<'a> {
 
     /// The first eight bytes of the payload in memory order, `None` if there are fewer.
     fn first_word(&self, packet: &Packet) -> Option<u64>;
+    /// Whether the daemon can read TLS.
+    fn reads_tls(&self) -> bool;
     /// Whether connections to this server port are watched.
     fn is_watched(&self, port: u16) -> bool;
     /// Whether a server has been seen on this local port.

@@ -29,7 +29,7 @@ pub enum Role {
     Server,
     /// The end that opened the connection.
     Client,
-    /// The first bytes are TLS. As with [`Role::Ignored`], for as long as nothing speaks against it.
+    /// The first bytes are TLS, and the daemon can't read it. As with [`Role::Ignored`], for as long as nothing speaks against it.
     NotHttp,
     /// The daemon has no interest, until the client's next packet begins a request or the server answers in HTTP/1.
     Ignored,
@@ -58,8 +58,10 @@ pub struct Connection {
     pub skipping: u8,
     /// The request being answered is left out by sampling.
     pub sampled_out: u8,
+    /// The first bytes are TLS.
+    pub tls: u8,
     /// Zero.
-    pub reserved: [u8; 3],
+    pub reserved: [u8; 2],
     /// A sequence number of the request stream; see `skipping`.
     pub mark: u32,
     /// Request bytes captured since the server last sent payload.
@@ -107,7 +109,8 @@ impl Connection {
             suspicion: 1,
             skipping: 0,
             sampled_out: 0,
-            reserved: [0; 3],
+            tls: 0,
+            reserved: [0; 2],
             mark: 0,
             unanswered: 0,
             answered: 0,
@@ -153,7 +156,7 @@ impl Connection {
     #[inline(always)]
     fn follow(&mut self, advice: Advice) {
         match advice.kind {
-            ADVICE_IGNORE => self.role = Role::Ignored,
+            ADVICE_IGNORE => self.role = if self.tls == 0 { Role::Ignored } else { Role::NotHttp },
             ADVICE_SKIP => {
                 self.mark = advice.seq;
                 self.skipping = 1;

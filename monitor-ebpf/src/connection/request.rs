@@ -60,7 +60,7 @@ fn listening<'a>(packet: &Packet, host: &impl Host<'a>, socket: &impl Socket<'a>
     if packet.length == 0 {
         return Err(Outcome::NoPayload);
     }
-    if host.first_word(packet).is_some_and(probe::is_tls) {
+    if host.first_word(packet).is_some_and(probe::is_tls) && !host.reads_tls() {
         return Err(Outcome::NotHttp);
     }
     Ok(Capture {
@@ -119,7 +119,8 @@ fn server<'a>(
         if connection.role == Role::Listener {
             // The daemon is shown the bytes that say so.
             let tls = host.first_word(packet).is_some_and(probe::is_tls);
-            connection.role = if tls { Role::NotHttp } else { Role::Server };
+            connection.tls = u8::from(tls);
+            connection.role = if tls && !host.reads_tls() { Role::NotHttp } else { Role::Server };
         }
         // Answers of a connection that is left alone are not looked at.
         after_response =
@@ -131,9 +132,10 @@ fn server<'a>(
             && let Some(advice) = host.advice(cookie)
         {
             connection.follow(advice);
-            if connection.role == Role::Ignored && !host.first_word(packet).is_some_and(probe::begins_request)
+            if let Some(outcome) = connection.left_alone()
+                && !host.first_word(packet).is_some_and(probe::begins_request)
             {
-                return Err(Outcome::Ignored);
+                return Err(outcome);
             }
         }
         // Once the server has answered, what comes may be a request: it need not have read the body.

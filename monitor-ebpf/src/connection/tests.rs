@@ -33,6 +33,7 @@ struct End {
     has_socket: bool,
     has_memory: bool,
     watched: bool,
+    reads_tls: bool,
     servers: RefCell<BTreeSet<u16>>,
     advice: Cell<Option<Advice>>,
     is_ring_filling: bool,
@@ -53,6 +54,7 @@ impl End {
             has_socket: true,
             has_memory: true,
             watched: true,
+            reads_tls: false,
             servers: RefCell::default(),
             advice: Cell::default(),
             is_ring_filling: false,
@@ -137,6 +139,10 @@ impl<'a> Host<'a> for &At<'a, '_> {
 
     fn first_word(&self, _: &Packet) -> Option<u64> {
         self.payload.long(0)
+    }
+
+    fn reads_tls(&self) -> bool {
+        self.end.reads_tls
     }
 
     fn is_watched(&self, port: u16) -> bool {
@@ -351,6 +357,23 @@ fn tls_is_shown_once_and_left_alone_until_something_speaks_against_it() {
     assert!(answered.leaves(FLAG_ACK, OK).is_ok());
     assert_eq!(answered.state().role, Role::Server);
     assert!(answered.arrives(FLAG_ACK, b"FOO /odd").is_ok());
+}
+
+#[test]
+fn tls_is_captured_where_the_daemon_reads_it_until_it_says_that_it_can_not() {
+    let mut listener = End { reads_tls: true, ..End::listening() };
+    assert_eq!(listener.arrives(FLAG_SYN, b""), Err(Outcome::NoPayload));
+    assert!(listener.arrives(FLAG_ACK, TLS).is_ok(), "data that comes with the handshake");
+    let mut end = End { reads_tls: true, ..End::accepted() };
+    assert!(end.exchange(TLS, TLS).0.begins_request());
+    end.exchange(TLS, TLS);
+    assert_eq!((end.state().role, end.state().tls), (Role::Server, 1));
+    end.advise(ADVICE_IGNORE, 0);
+    end.exchange(TLS, TLS);
+    assert_eq!(end.arrives(FLAG_ACK, TLS), Err(Outcome::NotHttp), "asked for at the fourth packet");
+    assert_eq!(end.state().role, Role::NotHttp);
+    assert!(end.leaves(FLAG_ACK, OK).is_ok(), "it speaks HTTP after all");
+    assert_eq!(end.state().role, Role::Server);
 }
 
 #[test]

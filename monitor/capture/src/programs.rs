@@ -45,13 +45,22 @@ pub struct Options {
     pub sampling: f64,
     /// The secret of the sampling hash.
     pub sampling_key: u64,
+    /// TLS can be read: its connections are captured as others are, until advice says otherwise.
+    pub reads_tls: bool,
     /// The cgroup to watch; the root of cgroup v2 when `None`.
     pub cgroup: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), ring_size: 8 << 20, sampling: 1.0, sampling_key: 0, cgroup: None }
+        Self {
+            ports: Vec::new(),
+            ring_size: 8 << 20,
+            sampling: 1.0,
+            sampling_key: 0,
+            reads_tls: false,
+            cgroup: None,
+        }
     }
 }
 
@@ -94,8 +103,11 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     }
     set_ports(&mut ebpf, &options.ports)?;
     let control = Mapped::<Control>::new(array(&mut ebpf, "CONTROL")?.fd(), 1).map_err(mapping)?;
-    // SAFETY: the only element; the programs only read this field.
-    unsafe { (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling)) };
+    // SAFETY: the only element; the programs only read these fields.
+    unsafe {
+        (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling));
+        (&raw mut (*control.pointer(0)).reads_tls).write_volatile(u32::from(options.reads_tls));
+    }
     let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
     let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { source: error.into() })?;
     let capture = Capture::new(Maps {

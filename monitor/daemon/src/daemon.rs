@@ -141,6 +141,7 @@ impl Daemon {
                     ring_size: kernel.ring_size,
                     sampling: kernel.sampling,
                     sampling_key: sampling_key(&key),
+                    reads_tls: false,
                     cgroup: kernel.cgroup,
                 };
                 let (programs, capture) = privileged.call(move || capture::load(&options))??;

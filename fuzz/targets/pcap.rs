@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 use rollcall_fuzz::{requests::Record, seeds};
 use rollcall_http::{Connections, Limits};
 use rollcall_model::time::Timestamp;
-use rollcall_replay::Reader;
+use rollcall_replay::{Captured, Reader};
 
 const WORDS: [&str; 8] = [
     "\n\r\r\n",
@@ -36,10 +36,13 @@ fuzz_target!(init: seeds::offer(&seeds(), &WORDS), |data: &[u8]| {
     let mut connections = Connections::new(Limits::default());
     let mut record = Record::default();
     let mut segments = 0;
-    let whole = reader.read_from("x", data, |segment| {
-        segments += 1;
-        assert!(segment.data.len() <= segment.length as usize);
-        connections.segment(segment, &mut record);
+    let whole = reader.read_from("x", data, |captured| match captured {
+        Captured::Segment(segment) => {
+            segments += 1;
+            assert!(segment.data.len() <= segment.length as usize);
+            connections.segment(segment, &mut record);
+        }
+        Captured::Secret(secret) => connections.secret(secret),
     });
     let summary = reader.summary();
     assert_eq!(summary.segments, segments);

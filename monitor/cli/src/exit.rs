@@ -298,6 +298,7 @@ impl From<replay::Error> for Failure {
             }
             replay::Error::Columns { .. } => "name the columns in the first line",
             replay::Error::NoCalls { .. } => "give the right --format, or leave it out",
+            replay::Error::KeyLog { .. } => "give the file that SSLKEYLOGFILE named, whole",
             replay::Error::LinkType { .. } => "capture on a network interface",
             replay::Error::Truncated { .. }
             | replay::Error::Damaged { .. }

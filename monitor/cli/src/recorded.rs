@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use rollcall_engine::{EngineCounters, Output};
+use rollcall_http::{TlsCounters, Unread};
 use rollcall_model::time::Timestamp;
-use rollcall_replay::{self as replay, FileFormat, Input, Replay, access_log};
+use rollcall_replay::{self as replay, Captured, FileFormat, Input, Replay, access_log};
 
 use super::{exit::Failure, progress::Progress};
 
@@ -25,6 +26,11 @@ pub(crate) struct RecordedArgs {
         value_name = "FORMAT"
     )]
     format: Option<Format>,
+
+    /// Key log with the secrets of TLS connections in captures, as SSLKEYLOGFILE has clients and servers write it; repeatable [default:
+    /// those within pcapng].
+    #[arg(long = "tls.keylog", env = "ROLLCALL_TLS_KEYLOG", value_name = "FILE")]
+    tls_keylog: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,6 +70,10 @@ impl RecordedArgs {
         let mut captures = replay::Reader::new();
         let mut logs = access_log::Reader::new();
         let mut failures = Vec::new();
+        for file in &self.tls_keylog {
+            let outcome = replay::read_key_log(file, |secret| replay.engine().secret(secret));
+            failures.extend(outcome.err().map(Failure::from));
+        }
         let (files, bytes) = in_order(&self.files, format);
         progress.begin(bytes);
         for file in files {
@@ -74,9 +84,12 @@ impl RecordedArgs {
                 if format == FileFormat::Pcap {
                     // What waits is older than what comes: both are in the order that was asked for.
                     logs.finish(|call| replay.call(call));
-                    return captures.read_from(&name, input.into_reader(), |segment| {
-                        progress.one();
-                        replay.segment(segment);
+                    return captures.read_from(&name, input.into_reader(), |captured| match captured {
+                        Captured::Segment(segment) => {
+                            progress.one();
+                            replay.segment(segment);
+                        }
+                        Captured::Secret(secret) => replay.engine().secret(secret),
                     });
                 }
                 logs.read(&name, input.into_reader(), format, |call| {
@@ -128,6 +141,9 @@ impl Recorded {
         if self.captures.packets > 0 || lines.is_empty() && self.failures.is_empty() {
             lines.push(self.of_captures(counters.http.exchanges, &raised));
         }
+        if counters.http.decrypted.connections > 0 {
+            lines.push(of_tls(&counters.http.decrypted));
+        }
         lines
     }
 
@@ -163,6 +179,18 @@ impl Recorded {
         }
         text
     }
+}
+
+/// How many connections of TLS were read, and why others were not.
+fn of_tls(counters: &TlsCounters) -> String {
+    let TlsCounters { connections, read, unread, suites, .. } = counters;
+    let names = Unread::NAMES.map(|name| if name == "no_secret" { "no secret" } else { name });
+    let reasons: Vec<_> = names.into_iter().zip(unread.iter().copied()).collect();
+    let text = format!("rollcall: {read} of {connections} connections of TLS read");
+    let text = with_reasons(text, "unread", &reasons);
+    let suites: Vec<_> =
+        suites.iter().map(|(suite, count)| format!("{count} of suite {suite:#06x}")).collect();
+    if suites.is_empty() { text } else { format!("{text}; {}", suites.join(", ")) }
 }
 
 fn with_reasons(mut text: String, what: &str, reasons: &[(&str, u64)]) -> String {

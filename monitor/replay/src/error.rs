@@ -23,6 +23,13 @@ pub enum Error {
         "capture {path} has link type {link_type}, which is not among Ethernet, raw IP, Linux cooked and loopback"
     )]
     LinkType { path: String, link_type: u16 },
+    #[error("key log {path} can't be read in line {line}")]
+    KeyLog {
+        path: String,
+        line: u64,
+        #[source]
+        source: rollcall_tls::key_log::Fault,
+    },
     #[error("capture {path} breaks off within packet {packet}, which starts at byte {offset}")]
     Truncated { path: String, packet: u64, offset: u64 },
     #[error("capture {path} is damaged at byte {offset}, after packet {packet}: {what}")]

@@ -14,7 +14,7 @@ use pcap_parser::{LegacyPcapReader, PcapError, PcapNGReader, traits::PcapReaderI
 
 use super::{
     error::Error,
-    format::{self, Format, Frame},
+    format::{self, Content, Format},
     input::describe,
 };
 
@@ -32,8 +32,8 @@ const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 /// The pcap header, and as much of a pcapng section header as is needed to know its length.
 const HEADER: usize = 24;
 
-/// Hands every packet of the capture at `path` to `each`; `-` is stdin.
-pub(super) fn read(path: &Path, each: impl FnMut(Frame<'_>)) -> Result<(), Error> {
+/// Hands every packet of the capture at `path`, and the secrets in it, to `each`; `-` is stdin.
+pub(super) fn read(path: &Path, each: impl FnMut(Content<'_>)) -> Result<(), Error> {
     if path == Path::new("-") {
         return read_from("(stdin)", io::stdin().lock(), each);
     }
@@ -44,8 +44,8 @@ pub(super) fn read(path: &Path, each: impl FnMut(Frame<'_>)) -> Result<(), Error
     }
 }
 
-/// Hands every packet of the capture in `input` to `each`.
-pub(super) fn read_from(name: &str, input: impl Read, each: impl FnMut(Frame<'_>)) -> Result<(), Error> {
+/// Hands every packet of the capture in `input`, and the secrets in it, to `each`.
+pub(super) fn read_from(name: &str, input: impl Read, each: impl FnMut(Content<'_>)) -> Result<(), Error> {
     let failure = Rc::default();
     let mut input = Remembering { input, failure: Rc::clone(&failure) };
     let mut position = Position { path: name, packet: 0, offset: 0, failure };
@@ -65,7 +65,7 @@ fn packets(
     mut reader: impl PcapReaderIterator,
     mut position: Position<'_>,
     least: usize,
-    mut each: impl FnMut(Frame<'_>),
+    mut each: impl FnMut(Content<'_>),
 ) -> Result<(), Error> {
     let mut format = Format::default();
     let mut capacity = BUFFER;
@@ -77,8 +77,8 @@ fn packets(
         let error = match reader.next() {
             Ok((size, block)) => {
                 position.packet += u64::from(format::is_packet(&block));
-                match format.frame(&block) {
-                    Ok(frame) => frame.into_iter().for_each(&mut each),
+                match format.content(&block) {
+                    Ok(content) => content.into_iter().for_each(&mut each),
                     Err(link_type) => {
                         return Err(Error::LinkType { path: position.path.to_owned(), link_type });
                     }

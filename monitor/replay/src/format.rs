@@ -1,6 +1,6 @@
 //! What the blocks of a capture file mean: link types, times, and packets.
 
-use pcap_parser::{Block, PcapBlockOwned, PcapHeader, traits::PcapNGPacketBlock};
+use pcap_parser::{Block, PcapBlockOwned, PcapHeader, SecretsType, traits::PcapNGPacketBlock};
 use rollcall_model::time::Timestamp;
 
 use super::link::Link;
@@ -14,6 +14,14 @@ pub(super) struct Frame<'a> {
     pub length: u32,
     /// Those of them that were captured.
     pub data: &'a [u8],
+}
+
+/// What a block holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content<'a> {
+    Frame(Frame<'a>),
+    /// Text of a key log.
+    KeyLog(&'a [u8]),
 }
 
 /// What the file says about all its packets.
@@ -49,8 +57,17 @@ impl Format {
         (length as usize).checked_add(more)
     }
 
-    /// The packet in a block, if it is one; or the number of a link type that makes the whole file useless.
-    pub(super) fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Frame<'a>>, u16> {
+    /// What is in a block, if anything; or the number of a link type that makes the whole file useless.
+    pub(super) fn content<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Content<'a>>, u16> {
+        if let PcapBlockOwned::NG(Block::DecryptionSecrets(secrets)) = block {
+            let text = secrets.data.get(..secrets.secrets_len as usize);
+            let is_key_log = secrets.secrets_type == SecretsType::TlsKeyLog;
+            return Ok(text.filter(|_| is_key_log).map(Content::KeyLog));
+        }
+        self.frame(block).map(|frame| frame.map(Content::Frame))
+    }
+
+    fn frame<'a>(&mut self, block: &'a PcapBlockOwned<'_>) -> Result<Option<Frame<'a>>, u16> {
         match block {
             PcapBlockOwned::LegacyHeader(header) => {
                 // The upper bits tell the length of a frame check sequence, which IP's length cuts off.

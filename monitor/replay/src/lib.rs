@@ -5,7 +5,8 @@
 //! pcapng, give segments, in the file's order: `file` reads packets out of a capture, `packet` finds the TCP segment in each, and `connection` says whose it
 //! is: which connection, and which of its ends is the server. [`Reader`] drives the three, with bounded memory,
 //! however large the file. What it can't use it counts ([`Skipped`]); what it could read before a file breaks off is
-//! delivered before the error.
+//! delivered before the error. Secrets of TLS, which may be in a capture or in a file of their own ([`read_key_log`]), let the engine
+//! read what is in it.
 
 pub mod access_log;
 mod connection;
@@ -15,6 +16,7 @@ mod file;
 mod file_format;
 mod format;
 mod input;
+mod key_log;
 mod link;
 mod packet;
 
@@ -24,16 +26,26 @@ use connection::Connections;
 pub use drive::Replay;
 pub use error::Error;
 pub use file_format::FileFormat;
-use format::Frame;
+use format::{Content, Frame};
 pub use input::Input;
+pub use key_log::read_key_log;
 use link::{Link, Skip};
 use rollcall_stream::Segment;
+use rollcall_tls::Secret;
 
 /// Reads captures one after the other, as if they were one: connections go on from file to file.
 #[derive(Debug, Default)]
 pub struct Reader {
     connections: Connections,
     summary: Summary,
+}
+
+/// What a capture holds.
+#[derive(Debug)]
+pub enum Captured<'a> {
+    Segment(&'a Segment<'a>),
+    /// Of a connection of TLS, which whoever made the capture has put in.
+    Secret(Secret),
 }
 
 /// What was in the captures read so far.
@@ -96,19 +108,19 @@ impl Reader {
         Reader::default()
     }
 
-    /// Delivers each segment of the capture at `path`; `-` is stdin.
-    pub fn read(&mut self, path: &Path, mut deliver: impl FnMut(&Segment<'_>)) -> Result<(), Error> {
-        file::read(path, |frame| self.frame(frame, &mut deliver))
+    /// Delivers each segment and secret of the capture at `path`; `-` is stdin.
+    pub fn read(&mut self, path: &Path, mut deliver: impl FnMut(Captured<'_>)) -> Result<(), Error> {
+        file::read(path, |content| self.content(content, &mut deliver))
     }
 
-    /// Delivers each segment of a capture that `input` holds. `name` is for errors.
+    /// Delivers each segment and secret of a capture that `input` holds. `name` is for errors.
     pub fn read_from(
         &mut self,
         name: &str,
         input: impl std::io::Read,
-        mut deliver: impl FnMut(&Segment<'_>),
+        mut deliver: impl FnMut(Captured<'_>),
     ) -> Result<(), Error> {
-        file::read_from(name, input, |frame| self.frame(frame, &mut deliver))
+        file::read_from(name, input, |content| self.content(content, &mut deliver))
     }
 
     /// What was in the captures read so far, those that broke off included.
@@ -116,7 +128,14 @@ impl Reader {
         Summary { connections: self.connections.numbered(), ..self.summary }
     }
 
-    fn frame(&mut self, frame: Frame<'_>, deliver: &mut impl FnMut(&Segment<'_>)) {
+    fn content(&mut self, content: Content<'_>, deliver: &mut impl FnMut(Captured<'_>)) {
+        match content {
+            Content::Frame(frame) => self.frame(frame, deliver),
+            Content::KeyLog(text) => key_log::of_capture(text, |secret| deliver(Captured::Secret(secret))),
+        }
+    }
+
+    fn frame(&mut self, frame: Frame<'_>, deliver: &mut impl FnMut(Captured<'_>)) {
         let Frame { link_type, at, length, data } = frame;
         let Summary { packets, segments, connections: _, skipped } = &mut self.summary;
         *packets += 1;
@@ -142,7 +161,7 @@ impl Reader {
             return;
         };
         *segments += 1;
-        deliver(&Segment {
+        deliver(Captured::Segment(&Segment {
             endpoints: Some(place.endpoints),
             ack: packet.ack,
             length: packet.length,
@@ -153,7 +172,7 @@ impl Reader {
             rst: packet.rst,
             joined: place.joined,
             ..Segment::bare(place.connection, place.direction, at, packet.seq)
-        });
+        }));
     }
 }
 

@@ -22,7 +22,8 @@ struct Seen {
 fn read(capture: &[u8]) -> (Vec<Seen>, Result<(), Error>, Summary) {
     let mut seen = Vec::new();
     let mut reader = Reader::new();
-    let outcome = reader.read_from("test", capture, |segment| {
+    let outcome = reader.read_from("test", capture, |captured| {
+        let Captured::Segment(segment) = captured else { return };
         assert!(segment.data.len() <= segment.length as usize);
         seen.push(Seen {
             connection: segment.connection.0,
@@ -326,7 +327,12 @@ fn connections_go_on_from_file_to_file() {
     let mut reader = Reader::new();
     let mut numbers = Vec::new();
     for _ in 0..2 {
-        reader.read_from("part", &capture[..], |segment| numbers.push(segment.connection.0)).unwrap();
+        reader
+            .read_from("part", &capture[..], |captured| {
+                let Captured::Segment(segment) = captured else { return };
+                numbers.push(segment.connection.0);
+            })
+            .unwrap();
     }
     assert_eq!(numbers, [1, 1]);
 }
@@ -346,7 +352,8 @@ fn the_shared_captures_are_read_to_the_last_packet() {
         let mut reader = Reader::new();
         let mut requests = 0;
         reader
-            .read(&path, |segment| {
+            .read(&path, |captured| {
+                let Captured::Segment(segment) = captured else { return };
                 requests += u64::from(segment.direction == Direction::Request && !segment.data.is_empty());
             })
             .unwrap();

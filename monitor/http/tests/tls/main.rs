@@ -5,7 +5,10 @@
 mod pair;
 mod wire;
 
-use pair::{Options, Sides, Step, Talk, in_clear};
+use std::{sync::OnceLock, time::Duration};
+
+use pair::{Options, Sides, Step, Talk, Turn, in_clear};
+use proptest::prelude::*;
 use rollcall_http::HttpCounters;
 use rollcall_model::time::Timestamp;
 use rollcall_stream::Directive;
@@ -237,5 +240,103 @@ fn without_its_secret_a_connection_counts_as_it_does_without_any() {
             assert_eq!(counters.unexplained, plain.unexplained);
             assert_eq!(counters.decrypted.unread[Unread::NoSecret as usize], 1);
         }
+    }
+}
+
+/// Talks whose exchanges are known: of both versions, in records of two sizes, with changed keys.
+fn talks() -> &'static [(Talk, Vec<Step>)] {
+    static TALKS: OnceLock<Vec<(Talk, Vec<Step>)>> = OnceLock::new();
+    TALKS.get_or_init(|| {
+        let mut talks = Vec::new();
+        for suite in [ALL_CIPHER_SUITES[0], ALL_CIPHER_SUITES[2], ALL_CIPHER_SUITES[4]] {
+            for fragment in [None, Some(100)] {
+                let mut steps = few();
+                if suite.tls13().is_some() {
+                    steps.extend([Step::ClientKeys, Step::ServerKeys]);
+                }
+                steps.extend([get("/v1/customers/19"), ok("{}")]);
+                let talk = Sides::new(&Options { fragment, ..Options::new(suite) }).talk(&[], &steps);
+                talks.push((talk, steps));
+            }
+        }
+        talks
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn however_it_is_cut_the_same_is_reported(
+        which in 0..6usize, sizes in prop::collection::vec(1..3000usize, 1..6), secrets_behind in 0..6usize
+    ) {
+        let (talk, steps) = &talks()[which];
+        let whole = Sight::recorded().watch(&in_clear(steps), &[]).0.lines;
+        let sight = Sight { sizes, secrets_behind, ..Sight::recorded() };
+        let (record, counters) = sight.watch(&talk.turns, &talk.secrets);
+        prop_assert_eq!(&record.lines, &whole);
+        prop_assert_eq!(counters.decrypted.records_unopened, 0);
+        let sight = Sight { whole: usize::MAX, captured: usize::MAX, is_recorded: false, ..sight };
+        let (record, _) = sight.watch(&talk.turns, &talk.secrets);
+        prop_assert_eq!(&record.lines, &whole);
+    }
+
+    #[test]
+    fn what_is_damaged_or_cut_off_panics_nowhere(
+        which in 0..6usize, size in 1..3000usize, captured in 0..1500usize, is_recorded: bool,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        drops in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    ) {
+        let (talk, _) = &talks()[which];
+        let mut turns = talk.turns.clone();
+        for (turn, byte, mask) in flips {
+            let turn = turn.index(turns.len());
+            let (Turn::Client(bytes) | Turn::Server(bytes)) = &mut turns[turn];
+            let byte = byte.index(bytes.len());
+            bytes[byte] ^= mask;
+        }
+        for turn in drops {
+            turns.remove(turn.index(turns.len()));
+            if turns.is_empty() {
+                return Ok(());
+            }
+        }
+        let sight = Sight { sizes: vec![size], captured, whole: 1, is_recorded, ..Sight::default() };
+        sight.watch(&turns, &talk.secrets);
+    }
+}
+
+#[test]
+fn requests_behind_lost_packets_are_found_again() {
+    // What the client sends in its third turn is lost, in part: a body, with what the server's answer follows.
+    let body = "0123456789abcdef".repeat(2000);
+    let steps = [get("/1"), ok("{}"), post("/2", &body), ok("{}"), get("/3"), ok("{}"), get("/4"), ok("{}")];
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &steps);
+        let (record, counters) =
+            Sight { misses: vec![10, 11, 12], ..Sight::live() }.watch(&talk.turns, &talk.secrets);
+        let lines: Vec<_> = record.lines.iter().map(|line| line.text.as_str()).collect();
+        assert!(
+            lines.ends_with(&["GET /3 200", "GET /4 200"]),
+            "{suite:?} {lines:?} {:?}",
+            counters.decrypted
+        );
+        assert_eq!(lines[0], "GET /1 200");
+    }
+}
+
+#[test]
+fn a_client_may_be_silent_behind_its_handshake() {
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &few());
+        // The first two turns of the client are its handshake.
+        let silence = Some((4, Duration::from_secs(20)));
+        same(&Sight { silence, ..Sight::recorded() }, &talk, &few());
+        let nameless = |secret: &Secret| {
+            Secret::new(secret.label, secret.bytes(), None, Timestamp(1_000_000_500_000)).unwrap()
+        };
+        let talk = Talk { turns: talk.turns, secrets: talk.secrets.iter().map(nameless).collect() };
+        same(&Sight { silence, ..Sight::recorded() }, &talk, &few());
+        same(&Sight { silence, ..Sight::live() }, &talk, &few());
     }
 }

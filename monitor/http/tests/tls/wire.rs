@@ -65,17 +65,36 @@ pub struct Sight {
     pub is_recorded: bool,
     /// How long after the turn with this number the secrets come.
     pub secrets_behind: usize,
+    /// The client's segments with these numbers are accepted, and not captured.
+    pub misses: Vec<usize>,
+    /// Before the turn with this number nothing happens for so long.
+    pub silence: Option<(usize, Duration)>,
+}
+
+impl Default for Sight {
+    fn default() -> Sight {
+        let (misses, silence) = (Vec::new(), None);
+        Sight {
+            sizes: vec![1448],
+            captured: usize::MAX,
+            whole: 0,
+            is_recorded: true,
+            secrets_behind: 0,
+            misses,
+            silence,
+        }
+    }
 }
 
 impl Sight {
     /// A recording.
     pub fn recorded() -> Sight {
-        Sight { sizes: vec![1448], captured: usize::MAX, whole: 0, is_recorded: true, secrets_behind: 0 }
+        Sight::default()
     }
 
     /// What the kernel captures.
     pub fn live() -> Sight {
-        Sight { sizes: vec![1448], captured: 272, whole: 2, is_recorded: false, secrets_behind: 0 }
+        Sight { captured: 272, whole: 2, is_recorded: false, ..Sight::default() }
     }
 
     /// What is reported of one connection.
@@ -89,6 +108,7 @@ impl Sight {
             is_answered: true,
             sizes: self.sizes.iter().cycle().copied(),
             sight: self,
+            sent: 0,
         };
         let mut record = Record::default();
         if !secrets.is_empty() {
@@ -98,6 +118,12 @@ impl Sight {
         for (index, turn) in turns.iter().enumerate() {
             if index == self.secrets_behind {
                 secrets.iter().for_each(|secret| connections.secret(secret.clone()));
+            }
+            if let Some((_, silence)) = self.silence.filter(|(before, _)| *before == index) {
+                for _ in 0..silence.as_millis() / 50 {
+                    wire.now = wire.now + Duration::from_millis(50);
+                    connections.settle(wire.now, &mut record);
+                }
             }
             match turn {
                 Turn::Client(bytes) => wire.send(bytes, &mut connections, &mut record),
@@ -131,6 +157,8 @@ struct Wire<'a, I> {
     is_answered: bool,
     sizes: I,
     sight: &'a Sight,
+    /// Segments of the client's.
+    sent: usize,
 }
 
 impl<I: Iterator<Item = usize>> Wire<'_, I> {
@@ -157,7 +185,10 @@ impl<I: Iterator<Item = usize>> Wire<'_, I> {
                 after_response: is_live && self.is_answered,
                 ..self.base(Direction::Request, self.client)
             };
-            connections.segment(&segment, record);
+            if !self.sight.misses.contains(&self.sent) {
+                connections.segment(&segment, record);
+            }
+            self.sent += 1;
             self.is_answered = false;
             self.client = self.client.wrapping_add(data.len() as u32);
             self.received = self.client;

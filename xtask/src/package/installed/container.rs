@@ -37,7 +37,8 @@ impl Container {
             .args(["--quiet", "--boot", "--ephemeral", "--register=no", "--keep-unit", "--private-network"])
             .args(["--console=read-only", "--machine=rollcall-package"])
             // A container may not load programs into the kernel unless told so; a host may.
-            .args(["--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON", "--system-call-filter=bpf"])
+            .args(["--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON,CAP_CHECKPOINT_RESTORE"])
+            .args(["--system-call-filter=bpf"])
             .arg(format!("--bind-ro={}:/packages", packages.display()))
             .arg("--directory")
             .arg(system)

@@ -12,8 +12,14 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::control::Control;
 
 use super::{
-    Capture, Error, Runs, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup,
-    mapped::Mapped, runs,
+    Capture, Error, Runs, Statistics,
+    advice::Advice,
+    batches::Batches,
+    capture::Maps,
+    cgroup,
+    mapped::Mapped,
+    probes::{self, Probes, ProcessHits, SecretHits, Secrets, Watch},
+    runs,
 };
 
 /// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the
@@ -27,6 +33,9 @@ const MAPS_BY_DESCRIPTOR: KernelVersion = KernelVersion::new(5, 19, 0);
 /// The programs by name, with the hook of each.
 const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
     [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
+
+/// The least that a ring can have.
+const PAGE: u32 = 1 << 12;
 
 /// `cargo xtask bpf` makes it.
 #[cfg(target_endian = "little")]
@@ -47,12 +56,30 @@ pub struct Options {
     pub sampling_key: u64,
     /// The cgroup to watch; the root of cgroup v2 when `None`.
     pub cgroup: Option<PathBuf>,
+    /// Take the secrets of TLS connections where programs pass them.
+    pub tls: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Vec::new(), ring_size: 8 << 20, sampling: 1.0, sampling_key: 0, cgroup: None }
+        Self {
+            ports: Vec::new(),
+            ring_size: 8 << 20,
+            sampling: 1.0,
+            sampling_key: 0,
+            cgroup: None,
+            tls: false,
+        }
     }
+}
+
+/// What was loaded.
+pub struct Loaded {
+    pub programs: Programs,
+    pub capture: Capture,
+    /// What puts probes into programs that serve, where [that is asked for](Options::tls); or why that can't be, which is no
+    /// reason to do without the rest.
+    pub watch: Option<Result<Watch, Error>>,
 }
 
 /// The programs, loaded and ready to be attached. They must outlive their [`Attachment`].
@@ -76,7 +103,7 @@ pub fn probe() -> Result<(), Error> {
 }
 
 /// Loads the programs into the kernel, which [`probe`] has looked at.
-pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
+pub fn load(options: &Options) -> Result<Loaded, Error> {
     let cpus = nr_cpus().map_err(|(_, source)| Error::Io { what: "read the number of CPUs", source })?;
     let (cgroup, cgroup_name) = cgroup::open(options.cgroup.as_deref())?;
     let (port_filter, wake_at) = (u32::from(!options.ports.is_empty()), options.ring_size / 4);
@@ -87,6 +114,7 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         .override_global("SAMPLING_KEY", &options.sampling_key, true)
         .map_max_entries("RING", options.ring_size)
         .map_max_entries("BATCHES", cpus as u32)
+        .map_max_entries("SECRETS", if options.tls { probes::RING_SIZE } else { PAGE })
         .load(OBJECT)?;
     for (name, _) in PROGRAMS {
         let program = program(&mut ebpf, name)?;
@@ -98,7 +126,12 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     unsafe { (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling)) };
     let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
     let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { source: error.into() })?;
+    let probes = options.tls.then(|| Probes::load(&ebpf, OBJECT));
+    let process_hits = ProcessHits { processes: HashMap::try_from(take(&mut ebpf, "PROCESS_HITS")?)? };
+    let watch = probes.map(|probes| probes.map(|probes| Watch::new(probes, process_hits)));
     let capture = Capture::new(Maps {
+        secrets: Secrets { ring: RingBuf::try_from(take(&mut ebpf, "SECRETS")?)? },
+        secret_hits: Arc::new(SecretHits { hits: Array::try_from(take(&mut ebpf, "SECRET_HITS")?)? }),
         ring: RingBuf::try_from(take(&mut ebpf, "RING")?)?,
         batches: Batches::new(batches),
         control,
@@ -106,7 +139,7 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         statistics: Arc::new(Statistics::new(PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?)),
         logger,
     })?;
-    Ok((Programs { ebpf, cgroup, cgroup_name }, capture))
+    Ok(Loaded { programs: Programs { ebpf, cgroup, cgroup_name }, capture, watch })
 }
 
 impl Programs {

@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, thread};
 
 use rollcall_attribute::route::NeverMatches;
-use rollcall_capture::{self as capture, Attachment, Capture, Fed, Programs, Statistics, Stop};
+use rollcall_capture::{self as capture, Attachment, Capture, Fed, Loaded, Programs, Statistics, Stop};
 use rollcall_deliver::lines::Reopen;
 use rollcall_engine::Engine;
 use rollcall_metrics::Metrics;
@@ -142,8 +142,10 @@ impl Daemon {
                     sampling: kernel.sampling,
                     sampling_key: sampling_key(&key),
                     cgroup: kernel.cgroup,
+                    tls: false,
                 };
-                let (programs, capture) = privileged.call(move || capture::load(&options))??;
+                let Loaded { programs, capture, watch: _ } =
+                    privileged.call(move || capture::load(&options))??;
                 let statistics = capture.statistics();
                 (Stand::Kernel(programs, Box::new(capture)), statistics)
             }

@@ -60,6 +60,7 @@ pub(super) fn show(figures: &Figures, directions: &[DirectionStatistics; 2], sam
 fn show_http(counters: &http::HttpCounters, samples: &mut Samples) {
     let http::HttpCounters {
         stream,
+        ref decrypted,
         exchanges,
         unconfirmed,
         // Shown with the kernel's.
@@ -88,6 +89,18 @@ fn show_http(counters: &http::HttpCounters, samples: &mut Samples) {
         responses_missed,
         pending_bytes,
     } = *counters;
+    let http::TlsCounters {
+        // Those read and those that are not.
+        connections: _,
+        read,
+        unread,
+        // For people: see `rollcall replay`.
+        suites: _,
+        records_unopened,
+        secrets,
+        trials: _,
+        held_bytes,
+    } = decrypted;
     let stream::StreamCounters {
         conflicts,
         checksum_invalid,
@@ -101,7 +114,7 @@ fn show_http(counters: &http::HttpCounters, samples: &mut Samples) {
         buffered_bytes,
     } = stream;
     samples.push(&metrics::HTTP_CONNECTIONS, &[], connections);
-    samples.push(&metrics::HTTP_BUFFERED_BYTES, &[], buffered_bytes + pending_bytes);
+    samples.push(&metrics::HTTP_BUFFERED_BYTES, &[], buffered_bytes + pending_bytes + held_bytes);
     samples.push(&metrics::EXCHANGES, &[], exchanges);
     samples.push_each(
         &metrics::HTTP_REQUESTS_DISMISSED,
@@ -135,6 +148,10 @@ fn show_http(counters: &http::HttpCounters, samples: &mut Samples) {
         &["tls", "http2", "not_http", "upgraded", "tunnel"],
         &[tls, http2, not_http, upgraded, tunnels],
     );
+    samples.push(&metrics::TLS_CONNECTIONS, &["read"], *read);
+    samples.push_each(&metrics::TLS_CONNECTIONS, &[], &http::Unread::NAMES, unread);
+    samples.push(&metrics::TLS_RECORDS_UNOPENED, &[], *records_unopened);
+    samples.push(&metrics::TLS_SECRETS, &[], *secrets);
     samples.push_each(
         &metrics::HTTP_CONNECTIONS_FORGOTTEN,
         &[],

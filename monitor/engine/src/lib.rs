@@ -20,6 +20,7 @@ use rollcall_detect::{
 use rollcall_http::{Connections, Exchange, ExchangeSink};
 use rollcall_model::{hash::HashKey, time::Timestamp};
 use rollcall_stream::{ConnectionId, Directive, Endpoints, Segment};
+pub use rollcall_tls::{Label, Secret};
 
 /// Alerts are looked over this often for ones that have gone quiet.
 const TICK: Duration = Duration::from_secs(1);
@@ -97,6 +98,16 @@ impl<O: Output> Engine<O> {
     /// Takes in one segment.
     pub fn segment(&mut self, segment: &Segment<'_>) {
         self.connections.segment(segment, &mut self.evaluation);
+    }
+
+    /// Takes in a secret of a connection of TLS, which may have begun or be about to. It says nothing of the traffic by itself.
+    pub fn secret(&mut self, secret: Secret) {
+        self.connections.secret(secret);
+    }
+
+    /// Secrets are going to come: records of TLS are held for two seconds in which they may.
+    pub fn expect_secrets(&mut self) {
+        self.connections.expect_secrets();
     }
 
     /// Takes in one exchange that is complete, from a source that has no segments. `keys` are those that it was attributed

@@ -84,6 +84,12 @@ impl Standing for Connection {
     }
 }
 
+impl rollcall_tls::Carried for Connection {
+    fn may_begin_answer(start: &[u8]) -> bool {
+        could_be_response(start)
+    }
+}
+
 impl Protocol<Context<'_>> for Connection {
     fn request(&mut self, place: u64, data: &[u8], origin: &Origin, context: &mut Context<'_>) {
         self.requests.next = place;
@@ -312,7 +318,9 @@ impl Connection {
             self.whole = true;
             context.sink.directive(link.id, Directive::WholeResponses);
         }
-        self.skip(link, context);
+        if link.is_wire {
+            self.skip(link, context);
+        }
     }
 
     /// Confirms and reports what there is, and makes room.

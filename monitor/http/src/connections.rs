@@ -2,6 +2,7 @@
 
 use rollcall_model::time::Timestamp;
 use rollcall_stream::Segment;
+use rollcall_tls::Secret;
 
 use super::{
     connection::Connection,
@@ -15,7 +16,7 @@ use super::{
 /// [`Connections::settle`] give the same exchanges.
 #[derive(Debug)]
 pub struct Connections {
-    streams: rollcall_stream::Connections<Connection>,
+    streams: rollcall_stream::Connections<rollcall_tls::Connection<Connection>>,
     shared: Shared,
 }
 
@@ -38,10 +39,21 @@ impl Connections {
         self.streams.segment(segment, &mut Context { shared: &mut self.shared, sink });
     }
 
+    /// Takes a secret of a connection of TLS. From then on records are held for a while whose secret has not come.
+    pub fn secret(&mut self, secret: Secret) {
+        self.shared.tls.secret(secret);
+    }
+
+    /// Secrets are going to come: has records be held from the first connection on.
+    pub fn expect_secrets(&mut self) {
+        self.shared.tls.expect_secrets();
+    }
+
     /// Puts late responses in order, reports what is overdue, and forgets what is over. To be called by the
     /// source each time that everything which had been captured has been handed in.
     pub fn settle(&mut self, now: Timestamp, sink: &mut dyn ExchangeSink) {
         self.streams.settle(now, &mut Context { shared: &mut self.shared, sink });
+        self.shared.tls.settle(now);
     }
 
     /// Reports everything that is known: the source has ended, or the daemon stops.
@@ -59,6 +71,11 @@ impl Connections {
         let pending_bytes = self.shared.pool.charged() as u64;
         let mut stream = *self.streams.counters();
         stream.buffered_bytes += self.shared.unparsed as u64;
-        HttpCounters { stream, pending_bytes, ..self.shared.counters.clone() }
+        HttpCounters {
+            stream,
+            pending_bytes,
+            decrypted: self.shared.tls.counters(),
+            ..self.shared.counters.clone()
+        }
     }
 }

@@ -37,6 +37,8 @@ impl Unexplained {
 pub struct HttpCounters {
     /// What happened below: see [`rollcall_stream::StreamCounters`].
     pub stream: rollcall_stream::StreamCounters,
+    /// What happened inside TLS: see [`rollcall_tls::TlsCounters`].
+    pub decrypted: rollcall_tls::TlsCounters,
     /// Requests reported, each once.
     pub exchanges: u64,
     /// Requests that nothing showed the server to have accepted, dropped when their connection ended.

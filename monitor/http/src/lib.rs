@@ -24,6 +24,7 @@ pub use connections::Connections;
 pub use counters::{HttpCounters, Unexplained};
 pub use exchange::{Exchange, Header, Request, Version};
 pub use limits::Limits;
+pub use rollcall_tls::{TlsCounters, Unread};
 pub use sink::{ExchangeSink, Unseen};
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub(super) struct Shared {
     pub(super) limits: Limits,
     pub(super) counters: HttpCounters,
     pub(super) pool: Pool,
+    pub(super) tls: rollcall_tls::Shared,
     pub(super) buffers: buffers::Pool,
     /// Bytes held that may yet be read otherwise.
     pub(super) unparsed: usize,

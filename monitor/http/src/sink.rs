@@ -37,3 +37,9 @@ pub(super) struct Context<'a> {
     pub(super) shared: &'a mut Shared,
     pub(super) sink: &'a mut dyn ExchangeSink,
 }
+
+impl rollcall_tls::Context for Context<'_> {
+    fn tls(&mut self) -> &mut rollcall_tls::Shared {
+        &mut self.shared.tls
+    }
+}

@@ -73,6 +73,12 @@ families! {
     HTTP_PROXIED_CONNECTIONS: Counter "rollcall_http_proxied_connections_total" [];
     /// Connections that Rollcall cannot see into: `tls`, `http2`, `not_http`, or HTTP until it was `upgraded` or became a `tunnel`.
     HTTP_OPAQUE_CONNECTIONS: Counter "rollcall_http_opaque_connections_total" ["reason"];
+    /// Connections that began with TLS while secrets were to be had, by what became of them: `read`, or why not: no secret came that opens them (`no_secret`), their `suite` or `version` is not one that is read, the handshake was `malformed` or bytes of it `lost`, or there was no room to hold them (`memory`).
+    TLS_CONNECTIONS: Counter "rollcall_tls_connections_total" ["outcome"];
+    /// Records that nothing opened, of connections that are read.
+    TLS_RECORDS_UNOPENED: Counter "rollcall_tls_records_unopened_total" [];
+    /// Secrets that were handed in.
+    TLS_SECRETS: Counter "rollcall_tls_secrets_total" [];
     /// Connections forgotten before they closed: `evicted` as there were too many, or `idle`.
     HTTP_CONNECTIONS_FORGOTTEN: Counter "rollcall_http_connections_forgotten_total" ["reason"];
     /// Segments out of order that there was no room for.

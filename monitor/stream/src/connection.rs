@@ -94,7 +94,7 @@ impl<P: Standing> Connection<P> {
     /// A connection whose request stream is at `next`.
     pub(super) fn new(id: ConnectionId, next: u64, beginning: Beginning, at: Timestamp) -> Self {
         Connection {
-            link: Link { id, endpoints: None, seen: at, accepted: next },
+            link: Link { id, endpoints: None, seen: at, accepted: next, is_wire: true },
             protocol: P::new(beginning),
             waiting: None,
             taken: next,

@@ -29,6 +29,8 @@ pub struct Link {
     pub seen: Timestamp,
     /// The server's TCP has everything before it.
     pub accepted: u64,
+    /// Places are those of the bytes on the wire, so that the source can be told what to skip.
+    pub is_wire: bool,
 }
 
 /// Part of the response stream, in order.

@@ -29,6 +29,7 @@ mod figures;
 mod live;
 mod outputs;
 mod privileged;
+mod probing;
 mod resume;
 pub mod sandbox;
 mod sinks;

@@ -44,14 +44,14 @@ fn listener(line: &str) -> Option<u64> {
 }
 
 /// Whether a process has one of these sockets open.
-pub fn serves(process: u32, sockets: &HashSet<u64>) -> bool {
-    let Ok(entries) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
+pub fn serves(process: u32, sockets: &HashSet<u64>) -> io::Result<bool> {
+    let mut entries = fs::read_dir(format!("/proc/{process}/fd"))?.filter_map(Result::ok);
+    Ok(entries.any(|entry| {
         fs::read_link(entry.path()).ok().is_some_and(|target| {
             let socket = target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
             socket.and_then(|inode| inode.parse().ok()).is_some_and(|inode| sockets.contains(&inode))
         })
-    })
+    }))
 }
 
 /// A file that a process has mapped to execute it.
@@ -162,7 +162,7 @@ mod tests {
         let all = processes().unwrap();
         assert!(all.contains(&this));
         let sockets = listening(&all);
-        assert!(serves(this, &sockets));
+        assert!(serves(this, &sockets).unwrap());
         let program = fs::read_link("/proc/self/exe").unwrap();
         let files = mapped(this).unwrap();
         let own = files.iter().find(|file| Path::new(&file.path) == program).unwrap();

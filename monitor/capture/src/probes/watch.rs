@@ -135,6 +135,7 @@ pub struct Watch {
     /// What each process had hit at the last look.
     hit: HashMap<u32, [u64; 2]>,
     looks: u32,
+    unreadable: usize,
 }
 
 impl Watch {
@@ -148,6 +149,7 @@ impl Watch {
             servers: HashMap::new(),
             hit: HashMap::new(),
             looks: 0,
+            unreadable: 0,
         }
     }
 
@@ -160,6 +162,16 @@ impl Watch {
         self.take_off_what_is_hit_too_often();
         self.forget_unused();
         Ok(())
+    }
+
+    /// Only takes off what is hit too often, which takes no privileges. To be called once a second where no more can be done.
+    pub fn relieve(&mut self) {
+        self.take_off_what_is_hit_too_often();
+    }
+
+    /// Processes of which the last look could not tell whether they serve.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
     }
 
     /// What is seen of each program that serves, in the order of their names.
@@ -199,20 +211,27 @@ impl Watch {
         self.servers.retain(|process, _| processes.contains(process));
         let all = sockets != self.sockets || self.looks.is_multiple_of(ALL_EVERY);
         let own = std::process::id();
+        if all {
+            self.unreadable = 0;
+        }
         for &process in &processes {
             let is_known = self.processes.contains(&process);
             if process == own || is_known && !all {
                 continue;
             }
-            if !serving::serves(process, &sockets) {
-                self.servers.remove(&process);
-            } else {
-                self.servers.entry(process).or_insert_with(|| Server {
-                    name: serving::name(process),
-                    files: Vec::new(),
-                    looks: 0,
-                    is_traced: false,
-                });
+            match serving::serves(process, &sockets) {
+                Ok(true) => {
+                    self.servers.entry(process).or_insert_with(|| Server {
+                        name: serving::name(process),
+                        files: Vec::new(),
+                        looks: 0,
+                        is_traced: false,
+                    });
+                }
+                Ok(false) => drop(self.servers.remove(&process)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.unreadable += 1,
+                // It has ended.
+                Err(_) => {}
             }
         }
         (self.processes, self.sockets) = (processes, sockets);
@@ -256,10 +275,16 @@ impl Watch {
             if all <= HITS_MAX && refused <= REFUSED_MAX {
                 continue;
             }
-            for file in serving::mapped(process).unwrap_or_default() {
-                if let Some(known) = self.files.get_mut(&file.id)
-                    && !known.probes.is_empty()
-                {
+            let mapped =
+                serving::mapped(process).map(|files| files.into_iter().map(|file| file.id).collect());
+            let files: Option<Vec<_>> = match (mapped, self.servers.get(&process)) {
+                (Ok(files), _) => Some(files),
+                (Err(_), Some(server)) => Some(server.files.clone()),
+                // Rather see nothing than slow down who knows what.
+                (Err(_), None) => None,
+            };
+            for (id, known) in &mut self.files {
+                if !known.probes.is_empty() && files.as_ref().is_none_or(|files| files.contains(id)) {
                     known.probes.clear();
                     known.how = How::TooOften;
                     known.error =

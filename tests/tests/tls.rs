@@ -1,0 +1,262 @@
+//! Secrets of TLS connections, taken where real servers pass them: those of each connection, as the client has logged them.
+
+use std::{
+    collections::HashMap,
+    fs,
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+use rcgen::{CertificateParams, KeyPair};
+use rollcall_capture::{self as capture, Consumer, How, Loaded, Options, Sight};
+use rollcall_engine::{Label, Secret};
+use rollcall_model::time::Timestamp;
+use rollcall_stream::{ConnectionId, Directive, Segment};
+use rollcall_tests::{Daemon, bpf, deadline, port, program, program::Running};
+use tempfile::TempDir;
+
+/// A label, the secret, and the client random if it is known.
+type Taken = (Label, Vec<u8>, Option<[u8; 32]>);
+
+/// What handshakes are made with: 32 bytes of secret, and 48; TLS 1.3, and 1.2.
+const HANDSHAKES: [&[&str]; 5] = [
+    &["--tls13-ciphers", "TLS_AES_128_GCM_SHA256"],
+    &["--tls13-ciphers", "TLS_AES_256_GCM_SHA384"],
+    &["--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256"],
+    &["--tls-max", "1.2"],
+    &["--tls-max", "1.2", "--ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+];
+
+/// A server that speaks TLS.
+struct Server {
+    /// Stopped when dropped.
+    process: Running,
+    folder: TempDir,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Runs what `command` makes of the port, the certificate and its key, and waits until it listens.
+    fn start(command: impl FnOnce(&Path, u16, &Path, &Path) -> Result<Command>) -> Result<Server> {
+        program::require_root()?;
+        let folder = tempfile::Builder::new().prefix("rollcall-tls-").tempdir()?;
+        let (certificate, key) = (folder.path().join("certificate"), folder.path().join("key"));
+        let pair = KeyPair::generate()?;
+        let signed = CertificateParams::new(vec!["localhost".to_owned()])?.self_signed(&pair)?;
+        fs::write(&certificate, signed.pem())?;
+        fs::write(&key, pair.serialize_pem())?;
+        let address = SocketAddr::from(([127, 0, 0, 1], port::free()?));
+        let command = command(folder.path(), address.port(), &certificate, &key)?;
+        let process = Running::start(command, &folder.path().join("output"))?;
+        let mut server = Server { process, folder, address };
+        deadline::until("the server to listen", || {
+            if let Some(status) = server.process.ended()? {
+                anyhow::bail!("it ended with {status}: {}", server.process.output());
+            }
+            Ok(TcpStream::connect(address).is_ok().then_some(()))
+        })?;
+        Ok(server)
+    }
+
+    /// nginx, on the system's OpenSSL.
+    fn nginx() -> Result<Server> {
+        Server::start(|folder, port, certificate, key| {
+            let root = folder.display();
+            let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+                .map(|kind| format!("{kind}_temp_path {root}/{kind};"))
+                .join(" ");
+            let (certificate, key) = (certificate.display(), key.display());
+            let text = format!(
+                "daemon off; user root; worker_processes 2; pid {root}/pid; error_log {root}/error.log;\n\
+                 events {{ worker_connections 64; }}\n\
+                 http {{ {temporary} access_log off;\n\
+                 server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};\n\
+                 ssl_protocols TLSv1.2 TLSv1.3;\n\
+                 location / {{ default_type application/json; return 200 '{{\"id\":\"$uri\"}}\\n'; }} }} }}\n"
+            );
+            let configuration = folder.join("nginx.conf");
+            fs::write(&configuration, text)?;
+            let mut nginx = Command::new(program::find("nginx")?);
+            nginx.arg("-p").arg(folder).arg("-c").arg(configuration).arg("-e").arg(folder.join("error.log"));
+            Ok(nginx)
+        })
+    }
+
+    /// Python's own, on the same.
+    fn python() -> Result<Server> {
+        Server::start(|_, port, certificate, key| {
+            let mut python = Command::new(program::find("python3")?);
+            python.arg(app("tls.py")).arg(port.to_string()).arg(certificate).arg(key);
+            Ok(python)
+        })
+    }
+
+    /// Go's, in a program without symbols.
+    fn go() -> Result<Server> {
+        Server::start(|folder, port, certificate, key| {
+            let built = folder.join("server");
+            let mut go = Command::new(program::find("go")?);
+            go.args(["build", "-ldflags", "-s -w", "-o"]).arg(&built).arg(app("tls.go"));
+            go.current_dir(folder).env("GOCACHE", folder.join("cache")).env("GO111MODULE", "off");
+            program::run(&mut go)?;
+            let mut server = Command::new(built);
+            server.arg(format!("127.0.0.1:{port}")).arg(certificate).arg(key);
+            Ok(server)
+        })
+    }
+
+    /// Asks it once in a new connection, and returns the secrets that the client has logged.
+    fn ask(&self, arguments: &[&str]) -> Result<Vec<Taken>> {
+        let log = self.folder.path().join("secrets");
+        fs::write(&log, "")?;
+        let mut curl = Command::new(program::find("curl")?);
+        curl.args(["--silent", "--show-error", "--fail", "--insecure", "--http1.1", "--max-time", "20"]);
+        curl.args(arguments).arg(format!("https://{}/v1/customers/1", self.address));
+        let answer = program::run(curl.env("SSLKEYLOGFILE", &log))?;
+        ensure!(answer.contains("/v1/customers/1"), "{answer}");
+        let text = fs::read_to_string(&log)?;
+        let mut secrets = Vec::new();
+        for line in text.lines() {
+            let [label, random, secret] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+            if let Some(label) = Label::from_name(str::as_bytes(label)) {
+                let random =
+                    hex(random)?.try_into().map_err(|_| anyhow::anyhow!("client random {random}"))?;
+                secrets.push((label, hex(secret)?, Some(random)));
+            }
+        }
+        ensure!(!secrets.is_empty(), "curl has logged no secret");
+        Ok(secrets)
+    }
+}
+
+fn app(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("apps").join(name)
+}
+
+fn hex(text: &str) -> Result<Vec<u8>> {
+    let digits = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair)?, 16).map_err(Into::into));
+    digits.collect()
+}
+
+#[derive(Default)]
+struct Secrets(Vec<Taken>);
+
+impl Consumer for Secrets {
+    fn segment(&mut self, _: &Segment<'_>) {}
+
+    fn secret(&mut self, secret: Secret) {
+        self.0.push((secret.label, secret.bytes().to_vec(), secret.client_random));
+    }
+
+    fn settle(&mut self, _: Timestamp) {}
+
+    fn next_deadline(&self) -> Option<Timestamp> {
+        None
+    }
+
+    fn directives(&mut self) -> impl Iterator<Item = (ConnectionId, Directive)> {
+        std::iter::empty()
+    }
+
+    fn captured(&mut self, _: u64, _: u64) {}
+}
+
+/// Fails unless the secrets of each handshake with `server` are taken once for each end whose library has a probe, with their
+/// client random; returns what was seen of the program of this name. curl has the system's OpenSSL, as other servers may.
+fn expect_secrets(server: &Server, name: &str) -> Result<Sight> {
+    capture::probe()?;
+    let Loaded { programs, mut capture, watch } =
+        capture::load(&Options { tls: true, ..Options::default() })?;
+    let mut watch = watch.context("no probes were asked for")??;
+    watch.look()?;
+    let sight = watch.sights().into_iter().find(|sight| sight.program == name);
+    let sight = sight.with_context(|| format!("{name} is not among {:?}", watch.sights()))?;
+    let client = watch.sights().iter().any(|sight| sight.path.contains("/libssl.so"));
+    let times = 1 + usize::from(client);
+    let mut logged = Vec::new();
+    for arguments in HANDSHAKES {
+        logged.extend(server.ask(arguments)?);
+    }
+    let mut secrets = Secrets::default();
+    capture.drain(&mut secrets);
+    let mut taken: HashMap<_, usize> = HashMap::new();
+    for (label, secret, random) in secrets.0 {
+        *taken.entry((label, secret, random)).or_default() += 1;
+    }
+    for (label, secret, random) in logged {
+        let found = taken.get(&(label, secret, random)).copied().unwrap_or(0);
+        ensure!(found == times, "a secret of {label:?} was taken {found} times, not {times}");
+    }
+    ensure!(capture.secret_hits().lost() == 0, "hits by outcome: {:?}", capture.secret_hits().read());
+    drop(programs);
+    Ok(sight)
+}
+
+#[test]
+fn secrets_of_nginx_are_taken() -> Result<()> {
+    let sight = expect_secrets(&Server::nginx()?, "nginx")?;
+    ensure!(sight.how.name() == "openssl" && sight.path.contains("libssl"), "{sight}");
+    Ok(())
+}
+
+#[test]
+fn secrets_of_python_are_taken() -> Result<()> {
+    let sight = expect_secrets(&Server::python()?, "python3")?;
+    ensure!(sight.how.name() == "openssl", "{sight}");
+    Ok(())
+}
+
+#[test]
+fn secrets_of_go_are_taken_without_its_symbols() -> Result<()> {
+    let sight = expect_secrets(&Server::go()?, "server")?;
+    ensure!(sight.how.name() == "go" && sight.path.ends_with("/server"), "{sight}");
+    Ok(())
+}
+
+/// However the daemon ends, and the server goes on.
+#[test]
+fn no_probe_outlives_the_daemon() -> Result<()> {
+    let server = Server::nginx()?;
+    let daemon = Daemon::watching(server.address.port())?;
+    let held = bpf::held_by(daemon.pid())?;
+    let probes = |programs: Vec<bpf::Program>| -> Vec<_> {
+        programs
+            .into_iter()
+            .filter(|program| held.contains(&program.id) && program.name.starts_with("rollcall_tls"))
+            .collect()
+    };
+    ensure!(probes(bpf::programs()?).len() == 3, "{:?}", bpf::programs()?);
+    let before = daemon.metrics()?;
+    ensure!(before.sum("rollcall_tls_programs", &[("how", "openssl")]) >= 1.0, "{}", daemon.log());
+    ensure!(daemon.log().contains("nginx: by ssl_log_secret of OpenSSL in "), "{}", daemon.log());
+    server.ask(&[])?;
+    let submitted = [("outcome", "submitted")];
+    let now = daemon.metrics()?;
+    let hits = |metrics: &rollcall_tests::Metrics| metrics.sum("rollcall_tls_probe_hits_total", &submitted);
+    // Four secrets of TLS 1.3, in the server and in the client.
+    ensure!(hits(&now) >= hits(&before) + 8.0, "{} secrets, and {} before", hits(&now), hits(&before));
+    daemon.kill()?;
+    deadline::until("the probes to go", || Ok(probes(bpf::programs()?).is_empty().then_some(())))?;
+    server.ask(&[])?;
+    Ok(())
+}
+
+#[test]
+fn probes_can_be_left_out() -> Result<()> {
+    let server = Server::nginx()?;
+    let daemon = Daemon::start(&[server.address.port()], &["--tls", "off"])?;
+    let held = bpf::held_by(daemon.pid())?;
+    let programs = bpf::programs()?;
+    let probes = programs.iter().filter(|program| held.contains(&program.id)).map(|program| &program.name);
+    let probes: Vec<_> = probes.filter(|name| name.starts_with("rollcall_tls")).collect();
+    ensure!(probes.is_empty(), "{probes:?}");
+    let metrics = daemon.metrics()?;
+    ensure!(How::ALL.iter().all(|(_, name)| metrics.sum("rollcall_tls_programs", &[("how", *name)]) == 0.0));
+    daemon.stop()?;
+    Ok(())
+}

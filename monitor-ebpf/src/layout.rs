@@ -9,6 +9,7 @@ use crate::{
     control::{ADVICE_IGNORE, ADVICE_SKIP, ADVICE_WHOLE, Advice, Control},
     outcome::{Counters, OUTCOMES, Outcome, Tally},
     record::*,
+    secret::{HITS, Hit, LABELS, ProcessHits, SecretRecord, UNLABELLED},
 };
 
 /// Holds every field of a type against its offset; each begins where the one before ends, and the last one ends the type.
@@ -70,6 +71,17 @@ fn records() {
         reserved: u64 = 24,
         entries: [Entry; 16] = 32,
     } 5152);
+    assert_layout!(SecretRecord {
+        at: u64 = 0,
+        process: u32 = 8,
+        label: u8 = 12,
+        length: u8 = 13,
+        has_random: u8 = 14,
+        reserved: u8 = 15,
+        secret: [u8; 48] = 16,
+        random: [u8; 32] = 64,
+    } 96);
+    assert_eq!((LABELS.len(), UNLABELLED), (6, 255));
     assert_eq!((KIND_SEGMENT, KIND_BATCH), (1, 2));
     let flags = [
         FLAG_RESPONSE,
@@ -93,6 +105,7 @@ fn values_of_maps() {
     assert_eq!((ADVICE_IGNORE, ADVICE_SKIP, ADVICE_WHOLE), (1, 2, 3));
     assert_layout!(Tally { outcomes: [u64; 14] = 0, requests_lost: u64 = 112, } 120);
     assert_layout!(Counters { alone: Tally = 0, amid: Tally = 120, busy: u64 = 240, } 248);
+    assert_layout!(ProcessHits { hits: u64 = 0, refused: u64 = 8, } 16);
     assert_layout!(Connection {
         role: Role = 0,
         joined: u8 = 1,
@@ -138,5 +151,20 @@ fn outcomes() {
     assert_eq!(outcomes.len(), OUTCOMES);
     for (index, (outcome, name)) in outcomes.into_iter().enumerate() {
         assert_eq!((outcome as usize, Outcome::NAMES[index]), (index, name));
+    }
+}
+
+#[test]
+fn hits() {
+    let hits = [
+        (Hit::Submitted, "submitted"),
+        (Hit::NotNeeded, "not_needed"),
+        (Hit::Refused, "refused"),
+        (Hit::Unreadable, "unreadable"),
+        (Hit::RingFull, "ring_full"),
+    ];
+    assert_eq!(hits.len(), HITS);
+    for (index, (hit, name)) in hits.into_iter().enumerate() {
+        assert_eq!((hit as usize, Hit::NAMES[index]), (index, name));
     }
 }

@@ -15,3 +15,4 @@ pub mod packet;
 pub mod probe;
 pub mod record;
 pub mod sample;
+pub mod secret;

@@ -8,6 +8,8 @@ mod cgroup;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
+mod tls;
+#[cfg(target_arch = "bpf")]
 mod verifier;
 
 #[cfg(target_arch = "bpf")]

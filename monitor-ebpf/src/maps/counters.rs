@@ -58,7 +58,7 @@ fn add(direction: usize, word: impl Fn(&mut Tally) -> Option<&mut u64>) {
 /// Written as an instruction: core has no atomic addition for this target, as before 5.12 the kernel has none that tells
 /// its result.
 #[inline(always)]
-fn add_atomically(word: &mut u64) {
+pub fn add_atomically(word: &mut u64) {
     // SAFETY: an aligned word of a map.
     unsafe {
         core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) from_mut(word), in(reg) 1u64, options(nostack));

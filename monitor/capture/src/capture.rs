@@ -20,6 +20,7 @@ use nix::{
 use rollcall_model::time::Timestamp;
 use rollcall_stream::Directive;
 use rollcall_stream::{ConnectionId, Direction, Endpoints, Multipath, Segment};
+use rollcall_tls::Secret;
 
 use super::{
     Error, Statistics,
@@ -27,6 +28,7 @@ use super::{
     batches::Batches,
     decode::{self, Record},
     mapped::Mapped,
+    probes::{SecretHits, Secrets},
 };
 
 /// Between two looks at the ring while traffic flows. At 100,000 requests/s that is 500 records a look: enough
@@ -44,6 +46,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Takes segments, and gives advice in return.
 pub trait Consumer {
     fn segment(&mut self, segment: &Segment<'_>);
+    /// A program has passed a secret of one of its TLS connections.
+    fn secret(&mut self, _secret: Secret) {}
     /// Bytes of this connection travel over others too (MPTCP): its segments don't show what the server reads.
     fn multipath(&mut self, _ends: &Endpoints) {}
     /// All that was captured before this was last called has been handed over, and of what was captured before `upto` all but
@@ -93,6 +97,8 @@ pub(super) struct Maps {
     pub(super) control: Mapped<Control>,
     pub(super) advice: Advice,
     pub(super) statistics: Arc<Statistics>,
+    pub(super) secrets: Secrets,
+    pub(super) secret_hits: Arc<SecretHits>,
     pub(super) logger: EbpfLogger<&'static dyn log::Log>,
 }
 
@@ -120,6 +126,11 @@ impl Capture {
     /// The programs' counters.
     pub fn statistics(&self) -> Arc<Statistics> {
         Arc::clone(&self.maps.statistics)
+    }
+
+    /// The counters of what the probes have hit.
+    pub fn secret_hits(&self) -> Arc<SecretHits> {
+        Arc::clone(&self.maps.secret_hits)
     }
 
     /// Hands what is captured to `consumer` until `stop`.
@@ -176,6 +187,8 @@ impl Capture {
     /// Takes everything there is once, or as much as there is time for. A flood cannot keep the rest from its turn.
     fn look(&mut self, consumer: &mut impl Consumer) -> Look {
         let clock = clock_offset();
+        // Before what they decrypt: a handshake is over once both ends have its secrets.
+        self.maps.secrets.take(clock, |secret| consumer.secret(secret));
         let mut look = Look::new(monotonic());
         while self.turn(clock, consumer, &mut look) && !look.is_over {}
         let Maps { batches, advice, .. } = &mut self.maps;

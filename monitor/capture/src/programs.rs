@@ -12,8 +12,14 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::control::Control;
 
 use super::{
-    Capture, Error, Runs, Statistics, advice::Advice, batches::Batches, capture::Maps, cgroup,
-    mapped::Mapped, runs,
+    Capture, Error, Runs, Statistics,
+    advice::Advice,
+    batches::Batches,
+    capture::Maps,
+    cgroup,
+    mapped::Mapped,
+    probes::{self, Probes, ProcessHits, SecretHits, Secrets, Watch},
+    runs,
 };
 
 /// The oldest kernel that has all that the programs use, as (major, minor); the newest of those things is the
@@ -27,6 +33,9 @@ const MAPS_BY_DESCRIPTOR: KernelVersion = KernelVersion::new(5, 19, 0);
 /// The programs by name, with the hook of each.
 const PROGRAMS: [(&str, CgroupSkbAttachType); 2] =
     [("rollcall_in", CgroupSkbAttachType::Ingress), ("rollcall_out", CgroupSkbAttachType::Egress)];
+
+/// The least that a ring can have.
+const PAGE: u32 = 1 << 12;
 
 /// `cargo xtask bpf` makes it.
 #[cfg(target_endian = "little")]
@@ -45,10 +54,11 @@ pub struct Options {
     pub sampling: f64,
     /// The secret of the sampling hash.
     pub sampling_key: u64,
-    /// TLS can be read: its connections are captured as others are, until advice says otherwise.
-    pub reads_tls: bool,
     /// The cgroup to watch; the root of cgroup v2 when `None`.
     pub cgroup: Option<PathBuf>,
+    /// Take the secrets of TLS connections where programs pass them. These connections are captured as others are, then, until
+    /// advice says otherwise.
+    pub tls: bool,
 }
 
 impl Default for Options {
@@ -58,10 +68,19 @@ impl Default for Options {
             ring_size: 8 << 20,
             sampling: 1.0,
             sampling_key: 0,
-            reads_tls: false,
             cgroup: None,
+            tls: false,
         }
     }
+}
+
+/// What was loaded.
+pub struct Loaded {
+    pub programs: Programs,
+    pub capture: Capture,
+    /// What puts probes into programs that serve, where [that is asked for](Options::tls); or why that can't be, which is no
+    /// reason to do without the rest.
+    pub watch: Option<Result<Watch, Error>>,
 }
 
 /// The programs, loaded and ready to be attached. They must outlive their [`Attachment`].
@@ -85,7 +104,7 @@ pub fn probe() -> Result<(), Error> {
 }
 
 /// Loads the programs into the kernel, which [`probe`] has looked at.
-pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
+pub fn load(options: &Options) -> Result<Loaded, Error> {
     let cpus = nr_cpus().map_err(|(_, source)| Error::Io { what: "read the number of CPUs", source })?;
     let (cgroup, cgroup_name) = cgroup::open(options.cgroup.as_deref())?;
     let (port_filter, wake_at) = (u32::from(!options.ports.is_empty()), options.ring_size / 4);
@@ -96,6 +115,7 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         .override_global("SAMPLING_KEY", &options.sampling_key, true)
         .map_max_entries("RING", options.ring_size)
         .map_max_entries("BATCHES", cpus as u32)
+        .map_max_entries("SECRETS", if options.tls { probes::RING_SIZE } else { PAGE })
         .load(OBJECT)?;
     for (name, _) in PROGRAMS {
         let program = program(&mut ebpf, name)?;
@@ -103,14 +123,20 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
     }
     set_ports(&mut ebpf, &options.ports)?;
     let control = Mapped::<Control>::new(array(&mut ebpf, "CONTROL")?.fd(), 1).map_err(mapping)?;
+    let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
+    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { source: error.into() })?;
+    let probes = options.tls.then(|| Probes::load(&ebpf, OBJECT));
+    let process_hits = ProcessHits { processes: HashMap::try_from(take(&mut ebpf, "PROCESS_HITS")?)? };
+    let watch = probes.map(|probes| probes.map(|probes| Watch::new(probes, process_hits)));
+    let reads_tls = u32::from(matches!(watch, Some(Ok(_))));
     // SAFETY: the only element; the programs only read these fields.
     unsafe {
         (&raw mut (*control.pointer(0)).sampling).write_volatile(rate(options.sampling));
-        (&raw mut (*control.pointer(0)).reads_tls).write_volatile(u32::from(options.reads_tls));
+        (&raw mut (*control.pointer(0)).reads_tls).write_volatile(reads_tls);
     }
-    let batches = Mapped::new(array(&mut ebpf, "BATCHES")?.fd(), cpus).map_err(mapping)?;
-    let logger = EbpfLogger::init(&mut ebpf).map_err(|error| Error::Load { source: error.into() })?;
     let capture = Capture::new(Maps {
+        secrets: Secrets { ring: RingBuf::try_from(take(&mut ebpf, "SECRETS")?)? },
+        secret_hits: Arc::new(SecretHits { hits: Array::try_from(take(&mut ebpf, "SECRET_HITS")?)? }),
         ring: RingBuf::try_from(take(&mut ebpf, "RING")?)?,
         batches: Batches::new(batches),
         control,
@@ -118,7 +144,7 @@ pub fn load(options: &Options) -> Result<(Programs, Capture), Error> {
         statistics: Arc::new(Statistics::new(PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?)?)),
         logger,
     })?;
-    Ok((Programs { ebpf, cgroup, cgroup_name }, capture))
+    Ok(Loaded { programs: Programs { ebpf, cgroup, cgroup_name }, capture, watch })
 }
 
 impl Programs {

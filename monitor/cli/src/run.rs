@@ -58,6 +58,11 @@ pub(crate) struct RunArgs {
     )]
     pub(crate) sample: f64,
 
+    /// Read inside TLS: take the secrets of connections where programs that serve pass them to the function that would log them. It
+    /// changes nothing in these programs. Where that can't be done, the rest is.
+    #[arg(long, env = "ROLLCALL_TLS", value_enum, default_value_t = Tls::On)]
+    tls: Tls,
+
     /// Directory of what must survive a restart; made if it does not exist.
     #[arg(long, env = "ROLLCALL_STATE_DIR", value_name = "DIR", default_value = "/var/lib/rollcall")]
     state_dir: PathBuf,
@@ -118,6 +123,13 @@ pub(crate) struct RunArgs {
     log: LogArgs,
 }
 
+/// Whether what is inside TLS is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Tls {
+    On,
+    Off,
+}
+
 /// Whether the daemon confines itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Sandbox {
@@ -172,6 +184,7 @@ impl RunArgs {
                 ring_size: self.kernel.ring_size,
                 sampling: self.sample,
                 cgroup: self.kernel.cgroup.clone(),
+                tls: self.tls == Tls::On,
             }),
             crawlers: self.crawlers.clone(),
             resolver: Box::new(Dns),

@@ -54,6 +54,8 @@ pub struct Kernel {
     pub sampling: f64,
     /// The cgroup v2 whose sockets to watch; the root when `None`.
     pub cgroup: Option<PathBuf>,
+    /// Take the secrets of TLS connections where programs that serve pass them, and read inside.
+    pub tls: bool,
 }
 
 /// What is served.

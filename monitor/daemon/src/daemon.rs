@@ -3,11 +3,13 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, thread};
 
 use rollcall_attribute::route::NeverMatches;
-use rollcall_capture::{self as capture, Attachment, Capture, Fed, Programs, Statistics, Stop};
+use rollcall_capture::{
+    self as capture, Attachment, Capture, Fed, Loaded, Programs, Statistics, Stop, Watch,
+};
 use rollcall_deliver::lines::Reopen;
 use rollcall_engine::Engine;
 use rollcall_metrics::Metrics;
-use rollcall_model::{hash::HashKey, time::Timestamp};
+use rollcall_model::{error::with_causes, hash::HashKey, time::Timestamp};
 use rollcall_serve::{
     api::{Inquiries, Pulse, Setup},
     health::Health,
@@ -27,6 +29,8 @@ use super::{
     crawlers::Crawlers,
     live::{Live, Shared, Source},
     privileged::{Finishing, Privileged},
+    prober::{Followed, Prober},
+    probing::{self, Sights},
     resume, sandbox,
     sinks::{ReopenAlerts, Sinks},
     state::{self, Key, Lock},
@@ -41,12 +45,13 @@ pub struct Daemon {
     serving: Serving,
     ending: Ending,
     reopen: ReopenLogs,
+    sights: Sights,
     confine: bool,
 }
 
 /// Where its segments will come from.
 enum Stand {
-    Kernel(Programs, Box<Capture>),
+    Kernel(Programs, Box<Capture>, Option<Box<Watch>>),
     Fed(Fed),
 }
 
@@ -134,6 +139,7 @@ impl Daemon {
             now,
         )?;
         let checkpoints = Checkpoints::new(writer, sinks.ledger.handle(), &metrics);
+        let sights = Sights::default();
         let (stand, statistics) = match config.traffic {
             Traffic::Kernel(kernel) => {
                 let options = capture::Options {
@@ -141,12 +147,21 @@ impl Daemon {
                     ring_size: kernel.ring_size,
                     sampling: kernel.sampling,
                     sampling_key: sampling_key(&key),
-                    reads_tls: false,
                     cgroup: kernel.cgroup,
+                    tls: kernel.tls,
                 };
-                let (programs, capture) = privileged.call(move || capture::load(&options))??;
+                let Loaded { programs, capture, watch } =
+                    privileged.call(move || capture::load(&options))??;
+                sights.show(capture.secret_hits(), &metrics);
+                let watch = watch.and_then(|watch| {
+                    let told = |error| tracing::warn!("nothing inside TLS is seen: {}", with_causes(&error));
+                    watch.map(Box::new).map_err(told).ok()
+                });
+                if watch.is_some() {
+                    engine.expect_secrets();
+                }
                 let statistics = capture.statistics();
-                (Stand::Kernel(programs, Box::new(capture)), statistics)
+                (Stand::Kernel(programs, Box::new(capture), watch), statistics)
             }
             Traffic::Fed(fed) => (Stand::Fed(fed), Arc::new(Statistics::none())),
         };
@@ -175,6 +190,7 @@ impl Daemon {
             serving: Serving { site, access: Arc::new(config.web.access), address },
             reopen: ReopenLogs { alerts: sinks.reopen(), exchanges },
             ending: Ending { sinks, stop, lock },
+            sights,
             confine: config.confine,
         })
     }
@@ -198,14 +214,16 @@ impl Daemon {
     /// [`Config::confine`] no thread of this process has capabilities afterwards, nor the system calls that watching doesn't
     /// take.
     pub fn start(self) -> Result<Running, Error> {
-        let Daemon { privileged, stand, live, listener, serving, ending, reopen: _, confine } = self;
-        let (source, programs) = match stand {
-            Stand::Kernel(programs, capture) => {
-                let (programs, attachment) = privileged.call(move || attach(programs, confine))??;
-                (Source::Kernel(capture, attachment), Some(programs))
+        let Daemon { privileged, stand, live, listener, serving, ending, reopen: _, sights, confine } = self;
+        let (source, programs, prober) = match stand {
+            Stand::Kernel(programs, capture, watch) => {
+                let told = sights.clone();
+                let attached = privileged.call(move || attach(programs, watch, &told, confine))??;
+                (Source::Kernel(capture, attached.attachment), Some(attached.programs), attached.prober)
             }
-            Stand::Fed(fed) => (Source::Fed(fed), None),
+            Stand::Fed(fed) => (Source::Fed(fed), None, None),
         };
+        let probing = prober.map(|prober| probing::follow(prober, sights)).transpose()?;
         if confine {
             let calls = sandbox::filter_calls()?;
             tracing::info!(calls, "confined to the system calls that watching takes");
@@ -217,7 +235,7 @@ impl Daemon {
             let _ended: oneshot::Sender<()> = ended;
             live.run(source, &stop)
         });
-        Ok(Running { programs, capture, capture_ended, listener: Some(listener), serving, ending })
+        Ok(Running { programs, probing, capture, capture_ended, listener: Some(listener), serving, ending })
     }
 }
 
@@ -225,6 +243,7 @@ impl Daemon {
 pub struct Running {
     /// They outlive their attachment, which the capture thread has.
     programs: Option<Programs>,
+    probing: Option<Followed>,
     capture: Finishing<Vec<Error>>,
     /// An error once the capture thread has ended.
     capture_ended: oneshot::Receiver<()>,
@@ -263,13 +282,13 @@ impl Running {
     /// Detaches, evaluates what had been captured, writes everything, and has every sink make a last attempt to deliver;
     /// whatever was lost of it on the way. Dropped before that is over, it stops at once.
     pub async fn drain(self) -> Vec<Error> {
-        let Running { programs, capture, capture_ended, ending: Ending { sinks, stop, lock: _lock }, .. } =
-            self;
+        let Running { programs, probing, capture, capture_ended, ending, .. } = self;
+        let Ending { sinks, stop, lock: _lock } = ending;
         stop.stop();
         // Its sender is dropped when the thread ends.
         let _ = capture_ended.await;
         let mut errors = capture.join().unwrap_or_else(|error| vec![error]);
-        drop(programs);
+        drop((probing, programs));
         let (done, sinks_done) = oneshot::channel();
         // Whoever does not wait has been told to stop at once.
         let work = move || drop(done.send(sinks.finish()));
@@ -301,14 +320,29 @@ impl ReopenLogs {
     }
 }
 
+/// What was attached.
+struct Attached {
+    programs: Programs,
+    attachment: Attachment,
+    prober: Option<Prober>,
+}
+
 /// Attaches the programs, and takes from this thread all that this took.
-fn attach(mut programs: Programs, confine: bool) -> Result<(Programs, Attachment), Error> {
+fn attach(
+    mut programs: Programs,
+    watch: Option<Box<Watch>>,
+    sights: &Sights,
+    confine: bool,
+) -> Result<Attached, Error> {
+    // First, so that whose secret is taken is seen from its first byte on.
     let attachment = programs.attach()?;
+    let prober = watch.map(|watch| probing::start(watch, sights)).transpose();
+    let prober = prober.map_err(Error::io("start the process that puts probes into programs"))?;
     capture::go_ahead();
     if confine {
         sandbox::give_up_capabilities()?;
     }
-    Ok((programs, attachment))
+    Ok(Attached { programs, attachment, prober })
 }
 
 /// Half of the key: whether a target is sampled shows in no output that a client sees.

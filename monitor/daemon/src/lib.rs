@@ -30,6 +30,7 @@ mod live;
 mod outputs;
 mod privileged;
 mod prober;
+mod probing;
 mod resume;
 pub mod sandbox;
 mod sinks;

@@ -10,7 +10,7 @@ use monitor_ebpf::outcome::Outcome;
 use rollcall_attribute::route::NeverMatches;
 use rollcall_capture::{Attachment, Capture, Consumer, DirectionStatistics, Fed, Statistics, Stop};
 use rollcall_detect::Unseen;
-use rollcall_engine::Engine;
+use rollcall_engine::{Engine, Secret};
 use rollcall_http as http;
 use rollcall_metrics::{self as metrics, Metrics, Samples};
 use rollcall_model::time::Timestamp;
@@ -232,6 +232,10 @@ impl Live {
 impl Consumer for Live {
     fn segment(&mut self, segment: &Segment<'_>) {
         self.engine.segment(segment);
+    }
+
+    fn secret(&mut self, secret: Secret) {
+        self.engine.secret(secret);
     }
 
     fn multipath(&mut self, ends: &Endpoints) {

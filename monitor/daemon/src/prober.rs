@@ -14,7 +14,10 @@ use std::{
         unix::net::UnixStream,
     },
     panic::{self, AssertUnwindSafe},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
 };
 
@@ -59,11 +62,11 @@ pub(super) struct Prober {
     reports: UnixStream,
 }
 
-/// Its reports, as they come.
-pub(super) struct Reports<T> {
+/// The process, followed.
+pub(super) struct Followed {
     reports: UnixStream,
-    latest: Arc<Mutex<T>>,
-    reader: JoinHandle<()>,
+    is_over: Arc<AtomicBool>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Prober {
@@ -85,46 +88,45 @@ impl Prober {
         }
     }
 
-    /// Follows its reports, in a thread that the calling one starts. `each` is told of each.
-    pub(super) fn follow<T: DeserializeOwned + Default + Clone + Send + 'static>(
+    /// Follows its reports, in a thread that the calling one starts. `each` is told of each, and of `None` should the process end
+    /// by itself.
+    pub(super) fn follow<T: DeserializeOwned>(
         self,
-        mut each: impl FnMut(&T) + Send + 'static,
-    ) -> Result<Reports<T>, Error> {
-        let latest = Arc::<Mutex<T>>::default();
-        let known = Arc::clone(&latest);
-        let from = self.reports.try_clone().map_err(Error::io("share a socket"))?;
+        mut each: impl FnMut(Option<T>) + Send + 'static,
+    ) -> Result<Followed, Error> {
+        let Prober { process, reports } = self;
+        let is_over = Arc::<AtomicBool>::default();
+        let from = reports.try_clone().map_err(Error::io("share a socket"))?;
+        let is_meant = Arc::clone(&is_over);
         let read = move || {
             let mut lines = BufReader::new(from);
             let mut line = Vec::new();
             while let Ok(1..) = io::Read::take(&mut lines, REPORT_MAX).read_until(b'\n', &mut line) {
-                if let Ok(report) = serde_json::from_slice::<T>(&line) {
-                    each(&report);
-                    *known.lock().unwrap_or_else(PoisonError::into_inner) = report;
+                if let Ok(report) = serde_json::from_slice(&line) {
+                    each(Some(report));
                 }
                 line.clear();
             }
-            *known.lock().unwrap_or_else(PoisonError::into_inner) = T::default();
+            if !is_meant.load(Ordering::Acquire) {
+                each(None);
+            }
             // It has shut its end, as the last thing that it does.
-            let _ = waitpid(self.process, None);
+            let _ = waitpid(process, None);
         };
         let reader = thread::Builder::new().name("probes".to_owned()).spawn(read);
         let reader = reader.map_err(Error::io("start a thread that hears of probes"))?;
-        Ok(Reports { reports: self.reports, latest, reader })
+        Ok(Followed { reports, is_over, reader: Some(reader) })
     }
 }
 
-impl<T> Reports<T> {
-    /// The latest one; the default before the first, and once the process has ended.
-    pub(super) fn latest(&self) -> Arc<Mutex<T>> {
-        Arc::clone(&self.latest)
-    }
-
+impl Drop for Followed {
     /// Ends the process, and waits until it has.
-    pub(super) fn finish(self) {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Release);
         // Should it have ended by itself, there is nothing to shut down.
         let _ = self.reports.shutdown(Shutdown::Write);
         // A panic of the reader's has been printed.
-        let _ = self.reader.join();
+        let _ = self.reader.take().map(JoinHandle::join);
     }
 }
 
@@ -190,28 +192,34 @@ fn keep_capabilities() -> Result<(), caps::errors::CapsError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Receiver, channel};
 
     use super::*;
+
+    fn follow<T: DeserializeOwned + Send + 'static>(prober: Prober) -> (Followed, Receiver<Option<T>>) {
+        let (heard, reports) = channel();
+        let followed = prober.follow(move |report| heard.send(report).expect("somebody listens"));
+        (followed.expect("a thread is started"), reports)
+    }
 
     #[test]
     fn what_has_changed_is_reported_until_the_end() {
         let mut looks = 0;
         let prober = Prober::start(move || {
             looks += 1;
-            vec![std::process::id(), looks.min(2)]
+            [std::process::id(), looks.min(2)]
         })
         .unwrap();
-        let (heard, reports) = channel();
-        let followed = prober.follow::<Vec<u32>>(move |report| heard.send(report.clone()).unwrap()).unwrap();
-        let [first, second] = [reports.recv().unwrap(), reports.recv().unwrap()];
-        assert_ne!(first[0], std::process::id(), "a process of its own");
-        assert_eq!((first[1], second[1]), (1, 2));
-        let latest = followed.latest();
-        followed.finish();
-        assert!(reports.recv().is_err(), "nothing that is the same is told again");
-        assert!(latest.lock().unwrap().is_empty(), "of what has ended nothing is in force");
-        assert!(!fs::exists(format!("/proc/{}", first[0])).unwrap(), "it has ended");
+        let (followed, reports) = follow::<[u32; 2]>(prober);
+        let [[process, first], [_, second]] = [(); 2].map(|()| reports.recv().unwrap().unwrap());
+        assert_ne!(process, std::process::id(), "a process of its own");
+        assert_eq!((first, second), (1, 2));
+        drop(followed);
+        assert!(
+            reports.recv().is_err(),
+            "nothing that is the same is told again, and an end that is meant is not told"
+        );
+        assert!(!fs::exists(format!("/proc/{process}")).unwrap(), "it has ended");
     }
 
     #[test]
@@ -219,25 +227,21 @@ mod tests {
         let file = tempfile::tempfile().unwrap();
         let prober = Prober::start(|| {
             let entries = fs::read_dir("/proc/self/fd").unwrap().flatten();
-            entries
-                .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.display().to_string()))
-                .collect::<Vec<_>>()
+            let targets = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+            targets.map(|target| target.display().to_string()).collect::<Vec<_>>()
         })
         .unwrap();
-        let (heard, reports) = channel();
-        let followed =
-            prober.follow::<Vec<String>>(move |report| heard.send(report.clone()).unwrap()).unwrap();
-        let open = reports.recv().unwrap();
-        assert!(open.iter().filter(|target| target.starts_with("socket:")).count() == 1, "{open:?}");
+        let (followed, reports) = follow::<Vec<String>>(prober);
+        let open = reports.recv().unwrap().unwrap();
+        assert_eq!(open.iter().filter(|target| target.starts_with("socket:")).count(), 1, "{open:?}");
         assert!(!open.iter().any(|target| target.contains("deleted")), "{open:?}");
-        followed.finish();
-        drop(file);
+        drop((followed, file));
     }
 
     #[test]
-    fn a_panic_ends_it() {
-        let prober = Prober::start(|| -> Vec<u32> { panic!("on purpose") }).unwrap();
-        let followed = prober.follow::<Vec<u32>>(|_| ()).unwrap();
-        followed.finish();
+    fn its_end_is_told() {
+        let prober = Prober::start(|| -> u32 { std::process::exit(1) }).unwrap();
+        let (_followed, reports) = follow::<u32>(prober);
+        assert_eq!(reports.recv().unwrap(), None);
     }
 }

@@ -34,6 +34,11 @@ families! {
     /// Share of request targets that is being captured (--sample), 1 without sampling.
     SAMPLING_RATIO: Gauge "rollcall_sampling_ratio" [];
 
+    /// Programs that serve, by what is seen inside their TLS: by a probe on the function of `openssl` (and its descendants), `gnutls` or `go`; or nothing, as they have `none` that is known, its function is `uncertain`, the probe `failed` or was hit `too_often` and taken off, or somebody has them `debugged`.
+    TLS_PROGRAMS: Gauge "rollcall_tls_programs" ["how"];
+    /// Hits of the probes by what became of them: secrets `submitted`, what is `not_needed`, what is no secret and was `refused`; and losses, `unreadable` or as the `ring_full`.
+    TLS_PROBE_HITS: Counter "rollcall_tls_probe_hits_total" ["outcome"];
+
     /// Response segments that the kernel took down and the daemon came too late for.
     RESPONSE_ENTRIES_LOST: Counter "rollcall_response_entries_lost_total" [];
 

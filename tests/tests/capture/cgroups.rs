@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rollcall_capture::{self as capture, Consumer, Options, Stop};
+use rollcall_capture::{self as capture, Consumer, Loaded, Options, Stop};
 use rollcall_model::time::Timestamp;
 use rollcall_stream::{ConnectionId, Direction, Directive, Segment};
 use rollcall_tests::bpf;
@@ -99,7 +99,7 @@ fn segments_name_the_cgroup_of_the_server_s_socket() -> Result<()> {
     let mut older = connect(&inside)?;
 
     let ports = vec![inside.local_addr()?.port(), outside.local_addr()?.port()];
-    let (mut programs, mut capture) = capture::load(&Options { ports, ..Options::default() })?;
+    let Loaded { mut programs, mut capture, .. } = capture::load(&Options { ports, ..Options::default() })?;
     let attachment = programs.attach()?;
     let (mut newer, mut other) = (connect(&inside)?, connect(&outside)?);
     for (client, server) in [&mut older, &mut newer, &mut other] {

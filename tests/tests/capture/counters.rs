@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use rollcall_capture::{self as capture, Measuring, Options};
+use rollcall_capture::{self as capture, Loaded, Measuring, Options};
 use rollcall_tests::{Behaviour, Client, Daemon, MiniServer, Namespace, deadline, port, veth};
 
 use super::customer;
@@ -29,7 +29,7 @@ fn every_run_of_a_program_is_counted() -> Result<()> {
     let _measuring = Measuring::start()?;
     let options = Options { ports: vec![port], ring_size: 64 << 10, ..Options::default() };
     // Nobody reads the ring: it is full soon, which is one more thing to count.
-    let (mut programs, capture) = capture::load(&options)?;
+    let Loaded { mut programs, capture, .. } = capture::load(&options)?;
     let attachment = programs.attach()?;
     let near_address = near.local_addr()?;
     let ended = AtomicUsize::new(0);

@@ -79,6 +79,8 @@ pub(super) const ALLOWED: &[c_long] = &[
     libc::SYS_mremap,
     libc::SYS_msync,
     libc::SYS_munmap,
+    // The end of the process that puts probes into programs.
+    libc::SYS_wait4,
     // Threads and signals; `clone` and `tgkill` are below.
     libc::SYS_exit,
     libc::SYS_exit_group,

@@ -11,8 +11,8 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use monitor_ebpf::outcome::Outcome;
 use rollcall_capture::{
-    self as capture, Attachment, Consumer, DirectionStatistics, Error, Options, Programs, Runs, Statistics,
-    Stop,
+    self as capture, Attachment, Consumer, DirectionStatistics, Error, Loaded, Options, Programs, Runs,
+    Statistics, Stop,
 };
 use rollcall_detect::alert::Alert;
 use rollcall_engine::{Engine, Output, Settings, detection::Attributed};
@@ -60,7 +60,7 @@ impl Monitor {
         options: Options,
         consumer: impl FnOnce(Arc<Progress>) -> C,
     ) -> Result<Monitor> {
-        let (programs, mut capture) = capture::load(&options).context("load the programs")?;
+        let Loaded { programs, mut capture, .. } = capture::load(&options).context("load the programs")?;
         let (statistics, stop) = (capture.statistics(), Stop::new()?);
         let progress = Arc::<Progress>::default();
         let mut consumer = consumer(Arc::clone(&progress));

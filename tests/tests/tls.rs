@@ -9,8 +9,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use monitor_ebpf::secret::Hit;
+use nix::sys::{signal::Signal, wait::WaitPidFlag};
 use rcgen::{CertificateParams, KeyPair};
-use rollcall_capture::{self as capture, Consumer, How, Loaded, Options, Sight};
+use rollcall_capture::{self as capture, Consumer, How, Loaded, Options, Sight, Watch};
 use rollcall_engine::{Label, Secret};
 use rollcall_model::time::Timestamp;
 use rollcall_stream::{ConnectionId, Directive, Segment};
@@ -103,6 +105,19 @@ impl Server {
             program::run(&mut go)?;
             let mut server = Command::new(built);
             server.arg(format!("127.0.0.1:{port}")).arg(certificate).arg(key);
+            Ok(server)
+        })
+    }
+
+    /// A program that calls such a function all the time, and has no secret.
+    fn noisy() -> Result<Server> {
+        Server::start(|folder, port, _, _| {
+            let built = folder.join("noisy");
+            program::run(
+                Command::new(program::find("cc")?).arg("-O2").arg("-o").arg(&built).arg(app("noisy.c")),
+            )?;
+            let mut server = Command::new(built);
+            server.arg(port.to_string());
             Ok(server)
         })
     }
@@ -215,6 +230,66 @@ fn secrets_of_python_are_taken() -> Result<()> {
 fn secrets_of_go_are_taken_without_its_symbols() -> Result<()> {
     let sight = expect_secrets(&Server::go()?, "server")?;
     ensure!(sight.how.name() == "go" && sight.path.ends_with("/server"), "{sight}");
+    Ok(())
+}
+
+/// Looks until the program of this name is seen so.
+fn wait_for(watch: &mut Watch, name: &str, how: &str) -> Result<()> {
+    deadline::until(&format!("{name} to be {how}"), || {
+        watch.look()?;
+        let mut sights = watch.sights().into_iter();
+        Ok(sights.any(|sight| sight.program == name && sight.how.name() == how).then_some(()))
+    })
+}
+
+fn watch() -> Result<(Loaded, Watch)> {
+    capture::probe()?;
+    let mut loaded = capture::load(&Options { tls: true, ..Options::default() })?;
+    let watch = loaded.watch.take().context("no probes were asked for")??;
+    Ok((loaded, watch))
+}
+
+/// For as long as it takes, a look isn't a second after the one before: it hits as often in less.
+#[test]
+fn a_probe_that_costs_too_much_is_taken_off() -> Result<()> {
+    let _server = Server::noisy()?;
+    let (loaded, mut watch) = watch()?;
+    wait_for(&mut watch, "noisy", "too_often")?;
+    let refused = || loaded.capture.secret_hits().read()[Hit::Refused as usize];
+    let before = refused();
+    ensure!(before > 1_000, "{before}");
+    // It calls the function all the time, and nobody counts.
+    wait_for(&mut watch, "noisy", "too_often")?;
+    ensure!(refused() == before, "{} hits, and {before} before", refused());
+    Ok(())
+}
+
+#[test]
+fn a_program_that_is_debugged_is_left_alone_until_it_no_longer_is() -> Result<()> {
+    let server = Server::python()?;
+    let process = server.process.pid();
+    trace(libc::PTRACE_SEIZE, process)?;
+    let (_loaded, mut watch) = watch()?;
+    wait_for(&mut watch, "python3", "debugged")?;
+    // It has to stop before whoever debugs it can let go.
+    server.process.signal(Signal::SIGSTOP)?;
+    let stopped = Some(WaitPidFlag::WUNTRACED);
+    nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(i32::try_from(process)?), stopped)?;
+    trace(libc::PTRACE_DETACH, process)?;
+    server.process.signal(Signal::SIGCONT)?;
+    deadline::until("it to be seen", || {
+        watch.look()?;
+        let sights = watch.sights().into_iter().filter(|sight| sight.program == "python3");
+        let how: Vec<_> = sights.map(|sight| sight.how.name()).collect();
+        Ok((how == ["openssl"]).then_some(()))
+    })
+}
+
+fn trace(request: libc::c_uint, process: u32) -> Result<()> {
+    // SAFETY: neither request reads or writes this process's memory.
+    let done =
+        unsafe { libc::ptrace(request, process, std::ptr::null_mut::<()>(), std::ptr::null_mut::<()>()) };
+    ensure!(done == 0, "ptrace: {}", std::io::Error::last_os_error());
     Ok(())
 }
 

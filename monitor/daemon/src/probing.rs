@@ -53,7 +53,7 @@ pub(super) fn start(mut watch: Box<Watch>, sights: &Sights) -> io::Result<Prober
     if watch.unreadable() > 0 {
         tracing::warn!(
             processes = watch.unreadable(),
-            "whether these serve can't be told without CAP_SYS_PTRACE: nothing inside their TLS is seen"
+            "whether these serve can't be told without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: nothing inside their TLS is seen"
         );
     }
     sights.set(seen);

@@ -14,16 +14,18 @@ pub struct Secrets {
 
 impl Secrets {
     /// Hands over all secrets that have been taken since. `clock` is what has to be added to the kernel's clock to get the time of
-    /// day, in nanoseconds.
-    pub(crate) fn take(&mut self, clock: u64, mut to: impl FnMut(Secret)) {
+    /// day, in nanoseconds. Returns how many there were.
+    pub(crate) fn take(&mut self, clock: u64, mut to: impl FnMut(Secret)) -> usize {
         // No more at a time than the ring holds: it fills while it is read.
-        for _ in 0..super::RING_SIZE as usize / size_of::<SecretRecord>() {
-            let Some(record) = self.ring.next() else { return };
+        let most = super::RING_SIZE as usize / size_of::<SecretRecord>();
+        for taken in 0..most {
+            let Some(record) = self.ring.next() else { return taken };
             match secret(&record, clock) {
                 Some(secret) => to(secret),
                 None => tracing::error!("a record of unknown shape came out of the ring of secrets"),
             }
         }
+        most
     }
 }
 

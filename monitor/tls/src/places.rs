@@ -34,10 +34,8 @@ impl Requests {
     pub(crate) fn pass(&mut self, end: u64, bytes: u64) {
         self.next += bytes;
         self.raw = end;
-        if bytes == 0
-            && let Some((last, _)) = self.marks.back_mut()
-        {
-            *last = end;
+        // What holds nothing leaves the place before it where it is.
+        if bytes == 0 {
             return;
         }
         if self.marks.len() >= MARKS {
@@ -116,6 +114,9 @@ mod tests {
         assert_eq!(places.acknowledged(1200), 1078);
         assert_eq!(places.acknowledged(1300), 1156);
         assert_eq!(places.next, 1156);
+        // The client says that it ends.
+        places.pass(1324, 0);
+        assert_eq!((places.acknowledged(1300), places.acknowledged(1324)), (1156, 1156));
         for record in 0..1000 {
             places.pass(1400 + 100 * record, 78);
         }

@@ -88,6 +88,10 @@ impl rollcall_tls::Carried for Connection {
     fn may_begin_answer(start: &[u8]) -> bool {
         could_be_response(start)
     }
+
+    fn is_announced(&self) -> bool {
+        self.requests.is_announced() && self.requests.at_start() && self.pending.is_empty()
+    }
 }
 
 impl Protocol<Context<'_>> for Connection {

@@ -8,7 +8,7 @@ use rollcall_stream::{
 };
 
 use super::{
-    Carried, Context,
+    Carried, Context, announcement,
     record::HANDSHAKE,
     session::Session,
     shared::{Shared, Unread},
@@ -19,6 +19,8 @@ use super::{
 enum State {
     /// Nothing has come.
     Untouched,
+    /// It may have begun with a header of the PROXY protocol, and nothing else.
+    Announced,
     /// It speaks in clear, or nothing of it can be read.
     Clear,
     Tls(Box<Session>),
@@ -76,11 +78,26 @@ where
     P: Protocol<C>,
 {
     fn request(&mut self, place: u64, data: &[u8], origin: &Origin, context: &mut C) {
-        if matches!(self.state, State::Untouched) && !data.is_empty() {
-            let is_tls = data[0] == HANDSHAKE && context.tls().is_expected();
-            self.state =
-                if is_tls { State::Tls(Box::new(Session::new(place, origin))) } else { State::Clear };
-            context.tls().counters.connections += u64::from(is_tls);
+        if matches!(self.state, State::Untouched | State::Announced) && !data.is_empty() {
+            let is_first = matches!(self.state, State::Untouched);
+            self.state = match data[0] {
+                _ if !context.tls().is_expected() => State::Clear,
+                HANDSHAKE if is_first || self.inner.is_announced() => {
+                    context.tls().counters.connections += 1;
+                    State::Tls(Box::new(Session::new(place, origin)))
+                }
+                _ if is_first && announcement::may_begin(data) => State::Announced,
+                // The header may not be over.
+                _ if !is_first && !self.inner.is_announced() => State::Announced,
+                _ => State::Clear,
+            };
+            if is_first
+                && matches!(self.state, State::Announced)
+                && let Some(end) = announcement::length(data).filter(|&end| data.get(end) == Some(&HANDSHAKE))
+            {
+                self.inner.request(place, &data[..end], origin, context);
+                return self.request(place + end as u64, &data[end..], origin, context);
+            }
         }
         match &mut self.state {
             State::Tls(session) => {

@@ -340,3 +340,27 @@ fn a_client_may_be_silent_behind_its_handshake() {
         same(&Sight { silence, ..Sight::live() }, &talk, &few());
     }
 }
+
+#[test]
+fn tls_behind_a_proxy_header_is_read() {
+    let text = b"PROXY TCP4 198.51.100.7 192.0.2.2 40000 443\r\n".to_vec();
+    let binary =
+        [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[198, 51, 100, 7, 192, 0, 2, 2, 0x9c, 0x40, 1, 0xbb]];
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &few());
+        for header in [text.clone(), binary.concat()] {
+            let before = Turn::Client(header.clone());
+            let clear = [&[before.clone()][..], &in_clear(&few())].concat();
+            let mut joined = talk.turns.clone();
+            if let Some(Turn::Client(hello)) = joined.first_mut() {
+                hello.splice(0..0, header.iter().copied());
+            }
+            for turns in [[&[before][..], &talk.turns].concat(), joined] {
+                let (whole, _) = Sight::live().watch(&clear, &[]);
+                let (record, counters) = Sight { whole: 3, ..Sight::live() }.watch(&turns, &talk.secrets);
+                assert_eq!(record.lines, whole.lines);
+                assert_eq!((counters.proxied, counters.tls, counters.decrypted.read), (1, 0, 1));
+            }
+        }
+    }
+}

@@ -75,6 +75,10 @@ impl Standing for Connection {
         self.requests.at_start() && !self.requests.is_announced() && self.pending.is_empty()
     }
 
+    fn is_kept(&self) -> bool {
+        false
+    }
+
     fn is_amid(&self) -> bool {
         !self.is_opaque() && !self.requests.at_start()
     }

@@ -52,9 +52,9 @@ pub(crate) struct Randoms {
 
 impl Keys {
     /// Those that a traffic secret of TLS 1.3 gives (RFC 8446, section 7.3); `None` if it is not one of the suite's length.
-    pub(crate) fn of_traffic_secret(suite: Suite, secret: &[u8]) -> Option<Keys> {
+    pub(crate) fn of_traffic_secret(suite: Suite, secret: &[u8]) -> Option<Box<Keys>> {
         let prk = prk(suite.hash, secret)?;
-        let mut keys = Keys { suite, framing: Framing::Inner, key: [0; 32], iv: [0; 12], mac: [0; 48] };
+        let mut keys = Keys::empty(suite, Framing::Inner);
         expand_label(&prk, b"key", &mut keys.key[..suite.cipher.key_length()])?;
         expand_label(&prk, b"iv", &mut keys.iv)?;
         Some(keys)
@@ -67,7 +67,7 @@ impl Keys {
         randoms: &Randoms,
         is_server: bool,
         encrypt_then_mac: bool,
-    ) -> Keys {
+    ) -> Box<Keys> {
         let key = suite.cipher.key_length();
         let (mac, iv) = match suite.mode {
             Mode::Gcm | Mode::Ccm | Mode::Ccm8 => (0, 4),
@@ -81,13 +81,17 @@ impl Keys {
         expand_prf(suite.hash, master, &seed, &mut block[..length]);
         let side = usize::from(is_server);
         let part = |start: usize, length: usize| start + side * length..start + (side + 1) * length;
-        let framing = Framing::Outer { encrypt_then_mac };
-        let mut keys = Keys { suite, framing, key: [0; 32], iv: [0; 12], mac: [0; 48] };
+        let mut keys = Keys::empty(suite, Framing::Outer { encrypt_then_mac });
         keys.mac[..mac].copy_from_slice(&block[part(0, mac)]);
         keys.key[..key].copy_from_slice(&block[part(2 * mac, key)]);
         keys.iv[..iv].copy_from_slice(&block[part(2 * (mac + key), iv)]);
         block.zeroize();
         keys
+    }
+
+    /// In a place of their own: nothing of them is left behind when what holds them moves.
+    fn empty(suite: Suite, framing: Framing) -> Box<Keys> {
+        Box::new(Keys { suite, framing, key: [0; 32], iv: [0; 12], mac: [0; 48] })
     }
 
     /// Bytes of a record before its ciphertext.

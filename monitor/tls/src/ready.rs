@@ -11,7 +11,7 @@ use super::{
     keys::{Keys, LEAST, Randoms, next_secret},
     record::{HEADER, Header},
     secret::Secret,
-    suite::{Hash, Suite},
+    suite::Suite,
 };
 
 /// Numbers that are tried beyond those that bytes which nobody saw can hold: a server's tickets.
@@ -34,9 +34,9 @@ pub(crate) struct Agreed {
 /// Keys in use, and how far they have come.
 pub(crate) struct Ready {
     suite: Suite,
-    pub(crate) keys: Keys,
+    pub(crate) keys: Box<Keys>,
     /// What the next keys are made of, in TLS 1.3.
-    secret: Option<[u8; 48]>,
+    secret: Option<Secret>,
     /// Of the next record.
     pub(crate) number: u64,
     /// It is that, or none is known better: later ones have to be tried, too.
@@ -45,12 +45,6 @@ pub(crate) struct Ready {
     pub(crate) known_to: u64,
     /// The last record that a tag proved: its number, and what it said of its nonce.
     proved: Option<(u64, u64)>,
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        self.secret.zeroize();
-    }
 }
 
 impl Ready {
@@ -65,11 +59,7 @@ impl Ready {
                     Keys::of_master_secret(suite, secret.bytes(), &randoms, is_server, encrypt_then_mac);
                 (keys, None)
             }
-            None => {
-                let mut kept = [0; 48];
-                kept[..secret.bytes().len()].copy_from_slice(secret.bytes());
-                (Keys::of_traffic_secret(suite, secret.bytes())?, Some(kept))
-            }
+            None => (Keys::of_traffic_secret(suite, secret.bytes())?, Some(secret.clone())),
         };
         Some(Ready { suite, keys, secret: kept, number: 0, is_sure: true, known_to: 0, proved: None })
     }
@@ -82,12 +72,12 @@ impl Ready {
 
     /// With the keys that follow these, if the sender has changed them (RFC 8446, section 4.6.3).
     pub(crate) fn following(&self) -> Option<Ready> {
-        let length = match self.suite.hash {
-            Hash::Sha256 => 32,
-            Hash::Sha384 => 48,
-        };
-        let next = next_secret(self.suite, self.secret.as_ref()?.get(..length)?)?;
-        let keys = Keys::of_traffic_secret(self.suite, &next[..length])?;
+        let secret = self.secret.as_ref()?;
+        let mut bytes = next_secret(self.suite, secret.bytes())?;
+        let next = Secret::new(secret.label, &bytes[..secret.bytes().len()], secret.client_random, secret.at);
+        bytes.zeroize();
+        let next = next?;
+        let keys = Keys::of_traffic_secret(self.suite, next.bytes())?;
         Some(Ready {
             suite: self.suite,
             keys,

@@ -115,6 +115,8 @@ struct Fresh {
 pub(crate) struct Session {
     /// Where it began, and with what evidence.
     pub(crate) first: (u64, Origin),
+    /// Its first bytes.
+    pub(crate) begun: Vec<u8>,
     /// Why it can't be read.
     pub(crate) hopeless: Option<Unread>,
     now: Timestamp,
@@ -153,7 +155,7 @@ pub(crate) struct Session {
     fresh: Fresh,
     has_asked: bool,
     current: Option<Current>,
-    link: Option<Link>,
+    pub(crate) link: Option<Link>,
 }
 
 impl fmt::Debug for Session {
@@ -167,6 +169,7 @@ impl Session {
     pub(crate) fn new(place: u64, origin: &Origin) -> Session {
         Session {
             first: (place, *origin),
+            begun: Vec::with_capacity(HEADER),
             hopeless: None,
             now: origin.at,
             client: client::Stream::default(),
@@ -237,6 +240,8 @@ impl Session {
         context: &mut C,
     ) {
         self.now = self.now.max(origin.at);
+        let more = (HEADER - self.begun.len()).min(data.len());
+        self.begun.extend_from_slice(&data[..more]);
         let mut taken = Vec::new();
         self.client.take(place, data, origin, &mut |item| taken.push(item));
         taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
@@ -467,6 +472,7 @@ impl Session {
         self.came = shared.secrets.came();
         if let Some(random) = &self.random
             && self.own.len() < OWN
+            && (self.reader.is_none() || self.writer.is_none())
         {
             let mut claimed = Vec::new();
             shared.secrets.claim(random, &mut claimed);
@@ -499,6 +505,10 @@ impl Session {
                 self.can_answer::<P>(context.tls());
                 break;
             }
+        }
+        if self.reader.is_some() && self.writer.is_some() {
+            // They have served.
+            self.own = Vec::new();
         }
         let shared = context.tls();
         if self.waiting > HELD && self.hopeless.is_none() {

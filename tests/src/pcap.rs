@@ -30,15 +30,19 @@ impl Default for Capture {
 impl Capture {
     /// Adds a segment, a millisecond after the one before.
     pub fn push(&mut self, segment: &Segment) {
+        self.push_cut(segment, usize::MAX);
+    }
+
+    /// The same with no more than `kept` bytes of the packet.
+    pub fn push_cut(&mut self, segment: &Segment, kept: usize) {
         let packet = packet::encode(segment);
         self.microseconds += 1000;
-        let length = packet.len() as u32;
-        for field in
-            [(self.microseconds / 1_000_000) as u32, (self.microseconds % 1_000_000) as u32, length, length]
-        {
+        let kept = &packet[..packet.len().min(kept)];
+        let (seconds, fraction) = (self.microseconds / 1_000_000, self.microseconds % 1_000_000);
+        for field in [seconds as u32, fraction as u32, kept.len() as u32, packet.len() as u32] {
             self.bytes.extend(field.to_le_bytes());
         }
-        self.bytes.extend(packet);
+        self.bytes.extend(kept);
     }
 
     /// Adds the SYN of [`Capture::push_conversation`], to which a server that still has an older connection on these ports

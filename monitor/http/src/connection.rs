@@ -75,6 +75,10 @@ impl Standing for Connection {
         self.requests.at_start() && !self.requests.is_announced() && self.pending.is_empty()
     }
 
+    fn is_kept(&self) -> bool {
+        false
+    }
+
     fn is_amid(&self) -> bool {
         !self.is_opaque() && !self.requests.at_start()
     }
@@ -87,6 +91,10 @@ impl Standing for Connection {
 impl rollcall_tls::Carried for Connection {
     fn may_begin_answer(start: &[u8]) -> bool {
         could_be_response(start)
+    }
+
+    fn is_announced(&self) -> bool {
+        self.requests.is_announced() && self.requests.at_start() && self.pending.is_empty()
     }
 }
 

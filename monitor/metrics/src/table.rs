@@ -78,7 +78,7 @@ families! {
     HTTP_PROXIED_CONNECTIONS: Counter "rollcall_http_proxied_connections_total" [];
     /// Connections that Rollcall cannot see into: `tls`, `http2`, `not_http`, or HTTP until it was `upgraded` or became a `tunnel`.
     HTTP_OPAQUE_CONNECTIONS: Counter "rollcall_http_opaque_connections_total" ["reason"];
-    /// Connections that began with TLS while secrets were to be had, by what became of them: `read`, or why not: no secret came that opens them (`no_secret`), their `suite` or `version` is not one that is read, the handshake was `malformed` or bytes of it `lost`, or there was no room to hold them (`memory`).
+    /// Connections that carried TLS while secrets were to be had, by what became of them: `read`, or why not: no secret came that opens them (`no_secret`), their `suite` or `version` is not one that is read, the handshake was `malformed` or bytes of it `lost`, there was no room to hold them (`memory`), or the connection was older than the daemon (`joined`).
     TLS_CONNECTIONS: Counter "rollcall_tls_connections_total" ["outcome"];
     /// Records that nothing opened, of connections that are read.
     TLS_RECORDS_UNOPENED: Counter "rollcall_tls_records_unopened_total" [];

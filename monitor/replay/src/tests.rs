@@ -118,6 +118,36 @@ fn sections_interfaces_and_simple_packets_of_pcapng() {
 }
 
 #[test]
+fn secrets_in_pcapng_come_in_their_place() {
+    const KEY_LOG: u32 = 0x544c_534b;
+    let line = |byte: &str| format!("CLIENT_RANDOM {} {}\n", byte.repeat(32), byte.repeat(48));
+    let text = [line("1a"), "# of a browser\nno line of a key log\n".to_owned(), line("2b")].concat();
+    let packet = frame::ethernet(&frame::ipv4(GET));
+    for order in [Order::Little, Order::Big] {
+        let capture = [
+            ng::section(order),
+            ng::interface(order, 1, &[]),
+            ng::secrets(order, KEY_LOG, text.as_bytes()),
+            ng::packet(order, 0, AT / 1000, &packet),
+            ng::secrets(order, 0x5747_4b4c, text.as_bytes()),
+            ng::secrets(order, KEY_LOG, line("3c").trim_end().as_bytes()),
+        ];
+        let mut seen = Vec::new();
+        let mut reader = Reader::new();
+        reader
+            .read_from("test", &capture.concat()[..], |captured| {
+                seen.push(match captured {
+                    Captured::Segment(_) => None,
+                    Captured::Secret(secret) => Some(secret.bytes()[0]),
+                });
+            })
+            .unwrap();
+        assert_eq!(seen, [Some(0x1a), Some(0x2b), None, Some(0x3c)]);
+        assert_eq!(reader.summary().packets, 1);
+    }
+}
+
+#[test]
 fn link_layers() {
     let v4 = frame::ipv4(GET);
     let v6 = frame::ipv6(&[], GET);

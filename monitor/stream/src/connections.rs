@@ -374,7 +374,7 @@ impl<P: Standing> Connections<P> {
             let Some(slot) = self.table.advance(1) else { continue };
             let Some(connection) = self.table.get(slot) else { continue };
             // A tunnel in a file: no kernel keeps its bytes away, so it must not be forgotten.
-            let kept = connection.protocol.is_opaque() && !connection.live;
+            let kept = connection.protocol.is_opaque() && !connection.live || connection.protocol.is_kept();
             if connection.link.seen + idle <= now && !kept {
                 self.buffers.counters.idle_connections += 1;
                 self.forget(slot, context);

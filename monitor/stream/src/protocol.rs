@@ -62,6 +62,9 @@ pub trait Standing {
     /// Nothing of what came is needed to read what comes next, however late.
     fn is_forgettable(&self) -> bool;
 
+    /// What is known of it can't be learnt again, so that it outlasts any silence.
+    fn is_kept(&self) -> bool;
+
     /// The end of the request stream here is amid a message.
     fn is_amid(&self) -> bool;
 

@@ -8,10 +8,10 @@ use rollcall_stream::{
 };
 
 use super::{
-    Carried, Context,
-    record::HANDSHAKE,
+    Carried, Context, announcement,
+    record::{APPLICATION_DATA, HANDSHAKE, Header},
     session::Session,
-    shared::{Shared, Unread},
+    shared::Unread,
 };
 
 /// What is known of it.
@@ -19,6 +19,10 @@ use super::{
 enum State {
     /// Nothing has come.
     Untouched,
+    /// Nothing has come, and what went before was not seen.
+    Amid,
+    /// It may have begun with a header of the PROXY protocol, and nothing else.
+    Announced,
     /// It speaks in clear, or nothing of it can be read.
     Clear,
     Tls(Box<Session>),
@@ -35,7 +39,7 @@ pub struct Connection<P> {
 impl<P: Standing> Standing for Connection<P> {
     fn new(beginning: Beginning) -> Self {
         // Amid a connection nobody knows what was agreed on.
-        let state = if beginning == Beginning::Start { State::Untouched } else { State::Clear };
+        let state = if beginning == Beginning::Start { State::Untouched } else { State::Amid };
         Connection { inner: P::new(beginning), state }
     }
 
@@ -54,6 +58,10 @@ impl<P: Standing> Standing for Connection<P> {
 
     fn is_forgettable(&self) -> bool {
         self.session().is_none() && self.inner.is_forgettable()
+    }
+
+    fn is_kept(&self) -> bool {
+        self.inner.is_kept() || self.session().is_some_and(Session::is_read)
     }
 
     fn is_amid(&self) -> bool {
@@ -76,18 +84,42 @@ where
     P: Protocol<C>,
 {
     fn request(&mut self, place: u64, data: &[u8], origin: &Origin, context: &mut C) {
-        if matches!(self.state, State::Untouched) && !data.is_empty() {
-            let is_tls = data[0] == HANDSHAKE && context.tls().is_expected();
-            self.state =
-                if is_tls { State::Tls(Box::new(Session::new(place, origin))) } else { State::Clear };
-            context.tls().counters.connections += u64::from(is_tls);
-        }
-        match &mut self.state {
-            State::Tls(session) => {
-                session.request(place, data, origin, &mut self.inner, context);
-                self.judge(context);
+        if matches!(self.state, State::Untouched | State::Announced) && !data.is_empty() {
+            let is_first = matches!(self.state, State::Untouched);
+            self.state = match data[0] {
+                _ if !context.tls().is_expected() => State::Clear,
+                HANDSHAKE if is_first || self.inner.is_announced() => {
+                    context.tls().counters.connections += 1;
+                    State::Tls(Box::new(Session::new(place, origin)))
+                }
+                _ if is_first && announcement::may_begin(data) => State::Announced,
+                // The header may not be over.
+                _ if !is_first && !self.inner.is_announced() => State::Announced,
+                _ => State::Clear,
+            };
+            if is_first
+                && matches!(self.state, State::Announced)
+                && let Some(end) = announcement::length(data).filter(|&end| data.get(end) == Some(&HANDSHAKE))
+            {
+                self.inner.request(place, &data[..end], origin, context);
+                return self.request(place + end as u64, &data[end..], origin, context);
             }
-            _ => self.inner.request(place, data, origin, context),
+        }
+        if matches!(self.state, State::Amid) {
+            self.state = State::Clear;
+            let header = data.first_chunk().and_then(|&bytes| Header::read(bytes));
+            if context.tls().is_expected() && header.is_some_and(|header| header.kind == APPLICATION_DATA) {
+                context.tls().counters.connections += 1;
+                context.tls().unread(Unread::Joined);
+            }
+        }
+        let State::Tls(session) = &mut self.state else {
+            return self.inner.request(place, data, origin, context);
+        };
+        session.request(place, data, origin, &mut self.inner, context);
+        if self.gives_up(place, context) {
+            // It may go on in clear.
+            self.inner.request(place, data, origin, context);
         }
     }
 
@@ -95,7 +127,9 @@ where
         match &mut self.state {
             State::Tls(session) => {
                 session.request_gap(bytes, &mut self.inner, context);
-                self.judge(context);
+                if self.gives_up(u64::MAX, context) {
+                    self.inner.request_gap(place, bytes, context);
+                }
             }
             state => {
                 *state = State::Clear;
@@ -108,7 +142,9 @@ where
         match &mut self.state {
             State::Tls(session) => {
                 session.response(piece, link, &mut self.inner, context);
-                self.judge(context);
+                if self.gives_up(u64::MAX, context) {
+                    self.inner.response(piece, link, context);
+                }
             }
             _ => self.inner.response(piece, link, context),
         }
@@ -118,7 +154,9 @@ where
         match &mut self.state {
             State::Tls(session) => {
                 session.response_gap(bytes, &mut self.inner, context);
-                self.judge(context);
+                if self.gives_up(u64::MAX, context) {
+                    self.inner.response_gap(place, bytes, context);
+                }
             }
             _ => self.inner.response_gap(place, bytes, context),
         }
@@ -135,7 +173,7 @@ where
     fn flush(&mut self, link: &Link, context: &mut C) {
         if let State::Tls(session) = &mut self.state {
             session.look(link, &mut self.inner, context);
-            self.judge(context);
+            self.gives_up(u64::MAX, context);
         }
         self.inner.flush(&self.seen(link), context);
     }
@@ -169,7 +207,7 @@ where
             if session.hopeless.is_none() && !session.is_read() {
                 session.hopeless = Some(Unread::NoSecret);
             }
-            self.judge(context);
+            self.gives_up(u64::MAX, context);
             self.inner.flush(&self.seen(link), context);
         }
         self.inner.finish(&self.seen(link), context);
@@ -191,18 +229,27 @@ impl<P> Connection<P> {
 }
 
 impl<P: Carried> Connection<P> {
-    /// Where it turns out that nothing can be read, the protocol gets to see what it is.
-    fn judge<C: Context>(&mut self, context: &mut C)
+    /// Whether it turns out only now that nothing can be read. The protocol then gets to see what it began with before `place`, as if it had seen
+    /// it all along.
+    fn gives_up<C: Context>(&mut self, place: u64, context: &mut C) -> bool
     where
         P: Protocol<C>,
     {
-        let State::Tls(session) = &mut self.state else { return };
-        let Some(why) = session.hopeless else { return };
-        let shared: &mut Shared = context.tls();
+        let State::Tls(session) = &mut self.state else { return false };
+        let Some(why) = session.hopeless else { return false };
+        let shared = context.tls();
         shared.unread(why);
         session.release(shared);
-        let (place, origin) = session.first;
+        let (first, origin) = session.first;
+        let (begun, link) = (std::mem::take(&mut session.begun), session.link);
         self.state = State::Clear;
-        self.inner.request(place, &[HANDSHAKE, 3], &origin, context);
+        let before = usize::try_from(place.saturating_sub(first)).unwrap_or(usize::MAX).min(begun.len());
+        if before > 0 {
+            self.inner.request(first, &begun[..before], &origin, context);
+            if let Some(link) = link {
+                self.inner.flush(&link, context);
+            }
+        }
+        true
     }
 }

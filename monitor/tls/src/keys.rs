@@ -52,9 +52,9 @@ pub(crate) struct Randoms {
 
 impl Keys {
     /// Those that a traffic secret of TLS 1.3 gives (RFC 8446, section 7.3); `None` if it is not one of the suite's length.
-    pub(crate) fn of_traffic_secret(suite: Suite, secret: &[u8]) -> Option<Keys> {
+    pub(crate) fn of_traffic_secret(suite: Suite, secret: &[u8]) -> Option<Box<Keys>> {
         let prk = prk(suite.hash, secret)?;
-        let mut keys = Keys { suite, framing: Framing::Inner, key: [0; 32], iv: [0; 12], mac: [0; 48] };
+        let mut keys = Keys::empty(suite, Framing::Inner);
         expand_label(&prk, b"key", &mut keys.key[..suite.cipher.key_length()])?;
         expand_label(&prk, b"iv", &mut keys.iv)?;
         Some(keys)
@@ -67,7 +67,7 @@ impl Keys {
         randoms: &Randoms,
         is_server: bool,
         encrypt_then_mac: bool,
-    ) -> Keys {
+    ) -> Box<Keys> {
         let key = suite.cipher.key_length();
         let (mac, iv) = match suite.mode {
             Mode::Gcm | Mode::Ccm | Mode::Ccm8 => (0, 4),
@@ -81,13 +81,17 @@ impl Keys {
         expand_prf(suite.hash, master, &seed, &mut block[..length]);
         let side = usize::from(is_server);
         let part = |start: usize, length: usize| start + side * length..start + (side + 1) * length;
-        let framing = Framing::Outer { encrypt_then_mac };
-        let mut keys = Keys { suite, framing, key: [0; 32], iv: [0; 12], mac: [0; 48] };
+        let mut keys = Keys::empty(suite, Framing::Outer { encrypt_then_mac });
         keys.mac[..mac].copy_from_slice(&block[part(0, mac)]);
         keys.key[..key].copy_from_slice(&block[part(2 * mac, key)]);
         keys.iv[..iv].copy_from_slice(&block[part(2 * (mac + key), iv)]);
         block.zeroize();
         keys
+    }
+
+    /// In a place of their own: nothing of them is left behind when what holds them moves.
+    fn empty(suite: Suite, framing: Framing) -> Box<Keys> {
+        Box::new(Keys { suite, framing, key: [0; 32], iv: [0; 12], mac: [0; 48] })
     }
 
     /// Bytes of a record before its ciphertext.
@@ -391,3 +395,37 @@ fn expand_prf(hash: Hash, secret: &[u8], seed: &[u8], out: &mut [u8]) {
 
 /// The least that a record costs beside what it carries: by as much, numbers go up in bytes that nobody saw.
 pub(crate) const LEAST: u64 = record::HEADER as u64 + 9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<const N: usize>(text: &str) -> [u8; N] {
+        let digits: Vec<_> = text.bytes().filter(u8::is_ascii_hexdigit).map(char::from).collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    #[test]
+    fn the_traffic_of_rfc_8448_is_opened() {
+        // Section 3, simple 1-RTT handshake: the client's application data.
+        let secret: [u8; 32] = bytes("9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5");
+        let suite = Suite::of_1_3(0x1301).unwrap();
+        let keys = Keys::of_traffic_secret(suite, &secret).unwrap();
+        assert_eq!(keys.key[..16], bytes::<16>("17422dda596ed5d9acd890e3c63f5051"));
+        assert_eq!(keys.iv, bytes::<12>("5b78923dee08579033e523d9"));
+        let record: [u8; 72] = bytes(
+            "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2\
+             977014bd1e3deae63aeebb21694915e4",
+        );
+        let header = Header::read(*record.first_chunk().unwrap()).unwrap();
+        let mut body = record[5..].to_vec();
+        let (kind, content) = keys.open(0, header, &mut body).unwrap();
+        assert_eq!((kind, &body[content]), (23, &(0..50).collect::<Vec<u8>>()[..]));
+        let mut start = record[5..37].to_vec();
+        let content = keys.decrypt_start(0, &mut start);
+        assert_eq!(start[content], (0..32).collect::<Vec<u8>>()[..]);
+        assert!(keys.open(1, header, &mut record[5..].to_vec()).is_none(), "of another number");
+        assert!(Keys::of_traffic_secret(suite, &[1; 48]).is_none(), "of another hash");
+    }
+}

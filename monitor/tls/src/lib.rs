@@ -8,13 +8,16 @@
 //! What can't be read is counted by its reason, and the protocol sees that there is TLS, as it would without this. Secrets are never
 //! shown, and wiped with the connection.
 
+mod announcement;
 mod client;
 mod connection;
 mod handshake;
 pub mod key_log;
 mod keys;
 mod places;
+mod ready;
 mod record;
+mod search;
 mod secret;
 mod secrets;
 mod server;
@@ -31,6 +34,9 @@ pub use shared::{Shared, TlsCounters, Unread};
 pub trait Carried: Standing {
     /// Whether an answer may begin with these bytes, which are 16 unless it is shorter.
     fn may_begin_answer(start: &[u8]) -> bool;
+
+    /// Whether nothing has come but what a proxy says of the connection before its first byte.
+    fn is_announced(&self) -> bool;
 }
 
 /// What all connections share, with what TLS needs of it.

@@ -52,7 +52,8 @@ pub struct Secret {
     pub client_random: Option<[u8; 32]>,
     /// When it was seen. One of which that is not known holds for any time: [`Timestamp::default`].
     pub at: Timestamp,
-    bytes: [u8; LENGTH_MAX],
+    /// In a place of its own: nothing of it is left behind when what holds it moves.
+    bytes: Box<[u8; LENGTH_MAX]>,
     length: u8,
 }
 
@@ -64,7 +65,7 @@ impl Secret {
             return None;
         }
         let mut secret =
-            Secret { label, client_random, at, bytes: [0; LENGTH_MAX], length: bytes.len() as u8 };
+            Secret { label, client_random, at, bytes: Box::new([0; LENGTH_MAX]), length: bytes.len() as u8 };
         secret.bytes[..bytes.len()].copy_from_slice(bytes);
         Some(secret)
     }

@@ -4,26 +4,27 @@
 //! opens: the tag proves it. Answers, of which most is not captured, are read by their beginnings: a number is the right one if it makes
 //! an answer of them.
 
-use std::{collections::VecDeque, fmt, ops::Range, time::Duration};
+use std::{collections::VecDeque, fmt, time::Duration};
 
 use rollcall_model::time::Timestamp;
 use rollcall_stream::{
     protocol::{Link, Piece, Protocol},
     reassembly::Origin,
 };
-use zeroize::Zeroize;
 
 use super::{
     Carried, Context,
     client::{self, Record},
     handshake::{END_OF_EARLY_DATA, KEY_UPDATE, Message, Messages, ServerHello, first_message},
-    keys::{Keys, LEAST, Randoms, next_secret},
+    keys::Randoms,
     places,
+    ready::{AHEAD, Agreed, Ready},
     record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Header},
+    search::{Sealed, Tried, search, search_master},
     secret::{Label, Secret},
     server::{self, Seen},
     shared::{Shared, Unread},
-    suite::{Hash, Suite},
+    suite::Suite,
 };
 
 /// How long records are held that can't be read yet: a secret may come later than what it protects, as with early data.
@@ -52,190 +53,6 @@ const OWN: usize = 64;
 /// Records of its handshake that a connection may leave unread for want of a handshake's secret, when one for its traffic is known.
 const SPARED: u32 = 8;
 
-/// Numbers that are tried beyond those that bytes which nobody saw can hold: a server's tickets.
-const AHEAD: u64 = 16;
-
-/// The most that are tried by a beginning,
-const NUMBERS: u64 = 8192;
-
-/// and by a tag, which takes the whole record.
-const TAGS: u64 = 512;
-
-/// What the two sides have agreed on.
-#[derive(Clone, Copy, Debug)]
-struct Agreed {
-    suite: Suite,
-    /// `None` in TLS 1.3.
-    legacy: Option<(Randoms, bool)>,
-}
-
-/// Keys in use, and how far they have come.
-struct Ready {
-    suite: Suite,
-    keys: Keys,
-    /// What the next keys are made of, in TLS 1.3.
-    secret: Option<[u8; 48]>,
-    /// Of the next record.
-    number: u64,
-    /// It is that, or none is known better: later ones have to be tried, too.
-    is_sure: bool,
-    /// Where the last record ended whose number was certain.
-    known_to: u64,
-    /// The last record that a tag proved: its number, and what it said of its nonce.
-    proved: Option<(u64, u64)>,
-}
-
-impl Drop for Ready {
-    fn drop(&mut self) {
-        self.secret.zeroize();
-    }
-}
-
-impl Ready {
-    fn new(agreed: &Agreed, secret: &Secret, is_server: bool) -> Option<Ready> {
-        let suite = agreed.suite;
-        let (keys, kept) = match agreed.legacy {
-            Some((randoms, encrypt_then_mac)) => {
-                if secret.bytes().len() != 48 {
-                    return None;
-                }
-                let keys =
-                    Keys::of_master_secret(suite, secret.bytes(), &randoms, is_server, encrypt_then_mac);
-                (keys, None)
-            }
-            None => {
-                let mut kept = [0; 48];
-                kept[..secret.bytes().len()].copy_from_slice(secret.bytes());
-                (Keys::of_traffic_secret(suite, secret.bytes())?, Some(kept))
-            }
-        };
-        Some(Ready { suite, keys, secret: kept, number: 0, is_sure: true, known_to: 0, proved: None })
-    }
-
-    /// The same at the record with this number, which begins here.
-    fn at(mut self, number: u64, start: u64) -> Ready {
-        (self.number, self.known_to) = (number, start);
-        self
-    }
-
-    /// With the keys that follow these, if the sender has changed them (RFC 8446, section 4.6.3).
-    fn following(&self) -> Option<Ready> {
-        let length = match self.suite.hash {
-            Hash::Sha256 => 32,
-            Hash::Sha384 => 48,
-        };
-        let next = next_secret(self.suite, self.secret.as_ref()?.get(..length)?)?;
-        let keys = Keys::of_traffic_secret(self.suite, &next[..length])?;
-        Some(Ready {
-            suite: self.suite,
-            keys,
-            secret: Some(next),
-            number: 0,
-            is_sure: true,
-            known_to: self.known_to,
-            proved: None,
-        })
-    }
-
-    /// The numbers that a record may have by what it says of its nonce: implementations count from whatever they began with, or change it
-    /// by the number's bits.
-    fn foretold(&self, said: Option<u64>) -> [Option<u64>; 2] {
-        let Some((said, (number, before))) = said.zip(self.proved).filter(|_| !self.is_sure) else {
-            return [None; 2];
-        };
-        let is_later = |&found: &u64| found >= self.number && found - number < 1 << 48;
-        [said.wrapping_sub(before).wrapping_add(number), said ^ before ^ number]
-            .map(|found| Some(found).filter(is_later))
-    }
-
-    /// How many numbers the records up to `start` can have taken that nobody knows.
-    fn doubt(&self, start: u64) -> u64 {
-        if self.is_sure { 0 } else { (start.saturating_sub(self.known_to) / LEAST + AHEAD).min(NUMBERS) }
-    }
-
-    /// Opens a whole record in place: its type, and where its content stands. `scratch` is for a copy.
-    fn open(
-        &mut self,
-        start: u64,
-        header: Header,
-        body: &mut [u8],
-        scratch: &mut Vec<u8>,
-    ) -> Option<(u8, Range<usize>)> {
-        scratch.clear();
-        scratch.extend_from_slice(body);
-        let end = start + (HEADER + body.len()) as u64;
-        let attempt = |keys: &Keys, number: u64, body: &mut [u8]| {
-            body.copy_from_slice(scratch);
-            keys.open(number, header, body)
-        };
-        let said = self.keys.said(scratch);
-        let foretold = self.foretold(said);
-        let numbers = self.number..=self.number + self.doubt(start).min(TAGS);
-        for number in foretold.into_iter().flatten().chain(numbers) {
-            if let Some(opened) = attempt(&self.keys, number, body) {
-                (self.number, self.is_sure, self.known_to) = (number + 1, true, end);
-                self.proved = said.map(|said| (number, said));
-                return Some(opened);
-            }
-        }
-        if let Some(mut next) = self.following() {
-            for number in 0..=self.doubt(start).min(TAGS) {
-                if let Some(opened) = attempt(&next.keys, number, body) {
-                    (next.number, next.known_to) = (number + 1, end);
-                    *self = next;
-                    return Some(opened);
-                }
-            }
-        }
-        body.copy_from_slice(scratch);
-        None
-    }
-
-    /// Decrypts the beginning of a record, which begins an answer if that is what `reads` says of it. Where its content
-    /// stands; `None` if it is not known how to read it.
-    fn decrypt_start(
-        &mut self,
-        start: u64,
-        body: &mut [u8],
-        is_answer: bool,
-        reads: impl Fn(&[u8]) -> bool,
-    ) -> Option<Range<usize>> {
-        if !self.keys.is_numbered() {
-            let [foretold, _] = self.foretold(self.keys.said(body));
-            self.number = foretold.unwrap_or(self.number) + 1;
-            let content = self.keys.decrypt_start(0, body);
-            let fits = reads(&body[content.clone()][..content.len().min(16)]);
-            return (fits || self.is_sure || !is_answer).then_some(content);
-        }
-        if is_answer || !self.is_sure {
-            let fits = |keys: &Keys, number: u64| {
-                let mut first = [0; 16];
-                let length = body.len().min(first.len());
-                first[..length].copy_from_slice(&body[..length]);
-                keys.decrypt_start(number, &mut first[..length]);
-                length > 0 && reads(&first[..length])
-            };
-            let most = self.doubt(start) + AHEAD;
-            if let Some(number) = (self.number..=self.number + most).find(|&number| fits(&self.keys, number))
-            {
-                self.number = number;
-                self.is_sure = true;
-            } else if let Some((next, number)) = self.following().and_then(|next| {
-                let number = (0..=most).find(|&number| fits(&next.keys, number))?;
-                Some((next, number))
-            }) {
-                *self = next;
-                self.number = number;
-            } else if !self.is_sure {
-                return None;
-            }
-        }
-        let content = self.keys.decrypt_start(self.number, body);
-        self.number += 1;
-        Some(content)
-    }
-}
-
 /// What the client sent.
 #[derive(Debug)]
 enum Asked {
@@ -250,17 +67,6 @@ struct Held<T> {
     order: u64,
     at: Timestamp,
     item: T,
-}
-
-/// What was tried in vain.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tried {
-    /// On records up to this one
-    order: u64,
-    /// the secrets without a name that had come up to this one,
-    came: u64,
-    /// and as many of the connection's own.
-    own: usize,
 }
 
 /// What the client sends before the server's first word.
@@ -309,6 +115,8 @@ struct Fresh {
 pub(crate) struct Session {
     /// Where it began, and with what evidence.
     pub(crate) first: (u64, Origin),
+    /// Its first bytes.
+    pub(crate) begun: Vec<u8>,
     /// Why it can't be read.
     pub(crate) hopeless: Option<Unread>,
     now: Timestamp,
@@ -347,7 +155,7 @@ pub(crate) struct Session {
     fresh: Fresh,
     has_asked: bool,
     current: Option<Current>,
-    link: Option<Link>,
+    pub(crate) link: Option<Link>,
 }
 
 impl fmt::Debug for Session {
@@ -361,6 +169,7 @@ impl Session {
     pub(crate) fn new(place: u64, origin: &Origin) -> Session {
         Session {
             first: (place, *origin),
+            begun: Vec::with_capacity(HEADER),
             hopeless: None,
             now: origin.at,
             client: client::Stream::default(),
@@ -431,6 +240,8 @@ impl Session {
         context: &mut C,
     ) {
         self.now = self.now.max(origin.at);
+        let more = (HEADER - self.begun.len()).min(data.len());
+        self.begun.extend_from_slice(&data[..more]);
         let mut taken = Vec::new();
         self.client.take(place, data, origin, &mut |item| taken.push(item));
         taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
@@ -661,6 +472,7 @@ impl Session {
         self.came = shared.secrets.came();
         if let Some(random) = &self.random
             && self.own.len() < OWN
+            && (self.reader.is_none() || self.writer.is_none())
         {
             let mut claimed = Vec::new();
             shared.secrets.claim(random, &mut claimed);
@@ -693,6 +505,10 @@ impl Session {
                 self.can_answer::<P>(context.tls());
                 break;
             }
+        }
+        if self.reader.is_some() && self.writer.is_some() {
+            // They have served.
+            self.own = Vec::new();
         }
         let shared = context.tls();
         if self.waiting > HELD && self.hopeless.is_none() {
@@ -1233,15 +1049,6 @@ impl Fresh {
     }
 }
 
-/// A record that secrets are tried on.
-struct Sealed<'a> {
-    order: u64,
-    start: u64,
-    header: Header,
-    body: &'a [u8],
-    is_server: bool,
-}
-
 fn sealed_answers(answered: &VecDeque<Held<server::Taken>>) -> impl Iterator<Item = Sealed<'_>> {
     answered.iter().filter_map(|held| match &held.item {
         server::Taken::Whole { start, header, body, .. } => {
@@ -1249,100 +1056,6 @@ fn sealed_answers(answered: &VecDeque<Held<server::Taken>>) -> impl Iterator<Ite
         }
         _ => None,
     })
-}
-
-/// The secret of this kind that opens one of the records with a number up to `ahead`, with where that begins.
-#[expect(clippy::too_many_arguments, reason = "what is tried on what, and what has been")]
-fn search(
-    agreed: &Agreed,
-    records: &[Sealed<'_>],
-    ahead: u64,
-    label: Label,
-    own: &[Secret],
-    tried: &mut Tried,
-    window: (Timestamp, Timestamp),
-    shared: &mut Shared,
-) -> Option<(u64, Ready)> {
-    let is_one = |secret: &Secret| secret.label == label || secret.label == Label::Unknown;
-    let is_named = own.iter().any(|secret| secret.label == label && secret.client_random.is_some());
-    let Shared { secrets, counters, scratch, .. } = shared;
-    let mut opens = |secret: &Secret, sealed: &Sealed<'_>| {
-        let ready = Ready::new(agreed, secret, sealed.is_server)?;
-        let number = (0..=ahead).find(|&number| opens(&ready.keys, number, sealed, scratch))?;
-        Some((sealed.start, ready.at(number, sealed.start)))
-    };
-    let mut found = None;
-    for sealed in records {
-        let is_new = sealed.order > tried.order;
-        let fresh = own.get(if is_new { 0 } else { tried.own }..).unwrap_or_default();
-        found = fresh.iter().filter(|secret| is_one(secret)).find_map(|secret| opens(secret, sealed));
-        if found.is_none() && !is_named {
-            let since = if is_new { 0 } else { tried.came };
-            let candidates = secrets.candidates(since, window.0, window.1);
-            let hit = candidates.filter(|(_, secret)| is_one(secret)).find_map(|(number, secret)| {
-                counters.trials += 1;
-                opens(secret, sealed).map(|found| (number, found))
-            });
-            if let Some((number, hit)) = hit {
-                secrets.take(number);
-                found = Some(hit);
-            }
-        }
-        if found.is_some() {
-            break;
-        }
-    }
-    let order = records.last().map_or(tried.order, |sealed| sealed.order.max(tried.order));
-    *tried = Tried { order, came: secrets.came(), own: own.len() };
-    found
-}
-
-/// The master secret that opens one of the first records: what it gives for either side.
-fn search_master(
-    agreed: &Agreed,
-    records: &[Sealed<'_>],
-    own: &[Secret],
-    tried: &mut Tried,
-    window: (Timestamp, Timestamp),
-    shared: &mut Shared,
-) -> Option<(Ready, Ready)> {
-    let is_one = |secret: &Secret| matches!(secret.label, Label::Master | Label::Unknown);
-    let Shared { secrets, counters, scratch, .. } = shared;
-    let mut opens = |secret: &Secret, sealed: &Sealed<'_>| {
-        let ready = Ready::new(agreed, secret, sealed.is_server)?;
-        opens(&ready.keys, 0, sealed, scratch).then_some(())?;
-        Some((Ready::new(agreed, secret, false)?, Ready::new(agreed, secret, true)?))
-    };
-    let mut found = None;
-    for sealed in records {
-        let is_new = sealed.order > tried.order;
-        let fresh = own.get(if is_new { 0 } else { tried.own }..).unwrap_or_default();
-        found = fresh.iter().filter(|secret| is_one(secret)).find_map(|secret| opens(secret, sealed));
-        if found.is_some() {
-            break;
-        }
-        let since = if is_new { 0 } else { tried.came };
-        let candidates = secrets.candidates(since, window.0, window.1);
-        let hit = candidates.filter(|(_, secret)| is_one(secret)).find_map(|(number, secret)| {
-            counters.trials += 1;
-            opens(secret, sealed).map(|found| (number, found))
-        });
-        if let Some((number, hit)) = hit {
-            secrets.take(number);
-            found = Some(hit);
-            break;
-        }
-    }
-    let order = records.last().map_or(tried.order, |sealed| sealed.order.max(tried.order));
-    *tried = Tried { order, came: secrets.came(), own: own.len() };
-    found
-}
-
-/// Whether the keys open a record with this number.
-fn opens(keys: &Keys, number: u64, sealed: &Sealed<'_>, scratch: &mut Vec<u8>) -> bool {
-    scratch.clear();
-    scratch.extend_from_slice(sealed.body);
-    keys.open(number, sealed.header, scratch).is_some()
 }
 
 /// Whether decrypted messages end in one that changes the keys (RFC 8446, section 4.6.3): it is the last under the old ones.

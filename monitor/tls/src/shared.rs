@@ -1,6 +1,6 @@
 //! What all connections share: the secrets, and what is counted.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use rollcall_model::time::Timestamp;
 
@@ -27,17 +27,20 @@ pub enum Unread {
     Lost,
     /// There was no room to hold them until a secret came.
     Memory,
+    /// The connection is older than the source, or was forgotten.
+    Joined,
 }
 
 impl Unread {
     /// Label values, in the order of the variants.
-    pub const NAMES: [&'static str; 6] = ["no_secret", "suite", "version", "malformed", "lost", "memory"];
+    pub const NAMES: [&'static str; 7] =
+        ["no_secret", "suite", "version", "malformed", "lost", "memory", "joined"];
 }
 
 /// Counts since the start, but for the gauge at the end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsCounters {
-    /// Connections that began with TLS while secrets were to be expected.
+    /// Connections that carried TLS, by their first bytes, while secrets were to be expected.
     pub connections: u64,
     /// Those whose requests are read.
     pub read: u64,
@@ -56,7 +59,7 @@ pub struct TlsCounters {
 }
 
 /// What all connections share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Shared {
     pub(crate) secrets: Secrets,
     pub(crate) counters: TlsCounters,
@@ -64,6 +67,12 @@ pub struct Shared {
     /// Bytes being decrypted.
     pub(crate) scratch: Vec<u8>,
     is_expected: bool,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("counters", &self.counters).finish_non_exhaustive()
+    }
 }
 
 impl Shared {

@@ -54,7 +54,7 @@ fn same(sight: &Sight, talk: &Talk, steps: &[Step]) -> (Record, HttpCounters) {
     assert_eq!(record.lines, clear.lines);
     assert_eq!((record.unseen, counters.tls), (0, 0));
     assert_eq!((counters.decrypted.connections, counters.decrypted.read), (1, 1));
-    assert_eq!(counters.decrypted.unread, [0; 6]);
+    assert_eq!(counters.decrypted.unread, [0; Unread::NAMES.len()]);
     (record, counters)
 }
 
@@ -336,6 +336,83 @@ fn a_client_may_be_silent_behind_its_handshake() {
             Secret::new(secret.label, secret.bytes(), None, Timestamp(1_000_000_500_000)).unwrap()
         };
         let talk = Talk { turns: talk.turns, secrets: talk.secrets.iter().map(nameless).collect() };
+        same(&Sight { silence, ..Sight::recorded() }, &talk, &few());
+        same(&Sight { silence, ..Sight::live() }, &talk, &few());
+    }
+}
+
+#[test]
+fn tls_behind_a_proxy_header_is_read() {
+    let text = b"PROXY TCP4 198.51.100.7 192.0.2.2 40000 443\r\n".to_vec();
+    let binary =
+        [&b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..], &[198, 51, 100, 7, 192, 0, 2, 2, 0x9c, 0x40, 1, 0xbb]];
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &few());
+        for header in [text.clone(), binary.concat()] {
+            let before = Turn::Client(header.clone());
+            let clear = [&[before.clone()][..], &in_clear(&few())].concat();
+            let mut joined = talk.turns.clone();
+            if let Some(Turn::Client(hello)) = joined.first_mut() {
+                hello.splice(0..0, header.iter().copied());
+            }
+            for turns in [[&[before][..], &talk.turns].concat(), joined] {
+                let (whole, _) = Sight::live().watch(&clear, &[]);
+                let (record, counters) = Sight { whole: 3, ..Sight::live() }.watch(&turns, &talk.secrets);
+                assert_eq!(record.lines, whole.lines);
+                assert_eq!((counters.proxied, counters.tls, counters.decrypted.read), (1, 0, 1));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_only_begins_like_tls_is_seen_as_it_is() {
+    let hello = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+    let asked = b"GET /v1/customers/17 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+    let refusal = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+    let turns = |turns: &[(&[u8], &[u8])]| {
+        turns
+            .iter()
+            .flat_map(|(asked, answered)| {
+                let answered = (!answered.is_empty()).then(|| Turn::Server(answered.to_vec()));
+                [Turn::Client(asked.to_vec())].into_iter().chain(answered)
+            })
+            .collect::<Vec<_>>()
+    };
+    let others = Sides::new(&Options::new(ALL_CIPHER_SUITES[0])).talk(&[], &few());
+    for turns in [
+        turns(&[(hello, refusal), (asked, answer)]),
+        turns(&[(hello, b""), (asked, answer), (asked, answer)]),
+        turns(&[(b"\x16GET / HTTP/1.1\r\n\r\n", answer), (asked, answer)]),
+        turns(&[(b"\x16", b""), (b" /a HTTP/1.1\r\n\r\n", answer), (asked, answer)]),
+        turns(&[(b"\x16\x03\x01GET /a HTTP/1.1\r\n\r\n", answer), (asked, answer)]),
+    ] {
+        for sight in [Sight::recorded(), Sight::live(), Sight { sizes: vec![1], ..Sight::live() }] {
+            let (plain, before) = sight.watch(&turns, &[]);
+            let (record, counters) = sight.watch(&turns, &others.secrets);
+            if sight.is_recorded || sight.sizes == [1] {
+                // What comes with the answer that shows it may be seen better for having waited for that.
+                assert!(record.lines.ends_with(&plain.lines), "{turns:?}");
+                continue;
+            }
+            assert_eq!(record.lines, plain.lines, "{:?} {turns:?}", sight.sizes);
+            assert_eq!(record.unseen, plain.unseen, "{turns:?}");
+            // Of what was answered the reason may be better known.
+            let same = |counters: &HttpCounters| {
+                (counters.tls, counters.not_http, counters.unexplained.iter().sum::<u64>())
+            };
+            assert_eq!(same(&counters), same(&before), "{turns:?}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_outlasts_any_silence() {
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &few());
+        // Between the first exchange and the second.
+        let silence = Some((6, Duration::from_secs(1200)));
         same(&Sight { silence, ..Sight::recorded() }, &talk, &few());
         same(&Sight { silence, ..Sight::live() }, &talk, &few());
     }

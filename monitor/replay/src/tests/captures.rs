@@ -107,6 +107,11 @@ pub(super) mod ng {
         block(order, 6, &body.concat())
     }
 
+    /// Secrets of a kind: `TLSK` or another.
+    pub(in super::super) fn secrets(order: Order, kind: u32, text: &[u8]) -> Vec<u8> {
+        block(order, 10, &[order.long(kind), order.long(text.len() as u32), padded(text)].concat())
+    }
+
     pub(in super::super) fn simple(order: Order, packet: &[u8]) -> Vec<u8> {
         block(order, 3, &[order.long(packet.len() as u32), padded(packet)].concat())
     }

@@ -31,6 +31,7 @@ pub fn furnish(home: &Path) -> Result<()> {
     logs(home)?;
     fs::write(home.join("api.yaml"), OPENAPI)?;
     fs::write(home.join("capture.pcap"), capture())?;
+    fs::write(home.join("keys.txt"), "# Secrets of no connection.\n")?;
     fs::write(home.join("customers.txt"), "1001\n1002\n9999\n")?;
     tarball(home)
 }

@@ -63,6 +63,12 @@ pub(super) fn begin(watch: &mut Watch, sights: &Sights) {
             "whether these serve can't be told without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: nothing inside their TLS is seen"
         );
     }
+    if watch.put_off() > 0 {
+        tracing::warn!(
+            files = watch.put_off(),
+            "so many files are mapped by what serves that these were not looked into"
+        );
+    }
     sights.set(seen);
 }
 

@@ -97,11 +97,11 @@ pub fn count(hit: Hit) {
         }
     }
     let process = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if PROCESS_HITS.get_ptr_mut(&process).is_none() {
+    if PROCESS_HITS.get_ptr_mut(process).is_none() {
         // Failure means that another thread of it came first, or that a hit goes uncounted.
-        let _ = PROCESS_HITS.insert(&process, &ProcessHits::default(), 0);
+        let _ = PROCESS_HITS.insert(process, ProcessHits::default(), 0);
     }
-    if let Some(hits) = PROCESS_HITS.get_ptr_mut(&process) {
+    if let Some(hits) = PROCESS_HITS.get_ptr_mut(process) {
         // SAFETY: an element of the map, all of whose words are added to atomically.
         unsafe {
             add_atomically(&mut (*hits).hits);

@@ -6,6 +6,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    fs::File,
     io::{self, Read as _},
     os::fd::AsFd as _,
 };
@@ -19,8 +20,11 @@ use super::{
     serving::{self, FileId, Mapped},
 };
 
-/// The largest file that is looked into. Programs with all they need in one file have up to 200 MB.
-const FILE_MAX: u64 = 512 << 20;
+/// The largest file that is looked into: for a moment it is in memory, of which the package's unit grants 384 MiB. Programs with all
+/// they need in one file have up to 200 MB.
+const FILE_MAX: u64 = 224 << 20;
+/// Bytes of files that are looked into at one look: some two seconds' worth. Whoever may run programs could start any number of them.
+const BYTES_A_LOOK: u64 = 4 << 30;
 /// Most files with a probe.
 const PROBED_MAX: usize = 256;
 /// Most files that are remembered: each takes some 100 bytes.
@@ -238,6 +242,7 @@ impl Watch {
 
     fn find_files(&mut self) {
         let Watch { probes, files, servers, looks, .. } = self;
+        let mut left = BYTES_A_LOOK;
         for (&process, server) in servers {
             server.looks += 1;
             if server.looks > MAPPED_AT_FIRST && !server.looks.is_multiple_of(MAPPED_EVERY) {
@@ -254,9 +259,10 @@ impl Watch {
             for file in &mapped {
                 if let Some(known) = files.get_mut(&file.id) {
                     known.used = *looks;
-                } else if files.len() < FILES_MAX {
+                } else if left > 0 && files.len() < FILES_MAX {
                     let probed = files.values().filter(|known| !known.probes.is_empty()).count();
-                    let known = examine(probes, process, file, probed, *looks);
+                    let (known, bytes) = examine(probes, process, file, probed, *looks);
+                    left = left.saturating_sub(bytes);
                     files.insert(file.id.clone(), known);
                 }
             }
@@ -300,39 +306,42 @@ impl Watch {
     }
 }
 
-/// Looks into a file, and puts probes into it where secrets pass.
-fn examine(probes: &Probes, process: u32, file: &Mapped, probed: usize, looks: u32) -> Known {
+/// Looks into a file, and puts probes into it where secrets pass. Returns how many bytes it took to read, too.
+fn examine(probes: &Probes, process: u32, file: &Mapped, probed: usize, looks: u32) -> (Known, u64) {
     let known = |how, error, probes| Known { path: file.path.clone(), how, error, probes, used: looks };
-    let failed = |error: io::Error| known(How::Failed, Some(error.to_string()), Vec::new());
-    let mut opened = match file.open(process) {
-        Ok(opened) => opened,
-        Err(error) => return failed(error),
+    let (opened, bytes) = match read(process, file) {
+        Ok(read) => read,
+        Err(error) => return (known(How::Failed, Some(error.to_string()), Vec::new()), 0),
     };
-    let mut bytes = Vec::new();
-    match opened.metadata() {
-        Ok(metadata) if metadata.len() > FILE_MAX => {
-            return known(How::Uncertain, Some("it is too large to look into".to_owned()), Vec::new());
-        }
-        Ok(metadata) => bytes.reserve_exact(metadata.len() as usize + 1),
-        Err(error) => return failed(error),
-    }
-    // Not mapped: whoever owns the file may cut it short meanwhile.
-    if let Err(error) = (&mut opened).take(FILE_MAX).read_to_end(&mut bytes) {
-        return failed(error);
-    }
-    let hooks = match find(&bytes) {
-        Ok(hooks) => hooks,
-        Err(NotFound::Uncertain) => return known(How::Uncertain, None, Vec::new()),
-        Err(_) => return known(How::None, None, Vec::new()),
-    };
+    let length = bytes.len() as u64;
+    let found = find(&bytes);
     drop(bytes);
+    let hooks = match found {
+        Ok(hooks) => hooks,
+        Err(NotFound::Uncertain) => return (known(How::Uncertain, None, Vec::new()), length),
+        Err(_) => return (known(How::None, None, Vec::new()), length),
+    };
     if probed >= PROBED_MAX {
-        return known(How::Failed, Some("there are too many probes already".to_owned()), Vec::new());
+        let error = "there are too many probes already".to_owned();
+        return (known(How::Failed, Some(error), Vec::new()), length);
     }
     let attached: Result<Vec<_>, _> = hooks.iter().map(|hook| probes.attach(opened.as_fd(), hook)).collect();
-    match (attached, hooks.first()) {
+    let known = match (attached, hooks.first()) {
         (Ok(attached), Some(hook)) => known(How::Probe(hook.library), None, attached),
         (Ok(_), None) => known(How::None, None, Vec::new()),
-        (Err(error), _) => failed(error),
+        (Err(error), _) => known(How::Failed, Some(error.to_string()), Vec::new()),
+    };
+    (known, length)
+}
+
+/// A file and its content. It isn't mapped: whoever owns it may cut it short meanwhile.
+fn read(process: u32, file: &Mapped) -> io::Result<(File, Vec<u8>)> {
+    let mut opened = file.open(process)?;
+    let length = opened.metadata()?.len();
+    if length > FILE_MAX {
+        return Err(io::Error::other("it is too large to look into"));
     }
+    let mut bytes = Vec::with_capacity(length as usize + 1);
+    (&mut opened).take(FILE_MAX).read_to_end(&mut bytes)?;
+    Ok((opened, bytes))
 }

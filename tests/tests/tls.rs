@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs,
     net::{SocketAddr, TcpStream},
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -95,6 +96,15 @@ impl Server {
         })
     }
 
+    /// node's, which has OpenSSL in its own program.
+    fn node() -> Result<Server> {
+        Server::start(|_, port, certificate, key| {
+            let mut node = Command::new(program::find("node")?);
+            node.arg(app("tls.js")).arg(port.to_string()).arg(certificate).arg(key);
+            Ok(node)
+        })
+    }
+
     /// Go's, in a program without symbols.
     fn go() -> Result<Server> {
         Server::start(|folder, port, certificate, key| {
@@ -120,6 +130,15 @@ impl Server {
             server.arg(port.to_string());
             Ok(server)
         })
+    }
+
+    /// Reads accounts one after the other, on one connection.
+    fn read(&self, accounts: Range<u32>, arguments: &[&str]) -> Result<()> {
+        let urls: Vec<String> =
+            accounts.map(|account| format!("https://{}/v1/customers/{account}", self.address)).collect();
+        let mut curl = Command::new(program::find("curl")?);
+        curl.args(["--silent", "--show-error", "--fail", "--insecure", "--http1.1", "--max-time", "20"]);
+        program::run(curl.args(arguments).args(&urls)).map(drop)
     }
 
     /// Asks it once in a new connection, and returns the secrets that the client has logged.
@@ -293,12 +312,64 @@ fn trace(request: libc::c_uint, process: u32) -> Result<()> {
     Ok(())
 }
 
+/// A walk in TLS is told as it would be in clear, and each of its calls has its answer: on one connection and on one each, with every
+/// version, and with suites that a client may choose so as not to be seen.
+fn expect_walk(server: &Server, daemon: Daemon) -> Result<()> {
+    let port = server.address.port();
+    let ways: [&[&str]; 4] =
+        [&[], &["--tls-max", "1.2"], &["--tls13-ciphers", "TLS_CHACHA20_POLY1305_SHA256"], &["-4"]];
+    let mut accounts = 1_000..1_000;
+    for way in ways {
+        accounts = accounts.end..accounts.end + 12;
+        server.read(accounts.clone(), way)?;
+        accounts = accounts.end..accounts.end + 1;
+        server.read(accounts.clone(), way)?;
+    }
+    let alert = daemon.wait_for_alert("distinct-objects")?;
+    ensure!(alert["route"] == "GET /v1/customers/{id}" && alert["distinct"] == 21, "{alert}");
+    deadline::until("all connections to be read", || {
+        let read = daemon.metrics()?.sum("rollcall_tls_connections_total", &[("outcome", "read")]);
+        Ok((read >= 2.0 * ways.len() as f64).then_some(()))
+    })?;
+    let report = daemon.stop()?;
+    let reported: Vec<_> = report.calls(port)?.into_iter().map(|call| (call.target, call.status)).collect();
+    let served: Vec<_> =
+        (1_000..accounts.end).map(|account| (format!("/v1/customers/{account}"), Some(200))).collect();
+    ensure!(reported == served, "{reported:?}");
+    Ok(())
+}
+
+#[test]
+fn a_walk_inside_the_tls_of_nginx_is_told() -> Result<()> {
+    let server = Server::nginx()?;
+    expect_walk(&server, Daemon::watching(server.address.port())?)
+}
+
+#[test]
+fn a_walk_inside_the_tls_of_go_is_told() -> Result<()> {
+    let server = Server::go()?;
+    expect_walk(&server, Daemon::watching(server.address.port())?)
+}
+
+/// The daemon has given its privileges up by then.
+#[test]
+fn a_walk_is_told_inside_the_tls_of_programs_that_start_later() -> Result<()> {
+    for (start, name) in [(Server::python as fn() -> Result<Server>, "python3"), (Server::node, "node")] {
+        let daemon = Daemon::start(&[], &[])?;
+        let server = start()?;
+        let line = format!("inside TLS: {name}: by ssl_log_secret of OpenSSL in ");
+        deadline::until("the server to be seen", || Ok(daemon.log().contains(&line).then_some(())))?;
+        expect_walk(&server, daemon)?;
+    }
+    Ok(())
+}
+
 /// However the daemon ends, and the server goes on.
 #[test]
 fn no_probe_outlives_the_daemon() -> Result<()> {
     let server = Server::nginx()?;
     let daemon = Daemon::watching(server.address.port())?;
-    let held = bpf::held_by(daemon.pid())?;
+    let held = bpf::held_by(child_of(daemon.pid())?)?;
     let probes = |programs: Vec<bpf::Program>| -> Vec<_> {
         programs
             .into_iter()
@@ -319,6 +390,18 @@ fn no_probe_outlives_the_daemon() -> Result<()> {
     deadline::until("the probes to go", || Ok(probes(bpf::programs()?).is_empty().then_some(())))?;
     server.ask(&[])?;
     Ok(())
+}
+
+/// The process that puts probes into programs.
+fn child_of(parent: u32) -> Result<u32> {
+    for entry in fs::read_dir("/proc")? {
+        let Some(process) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+        if status.lines().any(|line| line == format!("PPid:\t{parent}")) {
+            return Ok(process);
+        }
+    }
+    anyhow::bail!("process {parent} has no child")
 }
 
 #[test]

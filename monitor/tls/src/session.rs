@@ -60,6 +60,23 @@ enum Asked {
     Lost { bytes: u64, origin: Option<Origin> },
 }
 
+impl Asked {
+    /// What it costs of the room for what waits.
+    fn cost(&self) -> usize {
+        let bytes = if let Asked::Record(record) = self { record.body.len() } else { 0 };
+        bytes + ITEM_COST
+    }
+}
+
+/// What something that the server sent costs of the room for what waits.
+fn cost(item: &server::Taken) -> usize {
+    let bytes = match item {
+        server::Taken::Whole { body, .. } | server::Taken::Start { body, .. } => body.len(),
+        _ => 0,
+    };
+    bytes + ITEM_COST
+}
+
 /// What waits for its turn.
 #[derive(Debug)]
 struct Held<T> {
@@ -242,10 +259,9 @@ impl Session {
         self.now = self.now.max(origin.at);
         let more = (HEADER - self.begun.len()).min(data.len());
         self.begun.extend_from_slice(&data[..more]);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().requests);
         self.client.take(place, data, origin, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
-        self.pump(inner, context);
+        self.take_requests(taken, inner, context);
     }
 
     /// Bytes that the client sent, and that were not captured.
@@ -255,10 +271,9 @@ impl Session {
         inner: &mut P,
         context: &mut C,
     ) {
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().requests);
         self.client.gap(bytes, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
-        self.pump(inner, context);
+        self.take_requests(taken, inner, context);
     }
 
     /// Bytes that the server sent.
@@ -271,10 +286,9 @@ impl Session {
     ) {
         self.now = self.now.max(piece.at);
         self.link = Some(*link);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.take(piece, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
     }
 
     /// Bytes that the server sent, and that were not seen.
@@ -284,10 +298,9 @@ impl Session {
         inner: &mut P,
         context: &mut C,
     ) {
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.gap(bytes, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
     }
 
     /// Looks whether a secret has come, or has not come in time.
@@ -313,15 +326,56 @@ impl Session {
         context: &mut C,
     ) {
         self.link = Some(*link);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.finish(&mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
         // What can be read is not to be held up by what can't.
         if self.reader.is_some() {
             self.is_mute |= self.writer.is_none();
             self.pump(inner, context);
         }
+    }
+
+    /// Hands on what came of the request stream, or keeps it until that can be done.
+    fn take_requests<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        mut taken: Vec<client::Taken>,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        for item in taken.drain(..) {
+            let Some(item) = self.note_request(item, context.tls()) else { continue };
+            if self.reader.is_some() && !self.is_waiting() {
+                self.take_request(item, inner, context);
+            } else {
+                self.waiting += item.cost();
+                self.order += 1;
+                self.asked.push_back(Held { order: self.order, at: self.now, item });
+            }
+        }
+        context.tls().requests = taken;
+        self.pump(inner, context);
+    }
+
+    /// The same of the response stream.
+    fn take_answers<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        mut taken: Vec<server::Taken>,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        for item in taken.drain(..) {
+            let Some(item) = self.note_response(item, context.tls()) else { continue };
+            if self.writer.is_some() && !self.is_waiting() {
+                self.take_answer(item, inner, context);
+            } else {
+                self.waiting += cost(&item);
+                self.order += 1;
+                self.answered.push_back(Held { order: self.order, at: self.now, item });
+            }
+        }
+        context.tls().answers = taken;
+        self.pump(inner, context);
     }
 
     /// Gives back the room that it has taken.
@@ -351,26 +405,26 @@ impl Session {
     }
 
     /// What comes out of the request stream: messages in clear at once, the rest in its turn.
-    fn note_request(&mut self, taken: client::Taken, shared: &mut Shared) {
-        let item = match taken {
+    fn note_request(&mut self, taken: client::Taken, shared: &mut Shared) -> Option<Asked> {
+        Some(match taken {
             client::Taken::Foreign => {
                 if self.reader.is_none() {
                     self.hopeless = Some(Unread::Malformed);
                 }
-                return;
+                return None;
             }
             client::Taken::Lost { bytes, origin } => {
                 if self.reader.is_none() {
                     self.hopeless = self.hopeless.or(Some(Unread::Lost));
-                    return;
+                    return None;
                 }
                 Asked::Lost { bytes, origin }
             }
             client::Taken::Record(record) => {
                 let is_clear = !record.is_changed || self.is_1_3();
                 match record.header.kind {
-                    CHANGE_CIPHER_SPEC => return,
-                    ALERT if is_clear => return,
+                    CHANGE_CIPHER_SPEC => return None,
+                    ALERT if is_clear => return None,
                     HANDSHAKE if is_clear => {
                         let mut random = None;
                         let read = self.hello.take(&record.body, |message| {
@@ -385,41 +439,37 @@ impl Session {
                             self.random = Some(random);
                             self.claim(shared);
                         }
-                        return;
+                        return None;
                     }
                     _ => {}
                 }
-                self.waiting += record.body.len() + ITEM_COST;
                 Asked::Record(record)
             }
-        };
-        self.order += 1;
-        self.asked.push_back(Held { order: self.order, at: self.now, item });
+        })
     }
 
     /// What comes out of the response stream.
-    fn note_response(&mut self, item: server::Taken, shared: &mut Shared) {
+    fn note_response(&mut self, item: server::Taken, shared: &mut Shared) -> Option<server::Taken> {
         use server::Taken;
         let (header, is_changed, body) = match &item {
             Taken::Whole { header, is_changed, body, .. } => (*header, *is_changed, body),
             Taken::Start { header, is_changed, body, .. } => (*header, *is_changed, body),
-            Taken::More { .. } if self.is_passing => return,
+            Taken::More { .. } if self.is_passing => return None,
             Taken::End if self.is_passing => {
                 self.is_passing = false;
-                return;
+                return None;
             }
-            Taken::More { .. } | Taken::End => return self.hold_response(item, 0),
+            Taken::More { .. } | Taken::End => return Some(item),
             Taken::Lost => {
                 if self.agreed.is_none() {
                     self.hopeless = self.hopeless.or(Some(Unread::Lost));
                 }
-                return self.hold_response(item, 0);
+                return Some(item);
             }
         };
         let is_clear = !is_changed || self.agreed.is_none() || self.is_1_3();
         if !(header.kind == CHANGE_CIPHER_SPEC || is_clear && matches!(header.kind, ALERT | HANDSHAKE)) {
-            let bytes = body.len();
-            return self.hold_response(item, bytes);
+            return Some(item);
         }
         if header.kind == HANDSHAKE && !self.is_choice_cut && self.agreed.is_none() {
             let mut choice = None;
@@ -439,12 +489,7 @@ impl Session {
             self.is_passing = true;
             self.is_choice_cut = true;
         }
-    }
-
-    fn hold_response(&mut self, item: server::Taken, bytes: usize) {
-        self.waiting += bytes + ITEM_COST;
-        self.order += 1;
-        self.answered.push_back(Held { order: self.order, at: self.now, item });
+        None
     }
 
     /// The server has chosen.
@@ -509,6 +554,9 @@ impl Session {
         if self.reader.is_some() && self.writer.is_some() {
             // They have served.
             self.own = Vec::new();
+        }
+        if !self.is_waiting() && self.asked.capacity() + self.answered.capacity() > 0 {
+            (self.asked, self.answered) = (VecDeque::new(), VecDeque::new());
         }
         let shared = context.tls();
         if self.waiting > HELD && self.hopeless.is_none() {
@@ -625,12 +673,13 @@ impl Session {
         });
         for (start, body) in starts.take(2) {
             let is_one = |secret: &Secret| matches!(secret.label, Label::Server | Label::Unknown);
-            let candidates = shared.secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
+            let Shared { secrets, scratch, .. } = &mut *shared;
+            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
             for secret in self.own.iter().chain(candidates).filter(|secret| is_one(secret)) {
                 let Some(mut ready) = Ready::new(agreed, secret, true) else { continue };
                 let mut copy = body.clone();
                 (ready.is_sure, ready.known_to) = (false, start);
-                if ready.decrypt_start(start, &mut copy, true, P::may_begin_answer).is_some() {
+                if ready.decrypt_start(start, &mut copy, true, P::may_begin_answer, scratch).is_some() {
                     ready.number -= 1;
                     return Some((start, ready));
                 }
@@ -708,9 +757,13 @@ impl Session {
     /// The next of what the client sent.
     fn next_request<P: Protocol<C>, C: Context>(&mut self, inner: &mut P, context: &mut C) {
         let Some(Held { item, .. }) = self.asked.pop_front() else { return };
+        self.waiting -= item.cost();
+        self.take_request(item, inner, context);
+    }
+
+    fn take_request<P: Protocol<C>, C: Context>(&mut self, item: Asked, inner: &mut P, context: &mut C) {
         match item {
             Asked::Record(record) => {
-                self.waiting -= record.body.len() + ITEM_COST;
                 if self.is_encrypted(record.header, record.is_changed) {
                     self.read_request(record, inner, context);
                 }
@@ -827,13 +880,18 @@ impl Session {
 
     /// The next of what the server sent.
     fn next_answer<P: Protocol<C> + Carried, C: Context>(&mut self, inner: &mut P, context: &mut C) {
-        use server::Taken;
         let Some(Held { item, .. }) = self.answered.pop_front() else { return };
-        let bytes = match &item {
-            Taken::Whole { body, .. } | Taken::Start { body, .. } => body.len(),
-            _ => 0,
-        };
-        self.waiting -= bytes + ITEM_COST;
+        self.waiting -= cost(&item);
+        self.take_answer(item, inner, context);
+    }
+
+    fn take_answer<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        item: server::Taken,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        use server::Taken;
         match item {
             Taken::Whole { start, end, header, body, is_changed, first, seen } => {
                 if self.is_encrypted(header, is_changed) && start >= self.writer_from {
@@ -945,7 +1003,7 @@ impl Session {
             writer.number += 1;
             Some(0..0)
         } else {
-            writer.decrypt_start(start, &mut body, is_answer, P::may_begin_answer)
+            writer.decrypt_start(start, &mut body, is_answer, P::may_begin_answer, &mut context.tls().scratch)
         };
         let (explicit, behind) = (writer.keys.explicit(), writer.keys.behind());
         let content = content.unwrap_or_default();
@@ -1000,8 +1058,8 @@ impl Session {
             }
             self.spared += 1;
             self.reserve(at, shared);
-            if let Some(Held { item: Asked::Record(record), .. }) = self.asked.pop_front() {
-                self.waiting -= record.body.len() + ITEM_COST;
+            if let Some(Held { item, .. }) = self.asked.pop_front() {
+                self.waiting -= item.cost();
             }
         }
         if self.writer.is_none() && self.answered.front().is_some_and(|held| is_over(held.at)) {
@@ -1010,11 +1068,7 @@ impl Session {
             while !self.is_mute && self.answered.front().is_some_and(|held| is_over(held.at)) {
                 self.is_writer_late = true;
                 let Some(Held { item, .. }) = self.answered.pop_front() else { break };
-                let bytes = match &item {
-                    server::Taken::Whole { body, .. } | server::Taken::Start { body, .. } => body.len(),
-                    _ => 0,
-                };
-                self.waiting -= bytes + ITEM_COST;
+                self.waiting -= cost(&item);
             }
         }
     }

@@ -15,12 +15,12 @@ use rollcall_stream::{
 use super::{
     Carried, Context,
     client::{self, Record},
-    handshake::{END_OF_EARLY_DATA, KEY_UPDATE, Message, Messages, ServerHello, first_message},
+    handshake::{END_OF_EARLY_DATA, KEY_UPDATE, Message, Messages, ServerHello},
     keys::Randoms,
     places,
     ready::{AHEAD, Agreed, Ready},
     record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Header},
-    search::{Sealed, Tried, search, search_master},
+    search::{Sealed, Tried, search, search_early, search_master},
     secret::{Label, Secret},
     server::{self, Seen},
     shared::{Shared, Unread},
@@ -161,7 +161,8 @@ pub(crate) struct Session {
     early: Option<Early>,
     own: Vec<Secret>,
     came: u64,
-    tried: [Tried; 2],
+    /// For what the client sends, for what the server sends, and for what is sent early.
+    tried: [Tried; 3],
     spared: u32,
     /// Of the server's records some were not kept.
     is_writer_late: bool,
@@ -209,7 +210,7 @@ impl Session {
             early: None,
             own: Vec::new(),
             came: 0,
-            tried: [Tried::default(); 2],
+            tried: [Tried::default(); 3],
             spared: 0,
             is_writer_late: false,
             is_mute: false,
@@ -561,6 +562,7 @@ impl Session {
         let shared = context.tls();
         if self.waiting > HELD && self.hopeless.is_none() {
             self.hopeless = Some(Unread::NoSecret);
+            self.is_mute |= self.reader.is_some();
         }
         let held =
             self.waiting + self.client.held() + self.server.held() + self.hello.held() + self.choice.held();
@@ -674,7 +676,7 @@ impl Session {
         for (start, body) in starts.take(2) {
             let is_one = |secret: &Secret| matches!(secret.label, Label::Server | Label::Unknown);
             let Shared { secrets, scratch, .. } = &mut *shared;
-            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
+            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret).take(OWN);
             for secret in self.own.iter().chain(candidates).filter(|secret| is_one(secret)) {
                 let Some(mut ready) = Ready::new(agreed, secret, true) else { continue };
                 let mut copy = body.clone();
@@ -728,18 +730,10 @@ impl Session {
             }) else {
                 return;
             };
-            let is_one = |secret: &Secret| matches!(secret.label, Label::ClientEarly | Label::Unknown);
+            let (order, header, body) = (0, first.header, &first.body[..]);
+            let first = Sealed { order, start: first.start, header, body, is_server: false };
             let window = (self.first.1.at - SLACK, self.now + SLACK);
-            let Shared { secrets, scratch, .. } = shared;
-            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
-            let found =
-                self.own.iter().chain(candidates).filter(|secret| is_one(secret)).find_map(|secret| {
-                    let mut ready = Ready::new(agreed, secret, false)?;
-                    let mut body = first.body.clone();
-                    ready.open(first.start, first.header, &mut body, scratch)?;
-                    ready.number = 0;
-                    Some(ready)
-                });
+            let found = search_early(agreed, &first, &self.own, &mut self.tried[2], window, shared);
             self.early = found.map(|ready| Early { ready, end: None });
         }
         let Some(early) = &mut self.early else { return };
@@ -748,7 +742,7 @@ impl Session {
             let mut body = record.body.clone();
             let (kind, content) = early.ready.keys.open(number, record.header, &mut body)?;
             number += 1;
-            let is_end = kind == HANDSHAKE && first_message(&body[content]) == Some(END_OF_EARLY_DATA);
+            let is_end = kind == HANDSHAKE && body[content].first() == Some(&END_OF_EARLY_DATA);
             is_end.then_some(record.start)
         });
         early.end = end;

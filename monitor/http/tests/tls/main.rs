@@ -218,10 +218,13 @@ fn secrets_without_a_name_find_their_connection() {
         };
         let secrets: Vec<_> = others.secrets.iter().chain(&talk.secrets).filter(of_traffic).collect();
         let labelled = secrets.iter().map(|secret| nameless(secret, secret.label)).collect();
+        let all = talk.secrets.clone();
         let talk = Talk { turns: talk.turns, secrets: labelled };
         same(&Sight::recorded(), &talk, &few());
         same(&Sight::live(), &talk, &few());
-        let unlabelled = secrets.iter().map(|secret| nameless(secret, Label::Unknown)).collect();
+        // Those of the handshake, too.
+        let secrets = others.secrets.iter().chain(&all);
+        let unlabelled = secrets.map(|secret| nameless(secret, Label::Unknown)).collect();
         let talk = Talk { turns: talk.turns, secrets: unlabelled };
         same(&Sight::recorded(), &talk, &few());
         same(&Sight::live(), &talk, &few());

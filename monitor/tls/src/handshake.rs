@@ -6,7 +6,8 @@ pub(crate) const MESSAGE_MAX: usize = 32 * 1024;
 
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
-const NEW_SESSION_TICKET_OR_LATER: u8 = 4;
+const NEW_SESSION_TICKET: u8 = 4;
+const CERTIFICATE_REQUEST: u8 = 13;
 /// In TLS 1.3.
 pub(crate) const END_OF_EARLY_DATA: u8 = 5;
 /// In TLS 1.3.
@@ -97,9 +98,9 @@ impl Messages {
     }
 }
 
-/// The type of the message that decrypted content begins with.
-pub(crate) fn first_message(content: &[u8]) -> Option<u8> {
-    content.first().copied().filter(|&kind| kind >= NEW_SESSION_TICKET_OR_LATER)
+/// Whether a message of this type comes behind a handshake of TLS 1.3, and not within one (RFC 8446, section 4.6).
+pub(crate) fn is_behind(kind: u8) -> bool {
+    matches!(kind, NEW_SESSION_TICKET | CERTIFICATE_REQUEST | KEY_UPDATE)
 }
 
 fn client_hello(mut body: Reader<'_>) -> Option<Message> {

@@ -15,12 +15,12 @@ use rollcall_stream::{
 use super::{
     Carried, Context,
     client::{self, Record},
-    handshake::{END_OF_EARLY_DATA, KEY_UPDATE, Message, Messages, ServerHello, first_message},
+    handshake::{END_OF_EARLY_DATA, KEY_UPDATE, Message, Messages, ServerHello},
     keys::Randoms,
     places,
     ready::{AHEAD, Agreed, Ready},
     record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Header},
-    search::{Sealed, Tried, search, search_master},
+    search::{Sealed, Tried, search, search_early, search_master},
     secret::{Label, Secret},
     server::{self, Seen},
     shared::{Shared, Unread},
@@ -58,6 +58,23 @@ const SPARED: u32 = 8;
 enum Asked {
     Record(Record),
     Lost { bytes: u64, origin: Option<Origin> },
+}
+
+impl Asked {
+    /// What it costs of the room for what waits.
+    fn cost(&self) -> usize {
+        let bytes = if let Asked::Record(record) = self { record.body.len() } else { 0 };
+        bytes + ITEM_COST
+    }
+}
+
+/// What something that the server sent costs of the room for what waits.
+fn cost(item: &server::Taken) -> usize {
+    let bytes = match item {
+        server::Taken::Whole { body, .. } | server::Taken::Start { body, .. } => body.len(),
+        _ => 0,
+    };
+    bytes + ITEM_COST
 }
 
 /// What waits for its turn.
@@ -144,7 +161,8 @@ pub(crate) struct Session {
     early: Option<Early>,
     own: Vec<Secret>,
     came: u64,
-    tried: [Tried; 2],
+    /// For what the client sends, for what the server sends, and for what is sent early.
+    tried: [Tried; 3],
     spared: u32,
     /// Of the server's records some were not kept.
     is_writer_late: bool,
@@ -192,7 +210,7 @@ impl Session {
             early: None,
             own: Vec::new(),
             came: 0,
-            tried: [Tried::default(); 2],
+            tried: [Tried::default(); 3],
             spared: 0,
             is_writer_late: false,
             is_mute: false,
@@ -242,10 +260,9 @@ impl Session {
         self.now = self.now.max(origin.at);
         let more = (HEADER - self.begun.len()).min(data.len());
         self.begun.extend_from_slice(&data[..more]);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().requests);
         self.client.take(place, data, origin, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
-        self.pump(inner, context);
+        self.take_requests(taken, inner, context);
     }
 
     /// Bytes that the client sent, and that were not captured.
@@ -255,10 +272,9 @@ impl Session {
         inner: &mut P,
         context: &mut C,
     ) {
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().requests);
         self.client.gap(bytes, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_request(item, context.tls()));
-        self.pump(inner, context);
+        self.take_requests(taken, inner, context);
     }
 
     /// Bytes that the server sent.
@@ -271,10 +287,9 @@ impl Session {
     ) {
         self.now = self.now.max(piece.at);
         self.link = Some(*link);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.take(piece, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
     }
 
     /// Bytes that the server sent, and that were not seen.
@@ -284,10 +299,9 @@ impl Session {
         inner: &mut P,
         context: &mut C,
     ) {
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.gap(bytes, &mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
     }
 
     /// Looks whether a secret has come, or has not come in time.
@@ -313,15 +327,56 @@ impl Session {
         context: &mut C,
     ) {
         self.link = Some(*link);
-        let mut taken = Vec::new();
+        let mut taken = std::mem::take(&mut context.tls().answers);
         self.server.finish(&mut |item| taken.push(item));
-        taken.into_iter().for_each(|item| self.note_response(item, context.tls()));
-        self.pump(inner, context);
+        self.take_answers(taken, inner, context);
         // What can be read is not to be held up by what can't.
         if self.reader.is_some() {
             self.is_mute |= self.writer.is_none();
             self.pump(inner, context);
         }
+    }
+
+    /// Hands on what came of the request stream, or keeps it until that can be done.
+    fn take_requests<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        mut taken: Vec<client::Taken>,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        for item in taken.drain(..) {
+            let Some(item) = self.note_request(item, context.tls()) else { continue };
+            if self.reader.is_some() && !self.is_waiting() {
+                self.take_request(item, inner, context);
+            } else {
+                self.waiting += item.cost();
+                self.order += 1;
+                self.asked.push_back(Held { order: self.order, at: self.now, item });
+            }
+        }
+        context.tls().requests = taken;
+        self.pump(inner, context);
+    }
+
+    /// The same of the response stream.
+    fn take_answers<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        mut taken: Vec<server::Taken>,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        for item in taken.drain(..) {
+            let Some(item) = self.note_response(item, context.tls()) else { continue };
+            if self.writer.is_some() && !self.is_waiting() {
+                self.take_answer(item, inner, context);
+            } else {
+                self.waiting += cost(&item);
+                self.order += 1;
+                self.answered.push_back(Held { order: self.order, at: self.now, item });
+            }
+        }
+        context.tls().answers = taken;
+        self.pump(inner, context);
     }
 
     /// Gives back the room that it has taken.
@@ -351,26 +406,26 @@ impl Session {
     }
 
     /// What comes out of the request stream: messages in clear at once, the rest in its turn.
-    fn note_request(&mut self, taken: client::Taken, shared: &mut Shared) {
-        let item = match taken {
+    fn note_request(&mut self, taken: client::Taken, shared: &mut Shared) -> Option<Asked> {
+        Some(match taken {
             client::Taken::Foreign => {
                 if self.reader.is_none() {
                     self.hopeless = Some(Unread::Malformed);
                 }
-                return;
+                return None;
             }
             client::Taken::Lost { bytes, origin } => {
                 if self.reader.is_none() {
                     self.hopeless = self.hopeless.or(Some(Unread::Lost));
-                    return;
+                    return None;
                 }
                 Asked::Lost { bytes, origin }
             }
             client::Taken::Record(record) => {
                 let is_clear = !record.is_changed || self.is_1_3();
                 match record.header.kind {
-                    CHANGE_CIPHER_SPEC => return,
-                    ALERT if is_clear => return,
+                    CHANGE_CIPHER_SPEC => return None,
+                    ALERT if is_clear => return None,
                     HANDSHAKE if is_clear => {
                         let mut random = None;
                         let read = self.hello.take(&record.body, |message| {
@@ -385,41 +440,37 @@ impl Session {
                             self.random = Some(random);
                             self.claim(shared);
                         }
-                        return;
+                        return None;
                     }
                     _ => {}
                 }
-                self.waiting += record.body.len() + ITEM_COST;
                 Asked::Record(record)
             }
-        };
-        self.order += 1;
-        self.asked.push_back(Held { order: self.order, at: self.now, item });
+        })
     }
 
     /// What comes out of the response stream.
-    fn note_response(&mut self, item: server::Taken, shared: &mut Shared) {
+    fn note_response(&mut self, item: server::Taken, shared: &mut Shared) -> Option<server::Taken> {
         use server::Taken;
         let (header, is_changed, body) = match &item {
             Taken::Whole { header, is_changed, body, .. } => (*header, *is_changed, body),
             Taken::Start { header, is_changed, body, .. } => (*header, *is_changed, body),
-            Taken::More { .. } if self.is_passing => return,
+            Taken::More { .. } if self.is_passing => return None,
             Taken::End if self.is_passing => {
                 self.is_passing = false;
-                return;
+                return None;
             }
-            Taken::More { .. } | Taken::End => return self.hold_response(item, 0),
+            Taken::More { .. } | Taken::End => return Some(item),
             Taken::Lost => {
                 if self.agreed.is_none() {
                     self.hopeless = self.hopeless.or(Some(Unread::Lost));
                 }
-                return self.hold_response(item, 0);
+                return Some(item);
             }
         };
         let is_clear = !is_changed || self.agreed.is_none() || self.is_1_3();
         if !(header.kind == CHANGE_CIPHER_SPEC || is_clear && matches!(header.kind, ALERT | HANDSHAKE)) {
-            let bytes = body.len();
-            return self.hold_response(item, bytes);
+            return Some(item);
         }
         if header.kind == HANDSHAKE && !self.is_choice_cut && self.agreed.is_none() {
             let mut choice = None;
@@ -439,12 +490,7 @@ impl Session {
             self.is_passing = true;
             self.is_choice_cut = true;
         }
-    }
-
-    fn hold_response(&mut self, item: server::Taken, bytes: usize) {
-        self.waiting += bytes + ITEM_COST;
-        self.order += 1;
-        self.answered.push_back(Held { order: self.order, at: self.now, item });
+        None
     }
 
     /// The server has chosen.
@@ -510,9 +556,13 @@ impl Session {
             // They have served.
             self.own = Vec::new();
         }
+        if !self.is_waiting() && self.asked.capacity() + self.answered.capacity() > 0 {
+            (self.asked, self.answered) = (VecDeque::new(), VecDeque::new());
+        }
         let shared = context.tls();
         if self.waiting > HELD && self.hopeless.is_none() {
             self.hopeless = Some(Unread::NoSecret);
+            self.is_mute |= self.reader.is_some();
         }
         let held =
             self.waiting + self.client.held() + self.server.held() + self.hello.held() + self.choice.held();
@@ -625,12 +675,13 @@ impl Session {
         });
         for (start, body) in starts.take(2) {
             let is_one = |secret: &Secret| matches!(secret.label, Label::Server | Label::Unknown);
-            let candidates = shared.secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
+            let Shared { secrets, scratch, .. } = &mut *shared;
+            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret).take(OWN);
             for secret in self.own.iter().chain(candidates).filter(|secret| is_one(secret)) {
                 let Some(mut ready) = Ready::new(agreed, secret, true) else { continue };
                 let mut copy = body.clone();
                 (ready.is_sure, ready.known_to) = (false, start);
-                if ready.decrypt_start(start, &mut copy, true, P::may_begin_answer).is_some() {
+                if ready.decrypt_start(start, &mut copy, true, P::may_begin_answer, scratch).is_some() {
                     ready.number -= 1;
                     return Some((start, ready));
                 }
@@ -679,18 +730,10 @@ impl Session {
             }) else {
                 return;
             };
-            let is_one = |secret: &Secret| matches!(secret.label, Label::ClientEarly | Label::Unknown);
+            let (order, header, body) = (0, first.header, &first.body[..]);
+            let first = Sealed { order, start: first.start, header, body, is_server: false };
             let window = (self.first.1.at - SLACK, self.now + SLACK);
-            let Shared { secrets, scratch, .. } = shared;
-            let candidates = secrets.candidates(0, window.0, window.1).map(|(_, secret)| secret);
-            let found =
-                self.own.iter().chain(candidates).filter(|secret| is_one(secret)).find_map(|secret| {
-                    let mut ready = Ready::new(agreed, secret, false)?;
-                    let mut body = first.body.clone();
-                    ready.open(first.start, first.header, &mut body, scratch)?;
-                    ready.number = 0;
-                    Some(ready)
-                });
+            let found = search_early(agreed, &first, &self.own, &mut self.tried[2], window, shared);
             self.early = found.map(|ready| Early { ready, end: None });
         }
         let Some(early) = &mut self.early else { return };
@@ -699,7 +742,7 @@ impl Session {
             let mut body = record.body.clone();
             let (kind, content) = early.ready.keys.open(number, record.header, &mut body)?;
             number += 1;
-            let is_end = kind == HANDSHAKE && first_message(&body[content]) == Some(END_OF_EARLY_DATA);
+            let is_end = kind == HANDSHAKE && body[content].first() == Some(&END_OF_EARLY_DATA);
             is_end.then_some(record.start)
         });
         early.end = end;
@@ -708,9 +751,13 @@ impl Session {
     /// The next of what the client sent.
     fn next_request<P: Protocol<C>, C: Context>(&mut self, inner: &mut P, context: &mut C) {
         let Some(Held { item, .. }) = self.asked.pop_front() else { return };
+        self.waiting -= item.cost();
+        self.take_request(item, inner, context);
+    }
+
+    fn take_request<P: Protocol<C>, C: Context>(&mut self, item: Asked, inner: &mut P, context: &mut C) {
         match item {
             Asked::Record(record) => {
-                self.waiting -= record.body.len() + ITEM_COST;
                 if self.is_encrypted(record.header, record.is_changed) {
                     self.read_request(record, inner, context);
                 }
@@ -827,13 +874,18 @@ impl Session {
 
     /// The next of what the server sent.
     fn next_answer<P: Protocol<C> + Carried, C: Context>(&mut self, inner: &mut P, context: &mut C) {
-        use server::Taken;
         let Some(Held { item, .. }) = self.answered.pop_front() else { return };
-        let bytes = match &item {
-            Taken::Whole { body, .. } | Taken::Start { body, .. } => body.len(),
-            _ => 0,
-        };
-        self.waiting -= bytes + ITEM_COST;
+        self.waiting -= cost(&item);
+        self.take_answer(item, inner, context);
+    }
+
+    fn take_answer<P: Protocol<C> + Carried, C: Context>(
+        &mut self,
+        item: server::Taken,
+        inner: &mut P,
+        context: &mut C,
+    ) {
+        use server::Taken;
         match item {
             Taken::Whole { start, end, header, body, is_changed, first, seen } => {
                 if self.is_encrypted(header, is_changed) && start >= self.writer_from {
@@ -945,7 +997,7 @@ impl Session {
             writer.number += 1;
             Some(0..0)
         } else {
-            writer.decrypt_start(start, &mut body, is_answer, P::may_begin_answer)
+            writer.decrypt_start(start, &mut body, is_answer, P::may_begin_answer, &mut context.tls().scratch)
         };
         let (explicit, behind) = (writer.keys.explicit(), writer.keys.behind());
         let content = content.unwrap_or_default();
@@ -1000,8 +1052,8 @@ impl Session {
             }
             self.spared += 1;
             self.reserve(at, shared);
-            if let Some(Held { item: Asked::Record(record), .. }) = self.asked.pop_front() {
-                self.waiting -= record.body.len() + ITEM_COST;
+            if let Some(Held { item, .. }) = self.asked.pop_front() {
+                self.waiting -= item.cost();
             }
         }
         if self.writer.is_none() && self.answered.front().is_some_and(|held| is_over(held.at)) {
@@ -1010,11 +1062,7 @@ impl Session {
             while !self.is_mute && self.answered.front().is_some_and(|held| is_over(held.at)) {
                 self.is_writer_late = true;
                 let Some(Held { item, .. }) = self.answered.pop_front() else { break };
-                let bytes = match &item {
-                    server::Taken::Whole { body, .. } | server::Taken::Start { body, .. } => body.len(),
-                    _ => 0,
-                };
-                self.waiting -= bytes + ITEM_COST;
+                self.waiting -= cost(&item);
             }
         }
     }

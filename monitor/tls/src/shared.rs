@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use rollcall_model::time::Timestamp;
 
-use super::{secret::Secret, secrets::Secrets};
+use super::{client, secret::Secret, secrets::Secrets, server};
 
 /// Bytes that all connections together may hold for want of a secret or of the rest of a record.
 const HELD: usize = 64 * 1024 * 1024;
@@ -66,6 +66,9 @@ pub struct Shared {
     pub(crate) held: usize,
     /// Bytes being decrypted.
     pub(crate) scratch: Vec<u8>,
+    /// What is coming out of a stream.
+    pub(crate) requests: Vec<client::Taken>,
+    pub(crate) answers: Vec<server::Taken>,
     is_expected: bool,
 }
 

@@ -7,6 +7,7 @@ mod wire;
 
 use std::{sync::OnceLock, time::Duration};
 
+use nix::time::{ClockId, clock_gettime};
 use pair::{Options, Sides, Step, Talk, Turn, in_clear};
 use proptest::prelude::*;
 use rollcall_http::HttpCounters;
@@ -217,10 +218,13 @@ fn secrets_without_a_name_find_their_connection() {
         };
         let secrets: Vec<_> = others.secrets.iter().chain(&talk.secrets).filter(of_traffic).collect();
         let labelled = secrets.iter().map(|secret| nameless(secret, secret.label)).collect();
+        let all = talk.secrets.clone();
         let talk = Talk { turns: talk.turns, secrets: labelled };
         same(&Sight::recorded(), &talk, &few());
         same(&Sight::live(), &talk, &few());
-        let unlabelled = secrets.iter().map(|secret| nameless(secret, Label::Unknown)).collect();
+        // Those of the handshake, too.
+        let secrets = others.secrets.iter().chain(&all);
+        let unlabelled = secrets.map(|secret| nameless(secret, Label::Unknown)).collect();
         let talk = Talk { turns: talk.turns, secrets: unlabelled };
         same(&Sight::recorded(), &talk, &few());
         same(&Sight::live(), &talk, &few());
@@ -415,5 +419,40 @@ fn a_connection_outlasts_any_silence() {
         let silence = Some((6, Duration::from_secs(1200)));
         same(&Sight { silence, ..Sight::recorded() }, &talk, &few());
         same(&Sight { silence, ..Sight::live() }, &talk, &few());
+    }
+}
+
+/// What a request costs in TLS and in clear. `cargo test --release --test tls -- --ignored --nocapture speed`
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let padding = "x".repeat(345);
+    let request = Step::Request(
+        format!(
+            "GET /v1/customers/12345 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: wrk/4\r\nAccept: */*\r\n\
+             Accept-Encoding: gzip\r\nAuthorization: Bearer abcdefgh\r\nX-Forwarded-For: 192.0.2.7\r\n\
+             Cookie: {padding}\r\n\r\n"
+        )
+        .into_bytes(),
+    );
+    let exchange = [request, ok(&"x".repeat(900))];
+    let steps: Vec<_> = exchange.iter().cycle().take(2 * 20_000).cloned().collect();
+    let cost = |turns: &[Turn], secrets: &[Secret]| {
+        let clock = || Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
+        let mut costs: Vec<_> = (0..5)
+            .map(|_| {
+                let begun = clock();
+                let (record, _) = Sight::live().watch(turns, secrets);
+                assert_eq!(record.lines.len(), 20_000);
+                (clock() - begun).as_nanos() / 20_000
+            })
+            .collect();
+        costs.sort_unstable();
+        costs[2]
+    };
+    println!("in clear: {} ns", cost(&in_clear(&steps), &[]));
+    for suite in suites() {
+        let talk = Sides::new(&Options::new(suite)).talk(&[], &steps);
+        println!("{:?}: {} ns", suite.suite(), cost(&talk.turns, &talk.secrets));
     }
 }

@@ -109,9 +109,9 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Whether a function begins at an address, by the unwind table; `None` where there is no such table.
+    /// Whether a function begins at an address, by the unwind table; `None` where that says nothing of it, or is missing.
     pub fn is_function(&self, address: u64) -> Option<bool> {
-        Some(self.unwind?.has(address))
+        self.unwind?.begins(address, self)
     }
 
     /// The content and the address of a section.
@@ -189,10 +189,24 @@ impl<'a> Unwind<'a> {
         Some(Unwind { address, entries })
     }
 
-    fn has(&self, address: u64) -> bool {
+    /// Whether a function begins there; `None` if the table has none that this belongs to, as programs leave out those that
+    /// nothing unwinds.
+    fn begins(&self, address: u64, image: &Image<'_>) -> Option<bool> {
         let distance = address.wrapping_sub(self.address).cast_signed();
         let begin = |&[a, b, c, d, ..]: &[u8; 8]| i64::from(i32::from_le_bytes([a, b, c, d]));
-        self.entries.binary_search_by_key(&distance, begin).is_ok()
+        let index = match self.entries.binary_search_by_key(&distance, begin) {
+            Ok(_) => return Some(true),
+            Err(index) => index.checked_sub(1)?,
+        };
+        let &[_, _, _, _, a, b, c, d] = self.entries.get(index)?;
+        let start = self.address.wrapping_add_signed(begin(&self.entries[index]));
+        let frame = self.address.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into());
+        // Its length, what it is of, where the function begins as a distance from here, and how long it is.
+        let [.., e, f, g, h, i, j, k, l] = *image.at(frame)?.first_chunk::<16>()?;
+        let known = frame.wrapping_add_signed(i64::from(i32::from_le_bytes([e, f, g, h])) + 8);
+        let length = u64::from(u32::from_le_bytes([i, j, k, l]));
+        // Of one that is written in another way it isn't known how far it goes.
+        (known != start || address.wrapping_sub(start) < length).then_some(false)
     }
 }
 

@@ -29,7 +29,7 @@ const PLACES: usize = 256;
 const LOADS: usize = 4096;
 /// Different words that a function has to be called with, if a function begins there by the unwind table…
 const AGREEING: u32 = 2;
-/// …and where there is no such table.
+/// …and where that says nothing.
 const AGREEING_ALONE: u32 = 3;
 
 /// Where the words are.

@@ -128,6 +128,26 @@ fn without_an_unwind_table_more_has_to_agree() {
     assert_eq!(find(&file), Err(NotFound::Uncertain));
 }
 
+/// As in Chromium, which has it for few functions only.
+#[test]
+fn what_an_unwind_table_leaves_out_takes_more_to_agree_too() {
+    let (mut file, offset) = compiled(CALLS, SHARED);
+    let address = u32::try_from(offset).expect("a small file").to_le_bytes();
+    let begins = [1, 0x1b, 0x03, 0x3b];
+    let table = memchr::memmem::find(&file, &begins).expect("a table");
+    // In such a small file an address is its place.
+    let distance = u32::from_le_bytes(address).wrapping_sub(table as u32).to_le_bytes();
+    let entry = table + 12 + memchr::memmem::find(&file[table + 12..], &distance).expect("its entry");
+    let count = u32::from_le_bytes(*file[table + 8..].first_chunk().expect("a number"));
+    let end = table + 12 + 8 * count as usize;
+    file.copy_within(entry + 8..end, entry);
+    file[table + 8..table + 12].copy_from_slice(&(count - 1).to_le_bytes());
+    assert_eq!(find(&file).map(|hooks| hooks[0].offset), Ok(offset));
+    let place = memchr::memmem::find(&file, b"CLIENT_RANDOM").expect("a word");
+    file[place] = b'-';
+    assert_eq!(find(&file), Err(NotFound::Uncertain));
+}
+
 #[test]
 fn programs_without_tls_are_told_from_those_whose_tls_is_not_known() {
     let cat = fs::read("/bin/cat").expect("read /bin/cat");

@@ -1,7 +1,5 @@
 //! As much of x86-64's instructions as it takes to see where an address goes, and how functions begin.
 
-use memchr::memmem;
-
 /// `endbr64`, which a function begins with that may be called through a pointer.
 const ENDBR: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
@@ -13,10 +11,19 @@ pub fn loads<'a>(
     addresses: &'a [u64],
     is_fixed: bool,
 ) -> impl Iterator<Item = (usize, u64)> + 'a {
-    let known = move |address: u64| addresses.binary_search(&address).is_ok().then_some(address);
-    let relative = memmem::find_iter(code, &[0x48, 0x8d, 0x35]).filter_map(move |place| {
-        let behind = place + 7;
-        let distance = code.get(place + 3..behind)?.first_chunk()?;
+    let (first, last) = (addresses.first().copied(), addresses.last().copied());
+    // Most are far off; of a file that is made of nothing but such instructions, all may be.
+    let is_near = move |address| first <= Some(address) && Some(address) <= last;
+    let known = move |address: u64| {
+        (is_near(address) && addresses.binary_search(&address).is_ok()).then_some(address)
+    };
+    let relative = memchr::memchr_iter(0x35, code).filter_map(move |place| {
+        let behind = place + 5;
+        let opcode = code.get(place.checked_sub(2)?..place)?;
+        let distance = code.get(place + 1..behind)?.first_chunk()?;
+        if opcode != [0x48, 0x8d] {
+            return None;
+        }
         let next = base.wrapping_add(behind as u64);
         Some((behind, known(next.wrapping_add_signed(i32::from_le_bytes(*distance).into()))?))
     });

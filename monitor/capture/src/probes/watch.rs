@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{self, Read as _},
     os::fd::AsFd as _,
+    time::{Duration, Instant},
 };
 
 use rollcall_hooks::{Library, NotFound, find};
@@ -23,8 +24,8 @@ use super::{
 /// The largest file that is looked into: for a moment it is in memory, of which the package's unit grants 384 MiB. Programs with all
 /// they need in one file have up to 200 MB.
 const FILE_MAX: u64 = 224 << 20;
-/// Bytes of files that are looked into at one look: some two seconds' worth. Whoever may run programs could start any number of them.
-const BYTES_A_LOOK: u64 = 4 << 30;
+/// For how long files are looked into at one look: whoever may run programs could start any number of them, made to take long.
+const TIME_A_LOOK: Duration = Duration::from_secs(10);
 /// Most files with a probe.
 const PROBED_MAX: usize = 256;
 /// Most files that are remembered: each takes some 100 bytes.
@@ -242,7 +243,7 @@ impl Watch {
 
     fn find_files(&mut self) {
         let Watch { probes, files, servers, looks, .. } = self;
-        let mut left = BYTES_A_LOOK;
+        let begun = Instant::now();
         for (&process, server) in servers {
             server.looks += 1;
             if server.looks > MAPPED_AT_FIRST && !server.looks.is_multiple_of(MAPPED_EVERY) {
@@ -259,10 +260,9 @@ impl Watch {
             for file in &mapped {
                 if let Some(known) = files.get_mut(&file.id) {
                     known.used = *looks;
-                } else if left > 0 && files.len() < FILES_MAX {
+                } else if begun.elapsed() <= TIME_A_LOOK && files.len() < FILES_MAX {
                     let probed = files.values().filter(|known| !known.probes.is_empty()).count();
-                    let (known, bytes) = examine(probes, process, file, probed, *looks);
-                    left = left.saturating_sub(bytes);
+                    let known = examine(probes, process, file, probed, *looks);
                     files.insert(file.id.clone(), known);
                 }
             }
@@ -306,32 +306,28 @@ impl Watch {
     }
 }
 
-/// Looks into a file, and puts probes into it where secrets pass. Returns how many bytes it took to read, too.
-fn examine(probes: &Probes, process: u32, file: &Mapped, probed: usize, looks: u32) -> (Known, u64) {
+/// Looks into a file, and puts probes into it where secrets pass.
+fn examine(probes: &Probes, process: u32, file: &Mapped, probed: usize, looks: u32) -> Known {
     let known = |how, error, probes| Known { path: file.path.clone(), how, error, probes, used: looks };
+    let failed = |error: io::Error| known(How::Failed, Some(error.to_string()), Vec::new());
     let (opened, bytes) = match read(process, file) {
         Ok(read) => read,
-        Err(error) => return (known(How::Failed, Some(error.to_string()), Vec::new()), 0),
+        Err(error) => return failed(error),
     };
-    let length = bytes.len() as u64;
-    let found = find(&bytes);
-    drop(bytes);
-    let hooks = match found {
+    let hooks = match find(&bytes) {
         Ok(hooks) => hooks,
-        Err(NotFound::Uncertain) => return (known(How::Uncertain, None, Vec::new()), length),
-        Err(_) => return (known(How::None, None, Vec::new()), length),
+        Err(NotFound::Uncertain) => return known(How::Uncertain, None, Vec::new()),
+        Err(_) => return known(How::None, None, Vec::new()),
     };
     if probed >= PROBED_MAX {
-        let error = "there are too many probes already".to_owned();
-        return (known(How::Failed, Some(error), Vec::new()), length);
+        return failed(io::Error::other("there are too many probes already"));
     }
     let attached: Result<Vec<_>, _> = hooks.iter().map(|hook| probes.attach(opened.as_fd(), hook)).collect();
-    let known = match (attached, hooks.first()) {
+    match (attached, hooks.first()) {
         (Ok(attached), Some(hook)) => known(How::Probe(hook.library), None, attached),
         (Ok(_), None) => known(How::None, None, Vec::new()),
-        (Err(error), _) => known(How::Failed, Some(error.to_string()), Vec::new()),
-    };
-    (known, length)
+        (Err(error), _) => failed(error),
+    }
 }
 
 /// A file and its content. It isn't mapped: whoever owns it may cut it short meanwhile.

@@ -167,7 +167,10 @@ where
     }
 
     fn advise(&mut self, link: &Link, context: &mut C) {
-        self.inner.advise(&self.seen(link), context);
+        match self.session().map(|session| session.link(link)) {
+            Some(link) => self.inner.advise(&link, context),
+            None => self.inner.advise(link, context),
+        }
     }
 
     fn flush(&mut self, link: &Link, context: &mut C) {
@@ -175,7 +178,10 @@ where
             session.look(link, &mut self.inner, context);
             self.gives_up(u64::MAX, context);
         }
-        self.inner.flush(&self.seen(link), context);
+        match self.session().map(|session| session.link(link)) {
+            Some(link) => self.inner.flush(&link, context),
+            None => self.inner.flush(link, context),
+        }
     }
 
     fn overdue(&mut self, now: Timestamp, context: &C) {

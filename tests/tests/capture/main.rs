@@ -16,6 +16,7 @@ mod losses;
 mod messages;
 mod opaque;
 mod packets;
+mod probes;
 mod proxy;
 mod segments;
 mod starting;

@@ -98,9 +98,12 @@ fn seeds() -> Vec<Vec<u8>> {
     let record = unhex(RECORD);
     let log = format!("CLIENT_RANDOM {RANDOM} {}\n", "07".repeat(48));
     vec![
-        [&[0][..], &piece(0, &client), &piece(0x80, &modern), &piece(0, &record), &piece(0x80, &record)].concat(),
-        [&[3][..], &piece(0, &client), &piece(0x80, &modern), &piece(0x80, &change), &piece(0, &record)].concat(),
-        [&[8][..], &piece(0, &client), &piece(0x80, &legacy), &piece(0, &change), &piece(0, &record)].concat(),
+        [&[0][..], &piece(0, &client), &piece(0x80, &modern), &piece(0, &record), &piece(0x80, &record)]
+            .concat(),
+        [&[3][..], &piece(0, &client), &piece(0x80, &modern), &piece(0x80, &change), &piece(0, &record)]
+            .concat(),
+        [&[8][..], &piece(0, &client), &piece(0x80, &legacy), &piece(0, &change), &piece(0, &record)]
+            .concat(),
         log.into_bytes(),
     ]
 }

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Flags of other programs, that the text speaks of. Those in commands are tried by running them.
-const FOREIGN_FLAGS: [&str; 3] = ["--cgroupns", "--prefix", "--unit"];
+const FOREIGN_FLAGS: [&str; 4] = ["--cgroupns", "--inject-secrets", "--prefix", "--unit"];
 
 /// Variables of the tests and of the repository's tools.
 const FOREIGN_VARIABLES: [&str; 5] =

@@ -84,7 +84,7 @@ fn tls_and_passwords_guard_every_page_and_certificates_are_changed_while_it_runs
     folder.certificate("scraper", "scraper.example", &second)?;
     folder.certificate("other", "other.example", &second)?;
     let file = |more: &str| -> Result<()> {
-        let hash = bcrypt::hash("secret", 4)?;
+        let hash = bcrypt::hash("correct-horse", 4)?;
         let text = format!(
             "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{more}\
              basic_auth_users:\n  alice: {hash}\n"
@@ -98,7 +98,7 @@ fn tls_and_passwords_guard_every_page_and_certificates_are_changed_while_it_runs
 
     let (first_crt, second_crt) = (folder.text("first.crt"), folder.text("second.crt"));
     let trusting = |authority: &str, more: &[&str]| {
-        let options = ["--cacert", authority, "--user", "alice:secret"];
+        let options = ["--cacert", authority, "--user", "alice:correct-horse"];
         curl(&daemon, "https", "/metrics", &[&options, more].concat())
     };
     expect(200, &trusting(&first_crt, &[])?)?;
@@ -158,14 +158,14 @@ fn tls_and_passwords_guard_every_page_and_certificates_are_changed_while_it_runs
         command.args(["--cert-file", &crt, "--key-file", &key]).args(user);
         command.output().context("run rollcall routes")
     };
-    folder.write("password", "secret\n")?;
+    folder.write("password", "correct-horse\n")?;
     let printed = routes(&["--user", "alice", "--password-file", &folder.text("password")])?;
     ensure!(printed.status.success() && printed.stdout.starts_with(b"ROUTE"), "{printed:?}");
     let refused = routes(&[])?;
     let said = String::from_utf8_lossy(&refused.stderr);
     ensure!(refused.status.code() == Some(1) && said.contains("it asks for --user"), "{said}");
 
-    ensure!(!daemon.log().contains("secret"), "no password is logged:\n{}", daemon.log());
+    ensure!(!daemon.log().contains("correct-horse"), "no password is logged:\n{}", daemon.log());
     daemon.stop_now(metrics)?;
     Ok(())
 }

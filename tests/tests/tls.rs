@@ -170,11 +170,9 @@ fn app(name: &str) -> PathBuf {
 }
 
 fn hex(text: &str) -> Result<Vec<u8>> {
-    let digits = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair)?, 16).map_err(Into::into));
-    digits.collect()
+    let mut bytes = vec![0; text.len() / 2];
+    rollcall_model::hex::fill(&mut bytes, text.as_bytes()).with_context(|| format!("{text} is no bytes"))?;
+    Ok(bytes)
 }
 
 #[derive(Default)]

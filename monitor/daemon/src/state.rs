@@ -250,11 +250,8 @@ fn encode(key: &Key) -> String {
 }
 
 fn decode(text: &[u8]) -> Option<Key> {
-    let digits: &[u8; 32] = text.strip_suffix(b"\n").unwrap_or(text).try_into().ok()?;
     let mut key = Key::default();
-    for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = hex::octet(pair[0], pair[1])?;
-    }
+    hex::fill(&mut key, text.strip_suffix(b"\n").unwrap_or(text))?;
     Some(key)
 }
 

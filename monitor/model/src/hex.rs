@@ -25,6 +25,18 @@ pub fn octet(high: u8, low: u8) -> Option<u8> {
     Some(value(high)? << 4 | value(low)?)
 }
 
+/// Fills `octets` with what `digits` stand for: `None` unless there are two for each.
+pub fn fill(octets: &mut [u8], digits: &[u8]) -> Option<()> {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != octets.len() || !rest.is_empty() {
+        return None;
+    }
+    for (place, &[high, low]) in octets.iter_mut().zip(pairs) {
+        *place = octet(high, low)?;
+    }
+    Some(())
+}
+
 /// The two digits of an octet, in lower case.
 pub fn digits(octet: u8) -> [u8; 2] {
     [octet >> 4, octet & 15].map(|value| DIGITS[usize::from(value)])
@@ -48,5 +60,17 @@ mod tests {
             assert_eq!(value(byte), char::from(byte).to_digit(16).map(|value| value as u8), "{byte}");
         }
         assert_eq!(text(b"\x00\xf9z"), "00f97a");
+    }
+
+    #[test]
+    fn octets_are_filled_by_two_digits_for_each() {
+        let read = |digits: &[u8]| {
+            let mut octets = [7; 3];
+            fill(&mut octets, digits).map(|()| octets)
+        };
+        assert_eq!(read(b"00F97a"), Some(*b"\x00\xf9z"));
+        for other in [&b""[..], b"00f9", b"00f97", b"00f97a0", b"00f97a00", b"00f97g"] {
+            assert_eq!(read(other), None, "{other:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Key logs: lines of `LABEL CLIENT_RANDOM SECRET` in hexadecimal, as `SSLKEYLOGFILE` has programs write them
 //! (draft-ietf-tls-keylogfile).
 
-use rollcall_model::time::Timestamp;
+use rollcall_model::{hex, time::Timestamp};
 use zeroize::Zeroize;
 
 use super::secret::{Label, Secret};
@@ -38,25 +38,16 @@ pub fn parse(line: &[u8]) -> Result<Option<Secret>, Fault> {
     if random.len() != 64 {
         return Err(Fault::Random);
     }
-    unhex(random, &mut client_random).ok_or(Fault::Form)?;
+    hex::fill(&mut client_random, random).ok_or(Fault::Form)?;
     let mut secret = [0; 48];
     let length = bytes.len() / 2;
     if bytes.len() % 2 != 0 || length > secret.len() {
         return Err(Fault::Length);
     }
-    unhex(bytes, &mut secret[..length]).ok_or(Fault::Form)?;
+    hex::fill(&mut secret[..length], bytes).ok_or(Fault::Form)?;
     let read = Secret::new(label, &secret[..length], Some(client_random), Timestamp::default());
     secret.zeroize();
     read.map(Some).ok_or(Fault::Length)
-}
-
-/// Of twice as many digits as there is room for bytes.
-fn unhex(digits: &[u8], bytes: &mut [u8]) -> Option<()> {
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
-        *byte = (high? << 4 | low?) as u8;
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -401,9 +401,10 @@ mod tests {
     use super::*;
 
     fn bytes<const N: usize>(text: &str) -> [u8; N] {
-        let digits: Vec<_> = text.bytes().filter(u8::is_ascii_hexdigit).map(char::from).collect();
-        let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16).unwrap();
-        digits.chunks(2).map(byte).collect::<Vec<_>>().try_into().unwrap()
+        let digits: Vec<_> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+        let mut bytes = [0; N];
+        rollcall_model::hex::fill(&mut bytes, &digits).unwrap();
+        bytes
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
     places,
     ready::{AHEAD, Agreed, Ready},
     record::{ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, Header},
-    search::{Sealed, Tried, search, search_early, search_master},
+    search::{Candidates, Sealed, Tried, search, search_early, search_master},
     secret::{Label, Secret},
     server::{self, Seen},
     shared::{Shared, Unread},
@@ -606,6 +606,11 @@ impl Session {
         !is_encrypted || self.is_mute || self.writer.is_some() || self.find_writer::<P>(shared)
     }
 
+    /// When its secrets may have come.
+    fn window(&self) -> (Timestamp, Timestamp) {
+        (self.first.1.at - SLACK, self.now + SLACK)
+    }
+
     /// Looks for the secret that opens what the client sent.
     fn find_reader(&mut self, shared: &mut Shared) -> bool {
         let Some(agreed) = self.agreed else { return false };
@@ -629,9 +634,9 @@ impl Session {
                 is_server: false,
             })
             .collect();
-        let window = (self.first.1.at - SLACK, self.now + SLACK);
-        let found =
-            search(&agreed, &records, 0, Label::Client, &self.own, &mut self.tried[0], window, shared);
+        let window = self.window();
+        let candidates = Candidates { own: &self.own, window, tried: &mut self.tried[0] };
+        let found = search(&agreed, &records, 0, Label::Client, candidates, shared);
         let Some((start, ready)) = found else { return false };
         self.reader_from = start;
         self.reader = Some(ready);
@@ -649,12 +654,12 @@ impl Session {
             .filter(|record| record.header.kind == APPLICATION_DATA)
             .take(TRIED)
             .collect();
-        let window = (self.first.1.at - SLACK, self.now + SLACK);
+        let window = self.window();
+        let candidates = Candidates { own: &self.own, window, tried: &mut self.tried[1] };
         let is_cut = |held: &Held<server::Taken>| !matches!(held.item, server::Taken::Whole { .. });
         let ahead = if self.is_writer_late || self.answered.iter().any(is_cut) { AHEAD } else { 0 };
-        let found =
-            search(&agreed, &records, ahead, Label::Server, &self.own, &mut self.tried[1], window, shared)
-                .or_else(|| self.find_writer_by_start::<P>(&agreed, window, shared));
+        let found = search(&agreed, &records, ahead, Label::Server, candidates, shared)
+            .or_else(|| self.find_writer_by_start::<P>(&agreed, window, shared));
         let Some((start, ready)) = found else { return false };
         self.writer_from = start;
         self.writer = Some(ready);
@@ -705,8 +710,9 @@ impl Session {
         });
         let answered = sealed_answers(&self.answered).next();
         let records: Vec<_> = asked.into_iter().chain(answered).collect();
-        let window = (self.first.1.at - SLACK, self.now + SLACK);
-        let found = search_master(agreed, &records, &self.own, &mut self.tried[0], window, shared);
+        let window = self.window();
+        let candidates = Candidates { own: &self.own, window, tried: &mut self.tried[0] };
+        let found = search_master(agreed, &records, candidates, shared);
         let Some((reader, writer)) = found else { return false };
         (self.reader, self.writer) = (Some(reader), Some(writer));
         shared.counters.read += 1;
@@ -732,8 +738,9 @@ impl Session {
             };
             let (order, header, body) = (0, first.header, &first.body[..]);
             let first = Sealed { order, start: first.start, header, body, is_server: false };
-            let window = (self.first.1.at - SLACK, self.now + SLACK);
-            let found = search_early(agreed, &first, &self.own, &mut self.tried[2], window, shared);
+            let window = self.window();
+            let candidates = Candidates { own: &self.own, window, tried: &mut self.tried[2] };
+            let found = search_early(agreed, &first, candidates, shared);
             self.early = found.map(|ready| Early { ready, end: None });
         }
         let Some(early) = &mut self.early else { return };

@@ -23,6 +23,7 @@ use std::{
 
 use caps::{CapSet, Capability, CapsHashSet};
 use nix::{
+    errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
@@ -157,9 +158,12 @@ fn serve<T: Serialize + PartialEq>(
             told = Some(now);
         }
         let mut ends = [PollFd::new(to.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ends, PollTimeout::from(EACH))? != 0 {
+        match poll(&mut ends, PollTimeout::from(EACH)) {
+            // Stopped, and let go on.
+            Ok(0) | Err(Errno::EINTR) => {}
             // The daemon says nothing: it has shut its end.
-            return Ok(());
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
         }
     }
 }
